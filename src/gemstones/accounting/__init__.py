@@ -1,0 +1,1 @@
+"""`Shape` → counts: parameters, FLOPs, memory and device hours, each with its convention in its name."""

@@ -1,0 +1,1 @@
+"""Constraints → shapes to train."""

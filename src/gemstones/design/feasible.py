@@ -1,0 +1,92 @@
+"""Feasible shapes: every width and depth that the architecture allows near a target size (paper §3, Figure 22)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gemstones.accounting.parameters import params
+from gemstones.errors import InvalidRequest, InvalidShape
+from gemstones.shape import FloatArray, Shape, Shapes
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What shapes may be: ranges of width and depth, and rules on heads.
+
+    Widths are multiples of the head size whose query heads are divided by the query:kv ratio (so that kv
+    heads divide query heads) and, unless `even_heads` is off, even in number, as in the paper. The other
+    fields of a shape are those of `template`.
+    """
+
+    width_min: int = 1
+    width_max: int = 8192
+    depth_min: int = 2
+    depth_max: int = 255
+    even_heads: bool = True
+    template: Shape = Shape(1024, 28)
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("width", self.width_min, self.width_max),
+            ("depth", self.depth_min, self.depth_max),
+        ):
+            if not 1 <= low <= high:
+                raise InvalidRequest(f"{name} range {low} to {high} is empty: the minimum must be 1 to the maximum")
+
+    def widths(self) -> list[int]:
+        """Allowed widths, ascending."""
+        head_size = self.template.head_size
+        first = -(-self.width_min // head_size)
+        return [
+            heads * head_size
+            for heads in range(first, self.width_max // head_size + 1)
+            if not (self.even_heads and heads % 2) and self._divides(heads * head_size)
+        ]
+
+    def shape(self, width: int, depth: int) -> Shape:
+        """A shape of these dimensions with the template's other fields."""
+        t = self.template
+        return Shape(
+            width,
+            depth,
+            head_size=t.head_size,
+            queries_per_kv=t.queries_per_kv,
+            mlp_expansion=t.mlp_expansion,
+            vocabulary=t.vocabulary,
+            context=t.context,
+        )
+
+    def _divides(self, width: int) -> bool:
+        try:
+            self.shape(width, 1)
+        except InvalidShape:
+            return False
+        return True
+
+    def grid(self) -> tuple[FloatArray, FloatArray]:
+        """Allowed widths as a column and depths as a row: they broadcast to every feasible shape."""
+        widths = np.array(self.widths(), np.float64)
+        if not widths.size:
+            raise InvalidRequest(
+                f"no width from {self.width_min} to {self.width_max} has whole heads of size "
+                f"{self.template.head_size} at {self.template.queries_per_kv} queries per kv head"
+            )
+        return widths[:, None], np.arange(self.depth_min, self.depth_max + 1, dtype=np.float64)[None, :]
+
+
+def feasible_shapes(size: float, tolerance: float = 0.05, constraints: Constraints | None = None) -> list[Shape]:
+    """Shapes whose total parameters lie within ±`tolerance` (a fraction) of `size`, by width, then depth.
+
+    With the default constraints there are 5, 13, 28, 62 and 74 at ±5% of 50M, 100M, 500M, 1B and 2B.
+    """
+    if not 0 <= tolerance < 1:
+        raise InvalidRequest(f"tolerance {tolerance} must be a fraction from 0 to below 1, like 0.05 for ±5%")
+    constraints = constraints or Constraints()
+    widths, depths = constraints.grid()
+    total = params(Shapes.of(widths, depths, constraints.template))
+    rows, columns = np.nonzero(np.abs(total - size) <= tolerance * size)
+    return [
+        constraints.shape(int(widths[i, 0]), int(depths[0, j])) for i, j in zip(rows, columns, strict=True)
+    ]

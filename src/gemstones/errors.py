@@ -1,0 +1,71 @@
+"""What can go wrong, and with which exit status it ends.
+
+    GemstonesError
+    ├── UserError             exit 2: the value given, the rule it breaks, the remedy, in one line
+    │   ├── InvalidQuantity     a number or a quantity with a suffix that cannot be read
+    │   ├── InvalidShape        a shape that breaks a rule of the architecture
+    │   ├── InvalidTable        a file or frame of runs: file, row, column and rule
+    │   ├── InvalidRequest      a request that has no meaning for this data or this law
+    │   └── EdgeOfSearch        an optimum on the edge of the shapes that were searched
+    └── Failure               exit 1: nothing the user wrote is wrong
+        ├── Unavailable         data that cannot be had: no network, offline mode
+        └── MissingExtra        an optional dependency, with the command that installs it
+
+Asserts guard our own logic only; everything a user can cause is one of these.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GemstonesError(Exception):
+    """Base of every error raised on purpose; `exit_status` is the command line's."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class UserError(GemstonesError, ValueError):
+    """A mistake of the user's."""
+
+    exit_status: ClassVar[int] = 2
+
+
+class InvalidQuantity(UserError):
+    """A quantity that cannot be read."""
+
+
+class InvalidShape(UserError):
+    """A shape that breaks a rule of the architecture."""
+
+
+class InvalidTable(UserError):
+    """Runs that cannot be used: names file, row (counted from 1), column and rule, as far as they apply."""
+
+    def __init__(self, rule: str, *, file: str = "", row: int | None = None, column: str = "") -> None:
+        self.rule, self.file, self.row, self.column = rule, file, row, column
+        where = [part for part in (file, f"row {row}" if row is not None else "", column and f"column {column}") if part]
+        super().__init__(f"{', '.join(where)}: {rule}" if where else rule)
+
+
+class InvalidRequest(UserError):
+    """A request that has no meaning for this data or this law."""
+
+
+class EdgeOfSearch(UserError):
+    """An optimum on the edge of the searched shapes: the true one may lie outside."""
+
+
+class Failure(GemstonesError):
+    """A failure that is not the user's mistake."""
+
+
+class Unavailable(Failure):
+    """Data that cannot be had from here."""
+
+
+class MissingExtra(Failure):
+    """An optional dependency that is not installed."""
+
+    def __init__(self, extra: str, needed_for: str) -> None:
+        super().__init__(f"{needed_for} needs the extra '{extra}': pip install 'gemstones[{extra}]'")

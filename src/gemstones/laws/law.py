@@ -1,0 +1,104 @@
+"""`Law`: a form with its constants, able to predict; frozen, comparable, serialisable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from gemstones.accounting.parameters import ParamsConvention
+from gemstones.laws.form import column_name
+from gemstones.shape import FloatArray
+
+Interval = tuple[float, float]
+
+
+class FittedRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the fitted runs span, [least, most]; None where it is not known."""
+
+    flops: Interval | None = None
+    params: Interval | None = None
+    """In the law's convention."""
+    tokens: Interval | None = None
+    width: Interval | None = None
+    depth: Interval | None = None
+
+
+class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """L̂ = Σ_i exp(log_coefficients_i)·x_i^(−exponents_i) + exp(log_irreducible), in nats per token."""
+
+    terms: tuple[str, ...]
+    exponents: tuple[float, ...]
+    log_coefficients: tuple[float, ...]
+    log_irreducible: float
+    params_convention: ParamsConvention = "total"
+    """How N is counted."""
+    name: str = ""
+    source: str = ""
+    """Publication, or data and selection."""
+    fitted: FittedRange = FittedRange()
+
+    @classmethod
+    def of_theta(
+        cls,
+        terms: Sequence[str],
+        theta: FloatArray,
+        *,
+        params_convention: ParamsConvention = "total",
+        name: str = "",
+        source: str = "",
+        fitted: FittedRange | None = None,
+    ) -> Law:
+        """From θ = (exponents, log coefficients, E), as the solver has it."""
+        k = len(terms)
+        numbers = [float(x) for x in theta]
+        return cls(
+            tuple(terms),
+            tuple(numbers[:k]),
+            tuple(numbers[k : 2 * k]),
+            numbers[2 * k],
+            params_convention,
+            name,
+            source,
+            fitted or FittedRange(),
+        )
+
+    @property
+    def theta(self) -> FloatArray:
+        """(m,): exponents, log coefficients, E."""
+        return np.array([*self.exponents, *self.log_coefficients, self.log_irreducible])
+
+    @property
+    def form(self) -> str:
+        """The form as it is written: `w,d,N,T`."""
+        return ",".join(self.terms)
+
+    @property
+    def irreducible_loss(self) -> float:
+        """exp(E): the loss of an infinite model on infinite data, in nats per token."""
+        return math.exp(self.log_irreducible)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the terms' columns in the run table."""
+        return tuple(column_name(term, self.params_convention) for term in self.terms)
+
+    def loss(self, columns: FloatArray) -> FloatArray:
+        """Predicted loss for positive `columns` (…, k), in the order of the terms."""
+        return predict(self.theta, np.log(columns))
+
+    def __str__(self) -> str:
+        powers = " + ".join(
+            f"{math.exp(c):.4g}·{term}^-{e:.4g}"
+            for term, e, c in zip(self.terms, self.exponents, self.log_coefficients, strict=True)
+        )
+        return f"L = {powers} + {self.irreducible_loss:.4g}"
+
+
+def predict(theta: FloatArray, log_columns: FloatArray) -> FloatArray:
+    """Predicted loss for one θ (m,) and logs of columns (…, k)."""
+    k = (len(theta) - 1) // 2
+    powers: FloatArray = np.exp(theta[k : 2 * k] - theta[:k] * log_columns)
+    return np.asarray(powers.sum(-1) + np.exp(theta[2 * k]))

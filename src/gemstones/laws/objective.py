@@ -1,0 +1,63 @@
+"""What a fit minimises: a function of the residuals log L − log L̂, summed over rows.
+
+The paper (§3.2, after Hoffmann et al. 2022) uses Huber's function with δ = 1e-4, in scipy's definition:
+r²/2 where |r| ≤ δ, δ·(|r| − δ/2) beyond; summed, not averaged.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from gemstones.errors import InvalidRequest
+from gemstones.shape import FloatArray
+
+ObjectiveKind = Literal["huber", "squared", "absolute"]
+
+ABSOLUTE_DELTA = 1e-8
+"""Σ|r| is approached as Huber's function over δ, at this δ: above the minimum by at most n·δ/2."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """`huber` with its δ, `squared` (Σ r²/2, Huber's limit for large δ) or `absolute` (Σ |r|)."""
+
+    kind: ObjectiveKind = "huber"
+    delta: float = 1e-4
+    """Only Huber's function has one; for the other two it is ignored."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(ObjectiveKind):
+            raise InvalidRequest(
+                f"objective {self.kind!r} is unknown: choose from {', '.join(get_args(ObjectiveKind))}"
+            )
+        if not (math.isfinite(self.delta) and self.delta > 0):
+            raise InvalidRequest(f"delta {self.delta} must be positive and finite (the paper's is 1e-4)")
+
+    @property
+    def huber_delta(self) -> float:
+        """δ of the Huber function that the solver minimises in its place."""
+        match self.kind:
+            case "huber":
+                return self.delta
+            case "squared":
+                return math.inf
+            case "absolute":
+                return ABSOLUTE_DELTA
+
+    def value(self, residuals: FloatArray, weights: FloatArray | None = None) -> FloatArray:
+        """The objective over the last axis of `residuals`, each row counted `weights` times."""
+        rho = np.abs(residuals) if self.kind == "absolute" else huber(residuals, self.huber_delta)
+        return np.asarray(rho.sum(-1) if weights is None else (rho * weights).sum(-1))
+
+    def __str__(self) -> str:
+        return f"huber (delta {self.delta:g})" if self.kind == "huber" else self.kind
+
+
+def huber(residuals: FloatArray, delta: float) -> FloatArray:
+    """Huber's function of each residual; r²/2 everywhere for an infinite δ."""
+    inner = np.clip(residuals, -delta, delta)
+    return inner * (residuals - 0.5 * inner)

@@ -1,0 +1,49 @@
+"""Chunks of work over processes, the same results whatever their number.
+
+NumPy's threads do not help with arrays this small, and how a product is split over threads changes its
+rounding: every chunk runs with one thread, wherever it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+Chunk = TypeVar("Chunk")
+Result = TypeVar("Result")
+
+
+def run_chunks(
+    work: Callable[[Chunk], Result],
+    chunks: Iterable[Chunk],
+    workers: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> list[Result]:
+    """`work` of every chunk, in order; `progress` is told how many are done.
+
+    With `workers` other than 1, joblib runs them (its `parallel_config` of the caller applies: processes
+    here, dask or ray where a user has a cluster).
+    """
+    todo = list(chunks)
+    results: list[Result] = []
+    if workers == 1 or len(todo) < 2:
+        for chunk in todo:
+            results.append(_single_threaded(work, chunk))
+            if progress is not None:
+                progress(len(results))
+        return results
+    from joblib import Parallel, delayed
+
+    parallel = Parallel(n_jobs=workers, return_as="generator")
+    for result in parallel(delayed(_single_threaded)(work, chunk) for chunk in todo):
+        results.append(result)
+        if progress is not None:
+            progress(len(results))
+    return results
+
+
+def _single_threaded(work: Callable[[Chunk], Result], chunk: Chunk) -> Result:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return work(chunk)

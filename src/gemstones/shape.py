@@ -1,0 +1,176 @@
+"""The shape of a decoder-only transformer: the one value that everything else is a function of.
+
+`Shape` is one shape, validated. `Shapes` is a whole array of them, unvalidated and possibly real-valued
+(relaxed prescriptions, paper §4.1 and Figure 16), with the same attributes, so that the arithmetic of
+`gemstones.accounting` is written once.
+
+Source of the defaults: *Gemstones*, §3 "Architecture": head size 128, two query heads per kv head, MLP
+expansion 4, vocabulary 50,304, context 2048.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gemstones.errors import InvalidShape
+
+FloatArray = NDArray[np.float64]
+
+KV_HEADS_EXCEPTIONS = {(3, 2): 1}
+"""(query heads, queries per kv) → kv heads, where the ratio does not divide.
+
+The released Gemstones of width 384 have three query heads that share one kv head. It is an exception by
+name, not a rule: every other odd number of query heads is refused at ratio 2.
+"""
+
+_WRITTEN = re.compile(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*")
+
+
+@dataclass(frozen=True, order=True)
+class Shape:
+    """One shape, written `1024x28` (width x depth); refused with the broken rule if it cannot be built."""
+
+    width: int
+    """Hidden size w, a multiple of `head_size`."""
+    depth: int
+    """Number of transformer blocks d."""
+    head_size: int = dataclasses.field(default=128, kw_only=True)
+    queries_per_kv: int = dataclasses.field(default=2, kw_only=True)
+    """Query heads that share one kv head."""
+    mlp_expansion: int = dataclasses.field(default=4, kw_only=True)
+    """MLP width over width."""
+    vocabulary: int = dataclasses.field(default=50_304, kw_only=True)
+    """Rows of the embedding and columns of the head (untied), padding included."""
+    context: int = dataclasses.field(default=2048, kw_only=True)
+    """Sequence length in tokens; attention FLOPs depend on it."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise InvalidShape(f"{field.name} {value!r} of a shape must be a whole number of at least 1")
+            object.__setattr__(self, field.name, int(value))
+        if self.width % self.head_size:
+            raise InvalidShape(
+                f"width {self.width} is not a multiple of the head size {self.head_size}: "
+                f"the nearest are {self._nearest_widths()}; or set another head size"
+            )
+        if self.query_heads % self.queries_per_kv and not self._kv_exception:
+            raise InvalidShape(
+                f"width {self.width} has {self.query_heads} query heads of size {self.head_size}, which "
+                f"{self.queries_per_kv} queries per kv head do not divide: choose a width that is a multiple of "
+                f"{self.head_size * self.queries_per_kv}, or another ratio"
+            )
+
+    @classmethod
+    def parse(
+        cls,
+        text: str,
+        *,
+        head_size: int = 128,
+        queries_per_kv: int = 2,
+        mlp_expansion: int = 4,
+        vocabulary: int = 50_304,
+        context: int = 2048,
+    ) -> Shape:
+        """The shape written as `WxD`, with the other fields given or default."""
+        match = _WRITTEN.fullmatch(text)
+        if match is None:
+            raise InvalidShape(f"shape {text!r} is not WIDTHxDEPTH: write it like 1024x28")
+        return cls(
+            int(match[1]),
+            int(match[2]),
+            head_size=head_size,
+            queries_per_kv=queries_per_kv,
+            mlp_expansion=mlp_expansion,
+            vocabulary=vocabulary,
+            context=context,
+        )
+
+    @property
+    def query_heads(self) -> int:
+        """Query heads per block, n_q = w / head size."""
+        return self.width // self.head_size
+
+    @property
+    def kv_heads(self) -> int:
+        """Key-value heads per block, n_kv; divides n_q."""
+        return self._kv_exception or self.query_heads // self.queries_per_kv
+
+    @property
+    def mlp_width(self) -> int:
+        """Width of the gated MLP."""
+        return self.width * self.mlp_expansion
+
+    @property
+    def aspect_ratio(self) -> float:
+        """Width over depth."""
+        return self.width / self.depth
+
+    @property
+    def _kv_exception(self) -> int | None:
+        if self.head_size != 128:
+            return None
+        return KV_HEADS_EXCEPTIONS.get((self.query_heads, self.queries_per_kv))
+
+    def _nearest_widths(self) -> str:
+        below = self.width // self.head_size * self.head_size
+        return f"{below} and {below + self.head_size}" if below else f"{self.head_size}"
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.depth}"
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """Shapes as arrays that broadcast together; widths and depths may be real numbers.
+
+    Nothing is validated: kv heads are n_q / queries_per_kv, a fraction where that does not divide (the
+    relaxed convention), except where the released models make their exception.
+    """
+
+    width: FloatArray
+    depth: FloatArray
+    head_size: int = 128
+    queries_per_kv: int = 2
+    mlp_expansion: int = 4
+    vocabulary: int = 50_304
+    context: int = 2048
+
+    @classmethod
+    def of(cls, width: ArrayLike, depth: ArrayLike, like: Shape | None = None) -> Shapes:
+        """Arrays of widths and depths; the other fields are those of `like`, or the defaults."""
+        w, d = np.asarray(width, np.float64), np.asarray(depth, np.float64)
+        if like is None:
+            return cls(w, d)
+        return cls(w, d, like.head_size, like.queries_per_kv, like.mlp_expansion, like.vocabulary, like.context)
+
+    @property
+    def query_heads(self) -> FloatArray:
+        """As `Shape.query_heads`."""
+        return self.width / self.head_size
+
+    @property
+    def kv_heads(self) -> FloatArray:
+        """As `Shape.kv_heads`; may be a fraction."""
+        heads = self.query_heads / self.queries_per_kv
+        if self.head_size == 128:
+            for (query_heads, ratio), kv_heads in KV_HEADS_EXCEPTIONS.items():
+                if ratio == self.queries_per_kv:
+                    heads = np.where(self.query_heads == query_heads, float(kv_heads), heads)
+        return heads
+
+    @property
+    def mlp_width(self) -> FloatArray:
+        """As `Shape.mlp_width`."""
+        return self.width * self.mlp_expansion
+
+    @property
+    def aspect_ratio(self) -> FloatArray:
+        """Width over depth."""
+        return self.width / self.depth

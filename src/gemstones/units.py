@@ -1,0 +1,67 @@
+"""Quantities as people write them: `100B`, `1e22`, `2048`, `50M`; always base units inside.
+
+Suffixes are decimal: K 10^3, M 10^6, B or G 10^9, T 10^12, P 10^15, E 10^18, Z 10^21, Y 10^24.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from gemstones.errors import InvalidQuantity
+
+SUFFIXES = {"": 0, "K": 3, "M": 6, "B": 9, "G": 9, "T": 12, "P": 15, "E": 18, "Z": 21, "Y": 24}
+"""Powers of ten by suffix."""
+
+_QUANTITY = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([KkMmBbGgTtPpEeZzYy]?)\s*")
+
+
+def parse_quantity(text: str | float, what: str = "quantity") -> float:
+    """The positive, finite number that `text` denotes; `what` names it in the error.
+
+    >>> parse_quantity("100B"), parse_quantity("1e22"), parse_quantity("2_048")
+    (100000000000.0, 1e+22, 2048.0)
+    """
+    if isinstance(text, str):
+        match = _QUANTITY.fullmatch(text)
+        if match is None:
+            raise InvalidQuantity(f"{what} {text!r} is not a number: write it like 2048, 1e22, 50M or 100B")
+        digits = match[1].replace("_", "").replace(",", "")
+        # One conversion of the whole decimal: float("0.3") * 1e9 would not be 3e8 exactly.
+        mantissa, _, exponent = digits.lower().partition("e")
+        value = float(f"{mantissa}e{int(exponent or 0) + SUFFIXES[match[2].upper()]}")
+    else:
+        value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise InvalidQuantity(f"{what} {text!r} must be positive and finite")
+    return value
+
+
+def parse_count(text: str | float, what: str = "count") -> int:
+    """As `parse_quantity`, for a whole number."""
+    value = parse_quantity(text, what)
+    if value != int(value):
+        raise InvalidQuantity(f"{what} {text!r} must be a whole number")
+    return int(value)
+
+
+def format_quantity(value: float, digits: int = 3) -> str:
+    """`value` with an SI suffix (B for 10^9, up to T), or scientific beyond; for people, never for machines.
+
+    >>> format_quantity(543_482_880), format_quantity(1e22), format_quantity(350.1e9)
+    ('543M', '1e+22', '350B')
+    """
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    # Round first: 999.9999e6 is 1B, not 1000M.
+    value = float(f"{value:.{digits - 1}e}")
+    if not 1 <= abs(value) < 1e15:
+        return f"{value:.{digits}g}"
+    for suffix in ("T", "B", "M", "K", ""):
+        scaled = value / 10 ** SUFFIXES[suffix]
+        if abs(scaled) >= 1:
+            # 'g' would write 100 as 1e+02 for two digits: fixed point, with as many decimals as are left.
+            decimals = max(0, digits - 1 - math.floor(math.log10(abs(scaled))))
+            fixed = f"{scaled:.{decimals}f}"
+            return (fixed.rstrip("0").rstrip(".") if "." in fixed else fixed) + suffix
+    raise AssertionError("unreachable: abs(value) >= 1")

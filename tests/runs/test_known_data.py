@@ -1,0 +1,197 @@
+"""The published data sets, against what the paper's files and tables say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from gemstones.accounting.flops import flops_per_token
+from gemstones.accounting.parameters import params
+from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.runs import DATASETS, RunTable, load
+from gemstones.runs.selections import CHINCHILLA_REDUCED_TOKENS_B
+from gemstones.shape import Shape, Shapes
+
+# paper.md §2: selection → rows, runs
+GEMSTONES = {
+    "all": (770, 22),
+    "all-2B": (3850, 22),
+    "le100B": (220, 22),
+    "le100B-2B": (1100, 22),
+    "gt120B": (528, 22),
+    "gt120B-2B": (2552, 22),
+    "lr-ablation": (200, 20),
+    "lr-ablation-2B": (1000, 20),
+    "cooldown": (199, 20),
+    "width512": (175, 5),
+    "chinchilla-reduced": (24, 5),
+}
+CHINCHILLA = {"epoch": (240, 240), "all": (245, 245), "hoffmann-reduced": (28, 28)}
+
+
+def cases() -> Iterator[tuple[str, str, tuple[int, int]]]:
+    for name, expected in GEMSTONES.items():
+        yield "gemstones", name, expected
+    for name, expected in CHINCHILLA.items():
+        yield "chinchilla", name, expected
+
+
+@pytest.fixture
+def table(request: pytest.FixtureRequest, dataset: str) -> RunTable:
+    loaded: RunTable = request.getfixturevalue(dataset)
+    return loaded
+
+
+@pytest.mark.parametrize(("dataset", "name", "expected"), list(cases()))
+def test_selections_have_the_published_rows_and_runs(
+    table: RunTable, dataset: str, name: str, expected: tuple[int, int]
+) -> None:
+    selected = table.select(name)
+    assert (selected.rows, selected.runs) == expected
+    assert selected.selection == name
+    assert selected.run_codes.max() + 1 == expected[1]
+
+
+def test_every_selection_is_in_the_truth_table() -> None:
+    from gemstones.runs import selections_of
+
+    assert set(selections_of("gemstones")) == set(GEMSTONES)
+    assert set(selections_of("chinchilla")) == set(CHINCHILLA)
+    assert [DATASETS[name].default_selection for name in DATASETS] == ["all", "epoch"]
+
+
+def test_gemstones_columns(gemstones: RunTable) -> None:
+    assert gemstones.rows == 3850 + 1000 + 199
+    assert gemstones.runs == 22 + 20 + 20
+    assert {"main/1024x28", "lr-ablation/1024x28", "cooldown/1024x28"} <= set(gemstones.frame["run"])
+    assert gemstones.assumptions == ()
+    assert gemstones.flops_convention == "gemstones"
+    assert [source.licence for source in gemstones.sources] == ["MIT"] * 3
+    assert gemstones.frame.columns[-2:] == ["run_name", "num_nodes"]
+    frame = gemstones.frame.filter(run="main/1024x28", step=477)
+    (row,) = frame.to_dicts()
+    assert row["params_total"] == 543_482_880
+    assert row["params_no_embedding"] == 543_482_880 - 50_304 * 1024
+    assert row["params_non_embedding"] == 543_482_880 - 2 * 50_304 * 1024
+    assert row["flops_per_token"] == 3_578_148_864
+    assert row["flops"] == 3_578_148_864 * 2_000_683_008
+    assert row["devices"] == 256
+    assert row["device_hours"] == pytest.approx(1.3941352542 * 477 * 32 * 8 / 3600)
+
+
+def test_computed_columns_are_the_closed_forms(gemstones: RunTable) -> None:
+    shapes = Shapes.of(gemstones.numbers("width"), gemstones.numbers("depth"))
+    np.testing.assert_array_equal(gemstones.numbers("params_total"), params(shapes, "total"))
+    np.testing.assert_array_equal(gemstones.numbers("params_no_embedding"), params(shapes, "no_embedding"))
+    np.testing.assert_array_equal(gemstones.numbers("params_non_embedding"), params(shapes, "non_embedding"))
+    np.testing.assert_array_equal(gemstones.numbers("flops_per_token"), flops_per_token(shapes))
+
+
+def test_chinchilla_reduced_has_the_rounded_tokens_and_their_flops(gemstones: RunTable) -> None:
+    table = gemstones.select("chinchilla-reduced")
+    tokens = table.numbers("tokens")
+    np.testing.assert_array_equal(tokens % 1e9, 0)
+    np.testing.assert_array_equal(table.numbers("flops"), table.numbers("flops_per_token") * tokens)
+    per_run = {
+        run: sorted(group["tokens"].to_list())
+        for (run,), group in table.frame.group_by("run", maintain_order=True)
+    }
+    assert per_run["main/384x13"] == [4e9, 6e9, 12e9, 14e9, 26e9]
+    assert per_run["main/512x13"] == [4e9, 8e9, 14e9]
+    assert per_run["main/2048x27"] == [8e9, 16e9, 24e9, 32e9, 48e9, 82e9, 124e9]
+    assert "main/512x11" not in per_run  # 9e7 to one digit, where Hoffmann et al. have no run
+
+
+def test_chinchilla_reduced_targets_are_the_runs_of_hoffmann_reduced(chinchilla: RunTable) -> None:
+    tokens = np.sort(chinchilla.select("hoffmann-reduced").numbers("tokens") / 1e9)
+    targets = np.sort([t for group in CHINCHILLA_REDUCED_TOKENS_B.values() for t in group])
+    np.testing.assert_allclose(targets, tokens, atol=6e-4)
+
+
+def test_chinchilla_columns(chinchilla: RunTable) -> None:
+    assert chinchilla.frame["run"][0] == "chinchilla/001"
+    assert chinchilla.frame["run"][244] == "chinchilla/245"
+    assert chinchilla.flops_convention == "given"
+    np.testing.assert_allclose(chinchilla.numbers("flops_per_token"), 6 * chinchilla.numbers("params_total"))
+    np.testing.assert_allclose(
+        chinchilla.numbers("flops"), 6 * chinchilla.numbers("params_total") * chinchilla.numbers("tokens")
+    )
+    assert chinchilla.numbers("loss").max() > chinchilla.select().numbers("loss").max()
+    with pytest.raises(InvalidTable, match=r"^chinchilla-epoch, column width: is needed but not known"):
+        chinchilla.numbers("width")
+
+
+def test_default_selections(gemstones: RunTable, chinchilla: RunTable) -> None:
+    assert gemstones.select().selection == "all"
+    assert chinchilla.select().selection == "epoch"
+
+
+def test_where_filters_after_the_selection(gemstones: RunTable) -> None:
+    table = gemstones.select(where="width = 512 AND tokens > 1e11")
+    assert table.selection == "all where width = 512 AND tokens > 1e11"
+    assert table.rows == 5 * 26  # the checkpoint at 100.03B is among them
+    again = table.select(where="depth = 11")
+    assert (again.rows, again.runs) == (26, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "message"),
+    [
+        ("nope", None, "selection 'nope' is unknown for gemstones: choose from all, all-2B"),
+        ("epoch", None, "selection 'epoch' is unknown for gemstones"),
+        ("all", "widht > 1", "condition 'widht > 1' cannot be applied: unable to find column \"widht\""),
+        ("all", "width >", "condition 'width >' cannot be applied"),
+        ("all", "width", "condition 'width' cannot be applied"),
+        ("all", "run > 1", "condition 'run > 1' cannot be applied"),
+    ],
+)
+def test_selection_errors(gemstones: RunTable, name: str, where: str | None, message: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        gemstones.select(name, where)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_status == 2
+
+
+def test_a_selection_of_a_selection_is_refused(gemstones: RunTable) -> None:
+    with pytest.raises(InvalidRequest, match="is the selection 'le100B' already"):
+        gemstones.select("le100B").select("gt120B")
+    assert gemstones.select("le100B").select("le100B").rows == 220
+
+
+def test_an_empty_selection_is_refused(gemstones: RunTable) -> None:
+    with pytest.raises(
+        InvalidTable, match=r"^gemstones: selection 'all where width > 9999' has no rows"
+    ) as caught:
+        gemstones.select(where="width > 9999")
+    assert caught.value.exit_status == 2
+
+
+def test_load_refuses_unknown_names_and_options_of_known_ones() -> None:
+    with pytest.raises(
+        InvalidRequest, match=r"^data set 'gemstone' is unknown: choose from gemstones, chinchilla"
+    ):
+        load("gemstone")
+    with pytest.raises(InvalidRequest, match=r"^vocabulary cannot be set for the data set gemstones"):
+        load("gemstones", vocabulary=50_304, columns=None)
+
+
+# Hashes of a table do not depend on the versions of polars or numpy: these are what studies are known by.
+FINGERPRINTS = {
+    ("gemstones", None): "FP0",
+    ("gemstones", "all"): "FP1",
+    ("chinchilla", "epoch"): "FP2",
+}
+
+
+@pytest.mark.parametrize(("dataset", "selection"), list(FINGERPRINTS))
+def test_fingerprints_are_stable(table: RunTable, dataset: str, selection: str | None) -> None:
+    selected = table.select(selection) if selection else table
+    assert selected.fingerprint == FINGERPRINTS[dataset, selection]
+
+
+def test_shapes_of_main_can_be_built(gemstones: RunTable) -> None:
+    for width, depth in gemstones.frame.select("width", "depth").unique().iter_rows():
+        assert params(Shape(width, depth)) > 0
