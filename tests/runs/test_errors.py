@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-import polars as pl  # noqa: TID253
+import polars as pl
 import pytest
 
 from gemstones.errors import InvalidTable
@@ -57,36 +57,42 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "no width": (cell(2, width=0), "runs.csv, row 2, column width: 0 must be positive"),
     "width and heads": (
         cell(2, width=500),
-        "runs.csv, row 2, column width: width 500 is not a multiple of the head size 128: the nearest are 384 and 512; "
-        "or set another head size (--head-size)",
+        "runs.csv, row 2, column width: width 500 is not a multiple of the head size 128: the nearest are "
+        "384 and 512; or set another head size (--head-size)",
     ),
     "odd heads": (
         cell(2, width=640),
-        "runs.csv, row 2, column width: width 640 has 5 query heads of size 128, which 2 queries per kv head do not "
-        "divide: choose a width that is a multiple of 256, or another ratio (--head-size or --queries-per-kv)",
+        "runs.csv, row 2, column width: width 640 has 5 query heads of size 128, which 2 queries per kv head "
+        "do not divide: choose a width that is a multiple of 256, or another ratio "
+        "(--head-size or --queries-per-kv)",
     ),
     "negative steps": (cell(1, step=-1), "runs.csv, row 1, column step: -1 must not be negative"),
     "duplicate": (
         cell(4, tokens=477 * 2048 * 2048),
-        "runs.csv, row 4, column tokens: run 'b' has 2000683008 tokens in row 3 already: give every run a name of its own",
+        "runs.csv, row 4, column tokens: run 'b' has 2000683008 tokens in row 3 already: "
+        "give every run a name of its own",
     ),
     "missing column": (
         lambda rows: [{"val_loss" if name == "loss" else name: v for name, v in row.items()} for row in rows],
-        "runs.csv, column loss: is missing; required are tokens and loss, and run or width and depth; found are run, "
-        "width, depth, tokens, step, val_loss, seconds_per_step, devices, note; map it with --columns loss=val_loss",
+        "runs.csv, column loss: is missing; required are tokens and loss, and run or width and depth; found "
+        "are run, width, depth, tokens, step, val_loss, seconds_per_step, devices, note; "
+        "map it with --columns loss=val_loss",
     ),
     "missing column, nothing like it": (
         without("tokens"),
-        "runs.csv, column tokens: is missing; required are tokens and loss, and run or width and depth; found are run, "
-        "width, depth, step, loss, seconds_per_step, devices, note; map it with --columns tokens=ITS_NAME",
+        "runs.csv, column tokens: is missing; required are tokens and loss, and run or width and depth; "
+        "found are run, width, depth, step, loss, seconds_per_step, devices, note; "
+        "map it with --columns tokens=ITS_NAME",
     ),
     "some suffixes": (
         column("tokens", "2B", "4B", 2e9, "4B"),
-        "runs.csv, row 3, column tokens: mixed units: '2000000000.0' beside '2B': give every value a suffix, or none",
+        "runs.csv, row 3, column tokens: mixed units: '2000000000.0' beside '2B': "
+        "give every value a suffix, or none",
     ),
     "one suffix": (
         column("tokens", 2e9, 4e9, 2e9, "4B"),
-        "runs.csv, row 4, column tokens: mixed units: '4B' beside '2000000000.0': give every value a suffix, or none",
+        "runs.csv, row 4, column tokens: mixed units: '4B' beside '2000000000.0': "
+        "give every value a suffix, or none",
     ),
     "negative suffix": (
         column("tokens", "2B", "-4B", "2B", "4B"),
@@ -106,12 +112,8 @@ BROKEN: dict[str, tuple[Any, str]] = {
     ),
     "parameters in millions": (
         column("params_total", 105, 105, 543, 543),
-        "runs.csv, row 1, column params_total: 105 is more than 20 times off the 98.9M of shape 512x12 at vocabulary "
-        "50304: give it in parameters, or set --vocabulary",
-    ),
-    "fewer parameters than embeddings": (
-        column("params_total", 2e8, 2e8, 6e7, 6e7),
-        "runs.csv, row 3, column params_no_embedding",
+        "runs.csv, row 1, column params_total: 105 is more than 20 times off the 98.7M of shape 512x12 "
+        "at vocabulary 50304: give it in parameters, or set --vocabulary",
     ),
 }
 
@@ -132,7 +134,7 @@ def message_of(source: Any, **options: Any) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("case", [name for name in BROKEN if name != "fewer parameters than embeddings"])
+@pytest.mark.parametrize("case", list(BROKEN))
 def test_a_broken_rule_is_one_line(
     rows: Rows, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,7 +167,7 @@ def test_fewer_parameters_than_embeddings(rows: Rows) -> None:
             "row 2: is no JSON object: Expected `object`",
         ),
         ("runs.jsonl", b'{"run":"a","tokens":1,"loss":', "row 1: is no JSON object: "),
-        ("runs.jsonl", b'{"run":"a","tokens":true,"loss":3}', "row 1, column tokens: true is not a number"),
+        ("runs.jsonl", b'{"run":"a","tokens":true,"loss":3}', "row 1, column tokens: True is not a number"),
         ("runs.jsonl", b'{"run":"a","tokens":[1],"loss":3}', "row 1, column tokens: '[1]' is not a number"),
         ("runs.parquet", b"PAR1", "is no whole Parquet file: "),
         ("runs.txt", b"", "has suffix '.txt': it must be one of .parquet, .csv, .jsonl, .ndjson"),

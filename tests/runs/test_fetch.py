@@ -86,7 +86,8 @@ def test_an_absent_file_of_the_data_folder(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(InvalidTable) as caught:
         fetch(ENTRY)
     assert one_line(caught.value).startswith(
-        f"{tmp_path / ENTRY.location}: cannot be read (No such file or directory), expected SHA-256 {ENTRY.sha256}"
+        f"{tmp_path / ENTRY.location}: cannot be read (No such file or directory), "
+        f"expected SHA-256 {ENTRY.sha256}"
     )
 
 
@@ -131,7 +132,9 @@ def test_offline(server: Path, variable: str, monkeypatch: pytest.MonkeyPatch) -
     assert "`gemstones data fetch tiny`" in message
     for off in ("", "0", "false", "False"):
         monkeypatch.setenv(variable, off)
-        assert fetch(ENTRY).read_bytes() == CONTENT
+        path = fetch(ENTRY)
+        assert path.read_bytes() == CONTENT
+        path.unlink()
 
 
 def test_what_the_network_can_do_wrong(server: Path, monkeypatch: pytest.MonkeyPatch) -> None:

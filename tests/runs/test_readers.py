@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl  # noqa: TID253
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -259,7 +259,7 @@ LINES = st.builds(
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
-    lambda inner: st.lists(inner),
+    st.lists,
     max_leaves=3,
 )
 OBJECTS = st.lists(st.dictionaries(st.sampled_from(list(COLUMNS)) | st.text(max_size=3), JSON), max_size=4)

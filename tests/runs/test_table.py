@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import polars as pl  # noqa: TID253
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -91,7 +91,7 @@ def test_a_selection_of_gemstones_comes_back_as_it_is(
 
 
 def test_options_of_the_first_reading_are_kept(tmp_path: Path) -> None:
-    """Small models would break rules at the defaults: head size 16 divides 48, and 100 words need few parameters."""
+    """Small models would break rules at the defaults: head size 128 does not divide 48."""
     frame = pl.DataFrame(
         {"run": ["a", "b"], "width": [48, 32], "depth": [2, 2], "tokens": [1e3, 2e3], "loss": [3.0, 2.0]}
     )
@@ -130,6 +130,16 @@ def test_writing_leaves_nothing_but_the_file(rows: Rows, tmp_path: Path) -> None
     with pytest.raises(InvalidRequest, match="cannot be written: Is a directory"):
         table.write_parquet(tmp_path / "folder")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "t.parquet"]
+
+
+def test_a_reader_of_the_old_file_never_sees_half_of_the_new(rows: Rows, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    read_runs(pl.DataFrame(rows)).write_parquet(path)
+    before = path.read_bytes()
+    with path.open("rb") as reader:
+        read_runs(pl.DataFrame(rows[:2])).write_parquet(path)
+        assert reader.read() == before
+    assert read_runs(path).rows == 2
 
 
 def test_fingerprint_is_of_the_schema_columns_alone(rows: Rows) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
@@ -43,7 +45,5 @@ def run_chunks(
 
 
 def _single_threaded(work: Callable[[Chunk], Result], chunk: Chunk) -> Result:
-    from threadpoolctl import threadpool_limits
-
     with threadpool_limits(1):
         return work(chunk)

@@ -1,0 +1,255 @@
+"""Approach 1: the frontier of least loss for a resource, and how its models grow (paper §3.2, Figure 4).
+
+In log resource and log loss take the frontier, either the lower convex hull (the paper's method) or the
+row of least loss in each of many logarithmic bins (Hoffmann et al. 2022), and fit log y on log resource by
+ordinary least squares over its points, for y in parameters, tokens and tokens per parameter. Resource is
+FLOPs or device hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gemstones.accounting.parameters import ParamsConvention, params_convention
+from gemstones.errors import InvalidRequest
+from gemstones.laws.diagnostics import LEAST_RUNS, size_flags
+from gemstones.laws.interval import DEFAULT_LEVEL, check_level, interval
+from gemstones.laws.law import Interval
+from gemstones.laws.parallel import run_chunks
+from gemstones.laws.resample import CHUNK, Unit, draw_weights
+from gemstones.runs.table import RunTable
+from gemstones.shape import FloatArray
+
+Method = Literal["hull", "bins"]
+Resource = Literal["flops", "device_hours"]
+Index = NDArray[np.intp]
+
+BINS = 750
+"""Hoffmann et al. use 250 per order of magnitude; the paper 750 over the range of the resource."""
+QUANTITIES = ("params", "tokens", "tokens_per_param")
+
+
+@dataclass(frozen=True)
+class Line:
+    """log y = slope·log resource + intercept, in natural logs."""
+
+    slope: float
+    intercept: float
+
+    def at(self, resource: FloatArray | float) -> FloatArray:
+        """y on the line."""
+        return np.asarray(np.exp(self.intercept) * np.asarray(resource, np.float64) ** self.slope)
+
+
+@dataclass(frozen=True, eq=False)
+class Envelope:
+    """The frontier of a run table and the lines through it."""
+
+    method: Method
+    bins: int | None
+    resource: Resource
+    resource_convention: str
+    """How FLOPs were counted; `device_hours` for device hours."""
+    params_convention: ParamsConvention
+    dataset: str
+    selection: str
+    rows: int
+    runs: int
+    frontier: tuple[dict[str, Any], ...]
+    """One point per row of the frontier, by resource: `run`, `tokens`, `loss`, `resource`, `params`."""
+    fits: dict[str, Line]
+    """By quantity: `params`, `tokens`, `tokens_per_param`."""
+    assumptions: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    unit: Unit = "run"
+    seed: int = 0
+    level: float = DEFAULT_LEVEL
+    draws: dict[str, FloatArray] = field(default_factory=dict)
+    """By quantity: (slope, intercept) of every resample, (draws, 2)."""
+
+    @property
+    def intervals(self) -> dict[str, dict[str, Interval]] | None:
+        """Intervals of slopes and intercepts; None without draws."""
+        if not self.draws:
+            return None
+        return {
+            name: {"slope": interval(d[:, 0], self.level), "intercept": interval(d[:, 1], self.level)}
+            for name, d in self.draws.items()
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The envelope as plain values: what `gemstones envelope --json` prints."""
+        return {
+            "dataset": self.dataset,
+            "selection": self.selection,
+            "rows": self.rows,
+            "runs": self.runs,
+            "resource": self.resource,
+            "resource_convention": self.resource_convention,
+            "method": self.method,
+            "bins": self.bins,
+            "params_convention": self.params_convention,
+            "points": len(self.frontier),
+            "fits": {name: {"slope": x.slope, "intercept": x.intercept} for name, x in self.fits.items()},
+            "intervals": self.intervals,
+            "level": self.level if self.draws else None,
+            "resampling": {"unit": self.unit, "draws": len(self.draws["params"]), "seed": self.seed}
+            if self.draws
+            else None,
+            "flags": list(self.flags),
+            "assumptions": list(self.assumptions),
+            "frontier": list(self.frontier),
+        }
+
+
+def envelope(
+    table: RunTable,
+    *,
+    resource: Resource = "flops",
+    method: Method = "hull",
+    bins: int = BINS,
+    params: ParamsConvention = "total",
+    bootstrap: int = 0,
+    unit: Unit = "run",
+    seed: int = 0,
+    level: float = DEFAULT_LEVEL,
+    workers: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> Envelope:
+    """Approach 1 on the rows of `table` with a positive resource.
+
+    Raises `InvalidTable` where the resource is not known, and `InvalidRequest` where the frontier has
+    fewer than two points.
+    """
+    for name, value, choices in (("resource", resource, get_args(Resource)), ("method", method, get_args(Method))):
+        if value not in choices:
+            raise InvalidRequest(f"{name} {value!r} is unknown: choose from {', '.join(choices)}")
+    if bins < 2:
+        raise InvalidRequest(f"bins {bins} must be at least 2")
+    convention = params_convention(params)
+    check_level(level)
+    used = table.numbers(resource)
+    positive = np.flatnonzero(used > 0)
+    log_resource = np.log(used[positive])
+    log_loss = np.log(table.numbers("loss")[positive])
+    sizes, tokens = table.numbers(f"params_{convention}")[positive], table.numbers("tokens")[positive]
+    log_y = np.log(np.stack([sizes, tokens, tokens / sizes]))
+    codes = table.run_codes[positive]
+
+    def lines(rows: Index) -> tuple[Index, FloatArray]:
+        """Frontier of `rows`, and (slope, intercept) of each quantity over it, (3, 2)."""
+        if method == "hull":
+            points = rows[hull_points(log_resource[rows], log_loss[rows])]
+        else:
+            points = rows[bin_points(used[positive[rows]], log_loss[rows], bins)]
+        return points, _least_squares(log_resource[points], log_y[:, points])
+
+    points, fitted = lines(np.arange(len(positive)))
+    if len(points) < 2:
+        raise InvalidRequest(
+            f"the frontier of {table.dataset} ({table.selection}) has {len(points)} point: a line needs two or more"
+        )
+    runs = int(codes.max()) + 1
+    draws: dict[str, FloatArray] = {}
+    if bootstrap and (unit == "row" or runs >= LEAST_RUNS):
+        resampled = _resample(lines, codes, bootstrap, unit, seed, workers, progress)
+        draws = {name: resampled[:, i] for i, name in enumerate(QUANTITIES)}
+    names = table.frame["run"].to_list()
+    return Envelope(
+        method=method,
+        bins=bins if method == "bins" else None,
+        resource=resource,
+        resource_convention=table.flops_convention if resource == "flops" else resource,
+        params_convention=convention,
+        dataset=table.dataset,
+        selection=table.selection,
+        rows=len(positive),
+        runs=runs,
+        frontier=tuple(
+            {
+                "run": names[positive[i]],
+                "tokens": float(tokens[i]),
+                "loss": float(np.exp(log_loss[i])),
+                "resource": float(used[positive[i]]),
+                "params": float(sizes[i]),
+            }
+            for i in points
+        ),
+        fits={name: Line(*map(float, fitted[i])) for i, name in enumerate(QUANTITIES)},
+        assumptions=tuple(table.assumptions),
+        flags=tuple(size_flags(0, table.rows, runs)),
+        unit=unit,
+        seed=seed,
+        level=level,
+        draws=draws,
+    )
+
+
+def hull_points(x: FloatArray, y: FloatArray) -> Index:
+    """Indices of the lower convex hull of points (x, y), by x, as long as y falls (Andrew's monotone chain)."""
+    hull: list[int] = []
+    xs, ys = x.tolist(), y.tolist()
+    for i in np.lexsort((y, x)).tolist():
+        while len(hull) >= 2:
+            a, b = hull[-2], hull[-1]
+            if (xs[b] - xs[a]) * (ys[i] - ys[a]) > (ys[b] - ys[a]) * (xs[i] - xs[a]):
+                break
+            hull.pop()
+        hull.append(i)
+    falling = hull[:1]
+    for i in hull[1:]:
+        if ys[i] < ys[falling[-1]]:
+            falling.append(i)
+    return np.array(falling, np.intp)
+
+
+def bin_points(resource: FloatArray, y: FloatArray, bins: int) -> Index:
+    """Indices of the least y in each non-empty one of `bins` equal bins over the range of log `resource`.
+
+    Bins are closed on the right and their edges are computed as the published fits did, as powers of ten:
+    rounding may put the first edge just above the least x, whose row is then in no bin.
+    """
+    edges = np.logspace(np.log10(resource.min()), np.log10(resource.max()), bins + 1)
+    number = np.digitize(resource, edges, right=True)
+    order = np.lexsort((y, number))
+    inside = order[(number[order] >= 1) & (number[order] <= bins)]
+    first = np.flatnonzero(np.diff(number[inside], prepend=0))
+    return np.asarray(inside[first], np.intp)
+
+
+def _least_squares(x: FloatArray, y: FloatArray) -> FloatArray:
+    """(slope, intercept) of each row of y (q, points) on x (points); NaN for fewer than two points."""
+    centred = x - x.mean()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        slope = y @ centred / (centred @ centred)
+    return np.column_stack([slope, y.mean(1) - slope * x.mean()])
+
+
+def _resample(
+    lines: Callable[[Index], tuple[Index, FloatArray]],
+    codes: NDArray[np.int64],
+    draws: int,
+    unit: Unit,
+    seed: int,
+    workers: int,
+    progress: Callable[[int], None] | None,
+) -> FloatArray:
+    """(slope, intercept) of each quantity in each resample, (draws, 3, 2).
+
+    A frontier does not change when a row is there twice, so a resample is the set of rows it drew. One
+    with fewer than two frontier points has no line and is left out.
+    """
+
+    def one(chunk: int) -> list[FloatArray]:
+        weights = draw_weights(codes, unit, seed, chunk)[: draws - chunk * CHUNK]
+        return [lines(np.flatnonzero(w))[1] for w in weights]
+
+    chunks = range(-(-draws // CHUNK))
+    parts = run_chunks(one, chunks, workers, None if progress is None else lambda n: progress(min(draws, n * CHUNK)))
+    every = np.array([line for part in parts for line in part])
+    return every[np.isfinite(every).all((1, 2))]

@@ -1,0 +1,267 @@
+"""Approach 3: fit a law to runs (paper §3.2), with intervals by resampling, and say how far to trust it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from gemstones.accounting.parameters import ParamsConvention, params_convention
+from gemstones.errors import InvalidRequest
+from gemstones.laws.diagnostics import LEAST_RUNS, STATIONARY, check_separable, draw_flags, law_flags, size_flags
+from gemstones.laws.form import parse_terms, table_columns
+from gemstones.laws.interval import DEFAULT_LEVEL, check_level, interval
+from gemstones.laws.law import FittedRange, Interval, Law
+from gemstones.laws.objective import Objective, ObjectiveKind
+from gemstones.laws.problem import Problem
+from gemstones.laws.resample import Unit, resample
+from gemstones.laws.solver import STARTS, solve
+from gemstones.runs.table import RunTable
+from gemstones.shape import FloatArray
+
+Status = Literal["converged", "not_converged"]
+
+
+class Resampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the draws were made."""
+
+    unit: Unit
+    seed: int
+
+
+class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A law with the evidence for it: objective, data, diagnostics and bootstrap draws."""
+
+    law: Law
+    objective_kind: ObjectiveKind
+    delta: float
+    objective: float
+    """Its value at the minimum, summed over rows."""
+    dataset: str
+    selection: str
+    fingerprint: str
+    """SHA-256 of the rows that were fitted."""
+    rows: int
+    runs: int
+    status: Status
+    stationarity: float
+    """See `gemstones.laws.solver.Solution`."""
+    conditioning: float
+    flags: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    """What the run table assumed."""
+    resampling: Resampling | None = None
+    draws: tuple[tuple[float, ...], ...] = ()
+    """θ of every resample: exponents, log coefficients, E."""
+    level: float = DEFAULT_LEVEL
+    """Of the intervals, e.g. 0.95."""
+
+    @property
+    def theta_draws(self) -> FloatArray:
+        """(draws, m); empty without resampling."""
+        return np.array(self.draws).reshape(len(self.draws), 2 * len(self.law.terms) + 1)
+
+    @property
+    def optimal_exponents(self) -> dict[str, float] | None:
+        """Exponents of N*(C) and T*(C) under 6·N·T (Hoffmann et al. 2022, Equation 4), for laws in N and T."""
+        if set(self.law.terms) != {"N", "T"}:
+            return None
+        return {name: float(x[0]) for name, x in self._optimal(self.law.theta[None]).items()}
+
+    @property
+    def intervals(self) -> dict[str, Any] | None:
+        """Intervals of every constant and of what follows from them alone; None without draws."""
+        if not self.draws:
+            return None
+        k, draws = len(self.law.terms), self.theta_draws
+        intervals: dict[str, Any] = {
+            "exponents": self._by_term(draws[:, :k]),
+            "log_coefficients": self._by_term(draws[:, k : 2 * k]),
+            "log_irreducible": interval(draws[:, 2 * k], self.level),
+            "irreducible_loss": interval(np.exp(draws[:, 2 * k]), self.level),
+        }
+        if set(self.law.terms) == {"N", "T"}:
+            optimal = self._optimal(draws)
+            intervals["optimal_exponents"] = {name: interval(x, self.level) for name, x in optimal.items()}
+        return intervals
+
+    def summary(self) -> dict[str, Any]:
+        """The fit as plain values, without its draws: what `gemstones fit --json` prints."""
+        law = self.law
+        return {
+            "law": law.form,
+            "dataset": self.dataset,
+            "selection": self.selection,
+            "rows": self.rows,
+            "runs": self.runs,
+            "params_convention": law.params_convention,
+            "objective_kind": self.objective_kind,
+            "delta": self.delta,
+            "objective": self.objective,
+            "exponents": dict(zip(law.terms, law.exponents, strict=True)),
+            "log_coefficients": dict(zip(law.terms, law.log_coefficients, strict=True)),
+            "log_irreducible": law.log_irreducible,
+            "irreducible_loss": law.irreducible_loss,
+            "optimal_exponents": self.optimal_exponents,
+            "intervals": self.intervals,
+            "level": self.level if self.draws else None,
+            "resampling": None
+            if self.resampling is None
+            else {"unit": self.resampling.unit, "draws": len(self.draws), "seed": self.resampling.seed},
+            "status": self.status,
+            "stationarity": self.stationarity,
+            "conditioning": self.conditioning,
+            "flags": list(self.flags),
+            "assumptions": list(self.assumptions),
+            "fingerprint": self.fingerprint,
+        }
+
+    def to_json(self) -> str:
+        """The whole fit as JSON; `Fit.from_json` gives back an equal value."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes, name: str = "fit") -> Fit:
+        """Read and validate what `to_json` wrote; `name` is the file, for the error."""
+        try:
+            fit = msgspec.json.decode(text, type=cls)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InvalidRequest(f"{name} is not a fit written by `gemstones fit --output`: {error}") from None
+        k = len(fit.law.terms)
+        if not (
+            k == len(fit.law.exponents) == len(fit.law.log_coefficients)
+            and all(len(draw) == 2 * k + 1 for draw in fit.draws)
+            and np.isfinite(fit.law.theta).all()
+        ):
+            raise InvalidRequest(f"{name} is not a fit written by `gemstones fit --output`: its constants do not match")
+        return fit
+
+    def save(self, path: str | Path) -> None:
+        """Write to `path`, whole or not at all."""
+        path = Path(path)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(self.to_json() + "\n")
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def load(cls, path: str | Path) -> Fit:
+        """Read a file that `save` wrote."""
+        try:
+            text = Path(path).read_bytes()
+        except OSError as error:
+            raise InvalidRequest(f"{path}: cannot be read ({error.strerror})") from None
+        return cls.from_json(text, str(path))
+
+    def _by_term(self, draws: FloatArray) -> dict[str, Interval]:
+        return {term: interval(x, self.level) for term, x in zip(self.law.terms, draws.T, strict=True)}
+
+    def _optimal(self, theta: FloatArray) -> dict[str, FloatArray]:
+        alpha, beta = theta[:, self.law.terms.index("N")], theta[:, self.law.terms.index("T")]
+        return {"params": beta / (alpha + beta), "tokens": alpha / (alpha + beta)}
+
+    def __repr__(self) -> str:
+        return f"Fit({self.law}; {self.dataset}/{self.selection}, {self.rows} rows, {self.status})"
+
+
+def fit(
+    table: RunTable,
+    law: str = "N,T",
+    *,
+    objective: Objective | None = None,
+    params: ParamsConvention = "total",
+    bootstrap: int = 0,
+    unit: Unit = "run",
+    seed: int = 0,
+    level: float = DEFAULT_LEVEL,
+    workers: int = 1,
+    starts: int = STARTS,
+    force: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Fit:
+    """Fit `law` (written like `N,T` or `w,d,N,T`) to the rows of `table`.
+
+    `bootstrap` resamples of `unit` (whole runs, or rows) give the intervals; the same `seed` gives the same
+    draws for any number of `workers` (processes). Raises `InvalidRequest` where the runs cannot separate
+    the law's terms, unless `force`d, and `InvalidTable` where a column is missing.
+
+    >>> fit(load("gemstones").select("all"), "w,d,N,T", bootstrap=400)  # doctest: +SKIP
+    """
+    objective = objective or Objective()
+    convention = params_convention(params)
+    check_level(level)
+    if bootstrap < 0:
+        raise InvalidRequest(f"bootstrap {bootstrap} must be a number of resamples, or 0 for none")
+    terms = parse_terms(law)
+    columns, loss = table_columns(terms, table, convention), table.numbers("loss")
+    flags = check_separable(terms, table, columns, force)
+    codes = table.run_codes
+    runs = int(codes.max()) + 1
+
+    problem = Problem.of(columns, loss)
+    with threadpool_limits(1):  # arrays this small are slower with more, and rounded differently
+        solution = solve(problem, objective, starts)
+    fitted = Law.of_theta(
+        terms,
+        solution.theta,
+        params_convention=convention,
+        name="fit",
+        source=f"{table.dataset}, {table.selection}",
+        fitted=fitted_range(table, convention),
+    )
+    flags += law_flags(fitted, columns) + size_flags(len(solution.theta), table.rows, runs)
+    draws: FloatArray = np.zeros((0, len(solution.theta)))
+    if bootstrap and (unit == "row" or runs >= LEAST_RUNS):
+        delta = objective.huber_delta
+        draws = resample(
+            problem, solution.optima, delta, codes, bootstrap, unit=unit, seed=seed, workers=workers, progress=progress
+        )
+        flags += draw_flags(terms, draws)
+    return Fit(
+        law=fitted,
+        objective_kind=objective.kind,
+        delta=objective.delta,
+        objective=solution.value,
+        dataset=table.dataset,
+        selection=table.selection,
+        fingerprint=table.fingerprint,
+        rows=table.rows,
+        runs=runs,
+        status="converged" if solution.stationarity < STATIONARY else "not_converged",
+        stationarity=solution.stationarity,
+        conditioning=solution.conditioning,
+        flags=tuple(flags),
+        assumptions=tuple(table.assumptions),
+        resampling=Resampling(unit, seed) if len(draws) else None,
+        draws=tuple(tuple(float(x) for x in draw) for draw in draws),
+        level=level,
+    )
+
+
+def fitted_range(table: RunTable, convention: ParamsConvention) -> FittedRange:
+    """What the rows span; None for a column that is not known in every row."""
+
+    def span(column: str) -> Interval | None:
+        series = table.frame[column]
+        if series.null_count():
+            return None
+        values = table.numbers(column)
+        return float(values.min()), float(values.max())
+
+    return FittedRange(
+        flops=span("flops"),
+        params=span(f"params_{convention}"),
+        tokens=span("tokens"),
+        width=span("width"),
+        depth=span("depth"),
+    )

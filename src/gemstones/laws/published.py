@@ -1,0 +1,127 @@
+"""Published laws as named constants, each with its source. They come without draws, so without intervals."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import msgspec
+
+from gemstones.accounting.parameters import ParamsConvention
+from gemstones.errors import InvalidRequest
+from gemstones.laws.fit import Fit
+from gemstones.laws.law import FittedRange, Law
+
+
+class FrontierLaw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A law of the optimum alone, N*(C) = n0·(C / c0)^exponent: it predicts no loss."""
+
+    n0: float
+    """Parameters at c0."""
+    c0: float
+    """FLOPs."""
+    exponent: float
+    params_convention: ParamsConvention
+    name: str
+    source: str
+    fitted: FittedRange = FittedRange()
+
+    def params_optimal(self, budget_flops: float) -> float:
+        """N*(C)."""
+        return float(self.n0 * (budget_flops / self.c0) ** self.exponent)
+
+
+# What `all` of the published main runs spans: 22 shapes, checkpoints of 10B to 350B tokens.
+_GEMSTONES_RANGE = FittedRange(
+    flops=(3.41735160082858e18, 4.46717066784591e21),
+    params=(48_377_600, 2_007_837_696),
+    tokens=(10_003_415_040, 350_119_526_400),
+    width=(256, 3072),
+    depth=(3, 80),
+)
+# Hoffmann et al. 2022, §1: "over 400 language models ranging from 70 million to over 16 billion parameters
+# on 5 to 500 billion tokens"; the budgets are those of the points that Epoch read off their Figure 4.
+_CHINCHILLA_RANGE = FittedRange(params=(70e6, 16e9), tokens=(5e9, 500e9))
+
+LAWS: dict[str, Law | FrontierLaw] = {
+    law.name: law
+    for law in (
+        Law(
+            ("N", "T"),
+            (0.2575546364, 0.5909317455),
+            (4.8761769847, 12.6984060933),
+            math.log(0.6655226816),
+            name="gemstones",
+            source="McLeish et al. 2025, Equation 1 fitted to `all`, δ 1e-4",
+            fitted=_GEMSTONES_RANGE,
+        ),
+        Law(
+            ("w", "d", "N", "T"),
+            (0.2195783536, 0.4758917337, 0.3636454068, 0.4935127042),
+            (1.082043835, -0.2186969889, 6.0902355695, 10.4720427681),
+            math.log(0.4282048563),
+            name="gemstones-width-depth",
+            source="McLeish et al. 2025, Equation 2 fitted to `all`, δ 1e-4",
+            fitted=_GEMSTONES_RANGE,
+        ),
+        Law(
+            ("N", "T"),
+            (0.34, 0.28),
+            (math.log(406.4), math.log(410.7)),
+            math.log(1.69),
+            name="chinchilla",
+            source="Hoffmann et al. 2022, Equation 10, constants as printed",
+            fitted=_CHINCHILLA_RANGE,
+        ),
+        Law(
+            ("N", "T"),
+            (0.3392, 0.2849),
+            (math.log(406.4), math.log(410.7)),
+            math.log(1.6934),
+            name="chinchilla-unrounded",
+            source="Hoffmann et al. 2022, constants before rounding",
+            fitted=_CHINCHILLA_RANGE,
+        ),
+        Law(
+            ("N", "T"),
+            (0.3478, 0.3658),
+            (math.log(482.01), math.log(2085.43)),
+            math.log(1.8172),
+            name="chinchilla-epoch",
+            source="Besiroglu et al. 2024 (Epoch AI), refit of Hoffmann et al. 2022",
+            fitted=_CHINCHILLA_RANGE,
+        ),
+        FrontierLaw(
+            n0=1.6e9,
+            c0=1e15 * 86400,
+            exponent=0.88,
+            params_convention="non_embedding",
+            name="kaplan",
+            source="Kaplan et al. 2020, as plotted by Porian et al. 2024",
+            # Kaplan et al. 2020, §1: 768 to 1.5 billion non-embedding parameters, 22M to 23B tokens.
+            fitted=FittedRange(params=(768, 1.5e9), tokens=(22e6, 23e9)),
+        ),
+    )
+}
+
+REFIT = "gemstones-refit"
+"""Our own converged fit of Equation 2 to `all`, with draws by run; the default of `gemstones plan`."""
+REFIT_COMMAND = "gemstones fit gemstones --select all --law w,d,N,T --bootstrap 400 --seed 0 --output gemstones-refit.json"
+LAW_NAMES = (REFIT, *LAWS)
+
+
+@lru_cache(maxsize=1)
+def refit() -> Fit:
+    """The fit that ships with the package; `REFIT_COMMAND` makes it again."""
+    from importlib.resources import files
+
+    return Fit.from_json(files("gemstones.laws").joinpath("gemstones-refit.json").read_bytes(), REFIT)
+
+
+def published(name: str) -> Fit | Law | FrontierLaw:
+    """A law by name; raises `InvalidRequest` with the names there are."""
+    if name == REFIT:
+        return refit()
+    if name not in LAWS:
+        raise InvalidRequest(f"law {name!r} is unknown: choose from {', '.join(LAW_NAMES)}, or name a fit's JSON file")
+    return LAWS[name]

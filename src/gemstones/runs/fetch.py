@@ -1,0 +1,222 @@
+"""Published files by name: pinned to a commit and a SHA-256, read from a folder, the cache, or the network.
+
+In this order: the folder `GEMSTONES_DATA_DIR` (`<owner>/<repository>/<path>` below it), the cache
+(`GEMSTONES_CACHE`, or the platform's cache folder), a download. Whatever the way, the hash is verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from gemstones.errors import InvalidTable, Unavailable
+from gemstones.runs.one_line import one_line
+
+RAW_URL = "https://raw.githubusercontent.com"
+"""Files of GitHub repositories by commit."""
+
+TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a public repository, exactly as it was at one commit."""
+
+    name: str
+    owner: str
+    repository: str
+    commit: str
+    path: str
+    sha256: str
+    licence: str
+    rows: int
+
+    @property
+    def location(self) -> str:
+        """Where it is below `GEMSTONES_DATA_DIR`."""
+        return f"{self.owner}/{self.repository}/{self.path}"
+
+    @property
+    def url(self) -> str:
+        """Where it is downloaded from."""
+        path = urllib.parse.quote(self.path)
+        return f"{RAW_URL}/{self.owner}/{self.repository}/{self.commit}/{path}"
+
+
+def _gemstones(name: str, path: str, sha256: str, rows: int) -> Entry:
+    # github.com/mcleish7/gemstone-scaling-laws; the licence file is in the repository.
+    commit = "5f420478f6057b0cbb4d13405fb10ca64675bccb"
+    return Entry(name, "mcleish7", "gemstone-scaling-laws", commit, path, sha256, "MIT", rows)
+
+
+ENTRIES: Mapping[str, Entry] = MappingProxyType(
+    {
+        entry.name: entry
+        for entry in (
+            _gemstones(
+                "gemstones-main",
+                "wandb_dfs/wandb_df_for_fitting_hot_100b+_477.jsonl",
+                "c7a56e023c2cee6be296defc284126778c62387023a6e0c01e57599999591f5d",
+                3850,
+            ),
+            _gemstones(
+                "gemstones-lr-ablation",
+                "wandb_dfs/wandb_df_for_fitting_lr_ablation_hot_477.jsonl",
+                "10f606c27a52b31a8c97a8fe50ff265fdea795869b9a35804a7b1cad2fa233c2",
+                1000,
+            ),
+            _gemstones(
+                "gemstones-cooldown",
+                "wandb_dfs/wandb_df_for_fitting_cool_end.jsonl",
+                "bdf01b6b21bafc414218124a6f9e195cee07f3d69ceacbfae2fcf069d34f4e61",
+                199,
+            ),
+            _gemstones(
+                "industry-losses",
+                "data/our_val_loss_data.json",
+                "6d3f5d014c895d4e8eeede2a9431c4fe53c428104cc4250e4fedd53394f8e204",
+                21,
+            ),
+            _gemstones(
+                "lr-sweep",
+                "data/preflight_mup_olmo_variant.csv",
+                "e75730274996b31eda60cc665d940ca2e32d8c0ad6ba9902d086ca93008d397c",
+                24,
+            ),
+            Entry(
+                "chinchilla-epoch",
+                "epoch-research",
+                "analyzing-chinchilla",
+                "92258837425e1b5f2851d624287f0120583a3d0e",
+                "data/svg_extracted_data.csv",
+                "193478df4e90f040016431996c45682659306840ecdadf83cfb9cd5ca0aa1b30",
+                # No licence file in the repository: downloaded for the user, never redistributed.
+                "none stated",
+                245,
+            ),
+        )
+    }
+)
+"""Every file that can be fetched, by name."""
+
+
+def fetch(entry: Entry) -> Path:
+    """The path of the file on this machine, its hash verified.
+
+    Raises `InvalidTable` for a file of `GEMSTONES_DATA_DIR` that is absent or another, `Unavailable` where
+    the file would have to be downloaded and cannot be.
+    """
+    folder = os.environ.get("GEMSTONES_DATA_DIR", "")
+    if folder:
+        path = Path(folder, entry.location)
+        return _verified(path, entry)
+    cached = cache_path(entry)
+    if cached.is_file() and _sha256(cached) == entry.sha256:
+        return cached
+    offline = next((name for name in ("GEMSTONES_OFFLINE", "HF_HUB_OFFLINE") if _is_on(name)), None)
+    if offline:
+        raise Unavailable(
+            f"{entry.name} is not in the cache and {offline} is set: unset it, set GEMSTONES_DATA_DIR to a "
+            f"folder that holds {entry.location}, or run `gemstones data fetch {entry.name}` "
+            "where there is a network"
+        )
+    _download(entry, cached)
+    return cached
+
+
+def cache_path(entry: Entry) -> Path:
+    """Where the file is, or will be, in the cache."""
+    import pooch
+
+    folder = os.environ.get("GEMSTONES_CACHE", "") or pooch.os_cache("gemstones")
+    return Path(folder, entry.owner, entry.repository, entry.commit, entry.path)
+
+
+def _verified(path: Path, entry: Entry) -> Path:
+    file = one_line(path, 300)
+    try:
+        found = _sha256(path)
+    except OSError as error:
+        raise InvalidTable(
+            f"cannot be read ({one_line(error.strerror)}), expected SHA-256 {entry.sha256}, found none: "
+            f"GEMSTONES_DATA_DIR must hold {entry.location}, or be unset",
+            file=file,
+        ) from None
+    if found != entry.sha256:
+        raise InvalidTable(
+            f"has SHA-256 {found}, expected {entry.sha256}: put the file of commit {entry.commit[:12]} "
+            "there, or unset GEMSTONES_DATA_DIR",
+            file=file,
+        )
+    return path
+
+
+def _download(entry: Entry, path: Path) -> None:
+    import pooch
+
+    progress = _Progress(entry.name) if sys.stderr.isatty() else False
+    try:
+        with _quiet_pooch():
+            pooch.retrieve(
+                entry.url,
+                known_hash=f"sha256:{entry.sha256}",
+                path=path.parent,
+                fname=path.name,
+                downloader=pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT_SECONDS),
+            )
+    except (OSError, ValueError) as error:  # requests' errors are OSErrors; ValueError is a wrong hash
+        raise Unavailable(
+            f"{entry.name} cannot be downloaded from {entry.url}: {one_line(error)}; try again, or set "
+            f"GEMSTONES_DATA_DIR to a folder that holds {entry.location}"
+        ) from None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_on(variable: str) -> bool:
+    return os.environ.get(variable, "").strip().lower() not in ("", "0", "false")
+
+
+@contextmanager
+def _quiet_pooch() -> Iterator[None]:
+    import pooch
+
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+class _Progress:
+    """What pooch asks of a progress bar, as one line on standard error."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.total, self.done = name, 0, 0
+
+    def update(self, size: int) -> None:
+        """Count `size` more bytes."""
+        self.done += size
+        # The total is the compressed size, pooch counts chunks: only an estimate until the last call.
+        share = f"{min(100, 100 * self.done // self.total)}%" if self.total else f"{self.done:,} bytes"
+        print(f"\r{self.name}: {share}", end="", file=sys.stderr, flush=True)
+
+    def reset(self) -> None:
+        """Start again: pooch does so to end at the exact total."""
+        self.done = 0
+
+    def close(self) -> None:
+        """End the line."""
+        print(file=sys.stderr, flush=True)

@@ -1,0 +1,123 @@
+"""Run tables as Parquet files: everything a `RunTable` holds, with the units beside the numbers.
+
+Two entries of the file's key-value metadata: `gemstones`, the table's own fields, and `units`, a JSON object
+of units by column that any program can write, and that is held against the schema when a file is read.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.runs.architecture import Architecture
+from gemstones.runs.one_line import one_line
+from gemstones.runs.schema import SCHEMA_VERSION, UNITS
+from gemstones.runs.table import RunTable, Source
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class TableFields(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What a file keeps of a `RunTable` beside its frame."""
+
+    schema_version: int
+    dataset: str
+    selection: str
+    assumptions: tuple[str, ...]
+    flops_convention: str
+    sources: tuple[Source, ...]
+    architecture: Architecture
+
+
+def write_parquet(table: RunTable, path: Path) -> None:
+    """Write under a temporary name in the same folder, then rename: a reader never sees half a file."""
+    import polars as pl
+
+    fields = TableFields(
+        schema_version=SCHEMA_VERSION,
+        dataset=table.dataset,
+        selection=table.selection,
+        assumptions=table.assumptions,
+        flops_convention=table.flops_convention,
+        sources=table.sources,
+        architecture=table.architecture,
+    )
+    metadata = {
+        "gemstones": msgspec.json.encode(fields).decode(),
+        "units": msgspec.json.encode(dict(UNITS)).decode(),
+    }
+    temporary = None
+    try:
+        buffer = io.BytesIO()
+        table.frame.write_parquet(buffer, metadata=metadata)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(buffer.getvalue())
+        # Temporary files are private to their owner; a result is as readable as any other file.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        raise InvalidRequest(f"{one_line(path)} cannot be written: {one_line(error.strerror)}") from None
+    except pl.exceptions.PolarsError as error:
+        raise InvalidTable(f"cannot be written as Parquet: {one_line(error)}", file=one_line(path)) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def parse_parquet(content: bytes, file: str) -> tuple[pl.DataFrame, Mapping[str, str]]:
+    """Frame and key-value metadata of a Parquet file; `InvalidTable` where it is truncated or none at all."""
+    import polars as pl
+
+    try:
+        metadata = pl.read_parquet_metadata(io.BytesIO(content))
+        return pl.read_parquet(io.BytesIO(content), hive_partitioning=False, glob=False), metadata
+    # Bytes that are no Parquet file can reach a panic of polars, which is no PolarsError and no Exception.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        raise InvalidTable(f"is no whole Parquet file: {one_line(error)}", file=file) from None
+
+
+def table_fields(metadata: Mapping[str, str], file: str) -> TableFields | None:
+    """What `write_parquet` kept, or `None` for a file of another program."""
+    if "gemstones" not in metadata:
+        return None
+    try:
+        fields = msgspec.json.decode(metadata["gemstones"], type=TableFields)
+    except msgspec.DecodeError as error:
+        raise InvalidTable(f"has unreadable metadata 'gemstones': {one_line(error)}", file=file) from None
+    if fields.schema_version != SCHEMA_VERSION:
+        raise InvalidTable(
+            f"has schema version {fields.schema_version}, this program reads {SCHEMA_VERSION}: "
+            "write the file again, or install the version that wrote it",
+            file=file,
+        )
+    return fields
+
+
+def check_units(metadata: Mapping[str, str], columns: Mapping[str, str], file: str) -> None:
+    """Units that a file declares are the schema's; `columns` maps schema names to names in the file."""
+    if "units" not in metadata:
+        return
+    try:
+        declared = msgspec.json.decode(metadata["units"], type=dict[str, str])
+    except msgspec.DecodeError as error:
+        raise InvalidTable(f"has unreadable metadata 'units': {one_line(error)}", file=file) from None
+    for name, unit in UNITS.items():
+        found = declared.get(columns.get(name, name), unit)
+        if found != unit:
+            raise InvalidTable(
+                f"mixed units: the file declares {one_line(found, 40)!r}, the schema {unit!r}: "
+                "convert the column, and declare it so",
+                file=file,
+                column=name,
+            )

@@ -1,0 +1,227 @@
+"""Named selections of a data set: the facets of *Gemstones*, Figure 6, and two of the Chinchilla extraction.
+
+    gemstones                       rows   runs    chinchilla          rows
+    all (the default)                770     22    epoch (default)      240
+    all-2B                         3,850     22    all                  245
+    le100B                           220     22    hoffmann-reduced      28
+    le100B-2B                      1,100     22
+    gt120B                           528     22
+    gt120B-2B                      2,552     22
+    lr-ablation                      200     20
+    lr-ablation-2B                 1,000     20
+    cooldown                         199     20
+    width512                         175      5
+    chinchilla-reduced                24      5
+
+Any other table has `all`: every row of the family `main`, or without a family. Steps are optimizer steps of
+2048 sequences of 2048 tokens: 477 are 2B tokens, 2385 are 10B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.runs.one_line import listed, one_line
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from gemstones.runs.table import RunTable
+
+STEPS_2B, STEPS_10B = 477, 2385
+LAST_STEP_100B, FIRST_STEP_120B = 23_850, 28_620
+LAST_STEP_LR_ABLATION = 23_840
+"""The halved-rate runs end ten steps before the tenth multiple of 2385."""
+
+CHINCHILLA_REDUCED_SHAPES = ("384x13", "512x11", "512x13", "1280x15", "1792x18", "2048x27")
+CHINCHILLA_REDUCED_TOKENS_B: Mapping[float, tuple[float, ...]] = MappingProxyType(
+    {
+        7e7: (3.154, 6.526, 11.889, 13.026, 25.181),
+        1e8: (3.238, 7.475, 13.081, 13.709),
+        5e8: (5.759, 12.450, 23.957, 47.131),
+        1e9: (1.575, 4.733, 7.730, 8.779, 15.781, 16.366, 32.734),
+        2e9: (0.812, 8.051, 16.266, 24.337, 32.681, 48.755, 81.278, 124.514),
+    }
+)
+"""Size class → tokens (10^9) of the Chinchilla runs of that class: those of `hoffmann-reduced`.
+
+A class is a number of parameters to one significant digit. 512x11 is of the class 9e7, for which there is no
+Chinchilla run, so five shapes are left.
+"""
+
+HOFFMANN_REDUCED_SIZES = ((60e6, 80e6), (90e6, 110e6), (450e6, 505e6), (0.9e9, 1.1e9), (1.8e9, 2.2e9))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A named choice of rows, and its rule in words."""
+
+    name: str
+    rule: str
+    rows: Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def _main(frame: pl.DataFrame, every: int, first: int = 0, last: int | None = None) -> pl.DataFrame:
+    import polars as pl
+
+    kept = (pl.col("family") == "main") & (pl.col("step") % every == 0) & (pl.col("step") >= first)
+    return frame.filter(kept if last is None else kept & (pl.col("step") <= last))
+
+
+def _lr_ablation(frame: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    steps = [*(STEPS_10B * tenth for tenth in range(1, 10)), LAST_STEP_LR_ABLATION]
+    return _family(frame, "lr-ablation").filter(pl.col("step").is_in(steps))
+
+
+def _family(frame: pl.DataFrame, family: str) -> pl.DataFrame:
+    import polars as pl
+
+    return frame.filter(pl.col("family") == family)
+
+
+def _width512(frame: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    return _main(frame, STEPS_10B).filter(pl.col("width") == 512)
+
+
+def _chinchilla_reduced(frame: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    # Checkpoints are 2B tokens apart: a Chinchilla run goes to the nearest even number of billions, and those
+    # that meet there are one row. The fit uses the rounded tokens, and the FLOPs have to be theirs.
+    shape = pl.format("{}x{}", "width", "depth")
+    wanted = [
+        (pl.col("params_total").round_sig_figs(1).round() == size)
+        & tokens.is_in([2e9 * round(t / 2) for t in targets])
+        for tokens in [(pl.col("tokens") / 1e9).round() * 1e9]
+        for size, targets in CHINCHILLA_REDUCED_TOKENS_B.items()
+    ]
+    kept = _main(frame, STEPS_2B).filter(shape.is_in(CHINCHILLA_REDUCED_SHAPES) & pl.any_horizontal(wanted))
+    rounded = kept.with_columns((pl.col("tokens") / 1e9).round() * 1e9)
+    return rounded.with_columns((pl.col("flops_per_token") * pl.col("tokens")).alias("flops"))
+
+
+def _epoch(frame: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    return frame.filter(pl.col("loss") < pl.col("loss").top_k(5).min())
+
+
+def _hoffmann_reduced(frame: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    size = pl.col("params_total")
+    return frame.filter(pl.any_horizontal(size.is_between(low, high) for low, high in HOFFMANN_REDUCED_SIZES))
+
+
+def _main_or_no_family(frame: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    return frame.filter(pl.col("family").is_null() | (pl.col("family") == "main"))
+
+
+def _by_name(*selections: Selection) -> Mapping[str, Selection]:
+    return MappingProxyType({selection.name: selection for selection in selections})
+
+
+GEMSTONES = _by_name(
+    Selection("all", "main, every 10B tokens", lambda frame: _main(frame, STEPS_10B)),
+    Selection("all-2B", "main, every 2B tokens", lambda frame: _main(frame, STEPS_2B)),
+    Selection(
+        "le100B", "main, every 10B tokens to 100B", lambda frame: _main(frame, STEPS_10B, last=LAST_STEP_100B)
+    ),
+    Selection(
+        "le100B-2B",
+        "main, every 2B tokens to 100B",
+        lambda frame: _main(frame, STEPS_2B, last=LAST_STEP_100B),
+    ),
+    Selection(
+        "gt120B",
+        "main, every 10B tokens from 120B",
+        lambda frame: _main(frame, STEPS_10B, first=FIRST_STEP_120B),
+    ),
+    Selection(
+        "gt120B-2B",
+        "main, every 2B tokens from 120B",
+        lambda frame: _main(frame, STEPS_2B, first=FIRST_STEP_120B),
+    ),
+    Selection("lr-ablation", "half the learning rate, every 10B tokens", _lr_ablation),
+    Selection(
+        "lr-ablation-2B",
+        "half the learning rate, every 2B tokens",
+        lambda frame: _family(frame, "lr-ablation"),
+    ),
+    Selection("cooldown", "ends of the cooldowns", lambda frame: _family(frame, "cooldown")),
+    Selection("width512", "main, width 512, every 10B tokens", _width512),
+    Selection("chinchilla-reduced", "main, sizes and tokens nearest to Chinchilla runs", _chinchilla_reduced),
+)
+"""Selections of the data set `gemstones`; the first is the default."""
+
+CHINCHILLA = _by_name(
+    Selection("epoch", "losses below the fifth highest: Epoch AI's outlier rule", _epoch),
+    Selection("all", "every run", lambda frame: frame),
+    Selection("hoffmann-reduced", "sizes near 70M, 100M, 500M, 1B and 2B", _hoffmann_reduced),
+)
+"""Selections of the data set `chinchilla`; the first is the default."""
+
+OTHER = _by_name(Selection("all", "every row of the family main, or without a family", _main_or_no_family))
+"""Selections of any other table."""
+
+
+def selections_of(dataset: str) -> Mapping[str, Selection]:
+    """The selections that a table of this data set has, the default first."""
+    return {"gemstones": GEMSTONES, "chinchilla": CHINCHILLA}.get(dataset, OTHER)
+
+
+def default_selection(dataset: str) -> str:
+    """The name of the selection that is used where none is asked for."""
+    return next(iter(selections_of(dataset)))
+
+
+def select(table: RunTable, name: str | None, where: str | None) -> RunTable:
+    """See `RunTable.select`."""
+    selections = selections_of(table.dataset)
+    if name is not None and name not in selections:
+        raise InvalidRequest(
+            f"selection {one_line(name)!r} is unknown for {table.dataset}: choose from {listed(selections)}, "
+            "or give a condition with --where"
+        )
+    frame, selection = table.frame, table.selection
+    if not selection:
+        selection = name or default_selection(table.dataset)
+        frame = selections[selection].rows(frame)
+    elif name is not None and name != selection:
+        # Rows that an earlier selection dropped cannot come back, so the name would not mean what it says.
+        raise InvalidRequest(
+            f"selection {name!r} of a table that is the selection {one_line(selection)!r} already: "
+            "select from the whole data set"
+        )
+    if where is not None:
+        frame, selection = _where(frame, where), f"{selection} where {one_line(where)}"
+    if frame.height == 0:
+        families = table.frame["family"].drop_nulls().unique(maintain_order=True).to_list()
+        remedy = f"; families are {listed(families)}" if families and "main" not in families else ""
+        raise InvalidTable(
+            f"selection {selection!r} has no rows of {table.rows:,}{remedy}: widen it", file=table.origin
+        )
+    return replace(table, frame=frame, selection=selection)
+
+
+def _where(frame: pl.DataFrame, where: str) -> pl.DataFrame:
+    import polars as pl
+
+    try:
+        return frame.filter(pl.sql_expr(where))
+    # polars panics on some conditions; a panic is no PolarsError and no Exception.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, TypeError, ValueError) as error:
+        raise InvalidRequest(
+            f"condition {one_line(where)!r} cannot be applied: {one_line(error)}; write it like "
+            "width >= 512 AND tokens > 1e10"
+        ) from None

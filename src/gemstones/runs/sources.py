@@ -1,0 +1,204 @@
+"""The known data sets, and `load`, which takes the name of one or a path.
+
+- `gemstones`: the three run files of the paper as the families `main`, `lr-ablation` and `cooldown`.
+- `chinchilla`: the runs of Hoffmann et al., read off their Figure 4 by Epoch AI (Besiroglu et al., 2024).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from gemstones.accounting.parameters import params
+from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.runs.architecture import GEMSTONES_ARCHITECTURE
+from gemstones.runs.building import build_table
+from gemstones.runs.fetch import ENTRIES, Entry, fetch
+from gemstones.runs.one_line import one_line
+from gemstones.runs.readers import SUFFIXES, parse_csv, read_runs
+from gemstones.runs.selections import default_selection
+from gemstones.runs.table import RunTable, Source
+from gemstones.shape import Shape
+
+if TYPE_CHECKING:
+    import polars as pl
+
+DEVICES_PER_NODE = 8
+"""Of the machine that trained the Gemstones: MI250X cards, of which each is two devices (paper §3)."""
+
+_RUN_NAME = re.compile(r"(?:cooler_)?PyGemma-(\d+x\d+)_pretrain")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A known data set: what it is, which files it is made of, and how they are read."""
+
+    name: str
+    description: str
+    entries: tuple[Entry, ...]
+    licence: str
+    read: Callable[[Dataset], RunTable]
+
+    @property
+    def default_selection(self) -> str:
+        """What is selected where nothing is said."""
+        return default_selection(self.name)
+
+
+class GemstonesRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One line of a run file of the Gemstones."""
+
+    run_name: str
+    params_active_precise: int
+    width: int
+    depth: int
+    tokens: int
+    step: int
+    num_nodes: int
+    seconds_per_step: float
+    final_loss: float
+
+
+def _read_gemstones(dataset: Dataset) -> RunTable:
+    import polars as pl
+
+    families = (entry.name.removeprefix("gemstones-") for entry in dataset.entries)
+    frame = pl.concat(
+        [_gemstones_family(entry, family) for entry, family in zip(dataset.entries, families, strict=True)]
+    )
+    table = build_table(
+        frame,
+        dataset=dataset.name,
+        file=dataset.name,
+        architecture=GEMSTONES_ARCHITECTURE,
+        sources=_sources(dataset),
+    )
+    # Completion leaves given totals alone: hold them against the closed form here.
+    closed_form = table.frame.select("width", "depth", "params_total").with_row_index("row", offset=1)
+    for row, width, depth, total in (
+        closed_form.unique(["width", "depth", "params_total"]).sort("row").iter_rows()
+    ):
+        expected = params(Shape(width, depth))
+        if total != expected:
+            raise InvalidTable(
+                f"{total:.0f} differs from the closed form {expected} of {width}x{depth}",
+                file=dataset.name,
+                row=row,
+                column="params_total",
+            )
+    return table
+
+
+def _gemstones_family(entry: Entry, family: str) -> pl.DataFrame:
+    import polars as pl
+
+    decoder = msgspec.json.Decoder(GemstonesRow)
+    rows = []
+    for number, line in enumerate(fetch(entry).read_bytes().splitlines(), start=1):
+        try:
+            row = decoder.decode(line)
+        except msgspec.DecodeError as error:
+            raise InvalidTable(one_line(error), file=entry.name, row=number) from None
+        if (name := _RUN_NAME.fullmatch(row.run_name)) is None or name[1] != f"{row.width}x{row.depth}":
+            raise InvalidTable(
+                f"{row.run_name!r} is not named by its shape", file=entry.name, row=number, column="run_name"
+            )
+        rows.append(row)
+    if len(rows) != entry.rows:
+        raise InvalidTable(f"has {len(rows)} rows, expected {entry.rows}", file=entry.name)
+    return pl.DataFrame(
+        {
+            "run": [f"{family}/{row.width}x{row.depth}" for row in rows],
+            "family": [family] * len(rows),
+            "width": [row.width for row in rows],
+            "depth": [row.depth for row in rows],
+            "params_total": [row.params_active_precise for row in rows],
+            "tokens": [row.tokens for row in rows],
+            "step": [row.step for row in rows],
+            "loss": [row.final_loss for row in rows],
+            "seconds_per_step": [row.seconds_per_step for row in rows],
+            "devices": [row.num_nodes * DEVICES_PER_NODE for row in rows],
+            "run_name": [row.run_name for row in rows],
+            "num_nodes": [row.num_nodes for row in rows],
+        }
+    )
+
+
+def _read_chinchilla(dataset: Dataset) -> RunTable:
+    import polars as pl
+
+    (entry,) = dataset.entries
+    frame = parse_csv(fetch(entry).read_bytes(), entry.name)
+    size, flops = frame["Model Size"], frame["Training FLOP"]
+    frame = frame.with_columns(
+        pl.Series("run", [f"chinchilla/{row:03d}" for row in range(1, frame.height + 1)]),
+        # The figure has FLOPs on its axis, by their own rule 6·N·T (Hoffmann et al., Appendix F).
+        (flops / (6 * size)).alias("tokens"),
+    )
+    return build_table(
+        frame,
+        dataset=dataset.name,
+        file=entry.name,
+        columns={"params_total": "Model Size", "flops": "Training FLOP"},
+        assumptions=("tokens taken as FLOPs / (6 x params_total): the figure has model size and FLOPs only",),
+        sources=_sources(dataset),
+    )
+
+
+def _sources(dataset: Dataset) -> tuple[Source, ...]:
+    return tuple(Source(entry.name, entry.url, entry.sha256, entry.licence) for entry in dataset.entries)
+
+
+DATASETS: Mapping[str, Dataset] = MappingProxyType(
+    {
+        dataset.name: dataset
+        for dataset in (
+            Dataset(
+                "gemstones",
+                "Gemstones: 22 shapes to 350B tokens, 20 with half the learning rate, 20 cooled down",
+                (ENTRIES["gemstones-main"], ENTRIES["gemstones-lr-ablation"], ENTRIES["gemstones-cooldown"]),
+                "MIT",
+                _read_gemstones,
+            ),
+            Dataset(
+                "chinchilla",
+                "Chinchilla: 245 runs read off a figure of Hoffmann et al. by Epoch AI",
+                (ENTRIES["chinchilla-epoch"],),
+                "none stated",
+                _read_chinchilla,
+            ),
+        )
+    }
+)
+"""Known data sets by name."""
+
+
+def load(name_or_path: Any, **options: Any) -> RunTable:
+    """The data set of that name, else the runs of that path or frame, with the options of `read_runs`.
+
+    Raises `InvalidRequest` for a name that is neither, and for options beside a name: what they describe is
+    known for a published data set.
+    """
+    if isinstance(name_or_path, str) and name_or_path in DATASETS:
+        given = sorted(option for option, value in options.items() if value is not None)
+        if given:
+            raise InvalidRequest(
+                f"{', '.join(given)} cannot be set for the data set {name_or_path}: "
+                "they describe files of your own"
+            )
+        dataset = DATASETS[name_or_path]
+        return dataset.read(dataset)
+    if isinstance(name_or_path, str) and "/" not in name_or_path:
+        path = Path(name_or_path)
+        if not path.suffix and not path.exists():
+            raise InvalidRequest(
+                f"data set {one_line(name_or_path)!r} is unknown: choose from {', '.join(DATASETS)}, "
+                f"or give the path of a file ({', '.join(SUFFIXES)})"
+            )
+    return read_runs(name_or_path, reserved=DATASETS, **options)

@@ -1,0 +1,154 @@
+"""`RunTable`: validated runs, with where they come from and what was assumed about them."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gemstones.errors import InvalidTable
+from gemstones.runs.architecture import ASSUMED, Architecture
+from gemstones.runs.one_line import listed, one_line
+from gemstones.runs.schema import SCHEMA
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, or frame, that rows were read from."""
+
+    name: str
+    location: str
+    """URL or path; empty for a frame in memory."""
+    sha256: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RunTable:
+    """One row per (run, checkpoint), made by `build_table` only, which checks every rule.
+
+    `frame` has the columns of `gemstones.runs.schema.SCHEMA` in order, then those of the source.
+    """
+
+    frame: pl.DataFrame
+    dataset: str
+    """Known data set, or the user's file or frame."""
+    selection: str = ""
+    """What was selected, e.g. `all where width >= 512`; empty before any selection."""
+    assumptions: tuple[str, ...] = ()
+    """A plain sentence about everything that the data did not say."""
+    flops_convention: str = ""
+    """`gemstones` (Appendix G), `6N_…`, or `given`; joined by `+` where rows differ, empty where unknown."""
+    sources: tuple[Source, ...] = ()
+    architecture: Architecture = ASSUMED
+    """What was said about the models beside width and depth."""
+
+    @property
+    def rows(self) -> int:
+        """Number of checkpoints."""
+        return self.frame.height
+
+    @property
+    def runs(self) -> int:
+        """Number of runs."""
+        return int(self.frame["run"].n_unique())
+
+    @property
+    def origin(self) -> str:
+        """The file or data set, and its selection, as errors name it."""
+        name = self.sources[0].name if len(self.sources) == 1 else self.dataset
+        return f"{name} ({one_line(self.selection)})" if self.selection else name
+
+    @property
+    def run_codes(self) -> NDArray[np.int64]:
+        """Runs as 0, 1, … in order of first appearance, one per row: the clusters of resampling."""
+        codes: dict[str, int] = {}
+        return np.array([codes.setdefault(run, len(codes)) for run in self.frame["run"].to_list()], np.int64)
+
+    def numbers(self, column: str) -> NDArray[np.float64]:
+        """A numeric column as floats, one per row; `InvalidTable` where it is absent or has a null."""
+        import polars as pl
+
+        name = one_line(column, 60)
+        if column not in self.frame.columns or self.frame[column].null_count() == self.rows:
+            known = [
+                c
+                for c in self.frame.columns
+                if self.frame[c].null_count() == 0 and self.frame[c].dtype.is_numeric()
+            ]
+            raise InvalidTable(
+                f"is needed but not known; known in every row are {listed(known, 20)}; add the column, "
+                f"or map it with --columns {name}=ITS_NAME",
+                file=self.origin,
+                column=name,
+            )
+        series = self.frame[column]
+        if not series.dtype.is_numeric():
+            raise InvalidTable(f"holds {series.dtype}: numbers are needed", file=self.origin, column=name)
+        if series.null_count():
+            raise InvalidTable(
+                f"is needed but missing: fill it in, or leave the row out: --where '{name} IS NOT NULL'",
+                file=self.origin,
+                row=int(series.is_null().arg_true()[0]) + 1,
+                column=name,
+            )
+        values: NDArray[np.float64] = series.cast(pl.Float64).to_numpy()
+        return values
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the schema's columns: names, nulls and little-endian values, rows in their order.
+
+        Columns of the source, the data set's name and what was assumed are not part of it.
+        """
+        digest = hashlib.sha256()
+        for column in SCHEMA:
+            series = self.frame[column.name]
+            digest.update(f"{column.name}:{column.dtype}:{len(series)};".encode())
+            digest.update(series.is_null().to_numpy().astype("u1").tobytes())
+            if column.dtype == "String":
+                for text in series.to_list():
+                    encoded = (text or "").encode()
+                    digest.update(len(encoded).to_bytes(8, "little") + encoded)
+            else:
+                kind = "<i8" if column.dtype == "Int64" else "<f8"
+                digest.update(series.fill_null(0).to_numpy().astype(kind).tobytes())
+        return digest.hexdigest()
+
+    def select(self, name: str | None = None, where: str | None = None) -> RunTable:
+        """The rows of a named selection, or of the data set's default, for which `where` holds.
+
+        `where` is a polars SQL condition on the columns, e.g. `width >= 512 AND tokens > 1e10`. Raises
+        `InvalidRequest` for an unknown name or an unreadable condition, `InvalidTable` if no row is left.
+        """
+        from gemstones.runs.selections import select
+
+        return select(self, name, where)
+
+    def write_parquet(self, path: str | Path) -> None:
+        """Write the table to `path`, whole or not at all; `read_runs` gives it back exactly."""
+        from gemstones.runs.parquet import write_parquet
+
+        write_parquet(self, Path(path))
+
+    def __repr__(self) -> str:
+        selection = f", selection {one_line(self.selection)}" if self.selection else ""
+        flops = f", FLOPs {self.flops_convention}" if self.flops_convention else ""
+        known = [c for c in self.frame.columns if self.frame[c].null_count() < self.rows]
+        assumed = "".join(f"\n  {sentence}" for sentence in self.assumptions)
+        return (
+            f"<RunTable {self.dataset}{selection}: {self.rows:,} rows, {self.runs:,} runs{flops}; "
+            f"{listed(known, 20)}{assumed}>"
+        )
+
+    def _repr_html_(self) -> str:
+        frame: Any = self.frame
+        return f"<p>{html.escape(repr(self)).replace(chr(10), '<br>')}</p>{frame._repr_html_()}"
