@@ -44,7 +44,11 @@ class InvalidTable(UserError):
 
     def __init__(self, rule: str, *, file: str = "", row: int | None = None, column: str = "") -> None:
         self.rule, self.file, self.row, self.column = rule, file, row, column
-        where = [part for part in (file, f"row {row}" if row is not None else "", column and f"column {column}") if part]
+        where = [
+            part
+            for part in (file, f"row {row}" if row is not None else "", column and f"column {column}")
+            if part
+        ]
         super().__init__(f"{', '.join(where)}: {rule}" if where else rule)
 
 

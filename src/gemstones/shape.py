@@ -148,7 +148,9 @@ class Shapes:
         w, d = np.asarray(width, np.float64), np.asarray(depth, np.float64)
         if like is None:
             return cls(w, d)
-        return cls(w, d, like.head_size, like.queries_per_kv, like.mlp_expansion, like.vocabulary, like.context)
+        return cls(
+            w, d, like.head_size, like.queries_per_kv, like.mlp_expansion, like.vocabulary, like.context
+        )
 
     @property
     def query_heads(self) -> FloatArray:

@@ -21,7 +21,9 @@ def params_convention(name: str) -> ParamsConvention:
     for convention in PARAMS_CONVENTIONS:
         if convention == name:
             return convention
-    raise InvalidRequest(f"parameter convention {name!r} is unknown: choose from {', '.join(PARAMS_CONVENTIONS)}")
+    raise InvalidRequest(
+        f"parameter convention {name!r} is unknown: choose from {', '.join(PARAMS_CONVENTIONS)}"
+    )
 
 
 @overload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,25 +26,27 @@ class Constraints:
     depth_min: int = 2
     depth_max: int = 255
     even_heads: bool = True
+    width_multiple: int = 1
+    """Widths are multiples of it, beside what the heads ask for."""
     template: Shape = Shape(1024, 28)
 
     def __post_init__(self) -> None:
+        if self.width_multiple < 1:
+            raise InvalidRequest(f"width multiple {self.width_multiple} must be at least 1")
         for name, low, high in (
             ("width", self.width_min, self.width_max),
             ("depth", self.depth_min, self.depth_max),
         ):
             if not 1 <= low <= high:
-                raise InvalidRequest(f"{name} range {low} to {high} is empty: the minimum must be 1 to the maximum")
+                raise InvalidRequest(
+                    f"{name} range {low} to {high} is empty: the minimum must be 1 to the maximum"
+                )
 
     def widths(self) -> list[int]:
         """Allowed widths, ascending."""
-        head_size = self.template.head_size
-        first = -(-self.width_min // head_size)
-        return [
-            heads * head_size
-            for heads in range(first, self.width_max // head_size + 1)
-            if not (self.even_heads and heads % 2) and self._divides(heads * head_size)
-        ]
+        step = math.lcm(self.template.head_size * (2 if self.even_heads else 1), self.width_multiple)
+        first = -(-self.width_min // step) * step
+        return [width for width in range(first, self.width_max + 1, step) if self._divides(width)]
 
     def shape(self, width: int, depth: int) -> Shape:
         """A shape of these dimensions with the template's other fields."""
@@ -70,13 +73,15 @@ class Constraints:
         widths = np.array(self.widths(), np.float64)
         if not widths.size:
             raise InvalidRequest(
-                f"no width from {self.width_min} to {self.width_max} has whole heads of size "
-                f"{self.template.head_size} at {self.template.queries_per_kv} queries per kv head"
+                f"no width from {self.width_min} to {self.width_max} is a multiple of {self.width_multiple} with "
+                f"whole heads of size {self.template.head_size} at {self.template.queries_per_kv} queries per kv head"
             )
         return widths[:, None], np.arange(self.depth_min, self.depth_max + 1, dtype=np.float64)[None, :]
 
 
-def feasible_shapes(size: float, tolerance: float = 0.05, constraints: Constraints | None = None) -> list[Shape]:
+def feasible_shapes(
+    size: float, tolerance: float = 0.05, constraints: Constraints | None = None
+) -> list[Shape]:
     """Shapes whose total parameters lie within ±`tolerance` (a fraction) of `size`, by width, then depth.
 
     With the default constraints there are 5, 13, 28, 62 and 74 at ±5% of 50M, 100M, 500M, 1B and 2B.

@@ -43,7 +43,9 @@ def collinear_columns(terms: Sequence[str], table: RunTable, columns: FloatArray
     names = [column_name(term, "total") if term != "N" else "parameters" for term in terms]
     for name, values in zip(names, logs.T, strict=True):
         if np.ptp(values) < 1e-9:
-            return f"{name} is the same in every row ({math.exp(values[0]):g}), so its term is a second constant"
+            return (
+                f"{name} is the same in every row ({math.exp(values[0]):g}), so its term is a second constant"
+            )
     if {"w", "d"} <= set(terms):
         width, depth = columns[:, terms.index("w")], columns[:, terms.index("d")]
         shapes = np.unique(np.column_stack([width, depth]), axis=0)
@@ -86,7 +88,9 @@ def law_flags(law: Law, columns: FloatArray) -> list[str]:
     low, high = EXPONENT_RANGE
     for term, exponent, largest in zip(law.terms, law.exponents, share.max(0), strict=False):
         if largest >= ZERO_SHARE and not low <= exponent <= high:
-            flags.append(f"exponent_out_of_range: {term} has exponent {exponent:.3g}, outside {low:g} to {high:g}")
+            flags.append(
+                f"exponent_out_of_range: {term} has exponent {exponent:.3g}, outside {low:g} to {high:g}"
+            )
     return flags
 
 
@@ -94,11 +98,15 @@ def size_flags(parameters: int, rows: int, runs: int) -> list[str]:
     """Too few rows for the law, too few runs for intervals by run."""
     flags = []
     if rows < 2 * parameters:
-        flags.append(f"too_few_rows: {rows} rows for a law of {parameters} parameters; it needs at least {2 * parameters}")
+        flags.append(
+            f"too_few_rows: {rows} rows for a law of {parameters} parameters; it needs at least {2 * parameters}"
+        )
     if runs < LEAST_RUNS:
         flags.append(f"too_few_runs: {runs} runs give no intervals by run; they need at least {FEW_RUNS}")
     elif runs < FEW_RUNS:
-        flags.append(f"too_few_runs: intervals by run from {runs} runs are too narrow; they need at least {FEW_RUNS}")
+        flags.append(
+            f"too_few_runs: intervals by run from {runs} runs are too narrow; they need at least {FEW_RUNS}"
+        )
     return flags
 
 

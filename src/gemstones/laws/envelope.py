@@ -126,7 +126,10 @@ def envelope(
     Raises `InvalidTable` where the resource is not known, and `InvalidRequest` where the frontier has
     fewer than two points.
     """
-    for name, value, choices in (("resource", resource, get_args(Resource)), ("method", method, get_args(Method))):
+    for name, value, choices in (
+        ("resource", resource, get_args(Resource)),
+        ("method", method, get_args(Method)),
+    ):
         if value not in choices:
             raise InvalidRequest(f"{name} {value!r} is unknown: choose from {', '.join(choices)}")
     if bins < 2:
@@ -250,6 +253,8 @@ def _resample(
         return [lines(np.flatnonzero(w))[1] for w in weights]
 
     chunks = range(-(-draws // CHUNK))
-    parts = run_chunks(one, chunks, workers, None if progress is None else lambda n: progress(min(draws, n * CHUNK)))
+    parts = run_chunks(
+        one, chunks, workers, None if progress is None else lambda n: progress(min(draws, n * CHUNK))
+    )
     every = np.array([line for part in parts for line in part])
     return every[np.isfinite(every).all((1, 2))]

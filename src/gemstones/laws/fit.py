@@ -14,10 +14,17 @@ from threadpoolctl import threadpool_limits
 
 from gemstones.accounting.parameters import ParamsConvention, params_convention
 from gemstones.errors import InvalidRequest
-from gemstones.laws.diagnostics import LEAST_RUNS, STATIONARY, check_separable, draw_flags, law_flags, size_flags
+from gemstones.laws.diagnostics import (
+    LEAST_RUNS,
+    STATIONARY,
+    check_separable,
+    draw_flags,
+    law_flags,
+    size_flags,
+)
 from gemstones.laws.form import parse_terms, table_columns
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level, interval
-from gemstones.laws.law import FittedRange, Interval, Law
+from gemstones.laws.law import FittedRange, Interval, Law, Models
 from gemstones.laws.objective import Objective, ObjectiveKind
 from gemstones.laws.problem import Problem
 from gemstones.laws.resample import Unit, resample
@@ -132,14 +139,18 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         try:
             fit = msgspec.json.decode(text, type=cls)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InvalidRequest(f"{name} is not a fit written by `gemstones fit --output`: {error}") from None
+            raise InvalidRequest(
+                f"{name} is not a fit written by `gemstones fit --output`: {error}"
+            ) from None
         k = len(fit.law.terms)
         if not (
             k == len(fit.law.exponents) == len(fit.law.log_coefficients)
             and all(len(draw) == 2 * k + 1 for draw in fit.draws)
             and np.isfinite(fit.law.theta).all()
         ):
-            raise InvalidRequest(f"{name} is not a fit written by `gemstones fit --output`: its constants do not match")
+            raise InvalidRequest(
+                f"{name} is not a fit written by `gemstones fit --output`: its constants do not match"
+            )
         return fit
 
     def save(self, path: str | Path) -> None:
@@ -218,13 +229,22 @@ def fit(
         name="fit",
         source=f"{table.dataset}, {table.selection}",
         fitted=fitted_range(table, convention),
+        models=Models.of(table.architecture.like()),
     )
     flags += law_flags(fitted, columns) + size_flags(len(solution.theta), table.rows, runs)
     draws: FloatArray = np.zeros((0, len(solution.theta)))
     if bootstrap and (unit == "row" or runs >= LEAST_RUNS):
         delta = objective.huber_delta
         draws = resample(
-            problem, solution.optima, delta, codes, bootstrap, unit=unit, seed=seed, workers=workers, progress=progress
+            problem,
+            solution.optima,
+            delta,
+            codes,
+            bootstrap,
+            unit=unit,
+            seed=seed,
+            workers=workers,
+            progress=progress,
         )
         flags += draw_flags(terms, draws)
     return Fit(

@@ -62,6 +62,8 @@ def shape_terms(terms: Sequence[str], convention: ParamsConvention) -> list[str]
     columns = [column_name(term, convention) for term in terms if term != "T"]
     unknown = [c for c in columns if c not in SHAPE_COLUMNS]
     if unknown or "T" not in terms:
-        what = f"column {unknown[0]} is not a function of a shape" if unknown else "it has no term in tokens (T)"
+        what = (
+            f"column {unknown[0]} is not a function of a shape" if unknown else "it has no term in tokens (T)"
+        )
         raise InvalidRequest(f"law {','.join(terms)} cannot prescribe: {what}")
     return columns

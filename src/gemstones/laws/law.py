@@ -10,7 +10,7 @@ import numpy as np
 
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.laws.form import column_name
-from gemstones.shape import FloatArray
+from gemstones.shape import FloatArray, Shape
 
 Interval = tuple[float, float]
 
@@ -26,6 +26,35 @@ class FittedRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     depth: Interval | None = None
 
 
+class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the fitted models had in common beside width and depth: a plan counts with the same."""
+
+    head_size: int = 128
+    queries_per_kv: int = 2
+    mlp_expansion: int = 4
+    vocabulary: int = 50_304
+    context: int = 2048
+
+    @classmethod
+    def of(cls, shape: Shape) -> Models:
+        """Those of a shape."""
+        return cls(
+            shape.head_size, shape.queries_per_kv, shape.mlp_expansion, shape.vocabulary, shape.context
+        )
+
+    def template(self) -> Shape:
+        """The narrowest shape of these models with an even number of heads."""
+        return Shape(
+            2 * self.head_size * self.queries_per_kv,
+            1,
+            head_size=self.head_size,
+            queries_per_kv=self.queries_per_kv,
+            mlp_expansion=self.mlp_expansion,
+            vocabulary=self.vocabulary,
+            context=self.context,
+        )
+
+
 class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """L̂ = Σ_i exp(log_coefficients_i)·x_i^(−exponents_i) + exp(log_irreducible), in nats per token."""
 
@@ -39,6 +68,7 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = ""
     """Publication, or data and selection."""
     fitted: FittedRange = FittedRange()
+    models: Models = Models()
 
     @classmethod
     def of_theta(
@@ -50,6 +80,7 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         name: str = "",
         source: str = "",
         fitted: FittedRange | None = None,
+        models: Models | None = None,
     ) -> Law:
         """From θ = (exponents, log coefficients, E), as the solver has it."""
         k = len(terms)
@@ -63,6 +94,7 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             name,
             source,
             fitted or FittedRange(),
+            models or Models(),
         )
 
     @property

@@ -187,7 +187,9 @@ class _Batch:
         fell = (value < self.value) & (gain > 1e-3) & ~self.stale
         current = fell | self.stale  # the trial point is the new point
 
-        damping = np.where(gain > 0.75, self.damping * 0.3, np.where(gain < 0.25, self.damping * 3, self.damping))
+        damping = np.where(
+            gain > 0.75, self.damping * 0.3, np.where(gain < 0.25, self.damping * 3, self.damping)
+        )
         damping = np.where(fell, np.maximum(damping, 1e-14), np.maximum(self.damping * 5, 1e-5))
         self.damping = np.where(self.stale, self.damping, damping)
         self.accepted += fell
@@ -211,7 +213,9 @@ class _Batch:
             self._differentiate(task, need, *parts)
         return finished
 
-    def _next_stage(self, task: _Task, advancing: FloatArray, current: FloatArray, residuals: FloatArray) -> None:
+    def _next_stage(
+        self, task: _Task, advancing: FloatArray, current: FloatArray, residuals: FloatArray
+    ) -> None:
         if not advancing.any():
             return
         self.stage = self.stage + advancing
@@ -282,7 +286,9 @@ def derivatives(
     bound = delta[:, None]
     psi = np.clip(residuals, -bound, bound)
     with np.errstate(divide="ignore"):
-        robust = np.minimum(1.0, bound / np.abs(residuals)) if math.isfinite(delta.max()) else np.ones_like(psi)
+        robust = (
+            np.minimum(1.0, bound / np.abs(residuals)) if math.isfinite(delta.max()) else np.ones_like(psi)
+        )
     curvature = (np.abs(residuals) <= bound) + psi
     if weights is not None:
         psi, curvature, robust = psi * weights, curvature * weights, robust * weights
@@ -311,7 +317,9 @@ def derivatives(
     return gradient, hessian, scale
 
 
-def _solve_definite(matrix: FloatArray, diagonal: FloatArray, gradient: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _solve_definite(
+    matrix: FloatArray, diagonal: FloatArray, gradient: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """s = −(A + diag)⁻¹ g for each problem, by LDLᵀ vectorised over problems, and whether A + diag ≻ 0.
 
     numpy's stacked Cholesky raises if any of the matrices fails; here each says so for itself.

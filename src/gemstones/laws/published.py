@@ -39,9 +39,13 @@ _GEMSTONES_RANGE = FittedRange(
     width=(256, 3072),
     depth=(3, 80),
 )
-# Hoffmann et al. 2022, §1: "over 400 language models ranging from 70 million to over 16 billion parameters
-# on 5 to 500 billion tokens"; the budgets are those of the points that Epoch read off their Figure 4.
-_CHINCHILLA_RANGE = FittedRange(params=(70e6, 16e9), tokens=(5e9, 500e9))
+# Of the 240 runs that Epoch read off Figure 4 of Hoffmann et al. and fitted (selection `epoch`); the figure is
+# also the only published record of what Hoffmann et al. fitted.
+_CHINCHILLA_RANGE = FittedRange(
+    flops=(1.3972367362937152e18, 1.2956022673438285e22),
+    params=(57_334_197.40687078, 16_183_346_310.730501),
+    tokens=(818_680_776.817937, 317_754_489_343.9688),
+)
 
 LAWS: dict[str, Law | FrontierLaw] = {
     law.name: law
@@ -50,7 +54,7 @@ LAWS: dict[str, Law | FrontierLaw] = {
             ("N", "T"),
             (0.2575546364, 0.5909317455),
             (4.8761769847, 12.6984060933),
-            math.log(0.6655226816),
+            0.6655226816,
             name="gemstones",
             source="McLeish et al. 2025, Equation 1 fitted to `all`, δ 1e-4",
             fitted=_GEMSTONES_RANGE,
@@ -59,7 +63,7 @@ LAWS: dict[str, Law | FrontierLaw] = {
             ("w", "d", "N", "T"),
             (0.2195783536, 0.4758917337, 0.3636454068, 0.4935127042),
             (1.082043835, -0.2186969889, 6.0902355695, 10.4720427681),
-            math.log(0.4282048563),
+            0.4282048563,
             name="gemstones-width-depth",
             source="McLeish et al. 2025, Equation 2 fitted to `all`, δ 1e-4",
             fitted=_GEMSTONES_RANGE,
@@ -123,5 +127,7 @@ def published(name: str) -> Fit | Law | FrontierLaw:
     if name == REFIT:
         return refit()
     if name not in LAWS:
-        raise InvalidRequest(f"law {name!r} is unknown: choose from {', '.join(LAW_NAMES)}, or name a fit's JSON file")
+        raise InvalidRequest(
+            f"law {name!r} is unknown: choose from {', '.join(LAW_NAMES)}, or name a fit's JSON file"
+        )
     return LAWS[name]

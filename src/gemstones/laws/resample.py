@@ -78,7 +78,9 @@ def resample(
         theta, _ = refit(problem, weights, delta, pool, len(optima))
         return theta
 
-    parts = run_chunks(one, chunks, workers, None if progress is None else lambda n: progress(min(draws, n * CHUNK)))
+    parts = run_chunks(
+        one, chunks, workers, None if progress is None else lambda n: progress(min(draws, n * CHUNK))
+    )
     return problem.physical(np.concatenate(parts)) if parts else np.zeros((0, 2 * problem.terms + 1))
 
 

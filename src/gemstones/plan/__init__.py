@@ -1,0 +1,1 @@
+"""`Fit` + budget → `Plan`: the optimum, its interval, and everything nearly as good."""

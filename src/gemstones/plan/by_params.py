@@ -1,0 +1,154 @@
+"""Plans from laws in N and T alone: Hoffmann's closed form, and the feasible shapes nearest to N."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gemstones.accounting.parameters import params
+from gemstones.design.feasible import Constraints
+from gemstones.errors import InvalidRequest
+from gemstones.laws.fit import Fit
+from gemstones.laws.hoffmann import optimal_params_tokens
+from gemstones.laws.interval import interval
+from gemstones.laws.law import Interval, Law, predict
+from gemstones.laws.published import FrontierLaw
+from gemstones.plan.extrapolation import Extrapolation
+from gemstones.plan.near import NearOptimal, near_optimal
+from gemstones.plan.plan import NO_DRAWS, Plan
+from gemstones.shape import FloatArray, Shape, Shapes
+
+ASPECT_RATIOS = (256 / 80, 2560 / 8)
+"""Width over depth of the Gemstones, from 256x80 to 2560x8. A law in N says nothing of shapes; those outside
+are not offered as shapes of that size."""
+NEAREST = 10
+"""Shapes listed as nearest to N."""
+
+
+def plan_params(
+    budget_flops: float,
+    law: Law,
+    fit: Fit | None,
+    constraints: Constraints,
+    near: float,
+    everything: bool,
+    name: str,
+) -> Plan:
+    """The plan of a law in N and T, FLOPs counted as 6·N·T; see `gemstones.plan.plan.plan`."""
+    order = [law.terms.index("N"), law.terms.index("T")]
+    theta = _in_order(law.theta[None], order)[0]
+    counted, tokens = (float(x) for x in optimal_params_tokens(theta, budget_flops))
+    if not (np.isfinite([counted, tokens]).all() and counted > 0 and tokens > 0):
+        raise InvalidRequest(
+            f"law {name} has no optimum: its exponents {', '.join(f'{e:.3g}' for e in law.exponents)} must be positive"
+        )
+    best = float(predict(theta, np.log([counted, tokens])))
+    intervals, note = _intervals(budget_flops, fit, order, (counted, tokens))
+    return Plan(
+        budget_flops=budget_flops,
+        law_name=name,
+        law_form=law.form,
+        law_source=law.source,
+        params_convention=law.params_convention,
+        flops_convention=f"6N_{law.params_convention}",
+        shape=None,
+        params=counted,
+        params_total=counted if law.params_convention == "total" else None,
+        tokens=tokens,
+        loss=best,
+        intervals=intervals,
+        intervals_note=note,
+        relaxed=None,
+        near_optimal=_near(budget_flops, law, theta, best, constraints, near, everything),
+        nearest_shapes=_nearest(counted, law, constraints),
+        extrapolation=Extrapolation.of(law.fitted, flops=budget_flops, params=counted, tokens=tokens),
+        flags=() if fit is None else fit.flags,
+        assumptions=() if fit is None else fit.assumptions,
+    )
+
+
+def plan_frontier(budget_flops: float, law: FrontierLaw, constraints: Constraints) -> Plan:
+    """The plan of a law of the optimum alone: N and T, but no loss and so no near-optimal set."""
+    counted = law.params_optimal(budget_flops)
+    tokens = budget_flops / (6 * counted)
+    return Plan(
+        budget_flops=budget_flops,
+        law_name=law.name,
+        law_form="C",
+        law_source=law.source,
+        params_convention=law.params_convention,
+        flops_convention=f"6N_{law.params_convention}",
+        shape=None,
+        params=counted,
+        params_total=counted if law.params_convention == "total" else None,
+        tokens=tokens,
+        loss=None,
+        intervals=None,
+        intervals_note=NO_DRAWS,
+        relaxed=None,
+        near_optimal=None,
+        nearest_shapes=_nearest(counted, law, constraints),
+        extrapolation=Extrapolation.of(law.fitted, flops=budget_flops, params=counted, tokens=tokens),
+    )
+
+
+def _in_order(theta: FloatArray, order: list[int]) -> FloatArray:
+    """θ (…, 5) with N before T, whatever the order of the law's terms."""
+    return theta[..., [*order, *(2 + i for i in order), 4]]
+
+
+def _intervals(
+    budget_flops: float, fit: Fit | None, order: list[int], best: tuple[float, float]
+) -> tuple[dict[str, Interval] | None, str]:
+    if fit is None or not fit.draws:
+        return None, NO_DRAWS
+    draws = _in_order(fit.theta_draws, order)
+    counted, tokens = optimal_params_tokens(draws, budget_flops)
+    usable = np.isfinite(counted) & np.isfinite(tokens)
+    losses = np.array([predict(theta, np.log(best)) for theta in draws])
+    unit = fit.resampling.unit if fit.resampling else "run"
+    note = f"{fit.level:.0%} intervals from {len(draws)} resamples by {unit}"
+    if not usable.all():
+        note += f"; {1 - usable.mean():.0%} of them have no optimum and are left out"
+    if not usable.any():
+        return None, f"no interval: none of {len(draws)} resamples has an optimum"
+    quantities = {"params": counted, "tokens": tokens, "tokens_per_param": tokens / counted}
+    if fit.law.params_convention == "total":
+        quantities["params_total"] = counted
+    intervals = {name: interval(values[usable], fit.level) for name, values in quantities.items()}
+    return {**intervals, "loss": interval(losses, fit.level)}, note
+
+
+def _grid(
+    law: Law | FrontierLaw, constraints: Constraints
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Widths, depths, N of every shape in the law's convention, and which have an ordinary aspect ratio."""
+    column, row = constraints.grid()
+    shapes = Shapes.of(column, row, constraints.template)
+    ordinary = (shapes.aspect_ratio >= ASPECT_RATIOS[0]) & (shapes.aspect_ratio <= ASPECT_RATIOS[1])
+    return column[:, 0], row[0], params(shapes, law.params_convention), ordinary
+
+
+def _near(
+    budget_flops: float,
+    law: Law,
+    theta: FloatArray,
+    best: float,
+    constraints: Constraints,
+    near: float,
+    everything: bool,
+) -> NearOptimal | None:
+    """Shapes of ordinary aspect ratio whose N, with T = C / 6N, is within `near` of the best loss."""
+    widths, depths, counted, ordinary = _grid(law, constraints)
+    tokens = budget_flops / (6 * counted)
+    loss = np.where(ordinary, predict(theta, np.log(np.stack([counted, tokens], axis=-1))), np.inf)
+    return near_optimal(widths, depths, loss, tokens, near, best=best, everything=everything)
+
+
+def _nearest(target: float, law: Law | FrontierLaw, constraints: Constraints) -> tuple[Shape, ...]:
+    """Feasible shapes of ordinary aspect ratio nearest to `target` parameters, one per width, nearest first."""
+    widths, depths, counted, ordinary = _grid(law, constraints)
+    distance = np.where(ordinary, np.abs(np.log(counted / target)), np.inf)
+    deep = distance.argmin(1)
+    nearest = distance[np.arange(len(widths)), deep]
+    order = [i for i in np.argsort(nearest, kind="stable")[:NEAREST] if np.isfinite(nearest[i])]
+    return tuple(constraints.shape(int(widths[i]), int(depths[deep[i]])) for i in order)

@@ -1,0 +1,129 @@
+"""`Plan`: what to train for a budget, and `plan`, which makes one from any law."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gemstones.accounting.parameters import ParamsConvention
+from gemstones.design.feasible import Constraints
+from gemstones.errors import InvalidRequest
+from gemstones.laws.fit import Fit
+from gemstones.laws.law import Interval, Law
+from gemstones.laws.published import FrontierLaw
+from gemstones.plan.extrapolation import Extrapolation
+from gemstones.plan.near import NearOptimal
+from gemstones.shape import Shape
+
+NEAR = 0.005
+"""Default tolerance of the near-optimal set, a fraction of loss."""
+WIDTH_MULTIPLE, WIDTH_MAX, DEPTH_MAX = 256, 65_536, 1024
+"""Default search: multiples of 256 are even numbers of heads of size 128."""
+NO_DRAWS = "no interval: this law comes without bootstrap draws"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A prescription for a budget, with its interval or a statement that it has none."""
+
+    budget_flops: float
+    law_name: str
+    law_form: str
+    law_source: str
+    params_convention: ParamsConvention
+    """Of `params`, `tokens_per_param`, and their intervals."""
+    flops_convention: str
+    """`gemstones` (Appendix G) where shapes are known, 6·N·T in the law's convention of N otherwise."""
+    shape: Shape | None
+    """None for a law that does not know shapes."""
+    params: float
+    params_total: float | None
+    """None where the law counts otherwise and knows no shape."""
+    tokens: float
+    loss: float | None
+    """Predicted, in nats per token; None for a law of the optimum alone."""
+    intervals: dict[str, Interval] | None
+    intervals_note: str
+    relaxed: dict[str, float] | None
+    """Real-valued optimum: `width`, `depth`, `params_total`, `tokens`, `loss`."""
+    near_optimal: NearOptimal | None
+    nearest_shapes: tuple[Shape, ...]
+    """Feasible shapes nearest to N, for a law that does not know shapes."""
+    extrapolation: Extrapolation
+    flags: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def tokens_per_param(self) -> float:
+        """T / N, in the law's convention of N."""
+        return self.tokens / self.params
+
+    def summary(self) -> dict[str, Any]:
+        """The plan as plain values: what `gemstones plan --json` prints."""
+        return {
+            "budget_flops": self.budget_flops,
+            "law": self.law_name,
+            "form": self.law_form,
+            "source": self.law_source,
+            "flops_convention": self.flops_convention,
+            "params_convention": self.params_convention,
+            "shape": None if self.shape is None else str(self.shape),
+            "width": None if self.shape is None else self.shape.width,
+            "depth": None if self.shape is None else self.shape.depth,
+            "params": self.params,
+            "params_total": self.params_total,
+            "tokens": self.tokens,
+            "tokens_per_param": self.tokens_per_param,
+            "loss": self.loss,
+            "intervals": None if self.intervals is None else {k: list(v) for k, v in self.intervals.items()},
+            "intervals_note": self.intervals_note,
+            "near_optimal": None if self.near_optimal is None else self.near_optimal.summary(),
+            "relaxed": self.relaxed,
+            "nearest_shapes": [str(shape) for shape in self.nearest_shapes],
+            "extrapolation": self.extrapolation.summary(),
+            "flags": list(self.flags),
+            "assumptions": list(self.assumptions),
+        }
+
+
+def default_constraints(law: Law | FrontierLaw) -> Constraints:
+    """The default search, with the models that the law was fitted to.
+
+    Widths are multiples of 256 for heads of size 128; for other heads, of two of them.
+    """
+    template = law.models.template() if isinstance(law, Law) else Shape(256, 1)
+    multiple = WIDTH_MULTIPLE if template.head_size == 128 else 1
+    return Constraints(
+        width_max=WIDTH_MAX, depth_min=1, depth_max=DEPTH_MAX, width_multiple=multiple, template=template
+    )
+
+
+def plan(
+    budget_flops: float,
+    law: Fit | Law | FrontierLaw,
+    *,
+    constraints: Constraints | None = None,
+    near: float = NEAR,
+    everything: bool = False,
+    name: str | None = None,
+) -> Plan:
+    """What to train for `budget_flops` under a law or a fit.
+
+    A law of shapes gives the exact optimum over all feasible shapes, FLOPs counted by Appendix G; a law in N
+    and T gives Hoffmann's closed form under 6·N·T and the feasible shapes nearest to N. `near` is the
+    tolerance of the near-optimal set (a fraction of loss), all of whose members are listed with
+    `everything`. Raises `EdgeOfSearch` if the optimum lies on the edge of the search.
+    """
+    from gemstones.plan.by_params import plan_frontier, plan_params
+    from gemstones.plan.by_shape import plan_shape
+
+    if not 0 <= near < 1:
+        raise InvalidRequest(f"near {near} must be a fraction of loss from 0 to below 1, like 0.005")
+    bare = law.law if isinstance(law, Fit) else law
+    constraints = constraints or default_constraints(bare)
+    if isinstance(bare, FrontierLaw):
+        return plan_frontier(budget_flops, bare, constraints)
+    fitted = law if isinstance(law, Fit) else None
+    solve: Callable[..., Plan] = plan_params if set(bare.terms) == {"N", "T"} else plan_shape
+    return solve(budget_flops, bare, fitted, constraints, near, everything, name or bare.name)

@@ -1,0 +1,105 @@
+"""The predicted loss of every feasible shape at a budget, exactly.
+
+For a budget C and a shape, the tokens are closed form, T = C / flops_per_token(w, d); so the loss is a
+function of the shape alone and the optimum over shapes is a minimum over an array. A quarter of a million
+shapes take milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gemstones.accounting.flops import flops_per_token
+from gemstones.accounting.parameters import ParamsConvention
+from gemstones.design.feasible import Constraints
+from gemstones.laws.form import SHAPE_COLUMNS, shape_terms
+from gemstones.shape import FloatArray, Shapes
+
+COARSE_RATIO = 1.08
+"""Step of the first pass of `minimise`, in width and in depth."""
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """Logs of the law's columns and of FLOPs per token, over widths (rows) and depths (columns)."""
+
+    widths: FloatArray
+    depths: FloatArray
+    log_columns: tuple[FloatArray, ...]
+    """One array per term other than T, in the order of the terms; each broadcasts to (widths, depths)."""
+    log_flops_per_token: FloatArray
+    tokens_term: int
+    """Position of T among the terms."""
+
+    @classmethod
+    def of(
+        cls,
+        terms: Sequence[str],
+        convention: ParamsConvention,
+        widths: FloatArray,
+        depths: FloatArray,
+        constraints: Constraints,
+    ) -> Surface:
+        """For a law's terms over a grid; raises `InvalidRequest` if a shape does not determine them."""
+        columns = shape_terms(terms, convention)
+        shapes = Shapes.of(widths[:, None], depths[None, :], constraints.template)
+        return cls(
+            widths,
+            depths,
+            tuple(np.log(SHAPE_COLUMNS[column](shapes)) for column in columns),
+            np.log(flops_per_token(shapes)),
+            list(terms).index("T"),
+        )
+
+    def loss(self, theta: FloatArray, budget_flops: float, rows: slice, columns: slice) -> FloatArray:
+        """Predicted loss on a window of the grid, (rows, columns), for θ (m,)."""
+        k = len(self.log_columns) + 1
+        order = [self.tokens_term, *(i for i in range(k) if i != self.tokens_term)]
+        tokens = np.log(budget_flops) - self.log_flops_per_token[rows, columns]
+        total = np.zeros_like(tokens)
+        for i, log_column in zip(order, (tokens, *self.log_columns), strict=True):
+            if i != self.tokens_term:
+                # Width and depth vary along one axis only: one exponential per width, not per shape.
+                wide, deep = log_column.shape[0] > 1, log_column.shape[1] > 1
+                log_column = log_column[rows if wide else slice(None), columns if deep else slice(None)]
+            total += np.exp(theta[k + i] - theta[i] * log_column)
+        total += np.exp(theta[2 * k])
+        return total
+
+    def minimise(self, theta: FloatArray, budget_flops: float) -> tuple[int, int]:
+        """Row and column of the least loss: a coarse pass over the whole grid, then every shape around its best.
+
+        Used for bootstrap draws; a prescription itself is the minimum over every shape.
+        """
+        i_coarse, j_coarse = _coarse(self.widths), _coarse(self.depths)
+        coarse = Surface(
+            self.widths[i_coarse],
+            self.depths[j_coarse],
+            tuple(
+                c[i_coarse if c.shape[0] > 1 else slice(None)][:, j_coarse if c.shape[1] > 1 else slice(None)]
+                for c in self.log_columns
+            ),
+            self.log_flops_per_token[i_coarse][:, j_coarse],
+            self.tokens_term,
+        )
+        loss = coarse.loss(theta, budget_flops, slice(None), slice(None))
+        i, j = np.unravel_index(int(loss.argmin()), loss.shape)
+        rows, columns = _around(i_coarse, int(i)), _around(j_coarse, int(j))
+        window = self.loss(theta, budget_flops, rows, columns)
+        i, j = np.unravel_index(int(window.argmin()), window.shape)
+        return rows.start + int(i), columns.start + int(j)
+
+
+def _coarse(values: FloatArray) -> np.ndarray:  # type: ignore[type-arg]
+    """Indices of values about `COARSE_RATIO` apart, the ends included."""
+    count = int(np.log(values[-1] / values[0]) / np.log(COARSE_RATIO)) + 2
+    return np.unique(np.searchsorted(values, np.geomspace(values[0], values[-1], count).clip(max=values[-1])))
+
+
+def _around(indices: np.ndarray, position: int) -> slice:  # type: ignore[type-arg]
+    """The stretch between the neighbours of `indices[position]`, both included."""
+    low = indices[max(position - 1, 0)]
+    return slice(int(low), int(indices[min(position + 1, len(indices) - 1)]) + 1)
