@@ -20,6 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from gemstones.errors import InvalidShape
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 KV_HEADS_EXCEPTIONS = {(3, 2): 1}
 """(query heads, queries per kv) → kv heads, where the ratio does not divide.
@@ -63,8 +65,8 @@ class Shape:
         if self.query_heads % self.queries_per_kv and not self._kv_exception:
             raise InvalidShape(
                 f"width {self.width} has {self.query_heads} query heads of size {self.head_size}, which "
-                f"{self.queries_per_kv} queries per kv head do not divide: choose a width that is a multiple of "
-                f"{self.head_size * self.queries_per_kv}, or another ratio"
+                f"{self.queries_per_kv} queries per kv head do not divide: choose a multiple of "
+                f"{self.head_size * self.queries_per_kv} as width, or another ratio"
             )
 
     @classmethod

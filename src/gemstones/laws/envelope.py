@@ -78,8 +78,11 @@ class Envelope:
         if not self.draws:
             return None
         return {
-            name: {"slope": interval(d[:, 0], self.level), "intercept": interval(d[:, 1], self.level)}
-            for name, d in self.draws.items()
+            name: {
+                "slope": interval(of_line[:, 0], self.fits[name].slope, self.level),
+                "intercept": interval(of_line[:, 1], self.fits[name].intercept, self.level),
+            }
+            for name, of_line in self.draws.items()
         }
 
     def summary(self) -> dict[str, Any]:
@@ -257,4 +260,4 @@ def _resample(
         one, chunks, workers, None if progress is None else lambda n: progress(min(draws, n * CHUNK))
     )
     every = np.array([line for part in parts for line in part])
-    return every[np.isfinite(every).all((1, 2))]
+    return np.asarray(every[np.isfinite(every).all((1, 2))])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from gemstones.accounting.parameters import ParamsConvention, params_convention
 from gemstones.errors import InvalidRequest
+from gemstones.files import write_text
 from gemstones.laws.diagnostics import (
     LEAST_RUNS,
     STATIONARY,
@@ -86,16 +85,18 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Intervals of every constant and of what follows from them alone; None without draws."""
         if not self.draws:
             return None
-        k, draws = len(self.law.terms), self.theta_draws
+        k, theta, draws = len(self.law.terms), self.law.theta, self.theta_draws
         intervals: dict[str, Any] = {
-            "exponents": self._by_term(draws[:, :k]),
-            "log_coefficients": self._by_term(draws[:, k : 2 * k]),
-            "log_irreducible": interval(draws[:, 2 * k], self.level),
-            "irreducible_loss": interval(np.exp(draws[:, 2 * k]), self.level),
+            "exponents": self._by_term(draws[:, :k], theta[:k]),
+            "log_coefficients": self._by_term(draws[:, k : 2 * k], theta[k : 2 * k]),
+            "log_irreducible": interval(draws[:, 2 * k], theta[2 * k], self.level),
+            "irreducible_loss": interval(np.exp(draws[:, 2 * k]), self.law.irreducible_loss, self.level),
         }
-        if set(self.law.terms) == {"N", "T"}:
-            optimal = self._optimal(draws)
-            intervals["optimal_exponents"] = {name: interval(x, self.level) for name, x in optimal.items()}
+        if (optimal := self.optimal_exponents) is not None:
+            of_draws = self._optimal(draws)
+            intervals["optimal_exponents"] = {
+                name: interval(of_draws[name], estimate, self.level) for name, estimate in optimal.items()
+            }
         return intervals
 
     def summary(self) -> dict[str, Any]:
@@ -155,15 +156,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def save(self, path: str | Path) -> None:
         """Write to `path`, whole or not at all."""
-        path = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(self.to_json() + "\n")
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_text(Path(path), self.to_json() + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Fit:
@@ -174,8 +167,11 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise InvalidRequest(f"{path}: cannot be read ({error.strerror})") from None
         return cls.from_json(text, str(path))
 
-    def _by_term(self, draws: FloatArray) -> dict[str, Interval]:
-        return {term: interval(x, self.level) for term, x in zip(self.law.terms, draws.T, strict=True)}
+    def _by_term(self, draws: FloatArray, estimates: FloatArray) -> dict[str, Interval]:
+        return {
+            term: interval(of_term, float(estimate), self.level)
+            for term, of_term, estimate in zip(self.law.terms, draws.T, estimates, strict=True)
+        }
 
     def _optimal(self, theta: FloatArray) -> dict[str, FloatArray]:
         alpha, beta = theta[:, self.law.terms.index("N")], theta[:, self.law.terms.index("T")]

@@ -1,10 +1,18 @@
-"""Intervals from bootstrap draws.
+"""Intervals from bootstrap draws, centred on the estimate.
 
-Percentiles of the draws, which need nothing but the draws and carry over to everything derived from them.
-`benchmarks/coverage.py` measures how often they cover a planted truth.
+With F the distribution of the draws and z0 = Φ⁻¹(F(estimate)), the interval runs from the draws' quantile
+Φ(z0 − z) to Φ(z0 + z), z = 1.96 for 95%: central in the scale on which the draws are normal, with the estimate
+as its middle. Like the percentile interval (z0 = 0) it needs nothing but the draws, stays within their range,
+carries over to everything derived from them, and does not depend on the scale a quantity is written in;
+unlike it, it contains the estimate. (Efron's bias correction, Φ(2·z0 ± z), moves the other half of the way.)
+
+It was chosen by a test: on tables with a planted law it covers the truth as often as it says, where the
+percentile interval covers too often and the bias-corrected one too rarely (`benchmarks/coverage.py`, LOG.md).
 """
 
 from __future__ import annotations
+
+from statistics import NormalDist
 
 import numpy as np
 
@@ -21,7 +29,14 @@ def check_level(level: float) -> None:
         raise InvalidRequest(f"level {level} must lie between 0 and 1, like 0.95")
 
 
-def interval(draws: FloatArray, level: float = DEFAULT_LEVEL) -> Interval:
-    """The central interval of `draws` (n,) that holds a share `level` of them."""
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def interval(draws: FloatArray, estimate: float, level: float = DEFAULT_LEVEL) -> Interval:
+    """The interval at `level` around `estimate` from its `draws` (n,)."""
+    normal = NormalDist()
+    count = len(draws)
+    # Half of the ties count as below: widths and depths are discrete.
+    below = (draws < estimate).mean() + 0.5 * (draws == estimate).mean()
+    # An estimate outside its draws is placed half a draw from their end.
+    centre = normal.inv_cdf(float(np.clip(below, 0.5 / count, 1 - 0.5 / count)))
+    reach = normal.inv_cdf((1 + level) / 2)
+    low, high = np.quantile(draws, [normal.cdf(centre - reach), normal.cdf(centre + reach)])
+    return min(float(low), estimate), max(float(high), estimate)

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from gemstones.laws.problem import Problem
-from gemstones.shape import FloatArray
+from gemstones.shape import BoolArray, FloatArray, IntArray
 
 BATCH = 32
 """Problems that advance together: their arrays of rows should stay in the processor's cache."""
@@ -42,7 +43,7 @@ class Polished:
     """(B, m), centred."""
     value: FloatArray
     """(B,): Huber objective at the last δ."""
-    iterations: FloatArray
+    iterations: IntArray
     """(B,): evaluations used."""
 
 
@@ -65,7 +66,7 @@ def polish(
     starts: FloatArray,
     delta: float,
     weights: FloatArray | None = None,
-    weight_index: FloatArray | None = None,
+    weight_index: IntArray | None = None,
     schedule: tuple[float, ...] | None = None,
 ) -> Polished:
     """Minimise from each of `starts` (B, m; centred).
@@ -75,7 +76,7 @@ def polish(
     rounding.
     """
     count, k = len(starts), problem.terms
-    theta, value, iterations = np.array(starts, np.float64), np.full(count, np.inf), np.zeros(count)
+    theta, value, iterations = np.array(starts, np.float64), np.full(count, np.inf), np.zeros(count, np.int64)
     index = np.arange(count) if weight_index is None else np.asarray(weight_index)
     task = _Task(
         problem,
@@ -117,7 +118,7 @@ class _Task:
 class _Batch:
     """The problems under way, one row each; the only mutable state of the solver."""
 
-    identity: FloatArray
+    identity: IntArray
     theta: FloatArray
     weights: FloatArray | None
     value: FloatArray
@@ -126,14 +127,14 @@ class _Batch:
     scale: FloatArray
     """Diagonal of the Gauss–Newton matrix with weights min(1, δ/|r|): the metric of the damping."""
     damping: FloatArray
-    stage: FloatArray
-    small: FloatArray
+    stage: IntArray
+    small: IntArray
     """Steps in a row that decreased the objective too little."""
-    accepted: FloatArray
-    rejected: FloatArray
+    accepted: IntArray
+    rejected: IntArray
     """Rejected steps in a row."""
-    evaluations: FloatArray
-    stale: FloatArray
+    evaluations: IntArray
+    stale: BoolArray
     """Whether value and derivatives are those of another δ: the next step is then no step."""
 
     @property
@@ -142,7 +143,7 @@ class _Batch:
 
     @classmethod
     def started(
-        cls, task: _Task, identity: FloatArray, theta: FloatArray, weights: FloatArray | None
+        cls, task: _Task, identity: IntArray, theta: FloatArray, weights: FloatArray | None
     ) -> _Batch:
         b, m = theta.shape
         count = np.zeros(b, np.int64)
@@ -158,18 +159,22 @@ class _Batch:
             batch._differentiate(task, np.arange(b), terms, total, residuals)
         return batch
 
-    def taken(self, which: FloatArray) -> _Batch:
+    def taken(self, which: BoolArray) -> _Batch:
         """Those of `which` (a mask), in order."""
-        return _Batch(*(None if (x := getattr(self, f.name)) is None else x[which] for f in fields(self)))
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        kept: dict[str, Any] = {name: None if x is None else x[which] for name, x in values.items()}
+        return _Batch(**kept)
 
     def joined(self, other: _Batch) -> _Batch:
         """These, then those of `other`."""
         if not self.size:
             return other
-        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return _Batch(*(None if a is None else np.concatenate([a, b]) for a, b in pairs))
+        pairs = {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in fields(self)}
+        return _Batch(
+            **{name: None if a is None else np.concatenate([a, b]) for name, (a, b) in pairs.items()}
+        )
 
-    def advance(self, task: _Task) -> FloatArray:
+    def advance(self, task: _Task) -> BoolArray:
         """One step of every problem; returns the mask of those that have finished."""
         last = len(task.stages) - 1
         step = self._damped_step()
@@ -211,10 +216,10 @@ class _Batch:
             every = len(need) == self.size
             parts = (terms, total, residuals) if every else (terms[need], total[need], residuals[need])
             self._differentiate(task, need, *parts)
-        return finished
+        return np.asarray(finished)
 
     def _next_stage(
-        self, task: _Task, advancing: FloatArray, current: FloatArray, residuals: FloatArray
+        self, task: _Task, advancing: BoolArray, current: BoolArray, residuals: FloatArray
     ) -> None:
         if not advancing.any():
             return
@@ -228,11 +233,12 @@ class _Batch:
             self.value[here] = _huber(residuals[here], task.stages[self.stage[here]], rows)
 
     def _differentiate(
-        self, task: _Task, where: FloatArray, terms: FloatArray, total: FloatArray, residuals: FloatArray
+        self, task: _Task, where: IntArray, terms: FloatArray, total: FloatArray, residuals: FloatArray
     ) -> None:
         """Derivatives of the problems numbered `where`, whose evaluation is given."""
-        every = self.weights is None or len(where) == self.size
-        weights = self.weights if every else self.weights[where]
+        weights = self.weights
+        if weights is not None and len(where) < self.size:
+            weights = weights[where]
         self.gradient[where], self.hessian[where], scale = derivatives(
             task.problem, terms, total, residuals, task.stages[self.stage[where]], weights, task.workspace
         )
@@ -262,7 +268,7 @@ def _huber(residuals: FloatArray, delta: FloatArray, weights: FloatArray | None)
     """Σ w·Huber_δ(r), (B,), with a δ for each problem."""
     psi = np.clip(residuals, -delta[:, None], delta[:, None])
     inner = psi if weights is None else psi * weights
-    return np.vecdot(inner, residuals) - 0.5 * np.vecdot(inner, psi)
+    return np.asarray(np.vecdot(inner, residuals) - 0.5 * np.vecdot(inner, psi))
 
 
 def derivatives(
@@ -319,7 +325,7 @@ def derivatives(
 
 def _solve_definite(
     matrix: FloatArray, diagonal: FloatArray, gradient: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[FloatArray, BoolArray]:
     """s = −(A + diag)⁻¹ g for each problem, by LDLᵀ vectorised over problems, and whether A + diag ≻ 0.
 
     numpy's stacked Cholesky raises if any of the matrices fails; here each says so for itself.

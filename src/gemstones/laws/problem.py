@@ -41,7 +41,7 @@ class Problem:
     @property
     def rows(self) -> int:
         """n, the number of observations."""
-        return self.u.shape[1]
+        return int(self.u.shape[1])
 
     def centred(self, theta: FloatArray) -> FloatArray:
         """θ (…, m) of the law → θ of this problem."""
@@ -62,9 +62,10 @@ class Problem:
         k = self.terms
         terms = theta[:, :k, None] * -self.u
         terms += theta[:, k : 2 * k, None]
-        return np.exp(terms, out=terms), np.exp(theta[:, 2 * k])
+        np.exp(terms, out=terms)
+        return terms, np.exp(theta[:, 2 * k])
 
     def residuals(self, theta: FloatArray) -> FloatArray:
         """log L − log L̂, (B, n), for centred θ (B, m)."""
         terms, constant = self.parts(theta)
-        return self.log_loss - np.log(terms.sum(1) + constant[:, None])
+        return np.asarray(self.log_loss - np.log(terms.sum(1) + constant[:, None]))

@@ -15,7 +15,7 @@ from gemstones.laws.published import FrontierLaw
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import NearOptimal, near_optimal
 from gemstones.plan.plan import NO_DRAWS, Plan
-from gemstones.shape import FloatArray, Shape, Shapes
+from gemstones.shape import BoolArray, FloatArray, Shape, Shapes
 
 ASPECT_RATIOS = (256 / 80, 2560 / 8)
 """Width over depth of the Gemstones, from 256x80 to 2560x8. A law in N says nothing of shapes; those outside
@@ -101,26 +101,26 @@ def _intervals(
 ) -> tuple[dict[str, Interval] | None, str]:
     if fit is None or not fit.draws:
         return None, NO_DRAWS
-    draws = _in_order(fit.theta_draws, order)
-    counted, tokens = optimal_params_tokens(draws, budget_flops)
+    theta = _in_order(np.vstack([fit.law.theta, fit.theta_draws]), order)  # the plan's own first
+    counted, tokens = optimal_params_tokens(theta, budget_flops)
+    losses = np.array([predict(draw, np.log(best)) for draw in theta])
     usable = np.isfinite(counted) & np.isfinite(tokens)
-    losses = np.array([predict(theta, np.log(best)) for theta in draws])
     unit = fit.resampling.unit if fit.resampling else "run"
-    note = f"{fit.level:.0%} intervals from {len(draws)} resamples by {unit}"
-    if not usable.all():
-        note += f"; {1 - usable.mean():.0%} of them have no optimum and are left out"
-    if not usable.any():
-        return None, f"no interval: none of {len(draws)} resamples has an optimum"
-    quantities = {"params": counted, "tokens": tokens, "tokens_per_param": tokens / counted}
+    note = f"{fit.level:.0%} intervals from {len(fit.draws)} resamples by {unit}"
+    without = 1 - float(usable[1:].mean())
+    if without == 1:
+        return None, f"no interval: none of {len(fit.draws)} resamples has an optimum"
+    if without:
+        note += f"; {without:.0%} of them have no optimum and are left out"
+    quantities = {"params": counted, "tokens": tokens, "tokens_per_param": tokens / counted, "loss": losses}
     if fit.law.params_convention == "total":
         quantities["params_total"] = counted
-    intervals = {name: interval(values[usable], fit.level) for name, values in quantities.items()}
-    return {**intervals, "loss": interval(losses, fit.level)}, note
+    return {name: interval(x[usable][1:], float(x[0]), fit.level) for name, x in quantities.items()}, note
 
 
 def _grid(
     law: Law | FrontierLaw, constraints: Constraints
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
     """Widths, depths, N of every shape in the law's convention, and which have an ordinary aspect ratio."""
     column, row = constraints.grid()
     shapes = Shapes.of(column, row, constraints.template)

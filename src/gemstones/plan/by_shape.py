@@ -106,14 +106,16 @@ def _intervals(
     if fit is None or not fit.draws:
         return None, NO_DRAWS
     draws = fit.theta_draws
-    at = np.array([surface.minimise(theta, budget_flops) for theta in draws])
+    at = np.array([best, *(surface.minimise(theta, budget_flops) for theta in draws)])
     shapes = Shapes.of(surface.widths[at[:, 0]], surface.depths[at[:, 1]], constraints.template)
     tokens = budget_flops / flops_per_token(shapes)
     i, j = best
-    losses = np.array(
-        [surface.loss(theta, budget_flops, slice(i, i + 1), slice(j, j + 1))[0, 0] for theta in draws]
-    )
+    losses = [
+        surface.loss(theta, budget_flops, slice(i, i + 1), slice(j, j + 1))[0, 0]
+        for theta in (fit.law.theta, *draws)
+    ]
     counted = params(shapes, fit.law.params_convention)
+    # The first of each is the plan's own.
     quantities = {
         "width": shapes.width,
         "depth": shapes.depth,
@@ -122,15 +124,15 @@ def _intervals(
         "params_total": params(shapes),
         "tokens": tokens,
         "tokens_per_param": tokens / counted,
-        "loss": losses,
+        "loss": np.array(losses),
     }
     last = np.array([len(surface.widths) - 1, len(surface.depths) - 1])
-    at_edge = float(((at == 0) | (at == last)).any(1).mean())
+    at_edge = float(((at[1:] == 0) | (at[1:] == last)).any(1).mean())
     unit = fit.resampling.unit if fit.resampling else "run"
     note = f"{fit.level:.0%} intervals from {len(draws)} resamples by {unit}"
     if at_edge:
         note += f"; {at_edge:.0%} of them have their optimum on the edge of the search, so the ends may be too narrow"
-    return {name: interval(values, fit.level) for name, values in quantities.items()}, note
+    return {name: interval(x[1:], float(x[0]), fit.level) for name, x in quantities.items()}, note
 
 
 def _relaxed(

@@ -16,7 +16,7 @@ from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.design.feasible import Constraints
 from gemstones.laws.form import SHAPE_COLUMNS, shape_terms
-from gemstones.shape import FloatArray, Shapes
+from gemstones.shape import FloatArray, IntArray, Shapes
 
 COARSE_RATIO = 1.08
 """Step of the first pass of `minimise`, in width and in depth."""
@@ -60,17 +60,13 @@ class Surface:
         order = [self.tokens_term, *(i for i in range(k) if i != self.tokens_term)]
         tokens = np.log(budget_flops) - self.log_flops_per_token[rows, columns]
         total = np.zeros_like(tokens)
-        for i, log_column in zip(order, (tokens, *self.log_columns), strict=True):
-            if i != self.tokens_term:
-                # Width and depth vary along one axis only: one exponential per width, not per shape.
-                wide, deep = log_column.shape[0] > 1, log_column.shape[1] > 1
-                log_column = log_column[rows if wide else slice(None), columns if deep else slice(None)]
+        windows = (tokens, *(_window(column, rows, columns) for column in self.log_columns))
+        for i, log_column in zip(order, windows, strict=True):
             total += np.exp(theta[k + i] - theta[i] * log_column)
-        total += np.exp(theta[2 * k])
-        return total
+        return np.asarray(total + np.exp(theta[2 * k]))
 
     def minimise(self, theta: FloatArray, budget_flops: float) -> tuple[int, int]:
-        """Row and column of the least loss: a coarse pass over the whole grid, then every shape around its best.
+        """Row and column of the least loss: a coarse pass over the whole grid, then all around its best.
 
         Used for bootstrap draws; a prescription itself is the minimum over every shape.
         """
@@ -78,10 +74,7 @@ class Surface:
         coarse = Surface(
             self.widths[i_coarse],
             self.depths[j_coarse],
-            tuple(
-                c[i_coarse if c.shape[0] > 1 else slice(None)][:, j_coarse if c.shape[1] > 1 else slice(None)]
-                for c in self.log_columns
-            ),
+            tuple(_window(column, i_coarse, j_coarse) for column in self.log_columns),
             self.log_flops_per_token[i_coarse][:, j_coarse],
             self.tokens_term,
         )
@@ -93,13 +86,19 @@ class Surface:
         return rows.start + int(i), columns.start + int(j)
 
 
-def _coarse(values: FloatArray) -> np.ndarray:  # type: ignore[type-arg]
+def _window(column: FloatArray, rows: slice | IntArray, columns: slice | IntArray) -> FloatArray:
+    """Part of a column that may vary along one axis only (width, depth): one exponential per width then."""
+    part = column[rows] if column.shape[0] > 1 else column
+    return part[:, columns] if column.shape[1] > 1 else part
+
+
+def _coarse(values: FloatArray) -> IntArray:
     """Indices of values about `COARSE_RATIO` apart, the ends included."""
     count = int(np.log(values[-1] / values[0]) / np.log(COARSE_RATIO)) + 2
     return np.unique(np.searchsorted(values, np.geomspace(values[0], values[-1], count).clip(max=values[-1])))
 
 
-def _around(indices: np.ndarray, position: int) -> slice:  # type: ignore[type-arg]
+def _around(indices: IntArray, position: int) -> slice:
     """The stretch between the neighbours of `indices[position]`, both included."""
     low = indices[max(position - 1, 0)]
     return slice(int(low), int(indices[min(position + 1, len(indices) - 1)]) + 1)

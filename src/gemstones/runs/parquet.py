@@ -7,15 +7,14 @@ of units by column that any program can write, and that is held against the sche
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.errors import InvalidTable
+from gemstones.files import write_bytes
 from gemstones.runs.architecture import Architecture
 from gemstones.runs.one_line import one_line
 from gemstones.runs.schema import SCHEMA_VERSION, UNITS
@@ -54,25 +53,12 @@ def write_parquet(table: RunTable, path: Path) -> None:
         "gemstones": msgspec.json.encode(fields).decode(),
         "units": msgspec.json.encode(dict(UNITS)).decode(),
     }
-    temporary = None
+    buffer = io.BytesIO()
     try:
-        buffer = io.BytesIO()
         table.frame.write_parquet(buffer, metadata=metadata)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            file.write(buffer.getvalue())
-        # Temporary files are private to their owner; a result is as readable as any other file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except OSError as error:
-        raise InvalidRequest(f"{one_line(path)} cannot be written: {one_line(error.strerror)}") from None
     except pl.exceptions.PolarsError as error:
         raise InvalidTable(f"cannot be written as Parquet: {one_line(error)}", file=one_line(path)) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    write_bytes(path, buffer.getvalue())
 
 
 def parse_parquet(content: bytes, file: str) -> tuple[pl.DataFrame, Mapping[str, str]]:

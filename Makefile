@@ -1,0 +1,57 @@
+# The environment, the study and the checks; `make help` lists what can be made.
+
+PYTHON ?= python3
+
+VENV := .venv
+PIP_INSTALL := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: study test lint types layers check clean help
+
+# Published data: from the environment, else from beside the checkout, else `gemstones` downloads it.
+ifeq ($(GEMSTONES_DATA_DIR),)
+ifneq ($(wildcard ../shared/data/.),)
+study test: export GEMSTONES_DATA_DIR := $(abspath ../shared/data)
+endif
+endif
+
+study: .stamps/report ## Reproduce the paper's study in out/study
+	$(VENV)/bin/gemstones study gemstones --output out/study
+
+test: .stamps/dev ## Run all tests
+	$(VENV)/bin/python -m pytest -n 2
+
+lint: .stamps/dev ## Check style and format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: .stamps/dev ## Check types
+	$(VENV)/bin/mypy
+
+layers: .stamps/dev ## Check that imports go one way
+	$(VENV)/bin/lint-imports
+
+check: lint types layers ## Lint, types and layers
+
+clean: ## Remove the environment, caches and builds; out/ stays
+	rm -rf $(VENV) .stamps build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+help: ## List these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+# A stamp is newer than what it was installed from. Both installs are editable, so that the code is never a
+# stale copy; `dev` includes `report`.
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv --clear $(VENV)
+
+.stamps/report: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(PIP_INSTALL) --editable '.[report]'
+	@mkdir -p $(@D) && touch $@
+
+.stamps/dev: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(PIP_INSTALL) --editable '.[dev]'
+	@mkdir -p $(@D) && touch .stamps/report $@

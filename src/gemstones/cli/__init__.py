@@ -1,0 +1,1 @@
+"""Words → calls: one file per command, no arithmetic."""

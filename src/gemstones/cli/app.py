@@ -1,0 +1,74 @@
+"""The command line: which commands there are, and how each run of one ends.
+
+Exit status 0 when done, 2 for a mistake of the user's (one line on standard error: what was given, the rule
+it breaks, what to do), 1 for a failure that is not. Commands are imported when they are called, so `--help`
+loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from gemstones.errors import GemstonesError
+
+COMMANDS = {
+    "count": "Parameters, FLOPs per token and memory of a shape.",
+    "design": "Feasible shapes near target sizes.",
+    "data": "Known data sets: list, fetch, show.",
+    "fit": "Fit a scaling law to runs (Approach 3).",
+    "envelope": "The frontier of least loss and its growth (Approach 1).",
+    "plan": "What to train for a budget of FLOPs.",
+    "study": "From runs to prescriptions: fits, frontiers, plans, tables, figures.",
+}
+
+USAGE_STATUS = 2
+
+
+def build() -> App:
+    """The application, its commands not yet imported."""
+    import gemstones
+
+    app = App(
+        name="gemstones",
+        help="Scaling laws of width, depth and tokens: design, fit and plan, with honest intervals.",
+        version=gemstones.__version__,
+        version_flags=["--version"],
+    )
+    for name, summary in COMMANDS.items():
+        target = "app" if name == "data" else name
+        app.command(f"gemstones.cli.{name}:{target}", name=name, help=summary)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit status."""
+    try:
+        build()(
+            list(arguments) or ["--help"],
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+        sys.stdout.flush()
+    except CycloptsError as error:
+        return _say(" ".join(str(error).split()), USAGE_STATUS)
+    except GemstonesError as error:
+        return _say(" ".join(str(error).split()), error.exit_status)
+    except KeyboardInterrupt:
+        return _say("interrupted", 130)
+    except BrokenPipeError:
+        # The reader (head, less) has gone: not an error, and nothing is left to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(f"{where}{error.strerror or error}", 1)
+    return 0
+
+
+def _say(message: str, status: int) -> int:
+    print(f"gemstones: {message}", file=sys.stderr)
+    return status

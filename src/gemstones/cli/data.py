@@ -1,0 +1,100 @@
+"""`gemstones data list | fetch | show`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from gemstones.cli.options import Json, Reading, Runs
+from gemstones.cli.output import print_json, print_notes, print_table
+from gemstones.errors import InvalidRequest
+from gemstones.runs import DATASETS, Dataset, selections_of
+from gemstones.runs.fetch import fetch as fetch_entry
+
+app = App(name="data", help="Known data sets: list, fetch, show.")
+
+Name = Annotated[str, Parameter(help="A known data set.")]
+
+
+@app.command(name="list")
+def list_(*, json: Json = False) -> None:
+    """The known data sets and their selections."""
+    summaries = [
+        {
+            "name": d.name,
+            "description": d.description,
+            "licence": d.licence,
+            "default_selection": d.default_selection,
+            "selections": list(selections_of(d.name)),
+        }
+        for d in DATASETS.values()
+    ]
+    if json:
+        print_json({"datasets": summaries})
+        return
+    for summary in summaries:
+        print(f"{summary['name']}: {summary['description']} (licence: {summary['licence']})")
+        print(f"  selections: {', '.join(summary['selections'])}; default {summary['default_selection']}")
+
+
+@app.command
+def fetch(name: Name, /, *, json: Json = False) -> None:
+    """Download a data set into the cache, or find it there or under GEMSTONES_DATA_DIR; check its hashes."""
+    files = [{**_entry(entry), "path": str(fetch_entry(entry))} for entry in _known(name).entries]
+    if json:
+        print_json({"name": name, "files": files})
+        return
+    for file in files:
+        print(f"{file['path']}  sha256 {file['sha256']}")
+
+
+@app.command
+def show(runs: Runs, /, *, reading: Reading = Reading(), json: Json = False) -> None:
+    """What a data set or a file of runs holds: rows, runs, selections, source, licence, hash."""
+    table = reading.load(runs)
+    selections = [
+        {"name": s.name, "rule": s.rule, "rows": s.rows(table.frame).height}
+        for s in selections_of(table.dataset).values()
+    ]
+    if reading.select or reading.where:
+        table = table.select(reading.select, reading.where)
+    summary: dict[str, Any] = {
+        "name": table.dataset,
+        "selection": table.selection,
+        "rows": table.rows,
+        "runs": table.runs,
+        "columns": [c for c in table.frame.columns if table.frame[c].null_count() < table.rows],
+        "flops_convention": table.flops_convention,
+        "selections": selections,
+        "sources": [
+            {"name": s.name, "location": s.location, "sha256": s.sha256, "licence": s.licence}
+            for s in table.sources
+        ],
+        "fingerprint": table.fingerprint,
+        "assumptions": list(table.assumptions),
+    }
+    if json:
+        print_json(summary)
+        return
+    selected = f", selection {table.selection}" if table.selection else ""
+    print(
+        f"{table.dataset}{selected}: {table.rows:,} rows of {table.runs} runs; FLOPs {table.flops_convention or '-'}"
+    )
+    print(f"columns: {', '.join(summary['columns'])}")
+    rows = [(str(s["name"]), str(s["rule"]), f"{s['rows']:,}") for s in selections]
+    print_table("", ("selection", "rule", "rows"), rows, left=(0, 1))
+    for source in summary["sources"]:
+        print(f"source: {source['location'] or source['name']}")
+        print(f"  sha256 {source['sha256'] or '-'}, licence: {source['licence'] or 'not stated'}")
+    print_notes(("assumed", table.assumptions))
+
+
+def _known(name: str) -> Dataset:
+    if name not in DATASETS:
+        raise InvalidRequest(f"data set {name!r} is unknown: choose from {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def _entry(entry: Any) -> dict[str, Any]:
+    return {"name": entry.name, "url": entry.url, "sha256": entry.sha256, "licence": entry.licence}

@@ -1,0 +1,87 @@
+"""`gemstones envelope RUNS`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+from cyclopts import Parameter
+
+from gemstones.accounting.parameters import params_convention
+from gemstones.cli.options import Json, Reading, Resampled, Runs, worker_count
+from gemstones.cli.output import format_interval, print_json, print_notes, print_table, progress_bar
+from gemstones.laws.envelope import BINS, Envelope
+from gemstones.laws.envelope import envelope as find_envelope
+from gemstones.units import format_quantity
+
+
+def envelope(
+    runs: Runs,
+    /,
+    *,
+    reading: Reading = Reading(),
+    resource: Annotated[str, Parameter(help="flops or device_hours.")] = "flops",
+    method: Annotated[str, Parameter(help="hull (convex hull of log-log losses) or bins.")] = "hull",
+    bins: Annotated[int, Parameter(help="Number of bins, for --method bins.")] = BINS,
+    params: Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")] = "total",
+    resampled: Resampled = Resampled(),
+    json: Json = False,
+) -> None:
+    """The frontier of least loss and its growth (Approach 1).
+
+    Finds the checkpoints that no mixture of others beats for their resource, and regresses the logs of
+    parameters, tokens and tokens per parameter on the log of the resource over them.
+    """
+    table = reading.selected(runs)
+    with progress_bar("resampling", resampled.bootstrap) as progress:
+        found = find_envelope(
+            table,
+            resource=cast("Any", resource),
+            method=cast("Any", method),
+            bins=bins,
+            params=params_convention(params),
+            bootstrap=resampled.bootstrap,
+            unit=cast("Any", resampled.resample),
+            seed=resampled.seed,
+            level=resampled.level,
+            workers=worker_count(resampled.workers),
+            progress=progress,
+        )
+    if json:
+        print_json(found.summary())
+    else:
+        _print(found)
+
+
+def _print(found: Envelope) -> None:
+    intervals = found.intervals or {}
+    bins = f" ({found.bins} bins)" if found.bins else ""
+    unit = "device hours" if found.resource == "device_hours" else f"FLOPs ({found.resource_convention})"
+    print(
+        f"{found.dataset} ({found.selection}): {len(found.frontier)} of {found.rows:,} checkpoints on the frontier "
+        f"by {found.method}{bins}; resource {unit}; N counts {found.params_convention} parameters"
+    )
+    print_table(
+        "log y = slope · log resource + intercept (natural logs)",
+        ("y", "slope", "interval", "intercept", "interval"),
+        [
+            (
+                name,
+                f"{line.slope:.6f}",
+                format_interval(intervals.get(name, {}).get("slope"), lambda x: f"{x:.4f}"),
+                f"{line.intercept:.6f}",
+                format_interval(intervals.get(name, {}).get("intercept"), lambda x: f"{x:.3f}"),
+            )
+            for name, line in found.fits.items()
+        ],
+    )
+    print("no intervals: ask for them with --bootstrap 1000" if not found.draws else "")
+    if found.method == "hull":
+        print_table(
+            "frontier",
+            ("run", unit, "tokens", "loss (nats)"),
+            [
+                (p["run"], f"{p['resource']:.4g}", format_quantity(p["tokens"]), f"{p['loss']:.4f}")
+                for p in found.frontier
+            ],
+        )
+    print_notes(("flag", found.flags), ("assumed", found.assumptions))

@@ -1,0 +1,104 @@
+"""`gemstones fit RUNS`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+from cyclopts import Parameter
+
+from gemstones.accounting.parameters import params_convention
+from gemstones.cli.options import Json, Reading, Resampled, Runs, worker_count
+from gemstones.cli.output import format_interval, print_json, print_notes, print_table, progress_bar
+from gemstones.errors import InvalidRequest
+from gemstones.laws.fit import Fit
+from gemstones.laws.fit import fit as fit_law
+from gemstones.laws.objective import Objective
+
+
+def fit(
+    runs: Runs,
+    /,
+    *,
+    law: Annotated[str, Parameter(help="Terms: N,T or w,d,T or w,d,N,T, or names of columns.")] = "N,T",
+    reading: Reading = Reading(),
+    objective: Annotated[str, Parameter(help="huber, squared or absolute, of log loss.")] = "huber",
+    delta: Annotated[float, Parameter(help="Of the Huber function.")] = 1e-4,
+    params: Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")] = "total",
+    resampled: Resampled = Resampled(),
+    output: Annotated[
+        Path | None, Parameter(help="Write the fit, with its draws, as JSON for `plan --law`.")
+    ] = None,
+    force: Annotated[
+        bool, Parameter(negative="", help="Fit even what the runs cannot separate; flagged.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Fit a scaling law to runs (Approach 3).
+
+    Minimises the objective over a sum of powers plus a constant, L = Σ exp(c)·x^-e + exp(E), in log loss, to
+    convergence. Intervals come from refits to resampled runs: checkpoints of one run are not independent.
+    """
+    if output is not None and not output.parent.is_dir():
+        raise InvalidRequest(f"output {output}: the folder {output.parent} does not exist")
+    table = reading.selected(runs)
+    with progress_bar("resampling", resampled.bootstrap) as progress:
+        fitted = fit_law(
+            table,
+            law,
+            objective=Objective(cast("Any", objective), delta),
+            params=params_convention(params),
+            bootstrap=resampled.bootstrap,
+            unit=cast("Any", resampled.resample),
+            seed=resampled.seed,
+            level=resampled.level,
+            workers=worker_count(resampled.workers),
+            force=force,
+            progress=progress,
+        )
+    if output is not None:
+        fitted.save(output)
+    if json:
+        print_json(fitted.summary())
+    else:
+        _print(fitted, output)
+
+
+def _print(fitted: Fit, output: Path | None) -> None:
+    law, intervals = fitted.law, fitted.intervals or {}
+    how = f"{fitted.objective_kind}" + (
+        f", delta {fitted.delta:g}" if fitted.objective_kind == "huber" else ""
+    )
+    print(f"{law}")
+    print(
+        f"{fitted.dataset} ({fitted.selection}): {fitted.rows:,} rows of {fitted.runs} runs; N counts "
+        f"{law.params_convention} parameters; objective {fitted.objective:.9g} ({how}, summed); {fitted.status}"
+    )
+
+    def row(name: str, value: float, interval: Any) -> tuple[str, str, str]:
+        return name, f"{value:.4f}", format_interval(interval, lambda x: f"{x:.4f}")
+
+    rows = [
+        row(f"{what} of {term}", value, intervals.get(key, {}).get(term))
+        for key, what, values in (
+            ("exponents", "exponent", law.exponents),
+            ("log_coefficients", "log coefficient", law.log_coefficients),
+        )
+        for term, value in zip(law.terms, values, strict=True)
+    ]
+    rows.append(row("irreducible loss (nats)", law.irreducible_loss, intervals.get("irreducible_loss")))
+    for name, value in (fitted.optimal_exponents or {}).items():
+        what = "N*" if name == "params" else "T*"
+        rows.append(row(f"{what} ~ C^ (6NT)", value, intervals.get("optimal_exponents", {}).get(name)))
+    unit = fitted.resampling.unit if fitted.resampling else ""
+    heading = (
+        f"{fitted.level:.0%} interval, {len(fitted.draws)} resamples by {unit}"
+        if fitted.draws
+        else "interval"
+    )
+    print_table("", ("", "value", heading), rows)
+    if not fitted.draws:
+        print("no intervals: ask for them with --bootstrap 1000")
+    print_notes(("flag", fitted.flags), ("assumed", fitted.assumptions))
+    if output is not None:
+        print(f"written to {output}")

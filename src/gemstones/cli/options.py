@@ -1,0 +1,122 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from gemstones.design.feasible import Constraints
+from gemstones.runs import RunTable, load, parse_columns
+from gemstones.shape import Shape
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="One JSON object on standard output.")]
+Runs = Annotated[
+    str, Parameter(help="A known data set (`gemstones data list`), or a Parquet, CSV or JSONL file.")
+]
+Workers = Annotated[
+    int | None,
+    Parameter(help="Processes for resampling (default: all cores). The draws do not depend on it."),
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Reading:
+    """How to read a table of your own, and which of its rows to use."""
+
+    select: Annotated[str | None, Parameter(help="Named selection (`gemstones data show RUNS`).")] = None
+    where: Annotated[str | None, Parameter(help="SQL condition on columns, e.g. 'width >= 512'.")] = None
+    columns: Annotated[str | None, Parameter(help="Names in your file: loss=val_loss,tokens=n_tokens.")] = (
+        None
+    )
+    vocabulary: Annotated[int | None, Parameter(help="Vocabulary of the models, to count parameters.")] = None
+    head_size: Annotated[int | None, Parameter(help="Head size of the models.")] = None
+    context: Annotated[int | None, Parameter(help="Sequence length of the models, to count FLOPs.")] = None
+    queries_per_kv: Annotated[int | None, Parameter(help="Query heads per key-value head.")] = None
+
+    def load(self, runs: str) -> RunTable:
+        """The table, not yet selected from."""
+        return load(
+            runs,
+            columns=None if self.columns is None else parse_columns(self.columns),
+            vocabulary=self.vocabulary,
+            head_size=self.head_size,
+            context=self.context,
+            queries_per_kv=self.queries_per_kv,
+        )
+
+    def selected(self, runs: str) -> RunTable:
+        """The rows asked for."""
+        return self.load(runs).select(self.select, self.where)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Resampled:
+    """How intervals are made."""
+
+    bootstrap: Annotated[int, Parameter(help="Resamples for intervals; 0 for none.")] = 0
+    resample: Annotated[str, Parameter(help="What is resampled: run (whole runs) or row.")] = "run"
+    seed: Annotated[int, Parameter(help="Of the resampling.")] = 0
+    level: Annotated[float, Parameter(help="Of the intervals.")] = 0.95
+    workers: Workers = None
+
+
+def worker_count(workers: int | None) -> int:
+    """All cores this process may use, unless a number is given."""
+    return workers if workers is not None else len(os.sched_getaffinity(0))
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Architecture:
+    """Fields of a shape beside width and depth."""
+
+    head_size: Annotated[int, Parameter(help="Size of a head.")] = 128
+    queries_per_kv: Annotated[int, Parameter(help="Query heads per key-value head.")] = 2
+    mlp_expansion: Annotated[int, Parameter(help="MLP width over width.")] = 4
+    vocabulary: Annotated[int, Parameter(help="Rows of the embedding, padding included.")] = 50_304
+    context: Annotated[int, Parameter(help="Sequence length in tokens.")] = 2048
+
+    def shape(self, text: str) -> Shape:
+        """The shape written as WxD with these fields."""
+        return Shape.parse(
+            text,
+            head_size=self.head_size,
+            queries_per_kv=self.queries_per_kv,
+            mlp_expansion=self.mlp_expansion,
+            vocabulary=self.vocabulary,
+            context=self.context,
+        )
+
+    def template(self) -> Shape:
+        """A narrow shape with these fields."""
+        return self.shape(f"{2 * self.head_size * self.queries_per_kv}x1")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Ranges:
+    """The search over shapes."""
+
+    min_width: Annotated[int | None, Parameter(help="Narrowest width.")] = None
+    max_width: Annotated[int | None, Parameter(help="Widest width.")] = None
+    min_depth: Annotated[int | None, Parameter(help="Fewest blocks.")] = None
+    max_depth: Annotated[int | None, Parameter(help="Most blocks.")] = None
+    width_multiple: Annotated[int | None, Parameter(help="Widths are multiples of it.")] = None
+    even_heads: Annotated[bool, Parameter(help="Only even numbers of query heads.")] = True
+
+    def over(self, default: Constraints) -> Constraints:
+        """`default`, with what was given."""
+        return Constraints(
+            width_min=default.width_min if self.min_width is None else self.min_width,
+            width_max=default.width_max if self.max_width is None else self.max_width,
+            depth_min=default.depth_min if self.min_depth is None else self.min_depth,
+            depth_max=default.depth_max if self.max_depth is None else self.max_depth,
+            even_heads=self.even_heads,
+            width_multiple=default.width_multiple if self.width_multiple is None else self.width_multiple,
+            template=default.template,
+        )

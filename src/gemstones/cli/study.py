@@ -1,0 +1,65 @@
+"""`gemstones study RUNS`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from gemstones.cli.options import Json, Reading, Runs, Workers, worker_count
+from gemstones.cli.output import print_json
+from gemstones.errors import InvalidRequest
+from gemstones.units import parse_quantity
+
+
+def study(
+    runs: Runs,
+    /,
+    *,
+    output: Annotated[Path, Parameter(help="Folder for tables, figures and study.json.")],
+    reading: Reading = Reading(),
+    budgets: Annotated[str, Parameter(help="FLOPs to plan for.")] = "1e20,1e22,1e24",
+    delta: Annotated[float, Parameter(help="Of the Huber function.")] = 1e-4,
+    bootstrap: Annotated[int, Parameter(help="Resamples by run of every fit.")] = 200,
+    seed: Annotated[int, Parameter(help="Of the resampling.")] = 0,
+    workers: Workers = None,
+    json: Json = False,
+) -> None:
+    """From runs to prescriptions: fits, frontiers, plans, tables, figures.
+
+    Fits every law that the runs can tell apart, finds the frontiers of Approach 1, plans for the budgets with
+    intervals, and writes tables (Parquet and Markdown), figures (PNG and SVG) and study.json.
+    """
+    from gemstones.report.study import study as make_study
+    from gemstones.report.summary import summary_text
+
+    wanted = tuple(parse_quantity(budget, "budget") for budget in budgets.split(",") if budget.strip())
+    if not wanted:
+        raise InvalidRequest(f"budgets {budgets!r} names no budget: write them like 1e20,1e22")
+    if output.exists() and not output.is_dir():
+        raise InvalidRequest(f"output {output} is a file: name a folder")
+    table = reading.load(runs)
+    if reading.where is not None:
+        table = table.select(reading.select, reading.where)
+
+    def progress(what: str, done: float) -> None:
+        end = "\n" if done >= 1 else ""
+        print(f"\r\033[K{done:4.0%} {what}", end=end, file=sys.stderr, flush=True)
+
+    made = make_study(
+        table,
+        output,
+        select=reading.select,
+        budgets=wanted,
+        bootstrap=bootstrap,
+        seed=seed,
+        delta=delta,
+        workers=worker_count(workers),
+        progress=progress if sys.stderr.isatty() else None,
+    )
+    if json:
+        print_json(made.summary())
+    else:
+        print(summary_text(made))

@@ -1,0 +1,234 @@
+"""One style for all figures: colours that colour-blind readers can tell apart, axes with units and plain ticks.
+
+Ticks and their labels are computed here: on logarithmic axes Vega labels either every digit or one
+value a decade, and writes 10B as 10G. Colours of series are Paul Tol's `vibrant` scheme
+(https://personal.sron.nl/~pault/); runs are coloured by their size, along `viridis` short of its yellow.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import msgspec
+
+from gemstones.report.words import need_altair
+from gemstones.units import format_quantity
+
+if TYPE_CHECKING:
+    import altair as alt
+
+    from gemstones.runs.table import RunTable
+
+BLACK, RED, BLUE, TEAL, ORANGE, MAGENTA, GREY = (
+    "#111111",
+    "#CC3311",
+    "#0077BB",
+    "#009988",
+    "#EE7733",
+    "#EE3377",
+    "#8A8A8A",
+)
+SERIES = (BLUE, TEAL, ORANGE, MAGENTA, RED, GREY)
+"""Colours of laws, in the order of the legend."""
+INK, SOFT_INK, GRID = "#222222", "#666666", "#E8E8E8"
+FONT = "Helvetica Neue, Arial, Liberation Sans, DejaVu Sans, sans-serif"
+PANEL_WIDTH, PANEL_HEIGHT = 400, 270
+"""Of one panel, in CSS pixels; two fit a text width at a legible size."""
+
+Labels = Literal["power", "si", "plain"]
+ChartT = TypeVar("ChartT", bound="alt.TopLevelMixin")
+
+_SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True)
+class RunColors:
+    """The colour of a run: a function of its total parameters, on one scale for a whole data set."""
+
+    least: float
+    most: float
+    """Total parameters at the ends of the scale."""
+
+    @classmethod
+    def of(cls, table: RunTable) -> RunColors:
+        """Of every run of `table`: give the whole data set, so that its selections look alike."""
+        sizes = table.numbers("params_total")
+        least, most = float(sizes.min()), float(sizes.max())
+        # One size still needs a scale of some length.
+        return cls(least, most) if most > least else cls(least / 2, most * 2)
+
+    def encoding(self, field: str = "params_total") -> alt.Color:
+        """Colour by `field`, with a legend of sizes."""
+        import altair as alt
+
+        values = [v for v in ticks(self.least, self.most, 5) if self.least <= v <= self.most]
+        return alt.Color(
+            f"{field}:Q",
+            scale=alt.Scale(
+                type="log",
+                domain=[self.least, self.most],
+                scheme=alt.SchemeParams(name="viridis", extent=[0.0, 0.88]),
+            ),
+            legend=alt.Legend(
+                title=["Run, by total", "parameters"],
+                values=values,
+                labelExpr=_label_expression(values, [label(v, "si") for v in values]),
+                gradientLength=120,
+            ),
+        )
+
+
+def ticks(low: float, high: float, most: int = 7) -> list[float]:
+    """Round values within [low, high] for a logarithmic axis, as dense as can be under `most` of them."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    candidates = [
+        [_decimal(m, e) for e in range(first, last + 1) for m in multiples]
+        for multiples in ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
+    ]
+    candidates += [
+        [_decimal(1, e) for e in range(first, last + 1) if e % step == 0] for step in (2, 3, 5, 10)
+    ]
+    inside = [[v for v in values if low <= v <= high] for values in candidates]
+    best = next((values for values in inside if len(values) <= most), inside[-1])
+    return best if len(best) >= 3 else _linear_ticks(low, high, most)
+
+
+def _linear_ticks(low: float, high: float, most: int) -> list[float]:
+    """Equally spaced round values: what a logarithmic axis of much less than a decade can have."""
+    size = math.floor(math.log10((high - low) / most))
+    for step in _STEPS:
+        # In units of the last digit, so that 2.6 is not 2.6000000000000001.
+        first = math.ceil(low / (step * 10.0**size) - 1e-9)
+        last = math.floor(high / (step * 10.0**size) + 1e-9)
+        if last - first + 1 <= most:
+            return [float(f"{i * step * 10.0**size:.12g}") for i in range(first, last + 1)]
+    raise AssertionError("unreachable: ten times the size leaves at most one tick in ten")
+
+
+def _decimal(mantissa: int, exponent: int) -> float:
+    return float(f"{mantissa}e{exponent}")
+
+
+def label(value: float, labels: Labels) -> str:
+    """A tick's label.
+
+    >>> label(1e21, "power"), label(3e9, "power"), label(1e10, "si"), label(2.5, "plain")
+    ('10²¹', '3×10⁹', '10B', '2.5')
+    """
+    if labels == "power":
+        mantissa, exponent = f"{value:.12e}".split("e")
+        factor = f"{float(mantissa):g}"
+        power = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
+        return power if factor == "1" else f"{factor}×{power}"
+    if labels == "si" and value >= 1:
+        return format_quantity(value)
+    return f"{value:.6g}"
+
+
+def _label_expression(values: list[float], labels: list[str]) -> str:
+    """A Vega expression that looks a tick's label up; indexof compares numbers, so rounding would lose one."""
+    encode = msgspec.json.encode
+    return f"{encode(labels).decode()}[indexof({encode(values).decode()}, datum.value)]"
+
+
+def padded(low: float, high: float, share: float = 0.04) -> tuple[float, float]:
+    """A domain with a margin on both sides, in the logarithm; a single value gets a factor of two."""
+    margin = (high / low) ** share if high > low else 2.0
+    return low / margin, high * margin
+
+
+def log_x(field: str, title: str, domain: tuple[float, float], labels: Labels) -> alt.X:
+    """A logarithmic x axis over `domain`."""
+    import altair as alt
+
+    return alt.X(f"{field}:Q", **_log_channel(title, domain, labels, 7))
+
+
+def log_y(field: str, title: str | list[str], domain: tuple[float, float], labels: Labels) -> alt.Y:
+    """A logarithmic y axis over `domain`."""
+    import altair as alt
+
+    return alt.Y(f"{field}:Q", **_log_channel(title, domain, labels, 7))
+
+
+def _log_channel(
+    title: str | list[str], domain: tuple[float, float], labels: Labels, most: int
+) -> dict[str, Any]:
+    import altair as alt
+
+    values = ticks(*domain, most)
+    return {
+        "title": title,
+        "scale": alt.Scale(type="log", domain=list(domain), nice=False),
+        "axis": alt.Axis(
+            values=values, labelExpr=_label_expression(values, [label(v, labels) for v in values])
+        ),
+    }
+
+
+def wrapped(text: str, longest: int = 30) -> list[str]:
+    """`text` in lines of at most `longest` characters, broken at spaces."""
+    lines = [""]
+    for word in text.split(" "):
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > longest:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
+WRAPPED_LABELS = "split(datum.label, '\\n')"
+"""Label expression of a legend whose series are called by `series_name`."""
+
+
+def series_name(text: str, longest: int = 30) -> str:
+    """A series' name for a legend, in lines."""
+    return "\n".join(wrapped(text, longest))
+
+
+def themed(chart: ChartT) -> ChartT:
+    """`chart`, to be shown or saved as it is, in this style; nothing is registered globally."""
+    need_altair()
+    configured: ChartT = (
+        chart.configure(font=FONT, background="white", padding=14)  # type: ignore[attr-defined]
+        .configure_view(stroke="#BBBBBB", strokeWidth=1)
+        .configure_axis(
+            labelFontSize=13,
+            titleFontSize=14,
+            titleFontWeight="normal",
+            titlePadding=9,
+            labelColor=INK,
+            titleColor=INK,
+            gridColor=GRID,
+            domainColor="#BBBBBB",
+            tickColor="#BBBBBB",
+            labelOverlap=True,
+            labelPadding=4,
+        )
+        .configure_legend(
+            labelFontSize=12.5,
+            titleFontSize=13,
+            titleFontWeight="bold",
+            labelColor=INK,
+            titleColor=INK,
+            labelLimit=0,
+            titleLimit=0,
+            rowPadding=7,
+            symbolSize=110,
+            symbolStrokeWidth=2,
+            offset=16,
+        )
+        .configure_title(
+            fontSize=15,
+            anchor="start",
+            color=INK,
+            fontWeight="bold",
+            subtitleFontSize=12.5,
+            subtitleColor=SOFT_INK,
+        )
+        .configure_concat(spacing=26)
+    )
+    return configured
