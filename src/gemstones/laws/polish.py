@@ -170,9 +170,10 @@ class _Batch:
         if not self.size:
             return other
         pairs = {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in fields(self)}
-        return _Batch(
-            **{name: None if a is None else np.concatenate([a, b]) for name, (a, b) in pairs.items()}
-        )
+        both: dict[str, Any] = {
+            k: None if a is None else np.concatenate([a, b]) for k, (a, b) in pairs.items()
+        }
+        return _Batch(**both)
 
     def advance(self, task: _Task) -> BoolArray:
         """One step of every problem; returns the mask of those that have finished."""

@@ -110,7 +110,10 @@ LAWS: dict[str, Law | FrontierLaw] = {
 
 REFIT = "gemstones-refit"
 """Our own converged fit of Equation 2 to `all`, with draws by run; the default of `gemstones plan`."""
-REFIT_COMMAND = "gemstones fit gemstones --select all --law w,d,N,T --bootstrap 400 --seed 0 --output gemstones-refit.json"
+REFIT_COMMAND = (
+    "gemstones fit gemstones --select all --law w,d,N,T --bootstrap 400 --seed 0 "
+    "--output gemstones-refit.json"
+)
 LAW_NAMES = (REFIT, *LAWS)
 
 

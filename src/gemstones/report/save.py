@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,15 +23,13 @@ PNG_SCALE = 2
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write under a temporary name in the same folder, then rename: a reader never sees half a file."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # Not tempfile, whose files only their owner may read: these are meant to be shared.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        # mkstemp makes files that only their owner can read; these are meant to be shared.
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
+        temporary.write_bytes(content)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -91,16 +88,9 @@ def _cell(value: Any, low: float | None, high: float | None) -> str:
 
 
 def _number(value: float) -> str:
-    # Budgets and fingerprints of scale stay readable: 1e+22, not 10000000000T.
     return number_text(value) if abs(value) >= 1e-3 or value == 0 else f"{value:.3g}"
 
 
 def _beside(stem: Path, suffix: str) -> Path:
     # Not with_suffix, which would take `delta-0.001` for a name with a suffix.
     return stem.with_name(stem.name + suffix)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
