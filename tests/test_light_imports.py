@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +58,23 @@ def test_help_of_a_command_and_of_those_below_it(command: str) -> None:
         assert (page, imported & HEAVY) == (page, set())
         assert f"gemstones {' '.join(page)}" in text
         pages += [[*page, below] for below in commands(text)]
+
+
+SAVE_WITHOUT = """
+import pathlib, sys
+from gemstones.errors import Failure, MissingExtra
+sys.modules[sys.argv[1]] = None
+from gemstones.report.save import save_figure
+try:
+    save_figure(None, pathlib.Path(sys.argv[2], "figure"))
+except MissingExtra as error:
+    print(error, end="")
+    sys.exit(error.exit_status - Failure.exit_status)
+"""
+
+
+@pytest.mark.parametrize("missing", ["altair", "vl_convert"])
+def test_a_missing_extra_is_one_line_with_the_command_that_installs_it(missing: str, tmp_path: Path) -> None:
+    text, _ = python("-c", SAVE_WITHOUT, missing, str(tmp_path))
+    assert text == "figures needs the extra 'report': pip install 'gemstones[report]'"
+    assert list(tmp_path.iterdir()) == []

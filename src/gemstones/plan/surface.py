@@ -20,6 +20,9 @@ from gemstones.shape import FloatArray, IntArray, Shapes
 
 COARSE_RATIO = 1.08
 """Step of the first pass of `minimise`, in width and in depth."""
+REACH = 4
+"""Steps around its best that the second pass covers: along the valley of equal FLOPs neighbouring widths differ
+by a thousandth of a percent of loss, so the first pass may be a few steps off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +85,8 @@ class Surface:
         i, j = np.unravel_index(int(loss.argmin()), loss.shape)
         rows, columns = _around(i_coarse, int(i)), _around(j_coarse, int(j))
         window = self.loss(theta, budget_flops, rows, columns)
-        i, j = np.unravel_index(int(window.argmin()), window.shape)
-        return rows.start + int(i), columns.start + int(j)
+        a, b = np.unravel_index(int(window.argmin()), window.shape)
+        return rows.start + int(a), columns.start + int(b)
 
 
 def _window(column: FloatArray, rows: slice | IntArray, columns: slice | IntArray) -> FloatArray:
@@ -99,6 +102,6 @@ def _coarse(values: FloatArray) -> IntArray:
 
 
 def _around(indices: IntArray, position: int) -> slice:
-    """The stretch between the neighbours of `indices[position]`, both included."""
-    low = indices[max(position - 1, 0)]
-    return slice(int(low), int(indices[min(position + 1, len(indices) - 1)]) + 1)
+    """From `REACH` steps of the first pass before `indices[position]` to as many after it."""
+    low, high = max(position - REACH, 0), min(position + REACH, len(indices) - 1)
+    return slice(int(indices[low]), int(indices[high]) + 1)

@@ -33,6 +33,20 @@ CROSS = "M-1,-1L1,1M-1,1L1,-1"
 POINTS = 80
 """On every line."""
 Rows = list[dict[str, Any]]
+_INDEPENDENT: Any = {name: "independent" for name in ("color", "shape", "size", "strokeDash")}
+
+
+class _Data:
+    """Rows by name: charts refer to them, so that they are stored, copied and checked once."""
+
+    def __init__(self) -> None:
+        self.named: dict[str, Rows] = {}
+
+    def __call__(self, name: str, rows: Rows) -> alt.NamedData:
+        import altair as alt
+
+        self.named[name] = rows
+        return alt.NamedData(name=name)
 
 
 def approach1_figure(
@@ -52,22 +66,20 @@ def approach1_figure(
     colors = colors or style.RunColors.of(table)
     by_resource = [[e for e in envelopes if e.resource == r] for r in resources]
     last = len(resources) - 1
-    losses = [_losses(table, group, colors, legend=i == last) for i, group in enumerate(by_resource)]
-    ratios = [_ratios(table, group, legend=i == 0) for i, group in enumerate(by_resource)]
-    rows = [
-        alt.hconcat(*losses).resolve_scale(color="independent", shape="independent"),
-        alt.hconcat(*ratios).resolve_scale(color="independent", strokeDash="independent"),
-    ]
-    chart = alt.vconcat(*rows).resolve_scale(
-        color="independent", shape="independent", strokeDash="independent"
-    )
+    data = _Data()
+    losses = [_losses(data, table, group, colors, i == last) for i, group in enumerate(by_resource)]
+    ratios = [_ratios(data, table, group, i == last) for i, group in enumerate(by_resource)]
+    rows = [alt.hconcat(*panels).resolve_scale(**_INDEPENDENT) for panels in (losses, ratios)]
+    chart = alt.vconcat(*rows).resolve_scale(**_INDEPENDENT)
     first = envelopes[0]
     title = alt.TitleParams(
         f"Approach 1: {first.dataset}, {first.selection}",
         subtitle=f"{first.rows:,} checkpoints of {first.runs:,} runs{_band_words(envelopes)}",
         offset=14,
     )
-    return style.themed(chart.properties(title=title))
+    themed = style.themed(chart.properties(title=title))
+    themed.datasets = data.named
+    return themed
 
 
 def _band_words(envelopes: Sequence[Envelope]) -> str:
@@ -79,120 +91,111 @@ def _band_words(envelopes: Sequence[Envelope]) -> str:
 
 
 def _losses(
-    table: RunTable, envelopes: Sequence[Envelope], colors: style.RunColors, legend: bool
+    data: _Data, table: RunTable, envelopes: Sequence[Envelope], colors: style.RunColors, legend: bool
 ) -> alt.LayerChart:
     """Loss over one resource."""
     import altair as alt
 
-    curves = _curves(table, envelopes[0].resource)
-    points = _frontiers(envelopes)
-    x, y = _resource_axis(curves, envelopes[0]), style.padded(*_span(curves, "loss"))
-    axes = (x, style.log_y("loss", "Validation loss (nats/token)", y, "plain"))
-    color = colors.encoding()
-    if not legend:
-        color.legend = None
-    # A run of one checkpoint has no line: it is a dot.
-    runs = alt.Chart(alt.Data(values=curves)).encode(
-        *axes, color=color, detail="run:N", tooltip=["run:N", "loss:Q", "resource:Q", "params_total:Q"]
+    resource = envelopes[0].resource
+    curves = _curves(table, resource)
+    loss = style.padded(*_span(curves, "loss"))
+    axes = (
+        _resource_axis(curves, envelopes[0]),
+        style.log_y("loss", "Validation loss (nats/token)", loss, "plain"),
     )
+    runs = alt.Chart(data(f"runs-{resource}", curves)).encode(
+        *axes, detail="run:N", tooltip=["run:N", "loss:Q", "resource:Q", "params_total:Q"]
+    )
+    # A run of one checkpoint has no line: it is a dot.
     lines = runs.transform_filter("datum.checkpoints > 1").mark_line(strokeWidth=1.3, opacity=0.85)
-    dots = runs.transform_filter("datum.checkpoints == 1").mark_circle(size=22, opacity=0.7)
-    frontier = _frontier_layer(points, axes, envelopes, legend)
+    dots = runs.transform_filter("datum.checkpoints == 1").mark_circle(size=24, opacity=0.8)
+    frontier = _frontier_layer(data, axes, envelopes, legend)
     return (
-        alt.layer(lines, dots, *frontier)
-        .resolve_scale(color="independent")
+        alt.layer(
+            lines.encode(color=colors.encoding(legend=legend)),
+            dots.encode(color=colors.encoding(legend=False)),
+            frontier,
+        )
+        .resolve_scale(**_INDEPENDENT)
         .properties(width=style.PANEL_WIDTH, height=style.PANEL_HEIGHT)
     )
 
 
-def _ratios(table: RunTable, envelopes: Sequence[Envelope], legend: bool) -> alt.LayerChart:
+def _ratios(data: _Data, table: RunTable, envelopes: Sequence[Envelope], legend: bool) -> alt.LayerChart:
     """Tokens per parameter over one resource."""
     import altair as alt
 
     first = envelopes[0]
-    curves, points = _curves(table, first.resource), _frontiers(envelopes)
-    low, high = _span(curves, "resource")
-    over = np.geomspace(low, high, POINTS)
+    curves = _curves(table, first.resource)
+    over = np.geomspace(*_span(curves, "resource"), POINTS)
     lines = [row for e in envelopes for row in _line(e, over)]
     if first.resource == "flops":
         lines += _chinchilla(over)
-    y = style.padded(*_span([*points, *lines], "tokens_per_param"), 0.08)
-    title = ["Tokens per parameter", f"({PARAMS_WORDS[first.params_convention]} parameters)"]
-    axes = (_resource_axis(curves, first), style.log_y("tokens_per_param", title, y, "plain"))
-    series = list(dict.fromkeys(row["series"] for row in lines))
-    palette = {_fit_words(e): COLORS[e.method] for e in envelopes} | {_chinchilla_words(): style.BLUE}
-    domain = [name for name in palette if name in series]
-    scale = alt.Scale(domain=domain, range=[palette[name] for name in domain])
-    shown = (
-        alt.Legend(title="Tokens per parameter", labelExpr=style.WRAPPED_LABELS, symbolType="stroke")
-        if legend
-        else None
-    )
-    dashes = alt.Scale(
-        domain=domain, range=[[7, 4] if name == _chinchilla_words() else [1, 0] for name in domain]
-    )
-    base = alt.Chart(alt.Data(values=lines)).encode(
-        axes[0], color=alt.Color("series:N", scale=scale, legend=shown)
-    )
+    ratio = style.padded(*_span([*_frontiers(envelopes), *lines], "tokens_per_param"), 0.06)
+    title = f"Tokens per parameter ({PARAMS_WORDS[first.params_convention]} parameters)"
+    axes = (_resource_axis(curves, first), style.log_y("tokens_per_param", title, ratio, "si"))
+
+    palette = {_fit_words(e): COLORS[e.method] for e in envelopes} | {_chinchilla_words(): style.REFERENCES[CHINCHILLA]}
+    names = list(palette)
+    color = alt.Scale(domain=names, range=list(palette.values()))
+    dash = alt.Scale(domain=names, range=[[7, 4] if n == _chinchilla_words() else [1, 0] for n in names])
+    key = alt.Legend(title="Lines", labelExpr=style.WRAPPED_LABELS, symbolType="stroke", symbolSize=260)
+    shown = key if legend else None
+    base = alt.Chart(data(f"lines-{first.resource}", lines))
     # Bands may be far wider than the points are: they are cut, the axis is not stretched to them.
     band = (
         base.transform_filter("isValid(datum.low)")
         .mark_area(opacity=0.16, clip=True)
-        .encode(y=_same_axis(axes[1], "low"), y2="high:Q")
+        .encode(
+            axes[0],
+            style.log_y("low", title, ratio, "si").stack(None),
+            alt.Y2("high"),
+            color=alt.Color("series:N", scale=color, legend=None),
+        )
     )
     line = base.mark_line(strokeWidth=2.2).encode(
-        axes[1], strokeDash=alt.StrokeDash("series:N", scale=dashes, legend=shown)
+        *axes,
+        color=alt.Color("series:N", scale=color, legend=shown),
+        strokeDash=alt.StrokeDash("series:N", scale=dash, legend=shown),
     )
-    frontier = _frontier_layer(points, axes, envelopes, legend=False)
     return (
-        alt.layer(band, *frontier, line)
-        .resolve_scale(color="independent", shape="independent")
+        alt.layer(band, _frontier_layer(data, axes, envelopes, legend=False), line)
+        .resolve_scale(**_INDEPENDENT)
         .properties(width=style.PANEL_WIDTH, height=style.PANEL_HEIGHT)
     )
 
 
 def _frontier_layer(
-    points: Rows, axes: tuple[alt.X, alt.Y], envelopes: Sequence[Envelope], legend: bool
-) -> list[alt.Chart]:
+    data: _Data, axes: tuple[alt.X, alt.Y], envelopes: Sequence[Envelope], legend: bool
+) -> alt.Chart:
     """Bins' minimisers as small red dots, and over them the hull's points as black crosses."""
     import altair as alt
 
     methods = [m for m in ("hull", "bins") if any(e.method == m for e in envelopes)]
-    domain = [FRONTIER_WORDS[m] for m in methods]
-    color = alt.Color(
-        "frontier:N",
-        scale=alt.Scale(domain=domain, range=[COLORS[m] for m in methods]),
-        legend=alt.Legend(title="Frontier") if legend else None,
-    )
-    shape = alt.Shape(
-        "frontier:N",
-        scale=alt.Scale(domain=domain, range=[{"hull": CROSS, "bins": "circle"}[m] for m in methods]),
-        legend=alt.Legend(title="Frontier") if legend else None,
-    )
-    base = alt.Chart(alt.Data(values=points)).encode(*axes, color=color, shape=shape, detail="run:N")
-    sizes = {"bins": 9, "hull": 34}
-    return [
-        base.transform_filter(f"datum.method == '{m}'").mark_point(
-            size=sizes[m],
-            strokeWidth=1.0 if m == "bins" else 2.0,
-            opacity=0.75 if m == "bins" else 1.0,
-            filled=False,
+    key = alt.Legend(title="Frontier", symbolSize=90) if legend else None
+
+    def by_method(marks: dict[str, Any]) -> dict[str, Any]:
+        scale = alt.Scale(domain=[FRONTIER_WORDS[m] for m in methods], range=[marks[m] for m in methods])
+        return {"scale": scale, "legend": key}
+
+    points = sorted(_frontiers(envelopes), key=lambda row: methods.index(row["method"]), reverse=True)
+    return (
+        alt.Chart(data(f"frontier-{envelopes[0].resource}", points))
+        .mark_point(strokeWidth=1.8, filled=False, opacity=1)
+        .encode(
+            *axes,
+            color=alt.Color("frontier:N", **by_method(COLORS)),
+            shape=alt.Shape("frontier:N", **by_method({"hull": CROSS, "bins": "circle"})),
+            size=alt.Size("frontier:N", **(by_method({"hull": 40, "bins": 2.5}) | {"legend": None})),
+            tooltip=["run:N", "loss:Q", "resource:Q", "tokens_per_param:Q"],
         )
-        for m in ("bins", "hull")
-        if m in methods
-    ]
+    )
 
 
 def _resource_axis(curves: Rows, envelope: Envelope) -> alt.X:
     title = resource_title(envelope.resource, envelope.resource_convention)
     labels: style.Labels = "power" if envelope.resource == "flops" else "si"
     return style.log_x("resource", title, style.padded(*_span(curves, "resource"), 0.02), labels)
-
-
-def _same_axis(y: alt.Y, field: str) -> alt.Y:
-    same = y.copy()
-    same.shorthand = f"{field}:Q"
-    return same
 
 
 def _curves(table: RunTable, resource: str) -> Rows:
@@ -240,7 +243,7 @@ def _line(envelope: Envelope, over: FloatArray) -> Rows:
     if envelope.draws:
         lines = [Line(*draw).at(over) for draw in envelope.draws["tokens_per_param"]]
         for row, at in zip(rows, np.array(lines).T, strict=True):
-            row["low"], row["high"] = interval(at, envelope.level)
+            row["low"], row["high"] = interval(at, row["tokens_per_param"], envelope.level)
     return rows
 
 

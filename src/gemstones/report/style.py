@@ -8,6 +8,7 @@ value a decade, and writes 10B as 10G. Colours of series are Paul Tol's `vibrant
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -30,17 +31,19 @@ BLACK, RED, BLUE, TEAL, ORANGE, MAGENTA, GREY = (
     "#EE3377",
     "#8A8A8A",
 )
-SERIES = (BLUE, TEAL, ORANGE, MAGENTA, RED, GREY)
-"""Colours of laws, in the order of the legend."""
+REFERENCES = {"chinchilla-epoch": ORANGE, "kaplan": MAGENTA}
+"""Colours of the published laws, the same in every figure."""
+FITS = (BLUE, TEAL, RED, BLACK)
+"""Colours of other laws, in the order of the legend."""
 INK, SOFT_INK, GRID = "#222222", "#666666", "#E8E8E8"
-FONT = "Helvetica Neue, Arial, Liberation Sans, DejaVu Sans, sans-serif"
-PANEL_WIDTH, PANEL_HEIGHT = 400, 270
+FONT = "Helvetica Neue, Arial, Liberation Sans, sans-serif"
+"""vl-convert brings Liberation Sans, so that one of them is always there."""
+PANEL_WIDTH, PANEL_HEIGHT = 400, 285
 """Of one panel, in CSS pixels; two fit a text width at a legible size."""
 
 Labels = Literal["power", "si", "plain"]
 ChartT = TypeVar("ChartT", bound="alt.TopLevelMixin")
 
-_SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -60,24 +63,26 @@ class RunColors:
         # One size still needs a scale of some length.
         return cls(least, most) if most > least else cls(least / 2, most * 2)
 
-    def encoding(self, field: str = "params_total") -> alt.Color:
-        """Colour by `field`, with a legend of sizes."""
+    def encoding(self, *, legend: bool) -> alt.Color:
+        """Colour by the field `params_total`, with a legend of sizes or none."""
         import altair as alt
 
         values = [v for v in ticks(self.least, self.most, 5) if self.least <= v <= self.most]
         return alt.Color(
-            f"{field}:Q",
+            "params_total:Q",
             scale=alt.Scale(
                 type="log",
                 domain=[self.least, self.most],
                 scheme=alt.SchemeParams(name="viridis", extent=[0.0, 0.88]),
             ),
             legend=alt.Legend(
-                title=["Run, by total", "parameters"],
+                title=["Runs, by total", "parameters"],
                 values=values,
                 labelExpr=_label_expression(values, [label(v, "si") for v in values]),
-                gradientLength=120,
-            ),
+                gradientLength=110,
+            )
+            if legend
+            else None,
         )
 
 
@@ -116,13 +121,12 @@ def label(value: float, labels: Labels) -> str:
     """A tick's label.
 
     >>> label(1e21, "power"), label(3e9, "power"), label(1e10, "si"), label(2.5, "plain")
-    ('10²¹', '3×10⁹', '10B', '2.5')
+    ('1e21', '3e9', '10B', '2.5')
     """
     if labels == "power":
+        # Not 10¹⁹: the font that vl-convert brings lacks some superscripts, and without another they vanish.
         mantissa, exponent = f"{value:.12e}".split("e")
-        factor = f"{float(mantissa):g}"
-        power = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
-        return power if factor == "1" else f"{factor}×{power}"
+        return f"{float(mantissa):g}e{int(exponent)}"
     if labels == "si" and value >= 1:
         return format_quantity(value)
     return f"{value:.6g}"
@@ -132,6 +136,13 @@ def _label_expression(values: list[float], labels: list[str]) -> str:
     """A Vega expression that looks a tick's label up; indexof compares numbers, so rounding would lose one."""
     encode = msgspec.json.encode
     return f"{encode(labels).decode()}[indexof({encode(values).decode()}, datum.value)]"
+
+
+def law_colors(names: Iterable[str]) -> list[str]:
+    """A colour for each law."""
+    names = list(names)
+    others = [name for name in names if name not in REFERENCES]
+    return [REFERENCES.get(name) or FITS[others.index(name) % len(FITS)] for name in names]
 
 
 def padded(low: float, high: float, share: float = 0.04) -> tuple[float, float]:
@@ -144,27 +155,28 @@ def log_x(field: str, title: str, domain: tuple[float, float], labels: Labels) -
     """A logarithmic x axis over `domain`."""
     import altair as alt
 
-    return alt.X(f"{field}:Q", **_log_channel(title, domain, labels, 7))
+    return alt.X(f"{field}:Q", **_log_channel(title, domain, labels, 0))
 
 
-def log_y(field: str, title: str | list[str], domain: tuple[float, float], labels: Labels) -> alt.Y:
+def log_y(field: str, title: str, domain: tuple[float, float], labels: Labels) -> alt.Y:
     """A logarithmic y axis over `domain`."""
     import altair as alt
 
-    return alt.Y(f"{field}:Q", **_log_channel(title, domain, labels, 7))
+    # Room for the widest label, in every panel: panels of a column then stand under each other.
+    return alt.Y(f"{field}:Q", **_log_channel(title, domain, labels, 42))
 
 
-def _log_channel(
-    title: str | list[str], domain: tuple[float, float], labels: Labels, most: int
-) -> dict[str, Any]:
+def _log_channel(title: str, domain: tuple[float, float], labels: Labels, label_room: int) -> dict[str, Any]:
     import altair as alt
 
-    values = ticks(*domain, most)
+    values = ticks(*domain)
     return {
         "title": title,
         "scale": alt.Scale(type="log", domain=list(domain), nice=False),
         "axis": alt.Axis(
-            values=values, labelExpr=_label_expression(values, [label(v, labels) for v in values])
+            values=values,
+            labelExpr=_label_expression(values, [label(v, labels) for v in values]),
+            minExtent=label_room,
         ),
     }
 
@@ -197,7 +209,7 @@ def themed(chart: ChartT) -> ChartT:
         .configure_view(stroke="#BBBBBB", strokeWidth=1)
         .configure_axis(
             labelFontSize=13,
-            titleFontSize=14,
+            titleFontSize=13.5,
             titleFontWeight="normal",
             titlePadding=9,
             labelColor=INK,
@@ -206,6 +218,7 @@ def themed(chart: ChartT) -> ChartT:
             domainColor="#BBBBBB",
             tickColor="#BBBBBB",
             labelOverlap=True,
+            labelFlush=False,
             labelPadding=4,
         )
         .configure_legend(

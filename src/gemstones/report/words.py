@@ -19,7 +19,7 @@ PARAMS_WORDS: dict[ParamsConvention, str] = {
 LAW_WORDS = {
     "chinchilla": "Chinchilla (Hoffmann et al. 2022)",
     "chinchilla-unrounded": "Chinchilla (Hoffmann et al. 2022, unrounded)",
-    "chinchilla-epoch": "Chinchilla (Epoch AI's refit)",
+    "chinchilla-epoch": "Chinchilla, Epoch AI's refit",
     "kaplan": "Kaplan et al. 2020",
     "gemstones": "Gemstones N,T (McLeish et al. 2025)",
     "gemstones-width-depth": "Gemstones w,d,N,T (McLeish et al. 2025)",

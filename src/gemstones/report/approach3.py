@@ -1,0 +1,196 @@
+"""Figure 5 of the paper: the prescribed width over depth, and tokens per parameter, for a budget.
+
+Lines are solid where the budget lies within the FLOPs of the runs that a law was fitted to and dashed
+beyond; bands are intervals from the resamples, grey beyond. Lines of shapes are a little bumpy: widths are
+whole numbers of attention heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gemstones.errors import InvalidRequest
+from gemstones.laws.law import Interval
+from gemstones.plan.plan import Plan
+from gemstones.report import style
+from gemstones.report.prescriptions import by_law
+from gemstones.report.words import PARAMS_WORDS, flops_words, law_words, need_altair
+
+if TYPE_CHECKING:
+    import altair as alt
+
+INSIDE, BEYOND = "Within the fitted runs", "Beyond them"
+Rows = list[dict[str, Any]]
+_INDEPENDENT: Any = {name: "independent" for name in ("color", "strokeDash")}
+
+
+def approach3_figure(
+    prescriptions: Sequence[Plan], fitted_flops: Interval | None = None, title: str = "Approach 3"
+) -> alt.HConcatChart:
+    """Figure 5 for plans of one or more laws over a grid of budgets.
+
+    `fitted_flops` is what the fitted runs span, shaded. The panel of width over depth is left out where no
+    law knows shapes. Raises `MissingExtra` without altair.
+    """
+    need_altair()
+    import altair as alt
+
+    laws = by_law(prescriptions)
+    if not laws:
+        raise InvalidRequest("Approach 3 needs prescriptions to draw: none was given")
+    names = {law: series_words(plans[0]) for law, plans in laws.items()}
+    budgets = [p.budget_flops for p in prescriptions]
+    x = style.log_x(
+        "budget", _budget_title(prescriptions), style.padded(min(budgets), max(budgets), 0.0), "power"
+    )
+    panels = [
+        ("Width over depth", "aspect_ratio", _aspect_ratio),
+        ("Tokens per parameter", "tokens_per_param", lambda p: p.tokens_per_param),
+    ]
+    drawn = [
+        (text, [row for law, plans in laws.items() for row in _rows(names[law], plans, quantity, value)])
+        for text, quantity, value in panels
+    ]
+    drawn = [(text, rows) for text, rows in drawn if rows]
+    data = {f"prescriptions-{i}": rows for i, (_, rows) in enumerate(drawn)}
+    charts = [
+        _panel(text, f"prescriptions-{i}", rows, x, list(names.values()), fitted_flops, i == len(drawn) - 1)
+        for i, (text, rows) in enumerate(drawn)
+    ]
+    heading = alt.TitleParams(title, subtitle=_subtitle(prescriptions), offset=14)
+    chart = alt.hconcat(*charts).resolve_scale(**_INDEPENDENT).properties(title=heading)
+    themed = style.themed(chart)
+    themed.datasets = data
+    return themed
+
+
+def series_words(plan: Plan) -> str:
+    """A law in the legend, with its convention of N: `Kaplan et al. 2020 (non-embedding N)`."""
+    return style.series_name(f"{law_words(plan.law_name)} ({PARAMS_WORDS[plan.params_convention]} N)", 27)
+
+
+def _budget_title(plans: Sequence[Plan]) -> str:
+    conventions = dict.fromkeys("Appendix G" if p.shape is not None else "6·N·T" for p in plans)
+    if len(conventions) == 2:
+        return "FLOPs budget (Appendix G for shapes, else 6·N·T)"
+    return f"FLOPs budget ({flops_words(plans[0].flops_convention) if len(plans) == 1 else next(iter(conventions))})"
+
+
+def _subtitle(plans: Sequence[Plan]) -> str:
+    note = next((p.intervals_note for p in plans if p.intervals is not None), None)
+    # Of the note only how the draws were made: the rest of it differs from budget to budget.
+    return "lines without intervals" if note is None else f"Bands are {note.partition(';')[0]}"
+
+
+def _aspect_ratio(plan: Plan) -> float | None:
+    return None if plan.shape is None else plan.shape.aspect_ratio
+
+
+def _rows(series: str, plans: Sequence[Plan], quantity: str, value: Callable[[Plan], float | None]) -> Rows:
+    """Points of one law, in stretches within and beyond the fitted runs that share the point between them."""
+    points: Rows = []
+    for plan in plans:
+        at = value(plan)
+        if at is not None:
+            low, high = (plan.intervals or {}).get(quantity, (None, None))
+            where = INSIDE if _inside(plan) else BEYOND
+            points.append(
+                {
+                    "series": series,
+                    "budget": plan.budget_flops,
+                    "value": at,
+                    "low": low,
+                    "high": high,
+                    "where": where,
+                }
+            )
+    rows: Rows = []
+    stretch = 0
+    for i, point in enumerate(points):
+        if i and point["where"] != points[i - 1]["where"]:
+            # The stretch beyond goes up to the last point within.
+            if point["where"] == BEYOND:
+                stretch += 1
+                rows.append({**points[i - 1], "where": BEYOND, "stretch": stretch})
+            else:
+                rows.append({**point, "where": BEYOND, "stretch": stretch})
+                stretch += 1
+        rows.append({**point, "stretch": stretch})
+    return rows
+
+
+def _inside(plan: Plan) -> bool:
+    """Whether the plan lies within the fitted runs; by N and T where their FLOPs are not known."""
+    far = plan.extrapolation
+    if far.flops_decades is not None:
+        return far.flops_decades == 0
+    return all(ratio in (None, 1.0) for ratio in (far.params_ratio, far.tokens_ratio))
+
+
+def _panel(
+    text: str, name: str, rows: Rows, x: alt.X, series: list[str], fitted: Interval | None, legend: bool
+) -> alt.LayerChart:
+    import altair as alt
+
+    # Bands may reach far beyond the lines: they are cut at ten times their range.
+    values = [row["value"] for row in rows]
+    ends = [end for row in rows for end in (row["low"], row["high"]) if end is not None and end > 0]
+    low = max(min([*values, *ends]), min(values) / 10)
+    high = min(max([*values, *ends]), max(values) * 10)
+    domain = style.padded(low, high, 0.05)
+    color = alt.Color(
+        "series:N",
+        scale=alt.Scale(
+            domain=series, range=[style.SERIES[i % len(style.SERIES)] for i in range(len(series))]
+        ),
+        legend=alt.Legend(title="Law", labelExpr=style.WRAPPED_LABELS, symbolType="stroke", symbolSize=260)
+        if legend
+        else None,
+    )
+    dash = alt.StrokeDash(
+        "where:N",
+        scale=alt.Scale(domain=[INSIDE, BEYOND], range=[[1, 0], [5, 4]]),
+        legend=alt.Legend(title="Budget", symbolType="stroke", symbolSize=260) if legend else None,
+    )
+    base = alt.Chart(alt.NamedData(name=name)).encode(x, detail="stretch:N")
+    band = base.transform_filter("isValid(datum.low)").encode(
+        style.log_y("low", text, domain, "si").stack(None), alt.Y2("high")
+    )
+    within = band.transform_filter(f"datum.where == '{INSIDE}'").mark_area(opacity=0.2, clip=True)
+    beyond = band.transform_filter(f"datum.where == '{BEYOND}'").mark_area(
+        opacity=0.16, clip=True, color=style.GREY
+    )
+    line = base.mark_line(strokeWidth=2.2).encode(
+        style.log_y("value", text, domain, "si"),
+        color=color,
+        strokeDash=dash,
+        tooltip=["series:N", "budget:Q", "value:Q", "low:Q", "high:Q"],
+    )
+    shade = [] if fitted is None else _fitted_range(fitted, x, domain, text)
+    plain = color.copy()
+    plain.legend = None
+    return (
+        alt.layer(*shade, beyond.encode(detail=["series:N", "stretch:N"]), within.encode(color=plain), line)
+        .resolve_scale(**_INDEPENDENT)
+        .properties(width=style.PANEL_WIDTH, height=style.PANEL_HEIGHT + 25)
+    )
+
+
+def _fitted_range(fitted: Interval, x: alt.X, domain: tuple[float, float], text: str) -> list[alt.Chart]:
+    """The FLOPs of the fitted runs, shaded and named."""
+    import altair as alt
+
+    bounds = x.to_dict()["scale"]["domain"]
+    low, high = max(fitted[0], bounds[0]), min(fitted[1], bounds[1])
+    if low >= high:
+        return []
+    where = alt.Chart(
+        alt.Data(values=[{"budget": low, "end": high, "middle": (low * high) ** 0.5, "top": domain[1]}])
+    )
+    return [
+        where.mark_rect(color="#F1EEDF").encode(x, x2="end"),
+        where.mark_text(
+            text="fitted runs", baseline="top", dy=6, fontSize=12, color=style.SOFT_INK, fontStyle="italic"
+        ).encode(alt.X("middle:Q"), style.log_y("top", text, domain, "si")),
+    ]

@@ -1,0 +1,52 @@
+"""Plans over a grid of budgets: what Figure 5 draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from gemstones.errors import EdgeOfSearch
+from gemstones.laws.fit import Fit
+from gemstones.laws.law import Law
+from gemstones.laws.published import FrontierLaw, published
+from gemstones.plan.plan import Plan, plan
+
+AnyLaw = Fit | Law | FrontierLaw
+
+BUDGETS = tuple(float(c) for c in np.geomspace(1e18, 1e25, 25))
+"""FLOPs; three and a half a decade."""
+REFERENCES = ("chinchilla-epoch", "kaplan")
+"""Published laws that every figure and table compares with."""
+
+
+def references() -> dict[str, AnyLaw]:
+    """The published laws to compare with, by name."""
+    return {name: published(name) for name in REFERENCES}
+
+
+def prescriptions(
+    laws: Mapping[str, AnyLaw], budgets: Iterable[float] = BUDGETS
+) -> tuple[tuple[Plan, ...], tuple[str, ...]]:
+    """Plans of every law for every budget, by law and budget, and why those that are missing are.
+
+    A budget whose optimum lies on the edge of the search has no plan.
+    """
+    plans: list[Plan] = []
+    missing: list[str] = []
+    wanted = sorted(budgets)
+    for name, law in laws.items():
+        for budget in wanted:
+            try:
+                plans.append(plan(budget, law, name=name))
+            except EdgeOfSearch as error:
+                missing.append(str(error))
+    return tuple(plans), tuple(missing)
+
+
+def by_law(plans: Sequence[Plan]) -> dict[str, list[Plan]]:
+    """Plans by the name of their law, each list by budget."""
+    grouped: dict[str, list[Plan]] = {}
+    for one in sorted(plans, key=lambda p: p.budget_flops):
+        grouped.setdefault(one.law_name, []).append(one)
+    return {name: grouped[name] for name in dict.fromkeys(one.law_name for one in plans)}

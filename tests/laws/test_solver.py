@@ -1,0 +1,91 @@
+"""Certified minima: the best known objectives of the published cases, planted laws, and scipy as oracle."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+from gemstones.laws.fit import fit
+from gemstones.laws.objective import Objective, ObjectiveKind
+from gemstones.laws.problem import Problem
+from gemstones.laws.solver import solve
+from gemstones.runs import RunTable
+
+# (data set, selection, law, δ): best known objective and exponents
+BEST_KNOWN = {
+    ("gemstones", "le100B", "N,T", 1e-4): (2.075051556e-4, (0.2928, 0.7289)),
+    ("gemstones", "all", "N,T", 1e-4): (6.923289079e-4, (0.2577, 0.5895)),
+    ("gemstones", "all", "w,d,T", 1e-4): (4.199461721e-4, (0.261, 0.142, 0.542)),
+    ("gemstones", "le100B", "w,d,N,T", 1e-4): (1.114037941e-4, (0.307, 0.507, 0.393, 0.483)),
+    ("gemstones", "all", "w,d,N,T", 1e-4): (2.948052764e-4, (0.208, 0.484, 0.368, 0.536)),
+    ("chinchilla", "hoffmann-reduced", "N,T", 1e-4): (1.303638028e-5, (0.201, 0.524)),
+    ("chinchilla", "epoch", "N,T", 1e-3): (1.018274e-3, (0.34731, 0.36718)),
+}
+
+
+@pytest.mark.parametrize("case", BEST_KNOWN, ids=lambda c: "-".join(map(str, c)))
+def test_best_known_objectives(case: tuple[str, str, str, float], request: pytest.FixtureRequest) -> None:
+    dataset, selection, law, delta = case
+    table: RunTable = request.getfixturevalue(dataset)
+    fitted = fit(table.select(selection), law, objective=Objective(delta=delta))
+    objective, exponents = BEST_KNOWN[case]
+    assert fitted.objective <= objective * (1 + 1e-6)
+    np.testing.assert_allclose(fitted.law.exponents, exponents, atol=6e-4)
+    assert fitted.status == "converged"
+
+
+def test_epochs_constants(chinchilla: RunTable) -> None:
+    law = fit(chinchilla.select("epoch"), "N,T", objective=Objective(delta=1e-3)).law
+    a, b = np.exp(law.log_coefficients)
+    assert (round(a, 1), round(b), round(law.irreducible_loss, 4)) == (477.8, 2143, 1.8172)
+
+
+def planted(k: int, rows: int, noise: float, seed: int) -> tuple[Problem, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    columns = np.exp(rng.uniform(0, 6, (rows, k)))
+    theta = np.concatenate([rng.uniform(0.2, 0.9, k), rng.uniform(0, 2, k), [rng.uniform(0, 0.8)]])
+    loss = np.exp(theta[k : 2 * k] - theta[:k] * np.log(columns)).sum(1) + np.exp(theta[2 * k])
+    return Problem.of(columns, loss * np.exp(rng.normal(0, noise, rows))), theta
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("kind", ["huber", "squared", "absolute"])
+def test_planted_laws_are_recovered(k: int, kind: ObjectiveKind) -> None:
+    problem, theta = planted(k, 300, 0.0, seed=k)
+    np.testing.assert_allclose(solve(problem, Objective(kind)).theta, theta, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", ["huber", "squared", "absolute"])
+@pytest.mark.parametrize("seed", range(3))
+def test_scipy_finds_nothing_lower(kind: ObjectiveKind, seed: int) -> None:
+    problem, theta = planted(2, 80, 0.01, seed)
+    objective = Objective(kind, 1e-3)
+    solution = solve(problem, objective)
+
+    def value(x: np.ndarray) -> float:
+        return float(objective.value(problem.residuals(x[None])[0]))
+
+    best = problem.centred(solution.theta)
+    assert value(best) == pytest.approx(solution.value)
+    rng = np.random.default_rng(seed)
+    for start in (problem.centred(theta), *(best + rng.normal(0, 0.02, (5, 5)))):
+        for method in ("Nelder-Mead", "L-BFGS-B"):
+            found = scipy.optimize.minimize(value, start, method=method, options={"maxiter": 4000}).fun
+            assert solution.value <= found * (1 + 1e-6)
+
+
+def test_squared_is_least_squares() -> None:
+    problem, theta = planted(2, 100, 0.02, seed=9)
+    solution = solve(problem, Objective("squared"))
+    fitted = scipy.optimize.least_squares(
+        lambda x: problem.residuals(x[None])[0], problem.centred(theta), xtol=1e-15, ftol=1e-15, gtol=1e-15
+    )
+    assert solution.value == pytest.approx(fitted.cost, rel=1e-9)
+    np.testing.assert_allclose(problem.centred(solution.theta), fitted.x, rtol=1e-4)
+
+
+def test_diagnostics_tell_a_minimum_from_a_flat_one() -> None:
+    problem, _ = planted(2, 300, 0.01, seed=1)
+    good = solve(problem, Objective(delta=1e-2))
+    assert good.stationarity < 1e-8 and good.conditioning > 1e-3
+    twice = Problem(np.vstack([problem.u, problem.u[1:]]), problem.mean[[0, 1, 1]], problem.log_loss)
+    assert solve(twice, Objective(delta=1e-2)).conditioning < 1e-6
