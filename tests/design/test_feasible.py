@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gemstones.accounting.parameters import params
@@ -37,6 +37,7 @@ def enumerated(size: float, tolerance: float, constraints: Constraints) -> list[
     return found
 
 
+@settings(deadline=None)  # the enumeration is slow on purpose
 @given(
     size=st.floats(2e5, 3e6),
     tolerance=st.floats(0, 0.99),

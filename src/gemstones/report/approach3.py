@@ -45,17 +45,19 @@ def approach3_figure(
         "budget", _budget_title(prescriptions), style.padded(min(budgets), max(budgets), 0.0), "power"
     )
     panels = [
-        ("Width over depth", "aspect_ratio", _aspect_ratio),
-        ("Tokens per parameter", "tokens_per_param", lambda p: p.tokens_per_param),
+        ("Width / depth", "aspect_ratio", _aspect_ratio),
+        ("Tokens per parameter (N as in the legend)", "tokens_per_param", lambda p: p.tokens_per_param),
     ]
+    # The first law is drawn last, over the others.
     drawn = [
-        (text, [row for law, plans in laws.items() for row in _rows(names[law], plans, quantity, value)])
+        (text, [row for law in reversed(laws) for row in _rows(names[law], laws[law], quantity, value)])
         for text, quantity, value in panels
     ]
     drawn = [(text, rows) for text, rows in drawn if rows]
     data = {f"prescriptions-{i}": rows for i, (_, rows) in enumerate(drawn)}
+    scale = alt.Scale(domain=list(names.values()), range=style.law_colors(names))
     charts = [
-        _panel(text, f"prescriptions-{i}", rows, x, list(names.values()), fitted_flops, i == len(drawn) - 1)
+        _panel(text, f"prescriptions-{i}", rows, x, scale, fitted_flops, i == len(drawn) - 1)
         for i, (text, rows) in enumerate(drawn)
     ]
     heading = alt.TitleParams(title, subtitle=_subtitle(prescriptions), offset=14)
@@ -67,7 +69,7 @@ def approach3_figure(
 
 def series_words(plan: Plan) -> str:
     """A law in the legend, with its convention of N: `Kaplan et al. 2020 (non-embedding N)`."""
-    return style.series_name(f"{law_words(plan.law_name)} ({PARAMS_WORDS[plan.params_convention]} N)", 27)
+    return style.series_name(f"{law_words(plan.law_name)} ({PARAMS_WORDS[plan.params_convention]} N)", 33)
 
 
 def _budget_title(plans: Sequence[Plan]) -> str:
@@ -129,7 +131,7 @@ def _inside(plan: Plan) -> bool:
 
 
 def _panel(
-    text: str, name: str, rows: Rows, x: alt.X, series: list[str], fitted: Interval | None, legend: bool
+    text: str, name: str, rows: Rows, x: alt.X, laws: alt.Scale, fitted: Interval | None, legend: bool
 ) -> alt.LayerChart:
     import altair as alt
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gemstones.files import write_bytes
 from gemstones.report.words import need_altair, number_text
 
 if TYPE_CHECKING:
@@ -19,18 +19,6 @@ if TYPE_CHECKING:
 
 PNG_SCALE = 2
 """Pixels per CSS pixel."""
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write under a temporary name in the same folder, then rename: a reader never sees half a file."""
-    # Not tempfile, whose files only their owner may read: these are meant to be shared.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def save_figure(chart: alt.TopLevelMixin, stem: Path) -> tuple[Path, Path]:
@@ -44,8 +32,8 @@ def save_figure(chart: alt.TopLevelMixin, stem: Path) -> tuple[Path, Path]:
     png = vl_convert.vegalite_to_png(specification, vl_version=version, scale=PNG_SCALE)
     svg = vl_convert.vegalite_to_svg(specification, vl_version=version)
     paths = _beside(stem, ".png"), _beside(stem, ".svg")
-    write_whole(paths[0], png)
-    write_whole(paths[1], svg.encode())
+    write_bytes(paths[0], png)
+    write_bytes(paths[1], svg.encode())
     return paths
 
 
@@ -55,8 +43,8 @@ def write_table(frame: pl.DataFrame, stem: Path, units: Mapping[str, str] | None
     known = {name: unit for name, unit in (units or {}).items() if name in frame.columns}
     frame.write_parquet(buffer, metadata={"units": msgspec.json.encode(known).decode()})
     paths = _beside(stem, ".parquet"), _beside(stem, ".md")
-    write_whole(paths[0], buffer.getvalue())
-    write_whole(paths[1], markdown(frame, known).encode())
+    write_bytes(paths[0], buffer.getvalue())
+    write_bytes(paths[1], markdown(frame, known).encode())
     return paths
 
 

@@ -1,0 +1,154 @@
+"""What `--json` promises: keys, units, and nothing else on standard output."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+
+def test_count(cli: Cli) -> None:
+    counted = cli("count", "1024x28", "--json").json
+    assert counted["params"] == {
+        "embedding": 51_511_296, "head": 51_511_296, "attention": 88_080_384, "mlp": 352_321_536, "norm": 58_368,
+        "total": 543_482_880, "no_embedding": 491_971_584, "non_embedding": 440_460_288,
+    }  # fmt: skip
+    assert counted["flops_per_token"] == {
+        "gemstones": 3_578_148_864, "matmul": 3_656_122_368, "6N_total": 6 * 543_482_880,
+        "6N_no_embedding": 6 * 491_971_584, "6N_non_embedding": 6 * 440_460_288,
+    }  # fmt: skip
+    memory = counted["memory_bytes"]
+    assert (
+        memory["total"] == memory["weights"] + memory["gradients"] + memory["optimizer"] == 16 * 543_482_880
+    )
+
+
+def test_design(cli: Cli) -> None:
+    shapes = cli("design", "--sizes", "50M,100M,500M,1B,2B", "--tolerance", "0.05", "--json").json["shapes"]
+    sizes = [s["size"] for s in shapes]
+    assert [sizes.count(x) for x in (50e6, 100e6, 500e6, 1e9, 2e9)] == [5, 13, 28, 62, 74]
+    assert shapes[0].keys() == {"shape", "width", "depth", "size", "params_total", "aspect_ratio"}
+
+
+def test_data(cli: Cli, data_dir: Path) -> None:
+    assert [d["name"] for d in cli("data", "list", "--json").json["datasets"]] == ["gemstones", "chinchilla"]
+    shown = cli("data", "show", "gemstones", "--json").json
+    assert (shown["rows"], shown["runs"]) == (5049, 62)
+    assert {s["name"]: s["rows"] for s in shown["selections"]}["le100B-2B"] == 1100
+    assert {s["licence"] for s in shown["sources"]} == {"MIT"} and all(
+        len(s["sha256"]) == 64 for s in shown["sources"]
+    )
+    files = cli("data", "fetch", "chinchilla", "--json").json["files"]
+    assert Path(files[0]["path"]).is_relative_to(data_dir)
+
+
+def test_fit(cli: Cli, tmp_path: Path) -> None:
+    output = tmp_path / "fit.json"
+    fitted = cli(
+        "fit", "gemstones", "--select", "le100B", "--law", "N,T", "--delta", "1e-4", "--params", "no_embedding",
+        "--bootstrap", "40", "--seed", "3", "--output", output, "--json",
+    ).json  # fmt: skip
+    assert fitted.keys() >= {
+        "law", "selection", "rows", "runs", "delta", "objective", "exponents", "log_coefficients",
+        "log_irreducible", "irreducible_loss", "optimal_exponents", "intervals", "status", "flags",
+    }  # fmt: skip
+    assert (fitted["law"], fitted["selection"], fitted["params_convention"]) == (
+        "N,T",
+        "le100B",
+        "no_embedding",
+    )
+    assert fitted["intervals"].keys() == {
+        "exponents", "log_coefficients", "log_irreducible", "irreducible_loss", "optimal_exponents",
+    }  # fmt: skip
+    assert fitted["intervals"]["exponents"].keys() == {"N", "T"}
+    planned = cli("plan", "1e21", "--law", output, "--json").json
+    assert planned["params_convention"] == "no_embedding" and planned["shape"] is None
+    assert planned["intervals"]["tokens"][0] < planned["tokens"] < planned["intervals"]["tokens"][1]
+
+
+def test_envelope(cli: Cli) -> None:
+    found = cli(
+        "envelope", "gemstones", "--select", "all-2B", "--resource", "flops", "--method", "hull", "--json"
+    ).json
+    assert found["points"] == len(found["frontier"]) == 28
+    assert found["frontier"][0].keys() >= {"run", "tokens", "loss", "resource"}
+    assert found["fits"]["params"]["slope"] == pytest.approx(0.457903080, abs=1e-6)
+    assert (found["params_convention"], found["resource_convention"]) == ("total", "gemstones")
+    bins = cli(
+        "envelope", "gemstones", "--select", "cooldown", "--method", "bins", "--bins", "750", "--json"
+    ).json
+    assert bins["points"] == 172 and bins["bins"] == 750
+
+
+def test_plan(cli: Cli) -> None:
+    made = cli("plan", "1e22", "--json").json
+    assert made.keys() >= {
+        "budget_flops", "shape", "width", "depth", "params_total", "tokens", "tokens_per_param", "loss",
+        "intervals", "flops_convention", "near_optimal", "relaxed", "extrapolation", "params_convention",
+    }  # fmt: skip
+    near = made["near_optimal"]
+    assert near.keys() >= {"count", "width", "depth", "members"} and len(near["members"]) == 50
+    assert near["members"][0].keys() == {"shape", "tokens", "loss", "loss_increase"}
+    everything = cli("plan", "1e22", "--near-all", "--json").json["near_optimal"]
+    assert len(everything["members"]) == everything["count"] == near["count"]
+    published = cli(
+        "plan", "1e22", "--law", "gemstones-width-depth", "--width-multiple", "256", "--json"
+    ).json
+    assert published["shape"] == "4864x66" and published["intervals"] is None
+    kaplan = cli("plan", "1e22", "--law", "kaplan", "--json").json
+    assert kaplan["loss"] is None and kaplan["near_optimal"] is None
+    assert kaplan["params_convention"] == "non_embedding"
+
+
+def test_assumptions_are_said_by_every_command(cli: Cli, tmp_path: Path) -> None:
+    table = tmp_path / "mine.csv"
+    rows = [
+        f"{w}x{d},{w},{d},{t},{2 + 1 / w**0.1 + 5 / t**0.1}"
+        for w, d in ((256, 6), (256, 12), (512, 6), (512, 24), (1024, 12), (1024, 24))
+        for t in (1e9, 2e9, 4e9)
+    ]
+    table.write_text("run,width,depth,tokens,val_loss\n" + "\n".join(rows))
+    columns = ("--columns", "loss=val_loss")
+    for command in (
+        ("data", "show", table, *columns),
+        ("fit", table, *columns, "--output", tmp_path / "fit.json"),
+        ("envelope", table, *columns),
+        ("plan", "1e20", "--law", tmp_path / "fit.json"),
+    ):
+        assert any("vocabulary 50,304 assumed" in a for a in cli(*command, "--json").json["assumptions"]), (
+            command
+        )
+        assert "vocabulary 50,304 assumed" in cli(*command).out, command
+    said = ("--vocabulary", 32000, "--head-size", 128, "--context", 2048, "--queries-per-kv", 2)
+    assert not any(
+        "vocabulary" in a for a in cli("fit", table, *columns, *said, "--json").json["assumptions"]
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("count", "1024x28"), ("design", "--sizes", "50M"), ("data", "list"), ("plan", "1e22"), ("plan", "1e22", "--law", "kaplan")],
+    ids=" ".join,
+)  # fmt: skip
+def test_people_are_told_the_conventions(cli: Cli, arguments: tuple[str, ...]) -> None:
+    said = cli(*arguments)
+    assert said.status == 0 and said.err == ""
+    if arguments[0] == "plan":
+        assert "interval" in said.out and ("total" in said.out or "non_embedding" in said.out)
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gemstones", "count", "768x3", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert '"total": 103814400' in done.stdout and done.stderr == ""
+    closed = subprocess.run(
+        f"{sys.executable} -m gemstones plan 1e22 --near-all | head -1", shell=True, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert closed.stderr == "" and closed.stdout.startswith("For 1e+22 FLOPs (Appendix G)")

@@ -1,0 +1,140 @@
+"""Every mistake of a user's: one line on standard error, exit status 2, nothing on standard output or disk."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+GOOD = "run,params_total,tokens,loss\na,1e8,1e9,3.5\na,1e8,2e9,3.3\nb,2e8,1e9,3.4\nb,2e8,2e9,3.2\n"
+
+
+def assert_refused(cli: Cli, *arguments: object, saying: tuple[str, ...], status: int = 2) -> None:
+    outcome = cli(*arguments)
+    assert outcome.status == status, outcome
+    assert outcome.out == ""
+    assert outcome.err.count("\n") == 1 and outcome.err.startswith("gemstones: "), outcome.err
+    assert "Traceback" not in outcome.err
+    for part in saying:
+        assert part in outcome.err, (part, outcome.err)
+
+
+@pytest.mark.parametrize(
+    ("change", "saying"),
+    [
+        (("loss", "val"), ("mine.csv", "loss", "--columns")),
+        (("3.3", "n/a"), ("mine.csv", "row 2", "loss", "n/a")),
+        (("3.3", "nan"), ("mine.csv", "row 2", "loss")),
+        (("3.3", ""), ("mine.csv", "row 2", "loss")),
+        (("3.4", "0"), ("mine.csv", "row 3", "loss")),
+        (("3.4", "-3.4"), ("mine.csv", "row 3", "loss", "-3.4")),
+        (("1e9,3.4", "0,3.4"), ("mine.csv", "row 3", "tokens")),
+        (("2e9,3.3", "1e9,3.3"), ("mine.csv", "row 2", "tokens", "row 1")),
+        (("1e9,3.5", "1,3.5"), ("mine.csv", "row 1", "tokens", "unit")),
+        (("1e9,3.5", "1B,3.5"), ("mine.csv", "tokens", "unit")),
+    ],
+    ids=lambda x: "->".join(x) if len(x) == 2 else None,
+)
+@pytest.mark.parametrize("command", ["fit", "envelope"])
+def test_bad_tables(
+    cli: Cli, tmp_path: Path, change: tuple[str, str], saying: tuple[str, ...], command: str
+) -> None:
+    assert GOOD.count(change[0]) >= 1
+    (tmp_path / "mine.csv").write_text(GOOD.replace(*change, 1))
+    assert_refused(cli, command, tmp_path / "mine.csv", "--json", saying=saying)
+
+
+def test_bad_files(cli: Cli, tmp_path: Path) -> None:
+    table = tmp_path / "mine.csv"
+    table.write_text(GOOD)
+    assert_refused(cli, "fit", table, "--where", "loss > 100", saying=("mine", "loss > 100"))
+    assert_refused(cli, "fit", table, "--where", "loss >", saying=("'loss >'",))
+    assert_refused(cli, "fit", table, "--select", "cooldown", saying=("cooldown", "all"))
+    import polars as pl
+
+    pl.read_csv(table).write_parquet(tmp_path / "mine.parquet")
+    whole = (tmp_path / "mine.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(whole[: len(whole) // 2])
+    assert_refused(cli, "fit", tmp_path / "cut.parquet", saying=("cut.parquet",))
+    assert_refused(cli, "fit", tmp_path / "none.csv", saying=("none.csv",))
+    assert_refused(cli, "fit", "gemstone", saying=("gemstone", "gemstones, chinchilla"))
+    assert_refused(cli, "fit", table, "--columns", "loss", saying=("loss=",))
+
+
+def test_a_wrong_hash(cli: Cli, tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = next(data_dir.rglob("svg_extracted_data.csv"))
+    copy = tmp_path / original.relative_to(data_dir)
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(original.read_bytes() + b"\n")
+    monkeypatch.setenv("GEMSTONES_DATA_DIR", str(tmp_path))
+    assert_refused(cli, "data", "fetch", "chinchilla", saying=("svg_extracted_data.csv", "193478df"))
+
+
+def test_no_network_and_no_data(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GEMSTONES_DATA_DIR")
+    monkeypatch.setenv("GEMSTONES_OFFLINE", "1")
+    monkeypatch.setenv("GEMSTONES_CACHE", str(tmp_path / "cache"))
+    study = ("study", "gemstones", "--output", tmp_path / "study")
+    assert_refused(cli, *study, saying=("GEMSTONES_DATA_DIR",), status=1)
+    assert not (tmp_path / "study").exists()
+    assert cli("plan", "1e22").status == 0  # the shipped law needs neither
+
+
+def test_bad_laws_and_fits(cli: Cli, tmp_path: Path) -> None:
+    ladder = tmp_path / "ladder.csv"
+    lines = [
+        f"{w}-{t},{w},{w // 64},{t},{2 + 3 / w + 9 / t**0.2}"
+        for w in (256, 512, 1024, 2048)
+        for t in (10**9, 10**10)
+    ]
+    ladder.write_text("run,width,depth,tokens,loss\n" + "\n".join(lines))
+    output = tmp_path / "fit.json"
+    assert_refused(
+        cli,
+        "fit",
+        ladder,
+        "--law",
+        "w,d,T",
+        "--output",
+        output,
+        saying=("depth is a function of width", "--force"),
+    )
+    assert not output.exists()
+    forced = cli("fit", ladder, "--law", "w,d,T", "--force", "--json").json
+    assert any(flag.startswith("collinear_columns") for flag in forced["flags"])
+    assert_refused(cli, "fit", "gemstones", "--law", "N,,T", saying=("N,,T",))
+    assert_refused(cli, "fit", "gemstones", "--params", "all", saying=("total, no_embedding, non_embedding",))
+    assert_refused(cli, "fit", "gemstones", "--delta", "0", saying=("delta",))
+    assert_refused(cli, "fit", "gemstones", "--objective", "l2", saying=("huber, squared, absolute",))
+    assert_refused(cli, "fit", "gemstones", "--bootstrap", "10", "--resample", "cell", saying=("run, row",))
+    assert_refused(
+        cli, "fit", "gemstones", "--output", "/no/such/folder/fit.json", saying=("/no/such/folder",)
+    )
+    assert_refused(cli, "envelope", "gemstones", "--resource", "joules", saying=("flops, device_hours",))
+    assert_refused(cli, "envelope", "chinchilla", "--resource", "device_hours", saying=("device_hours",))
+
+
+def test_bad_plans(cli: Cli, tmp_path: Path) -> None:
+    assert_refused(cli, "plan", "lots", saying=("budget", "lots"))
+    assert_refused(cli, "plan", "-1e22", saying=("1e22",))
+    assert_refused(cli, "plan", "1e22", "--law", "hoffmann", saying=("hoffmann", "chinchilla"))
+    (tmp_path / "fit.json").write_text("{}")
+    assert_refused(cli, "plan", "1e22", "--law", tmp_path / "fit.json", saying=("not a fit",))
+    assert_refused(cli, "plan", "1e32", saying=("edge of the search", "--max-width"))
+    assert_refused(cli, "plan", "1e22", "--max-depth", "30", saying=("depth 30", "--max-depth"))
+    assert_refused(cli, "plan", "1e22", "--min-width", "4096", "--max-width", "256", saying=("width range",))
+    assert_refused(cli, "plan", "1e22", "--near", "2", saying=("near",))
+
+
+def test_bad_words(cli: Cli) -> None:
+    assert_refused(cli, "fits", saying=("fit",))
+    assert_refused(cli, "count", saying=("SHAPE",))
+    assert_refused(cli, "count", "1024by28", saying=("1024by28", "1024x28"))
+    assert_refused(cli, "count", "1000x28", saying=("1000", "128"))
+    assert_refused(cli, "count", "640x28", saying=("640", "5 query heads"))
+    assert_refused(cli, "count", "1024x28", "--vocabulary", "many", saying=("many",))
+    assert_refused(cli, "count", "1024x28", "--jason", saying=("--jason",))
+    assert_refused(cli, "design", "--sizes", "big", saying=("big",))
+    assert_refused(cli, "design", "--sizes", "50M", "--tolerance", "5", saying=("tolerance",))
+    assert_refused(cli, "data", "show", "pile", saying=("pile",))
+    assert_refused(cli, "data", "fetch", "pile", saying=("pile", "gemstones, chinchilla"))
