@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from gemstones.runs import RunTable, load
+
+# A busy machine is not a slow test.
+settings.register_profile("gemstones", deadline=None)
+settings.load_profile("gemstones")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

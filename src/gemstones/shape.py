@@ -30,7 +30,7 @@ The released Gemstones of width 384 have three query heads that share one kv hea
 name, not a rule: every other odd number of query heads is refused at ratio 2.
 """
 
-_WRITTEN = re.compile(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*")
+_WRITTEN = re.compile(r"\s*(\d{1,9})\s*[xX×]\s*(\d{1,9})\s*")
 
 
 @dataclass(frozen=True, order=True)

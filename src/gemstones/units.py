@@ -13,7 +13,9 @@ from gemstones.errors import InvalidQuantity
 SUFFIXES = {"": 0, "K": 3, "M": 6, "B": 9, "G": 9, "T": 12, "P": 15, "E": 18, "Z": 21, "Y": 24}
 """Powers of ten by suffix."""
 
-_QUANTITY = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([KkMmBbGgTtPpEeZzYy]?)\s*")
+_QUANTITY = re.compile(
+    r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?)\s*([KkMmBbGgTtPpEeZzYy]?)\s*"
+)
 
 
 def parse_quantity(text: str | float, what: str = "quantity") -> float:
@@ -31,7 +33,10 @@ def parse_quantity(text: str | float, what: str = "quantity") -> float:
         mantissa, _, exponent = digits.lower().partition("e")
         value = float(f"{mantissa}e{int(exponent or 0) + SUFFIXES[match[2].upper()]}")
     else:
-        value = float(text)
+        try:
+            value = float(text)
+        except OverflowError:  # an int beyond every float
+            value = math.inf
     if not (math.isfinite(value) and value > 0):
         raise InvalidQuantity(f"{what} {text!r} must be positive and finite")
     return value

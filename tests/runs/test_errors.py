@@ -63,7 +63,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "odd heads": (
         cell(2, width=640),
         "runs.csv, row 2, column width: width 640 has 5 query heads of size 128, which 2 queries per kv head "
-        "do not divide: choose a width that is a multiple of 256, or another ratio "
+        "do not divide: choose a multiple of 256 as width, or another ratio "
         "(--head-size or --queries-per-kv)",
     ),
     "negative steps": (cell(1, step=-1), "runs.csv, row 1, column step: -1 must not be negative"),

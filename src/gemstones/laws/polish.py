@@ -29,8 +29,8 @@ MAX_ITERATIONS = 300
 """Accepted steps per stage."""
 MAX_REJECTIONS = 30
 """Rejected steps in a row that end a stage: the objective cannot fall any further in floating point."""
-STAGE_TOLERANCE, FINAL_TOLERANCE = 1e-4, 1e-12
-"""Relative decrease under which, twice in a row, a stage ends."""
+FINAL_TOLERANCE = 1e-12
+"""Relative decrease under which, twice in a row, the last stage ends; see `stage_tolerance` for the others."""
 STEP_CAPS = (0.5, 3.0, 1.0)
 """Largest step in an exponent, a log coefficient and E: the quadratic model means nothing beyond."""
 
@@ -61,13 +61,21 @@ def delta_schedule(delta: float) -> tuple[float, ...]:
     return tuple(stages)
 
 
+def stage_tolerance(delta: float) -> float:
+    """Relative decrease under which, twice in a row, a stage on the way to `delta` ends.
+
+    The smaller the last δ, the less a Newton step can mend there, and the better the stages before it have to
+    be: at 1e-4 throughout, fits at δ = 1e-8 stop up to 1e-4 above the minimum.
+    """
+    return min(1e-4, max(1e-7, delta))
+
+
 def polish(
     problem: Problem,
     starts: FloatArray,
     delta: float,
     weights: FloatArray | None = None,
     weight_index: IntArray | None = None,
-    schedule: tuple[float, ...] | None = None,
 ) -> Polished:
     """Minimise from each of `starts` (B, m; centred).
 
@@ -80,7 +88,8 @@ def polish(
     index = np.arange(count) if weight_index is None else np.asarray(weight_index)
     task = _Task(
         problem,
-        np.array(schedule or delta_schedule(delta)),
+        np.array(delta_schedule(delta)),
+        stage_tolerance(delta),
         np.repeat(STEP_CAPS, (k, k, 1)),
         np.empty((2, min(count, BATCH), 2 * k + 1, problem.rows)),
     )
@@ -108,6 +117,8 @@ class _Task:
     problem: Problem
     stages: FloatArray
     """δ by stage."""
+    tolerance: float
+    """Of every stage but the last."""
     caps: FloatArray
     """(m,): largest step."""
     workspace: FloatArray
@@ -201,7 +212,7 @@ class _Batch:
         self.accepted += fell
         self.rejected = np.where(current, 0, self.rejected + 1)
         with np.errstate(invalid="ignore"):
-            tolerance = np.where(self.stage == last, FINAL_TOLERANCE, STAGE_TOLERANCE)
+            tolerance = np.where(self.stage == last, FINAL_TOLERANCE, task.tolerance)
             negligible = self.value - value < tolerance * value
         self.small = np.where(fell, np.where(negligible, self.small + 1, 0), self.small)
         self.theta = np.where(current[:, None], trial, self.theta)

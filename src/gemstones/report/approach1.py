@@ -33,7 +33,7 @@ CROSS = "M-1,-1L1,1M-1,1L1,-1"
 POINTS = 80
 """On every line."""
 Rows = list[dict[str, Any]]
-_INDEPENDENT: Any = {name: "independent" for name in ("color", "shape", "size", "strokeDash")}
+_INDEPENDENT: Any = dict.fromkeys(("color", "shape", "size", "strokeDash"), "independent")
 
 
 class _Data:
@@ -77,7 +77,7 @@ def approach1_figure(
         subtitle=f"{first.rows:,} checkpoints of {first.runs:,} runs{_band_words(envelopes)}",
         offset=14,
     )
-    themed = style.themed(chart.properties(title=title))
+    themed: alt.VConcatChart = style.themed(chart.properties(title=title))
     themed.datasets = data.named
     return themed
 
@@ -110,7 +110,7 @@ def _losses(
     lines = runs.transform_filter("datum.checkpoints > 1").mark_line(strokeWidth=1.3, opacity=0.85)
     dots = runs.transform_filter("datum.checkpoints == 1").mark_circle(size=24, opacity=0.8)
     frontier = _frontier_layer(data, axes, envelopes, legend)
-    return (
+    panel: alt.LayerChart = (
         alt.layer(
             lines.encode(color=colors.encoding(legend=legend)),
             dots.encode(color=colors.encoding(legend=False)),
@@ -119,6 +119,7 @@ def _losses(
         .resolve_scale(**_INDEPENDENT)
         .properties(width=style.PANEL_WIDTH, height=style.PANEL_HEIGHT)
     )
+    return panel
 
 
 def _ratios(data: _Data, table: RunTable, envelopes: Sequence[Envelope], legend: bool) -> alt.LayerChart:
@@ -135,7 +136,9 @@ def _ratios(data: _Data, table: RunTable, envelopes: Sequence[Envelope], legend:
     title = f"Tokens per parameter ({PARAMS_WORDS[first.params_convention]} parameters)"
     axes = (_resource_axis(curves, first), style.log_y("tokens_per_param", title, ratio, "si"))
 
-    palette = {_fit_words(e): COLORS[e.method] for e in envelopes} | {_chinchilla_words(): style.REFERENCES[CHINCHILLA]}
+    palette = {_fit_words(e): COLORS[e.method] for e in envelopes} | {
+        _chinchilla_words(): style.REFERENCES[CHINCHILLA]
+    }
     names = list(palette)
     color = alt.Scale(domain=names, range=list(palette.values()))
     dash = alt.Scale(domain=names, range=[[7, 4] if n == _chinchilla_words() else [1, 0] for n in names])
@@ -158,11 +161,12 @@ def _ratios(data: _Data, table: RunTable, envelopes: Sequence[Envelope], legend:
         color=alt.Color("series:N", scale=color, legend=shown),
         strokeDash=alt.StrokeDash("series:N", scale=dash, legend=shown),
     )
-    return (
+    panel: alt.LayerChart = (
         alt.layer(band, _frontier_layer(data, axes, envelopes, legend=False), line)
         .resolve_scale(**_INDEPENDENT)
         .properties(width=style.PANEL_WIDTH, height=style.PANEL_HEIGHT)
     )
+    return panel
 
 
 def _frontier_layer(
@@ -179,7 +183,7 @@ def _frontier_layer(
         return {"scale": scale, "legend": key}
 
     points = sorted(_frontiers(envelopes), key=lambda row: methods.index(row["method"]), reverse=True)
-    return (
+    layer: alt.Chart = (
         alt.Chart(data(f"frontier-{envelopes[0].resource}", points))
         .mark_point(strokeWidth=1.8, filled=False, opacity=1)
         .encode(
@@ -190,6 +194,7 @@ def _frontier_layer(
             tooltip=["run:N", "loss:Q", "resource:Q", "tokens_per_param:Q"],
         )
     )
+    return layer
 
 
 def _resource_axis(curves: Rows, envelope: Envelope) -> alt.X:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     import altair as alt
 
 INSIDE, BEYOND = "Within the fitted runs", "Beyond them"
+FITTED = "fitted"
+"""Name of the data of the fitted range."""
 Rows = list[dict[str, Any]]
-_INDEPENDENT: Any = {name: "independent" for name in ("color", "strokeDash")}
+_INDEPENDENT: Any = dict.fromkeys(("color", "strokeDash"), "independent")
 
 
 def approach3_figure(
@@ -54,22 +56,24 @@ def approach3_figure(
         for text, quantity, value in panels
     ]
     drawn = [(text, rows) for text, rows in drawn if rows]
-    data = {f"prescriptions-{i}": rows for i, (_, rows) in enumerate(drawn)}
+    shaded = [] if fitted_flops is None else _fitted_rows(fitted_flops, budgets)
+    data = {f"prescriptions-{i}": rows for i, (_, rows) in enumerate(drawn)} | {FITTED: shaded}
     scale = alt.Scale(domain=list(names.values()), range=style.law_colors(names))
     charts = [
-        _panel(text, f"prescriptions-{i}", rows, x, scale, fitted_flops, i == len(drawn) - 1)
+        _panel(text, f"prescriptions-{i}", rows, x, scale, bool(shaded), i == len(drawn) - 1)
         for i, (text, rows) in enumerate(drawn)
     ]
     heading = alt.TitleParams(title, subtitle=_subtitle(prescriptions), offset=14)
     chart = alt.hconcat(*charts).resolve_scale(**_INDEPENDENT).properties(title=heading)
-    themed = style.themed(chart)
+    themed: alt.HConcatChart = style.themed(chart)
     themed.datasets = data
     return themed
 
 
 def series_words(plan: Plan) -> str:
     """A law in the legend, with its convention of N: `Kaplan et al. 2020 (non-embedding N)`."""
-    return style.series_name(f"{law_words(plan.law_name)} ({PARAMS_WORDS[plan.params_convention]} N)", 33)
+    law, convention = law_words(plan.law_name), f"({PARAMS_WORDS[plan.params_convention]} N)"
+    return f"{law} {convention}" if len(law) + len(convention) < 34 else f"{law}\n{convention}"
 
 
 def _budget_title(plans: Sequence[Plan]) -> str:
@@ -131,7 +135,7 @@ def _inside(plan: Plan) -> bool:
 
 
 def _panel(
-    text: str, name: str, rows: Rows, x: alt.X, laws: alt.Scale, fitted: Interval | None, legend: bool
+    text: str, name: str, rows: Rows, x: alt.X, laws: alt.Scale, fitted: bool, legend: bool
 ) -> alt.LayerChart:
     import altair as alt
 
@@ -141,15 +145,9 @@ def _panel(
     low = max(min([*values, *ends]), min(values) / 10)
     high = min(max([*values, *ends]), max(values) * 10)
     domain = style.padded(low, high, 0.05)
-    color = alt.Color(
-        "series:N",
-        scale=alt.Scale(
-            domain=series, range=[style.SERIES[i % len(style.SERIES)] for i in range(len(series))]
-        ),
-        legend=alt.Legend(title="Law", labelExpr=style.WRAPPED_LABELS, symbolType="stroke", symbolSize=260)
-        if legend
-        else None,
-    )
+    key = alt.Legend(title="Law", labelExpr=style.WRAPPED_LABELS, symbolType="stroke", symbolSize=260)
+    color = alt.Color("series:N", scale=laws, legend=key if legend else None)
+    unexplained = alt.Color("series:N", scale=laws, legend=None)
     dash = alt.StrokeDash(
         "where:N",
         scale=alt.Scale(domain=[INSIDE, BEYOND], range=[[1, 0], [5, 4]]),
@@ -169,30 +167,32 @@ def _panel(
         strokeDash=dash,
         tooltip=["series:N", "budget:Q", "value:Q", "low:Q", "high:Q"],
     )
-    shade = [] if fitted is None else _fitted_range(fitted, x, domain, text)
-    plain = color.copy()
-    plain.legend = None
-    return (
-        alt.layer(*shade, beyond.encode(detail=["series:N", "stretch:N"]), within.encode(color=plain), line)
+    shade = _fitted_range(x, style.log_y("top", text, domain, "si").datum(domain[1])) if fitted else []
+    panel: alt.LayerChart = (
+        alt.layer(
+            *shade, beyond.encode(detail=["series:N", "stretch:N"]), within.encode(color=unexplained), line
+        )
         .resolve_scale(**_INDEPENDENT)
         .properties(width=style.PANEL_WIDTH, height=style.PANEL_HEIGHT + 25)
     )
+    return panel
 
 
-def _fitted_range(fitted: Interval, x: alt.X, domain: tuple[float, float], text: str) -> list[alt.Chart]:
-    """The FLOPs of the fitted runs, shaded and named."""
+def _fitted_range(x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """The FLOPs of the fitted runs, shaded and named; rows of `FITTED` have where."""
     import altair as alt
 
-    bounds = x.to_dict()["scale"]["domain"]
-    low, high = max(fitted[0], bounds[0]), min(fitted[1], bounds[1])
-    if low >= high:
-        return []
-    where = alt.Chart(
-        alt.Data(values=[{"budget": low, "end": high, "middle": (low * high) ** 0.5, "top": domain[1]}])
+    where = alt.Chart(alt.NamedData(name=FITTED))
+    words = where.mark_text(
+        text="fitted runs", baseline="top", dy=6, fontSize=12, color=style.SOFT_INK, fontStyle="italic"
     )
     return [
         where.mark_rect(color="#F1EEDF").encode(x, x2="end"),
-        where.mark_text(
-            text="fitted runs", baseline="top", dy=6, fontSize=12, color=style.SOFT_INK, fontStyle="italic"
-        ).encode(alt.X("middle:Q"), style.log_y("top", text, domain, "si")),
+        words.encode(alt.X("middle:Q"), y),
     ]
+
+
+def _fitted_rows(fitted: Interval, budgets: Sequence[float]) -> Rows:
+    """Where the fitted range lies on the axis of the budgets; none where it lies beside it."""
+    low, high = max(fitted[0], min(budgets)), min(fitted[1], max(budgets))
+    return [{"budget": low, "end": high, "middle": (low * high) ** 0.5}] if low < high else []

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from gemstones.errors import EdgeOfSearch
+from gemstones.errors import EdgeOfSearch, InvalidRequest
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import FrontierLaw, published
@@ -30,7 +30,7 @@ def prescriptions(
 ) -> tuple[tuple[Plan, ...], tuple[str, ...]]:
     """Plans of every law for every budget, by law and budget, and why those that are missing are.
 
-    A budget whose optimum lies on the edge of the search has no plan.
+    A budget whose optimum lies on the edge of the search has no plan, nor has a law without an optimum.
     """
     plans: list[Plan] = []
     missing: list[str] = []
@@ -39,9 +39,9 @@ def prescriptions(
         for budget in wanted:
             try:
                 plans.append(plan(budget, law, name=name))
-            except EdgeOfSearch as error:
+            except (EdgeOfSearch, InvalidRequest) as error:
                 missing.append(str(error))
-    return tuple(plans), tuple(missing)
+    return tuple(plans), tuple(dict.fromkeys(missing))
 
 
 def by_law(plans: Sequence[Plan]) -> dict[str, list[Plan]]:

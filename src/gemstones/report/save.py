@@ -71,12 +71,8 @@ def _cell(value: Any, low: float | None, high: float | None) -> str:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         text = ""
     else:
-        text = str(value) if isinstance(value, bool | int) else _number(value)
-    return text if low is None or high is None else f"{text} ({_number(low)} to {_number(high)})"
-
-
-def _number(value: float) -> str:
-    return number_text(value) if abs(value) >= 1e-3 or value == 0 else f"{value:.3g}"
+        text = str(value) if isinstance(value, bool | int) else number_text(value)
+    return text if low is None or high is None else f"{text} ({number_text(low)} to {number_text(high)})"
 
 
 def _beside(stem: Path, suffix: str) -> Path:

@@ -88,9 +88,7 @@ def fit_laws(
         else:
             fits.append(named(made))
         share(1.0)
-    notes = [
-        f"{listed(laws)} not fitted to {table.selection}: {reason}" for reason, laws in refused.items()
-    ]
+    notes = [f"{listed(laws)} not fitted to {table.selection}: {reason}" for reason, laws in refused.items()]
     return fits, notes
 
 

@@ -58,8 +58,10 @@ class RunColors:
     @classmethod
     def of(cls, table: RunTable) -> RunColors:
         """Of every run of `table`: give the whole data set, so that its selections look alike."""
-        sizes = table.numbers("params_total")
-        least, most = float(sizes.min()), float(sizes.max())
+        sizes = table.frame["params_total"].drop_nulls().to_list()
+        if not sizes:
+            table.numbers("params_total")  # says which columns there are instead
+        least, most = float(min(sizes)), float(max(sizes))
         # One size still needs a scale of some length.
         return cls(least, most) if most > least else cls(least / 2, most * 2)
 
@@ -205,7 +207,7 @@ def themed(chart: ChartT) -> ChartT:
     """`chart`, to be shown or saved as it is, in this style; nothing is registered globally."""
     need_altair()
     configured: ChartT = (
-        chart.configure(font=FONT, background="white", padding=14)  # type: ignore[attr-defined]
+        chart.configure(font=FONT, background="white", padding=14)
         .configure_view(stroke="#BBBBBB", strokeWidth=1)
         .configure_axis(
             labelFontSize=13,

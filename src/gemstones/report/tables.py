@@ -33,7 +33,9 @@ Row = dict[str, Any]
 
 def fits_table(fits: Sequence[Fit]) -> pl.DataFrame:
     """One row per fit; exponents of terms that a law does not have are null."""
-    terms = list(dict.fromkeys(term for fit in sorted(fits, key=_terms, reverse=True) for term in fit.law.terms))
+    terms = list(
+        dict.fromkeys(term for fit in sorted(fits, key=_terms, reverse=True) for term in fit.law.terms)
+    )
     return _frame([_fit_row(fit, terms) for fit in fits])
 
 
@@ -59,7 +61,7 @@ def _fit_row(fit: Fit, terms: list[str]) -> Row:
         "selection": fit.selection,
         "law": law.form,
         "delta": fit.delta,
-        "params_convention": PARAMS_WORDS[law.params_convention],
+        "params_convention": PARAMS_WORDS[law.params_convention] if "N" in law.terms else None,
         "rows": fit.rows,
         "runs": fit.runs,
         **_spread(

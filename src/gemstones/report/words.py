@@ -65,14 +65,17 @@ def flops_text(value: float) -> str:
 
 
 def number_text(value: float) -> str:
-    """A number of order one, or a large one with its SI suffix, to three digits."""
-    return (
-        format_quantity(value)
-        if abs(value) >= 1e4
-        else f"{value:.3g}"
-        if abs(value) < 1e3
-        else f"{value:.0f}"
-    )
+    """A number to three digits, a large one with its SI suffix.
+
+    >>> number_text(0.59), number_text(2.4), number_text(1536.0), number_text(22.8e9), number_text(3e-15)
+    ('0.590', '2.40', '1536', '22.8B', '3e-15')
+    """
+    size = abs(value)
+    if value == 0 or size >= 1e4:
+        return format_quantity(value)
+    if size < 1e-3:
+        return f"{value:.3g}"
+    return f"{value:#.3g}".rstrip(".") if size < 999.5 else f"{value:.0f}"
 
 
 def interval_text(ends: Interval) -> str:
@@ -93,4 +96,4 @@ def need_altair() -> None:
         import altair  # noqa: F401
         import vl_convert  # noqa: F401
     except ImportError:
-        raise MissingExtra("report", "figures") from None
+        raise MissingExtra("report", "drawing figures") from None

@@ -1,0 +1,266 @@
+"""A study: from one table of runs to fits, frontiers and plans, with their tables, figures and `study.json`.
+
+What cannot be done with the runs at hand is left out and noted, with the reason. The same runs, settings and
+seed give the same `study.json`, byte for byte, for any number of workers: it has no times in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+import gemstones
+from gemstones.errors import InvalidRequest, MissingExtra
+from gemstones.files import write_text
+from gemstones.laws.envelope import BINS, Envelope
+from gemstones.laws.fit import Fit
+from gemstones.plan.plan import NEAR, Plan
+from gemstones.report import tables
+from gemstones.report.approach1 import approach1_figure
+from gemstones.report.approach3 import approach3_figure
+from gemstones.report.prescriptions import BUDGETS as BUDGETS_DRAWN
+from gemstones.report.prescriptions import AnyLaw, prescriptions, references
+from gemstones.report.save import save_figure, write_table
+from gemstones.report.steps import (
+    LAWS,
+    METHODS,
+    RESOURCES,
+    Selected,
+    Settings,
+    Step,
+    fit_laws,
+    frontiers,
+    planning_fit,
+    selected,
+)
+from gemstones.report.style import RunColors
+from gemstones.report.words import need_altair
+from gemstones.runs import RunTable
+from gemstones.units import parse_quantity
+
+BUDGETS = (1e20, 1e22, 1e24)
+"""FLOPs that are planned for unless others are asked for."""
+CONVENTIONS = {
+    "loss": "nats per token",
+    "parameters": "every count of parameters is in the convention named beside it; total counts everything",
+    "flops": "gemstones: Appendix G of the Gemstones paper; 6N_x: 6 times parameters of convention x, times tokens",
+    "laws": "L = sum of exp(log_coefficient) * x^(-exponent) over the terms x, plus exp(log_irreducible)",
+    "envelopes": "log y = slope * log resource + intercept, natural logarithms",
+    "intervals": "of resamples by run, unless a unit is named; null where there are none",
+}
+_FIGURE_TIME, _PLAN_TIME = 4.0, 1.0
+"""How long they take in terms of a fit of `N,T`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What a study found, and the files it wrote."""
+
+    dataset: str
+    settings: Settings
+    provenance: dict[str, Any]
+    """Sources with their SHA-256, assumptions, the selections' fingerprints, versions."""
+    fits: tuple[Fit, ...]
+    envelopes: tuple[Envelope, ...]
+    plans: tuple[Plan, ...]
+    notes: tuple[str, ...]
+    """What was left out, and why."""
+    output: Path
+    files: tuple[Path, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """The study as plain values: what `study.json` holds."""
+        return {
+            "dataset": self.dataset,
+            "settings": asdict(self.settings) | {"bins": BINS, "near": NEAR},
+            "conventions": CONVENTIONS,
+            "provenance": self.provenance,
+            "fits": [{"name": made.law.name, **made.summary()} for made in self.fits],
+            "envelopes": [made.summary() for made in self.envelopes],
+            "plans": [made.summary() for made in self.plans],
+            "notes": list(self.notes),
+            "files": [path.relative_to(self.output).as_posix() for path in self.files],
+        }
+
+
+def study(
+    runs: RunTable,
+    output: Path,
+    *,
+    select: str | None = None,
+    budgets: Sequence[float] = BUDGETS,
+    bootstrap: int = 200,
+    seed: int = 0,
+    workers: int = 1,
+    delta: float = 1e-4,
+    progress: Callable[[str, float], None] | None = None,
+) -> Study:
+    """Fit, find frontiers, plan for `budgets` (FLOPs), and write it all to the folder `output`.
+
+    Selections are `all` and `le100B` of `gemstones`, else the default of the table, or `select`. `bootstrap`
+    resamples by run give the intervals; `delta` is Huber's. `progress` is told what is being done and which
+    share of everything is done. Without the extra `report` there are tables but no figures.
+
+    >>> study(load("gemstones"), Path("out"), budgets=[1e22])  # doctest: +SKIP
+    """
+    wanted = tuple(sorted({parse_quantity(budget, "budget") for budget in budgets}))
+    settings = Settings(select, wanted, bootstrap, seed, delta)
+    output = _folder(Path(output))
+    chosen = selected(runs, select)
+    tell = _Progress(progress, len(chosen))
+
+    fits: list[Fit] = []
+    envelopes: list[Envelope] = []
+    notes: list[str] = []
+    figures: list[Callable[[], list[Path]]] = []
+    plans: list[Plan] = []
+    for position, tables_of in enumerate(chosen):
+        made, missing = fit_laws(
+            tables_of.fitted, settings, workers, tell.of("fitting", tables_of.fitted, LAWS)
+        )
+        read, unread = frontiers(
+            tables_of.frontier, settings, workers, tell.of("frontier", tables_of.frontier)
+        )
+        share = tell.step(f"plans from {tables_of.fitted.selection}", _PLAN_TIME)
+        best = planning_fit(made)
+        planned, edges = prescriptions({} if best is None else {best.law.name: best}, wanted)
+        share(1.0)
+        fits += made
+        envelopes += read
+        plans += planned
+        notes += [*missing, *unread, *edges]
+        figures.append(_figures(runs, tables_of, made, read, output, position, tell))
+    plans += prescriptions(references(), wanted)[0]
+    if not fits:
+        notes.append("no plan from these runs: no law could be fitted to them")
+
+    files = _write_tables(output / "tables", fits, envelopes, plans)
+    try:
+        need_altair()
+        files += [path for draw in figures for path in draw()]
+    except MissingExtra as error:
+        notes.append(f"no figures: {error}")
+    files.append(output / "study.json")
+    result = Study(
+        dataset=runs.dataset,
+        settings=settings,
+        provenance=_provenance(runs, chosen),
+        fits=tuple(fits),
+        envelopes=tuple(envelopes),
+        plans=tuple(plans),
+        notes=tuple(dict.fromkeys(notes)),
+        output=output,
+        files=tuple(files),
+    )
+    # Last: whoever finds it finds everything that it names.
+    content = msgspec.json.format(msgspec.json.encode(result.summary()), indent=1)
+    write_text(output / "study.json", content.decode() + "\n")
+    tell.finish()
+    return result
+
+
+def _folder(output: Path) -> Path:
+    try:
+        for folder in (output / "tables", output / "figures"):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRequest(f"output {output} cannot be made a folder: {error.strerror}") from None
+    return output
+
+
+def _write_tables(
+    folder: Path, fits: Sequence[Fit], envelopes: Sequence[Envelope], plans: Sequence[Plan]
+) -> list[Path]:
+    frames = {
+        "fits": tables.fits_table(fits),
+        "envelopes": tables.envelopes_table(envelopes),
+        "plans": tables.plans_table(plans),
+    }
+    return [
+        path for name, frame in frames.items() for path in write_table(frame, folder / name, tables.UNITS)
+    ]
+
+
+def _figures(
+    runs: RunTable,
+    chosen: Selected,
+    fits: Sequence[Fit],
+    envelopes: Sequence[Envelope],
+    output: Path,
+    position: int,
+    tell: _Progress,
+) -> Callable[[], list[Path]]:
+    """Draw and save the figures of one selection; those after the first carry its name."""
+    suffix = "" if position == 0 else f"-{chosen.fitted.selection}"
+
+    def draw() -> list[Path]:
+        files: list[Path] = []
+        share = tell.step(f"figures of {chosen.fitted.selection}", _FIGURE_TIME)
+        if envelopes:
+            figure = approach1_figure(chosen.frontier, envelopes, RunColors.of(runs))
+            files += save_figure(figure, output / "figures" / f"approach1{suffix}")
+        share(0.5)
+        best = planning_fit(fits)
+        if best is not None:
+            # The fit that plans comes first; for laws of shapes, the law in N and T beside it.
+            laws: dict[str, AnyLaw] = {best.law.name: best}
+            laws |= {made.law.name: made for made in fits if made.law.form == "N,T"}
+            # The ends of the fitted range are budgets too: lines change there from solid to dashed.
+            ends = best.law.fitted.flops or ()
+            within = (c for c in ends if BUDGETS_DRAWN[0] < c < BUDGETS_DRAWN[-1])
+            grid, _ = prescriptions(laws | references(), (*BUDGETS_DRAWN, *within))
+            title = f"Approach 3: {best.dataset}, {best.selection}"
+            figure3 = approach3_figure(grid, best.law.fitted.flops, title)
+            files += save_figure(figure3, output / "figures" / f"approach3{suffix}")
+        share(1.0)
+        return files
+
+    return draw
+
+
+def _provenance(runs: RunTable, chosen: Sequence[Selected]) -> dict[str, Any]:
+    studied = {t.selection: t for one in chosen for t in (one.fitted, one.frontier)}
+    return {
+        "sources": [asdict(source) for source in runs.sources],
+        "assumptions": list(runs.assumptions),
+        "flops_convention": runs.flops_convention,
+        "rows": runs.rows,
+        "runs": runs.runs,
+        "selections": [
+            {"selection": name, "rows": t.rows, "runs": t.runs, "fingerprint": t.fingerprint}
+            for name, t in studied.items()
+        ],
+        "versions": {"gemstones": gemstones.__version__, "numpy": np.__version__},
+    }
+
+
+class _Progress:
+    """What is being done, and which share of everything is done."""
+
+    def __init__(self, progress: Callable[[str, float], None] | None, selections: int) -> None:
+        each = sum(LAWS.values()) + len(RESOURCES) * len(METHODS) + _PLAN_TIME + _FIGURE_TIME
+        self._progress, self._total, self._done = progress, selections * each, 0.0
+
+    def step(self, what: str, time: float) -> Step:
+        """Begin a step; the function that is given back is told which share of it is done, 1 at its end."""
+        begun = self._done
+        self._done += time
+        self._tell(what, begun)
+        return lambda share: self._tell(what, begun + share * time)
+
+    def of(self, what: str, table: RunTable, times: dict[str, float] | None = None) -> Callable[[str], Step]:
+        """Begin a step by the name of what is made of `table`."""
+        return lambda name: self.step(f"{what} {name}, {table.selection}", (times or {}).get(name, 1.0))
+
+    def finish(self) -> None:
+        """Everything is done."""
+        self._tell("done", self._total)
+
+    def _tell(self, what: str, done: float) -> None:
+        if self._progress is not None:
+            self._progress(what, min(done / self._total, 1.0 if what == "done" else 0.999))
