@@ -86,7 +86,10 @@ def _budget_title(plans: Sequence[Plan]) -> str:
 def _subtitle(plans: Sequence[Plan]) -> str:
     note = next((p.intervals_note for p in plans if p.intervals is not None), None)
     # Of the note only how the draws were made: the rest of it differs from budget to budget.
-    return "lines without intervals" if note is None else f"Bands are {note.partition(';')[0]}"
+    bands = "Lines without intervals" if note is None else f"Bands are {note.partition(';')[0]}"
+    counts = {len(of_law) for of_law in by_law(plans).values()}
+    gaps = "; no line where the best shape lies on the edge of the search" if len(counts) > 1 else ""
+    return bands + gaps
 
 
 def _aspect_ratio(plan: Plan) -> float | None:
@@ -167,7 +170,7 @@ def _panel(
         strokeDash=dash,
         tooltip=["series:N", "budget:Q", "value:Q", "low:Q", "high:Q"],
     )
-    shade = _fitted_range(x, style.log_y("top", text, domain, "si").datum(domain[1])) if fitted else []
+    shade = _fitted_range(x) if fitted else []
     panel: alt.LayerChart = (
         alt.layer(
             *shade, beyond.encode(detail=["series:N", "stretch:N"]), within.encode(color=unexplained), line
@@ -178,7 +181,7 @@ def _panel(
     return panel
 
 
-def _fitted_range(x: alt.X, y: alt.Y) -> list[alt.Chart]:
+def _fitted_range(x: alt.X) -> list[alt.Chart]:
     """The FLOPs of the fitted runs, shaded and named; rows of `FITTED` have where."""
     import altair as alt
 
@@ -188,7 +191,7 @@ def _fitted_range(x: alt.X, y: alt.Y) -> list[alt.Chart]:
     )
     return [
         where.mark_rect(color="#F1EEDF").encode(x, x2="end"),
-        words.encode(alt.X("middle:Q"), y),
+        words.encode(alt.X("middle:Q"), y=alt.value(0)),
     ]
 
 

@@ -8,16 +8,23 @@ import numpy as np
 
 from gemstones.errors import EdgeOfSearch, InvalidRequest
 from gemstones.laws.fit import Fit
-from gemstones.laws.law import Law
+from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import FrontierLaw, published
 from gemstones.plan.plan import Plan, plan
 
 AnyLaw = Fit | Law | FrontierLaw
 
-BUDGETS = tuple(float(c) for c in np.geomspace(1e18, 1e25, 25))
-"""FLOPs; three and a half a decade."""
+LEAST, MOST, COUNT = 1e18, 1e25, 25
+"""FLOPs, and how many budgets a grid has: three and a half a decade."""
 REFERENCES = ("chinchilla-epoch", "kaplan")
 """Published laws that every figure and table compares with."""
+
+
+def grid(fitted_flops: Interval | None = None) -> tuple[float, ...]:
+    """Budgets to draw, in FLOPs: wide enough for the fitted runs, whose ends are among them."""
+    ends = fitted_flops or ()
+    budgets = np.geomspace(min([LEAST, *ends]), max([MOST, *ends]), COUNT)
+    return tuple(sorted({*budgets.tolist(), *ends}))
 
 
 def references() -> dict[str, AnyLaw]:
@@ -26,7 +33,7 @@ def references() -> dict[str, AnyLaw]:
 
 
 def prescriptions(
-    laws: Mapping[str, AnyLaw], budgets: Iterable[float] = BUDGETS
+    laws: Mapping[str, AnyLaw], budgets: Iterable[float]
 ) -> tuple[tuple[Plan, ...], tuple[str, ...]]:
     """Plans of every law for every budget, by law and budget, and why those that are missing are.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,11 +31,21 @@ def save_figure(chart: alt.TopLevelMixin, stem: Path) -> tuple[Path, Path]:
     specification: dict[str, Any] = chart.to_dict()
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     png = vl_convert.vegalite_to_png(specification, vl_version=version, scale=PNG_SCALE)
-    svg = vl_convert.vegalite_to_svg(specification, vl_version=version)
+    svg = _renumbered(vl_convert.vegalite_to_svg(specification, vl_version=version))
     paths = _beside(stem, ".png"), _beside(stem, ".svg")
     write_bytes(paths[0], png)
     write_bytes(paths[1], svg.encode())
     return paths
+
+
+def _renumbered(svg: str) -> str:
+    """`svg` with its identifiers numbered from 1: they count on through all that one process has drawn."""
+    numbers: dict[str, str] = {}
+
+    def renumber(match: re.Match[str]) -> str:
+        return match[1] + numbers.setdefault(match[2], f"{match[3]}{len(numbers) + 1}")
+
+    return re.sub(r"""(\bid=["']|url\(#)(([A-Za-z_]+?)\d+)(?=["')])""", renumber, svg)
 
 
 def write_table(frame: pl.DataFrame, stem: Path, units: Mapping[str, str] | None = None) -> tuple[Path, Path]:

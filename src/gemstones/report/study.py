@@ -23,8 +23,7 @@ from gemstones.plan.plan import NEAR, Plan
 from gemstones.report import tables
 from gemstones.report.approach1 import approach1_figure
 from gemstones.report.approach3 import approach3_figure
-from gemstones.report.prescriptions import BUDGETS as BUDGETS_DRAWN
-from gemstones.report.prescriptions import AnyLaw, prescriptions, references
+from gemstones.report.prescriptions import AnyLaw, grid, prescriptions, references
 from gemstones.report.save import save_figure, write_table
 from gemstones.report.steps import (
     LAWS,
@@ -210,12 +209,9 @@ def _figures(
             # The fit that plans comes first; for laws of shapes, the law in N and T beside it.
             laws: dict[str, AnyLaw] = {best.law.name: best}
             laws |= {made.law.name: made for made in fits if made.law.form == "N,T"}
-            # The ends of the fitted range are budgets too: lines change there from solid to dashed.
-            ends = best.law.fitted.flops or ()
-            within = (c for c in ends if BUDGETS_DRAWN[0] < c < BUDGETS_DRAWN[-1])
-            grid, _ = prescriptions(laws | references(), (*BUDGETS_DRAWN, *within))
+            drawn, _ = prescriptions(laws | references(), grid(best.law.fitted.flops))
             title = f"Approach 3: {best.dataset}, {best.selection}"
-            figure3 = approach3_figure(grid, best.law.fitted.flops, title)
+            figure3 = approach3_figure(drawn, best.law.fitted.flops, title)
             files += save_figure(figure3, output / "figures" / f"approach3{suffix}")
         share(1.0)
         return files

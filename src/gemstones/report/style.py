@@ -31,9 +31,9 @@ BLACK, RED, BLUE, TEAL, ORANGE, MAGENTA, GREY = (
     "#EE3377",
     "#8A8A8A",
 )
-REFERENCES = {"chinchilla-epoch": ORANGE, "kaplan": MAGENTA}
+REFERENCES = {"chinchilla-epoch": BLUE, "kaplan": MAGENTA}
 """Colours of the published laws, the same in every figure."""
-FITS = (BLUE, TEAL, RED, BLACK)
+FITS = (TEAL, ORANGE, BLACK, RED)
 """Colours of other laws, in the order of the legend."""
 INK, SOFT_INK, GRID = "#222222", "#666666", "#E8E8E8"
 FONT = "Helvetica Neue, Arial, Liberation Sans, sans-serif"

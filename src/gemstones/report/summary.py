@@ -30,7 +30,7 @@ QUANTITY_WORDS = {
     "loss": "loss",
 }
 """What an interval of a plan is of, in the order of the sentence."""
-_WHOLE = ("width", "depth")
+_WRITTEN = {"width": ".0f", "depth": ".0f", "loss": "#.4g"}
 
 
 def summary_text(study: Study) -> str:
@@ -39,7 +39,7 @@ def summary_text(study: Study) -> str:
         ("Data", list(_data(study))),
         (_heading("Laws", "fitted with Huber's function", study), [x for f in study.fits for x in _fit(f)]),
         (
-            "Frontiers of least loss (Approach 1), as powers of the resource",
+            "Frontiers of least loss (Approach 1): exponents of growth with the resource",
             [x for e in study.envelopes for x in _envelope(e)],
         ),
         ("Prescriptions", [line for plans in by_law(study.plans).values() for line in _plans(plans)]),
@@ -119,7 +119,7 @@ def plan_sentence(plan: Plan) -> str:
 
 def _facts(plan: Plan) -> list[str]:
     shape = "" if plan.shape is None else f"{plan.shape}, "
-    loss = "" if plan.loss is None else f", loss {number_text(plan.loss)} nats/token"
+    loss = "" if plan.loss is None else f", loss {plan.loss:#.4g} nats/token"
     facts = [
         f"For {flops_text(plan.budget_flops)} FLOPs ({flops_words(plan.flops_convention)}): {shape}"
         f"{number_text(plan.params)} parameters ({PARAMS_WORDS[plan.params_convention]}), "
@@ -139,7 +139,7 @@ def _intervals(plan: Plan) -> str:
     if plan.intervals is None:
         return plan.intervals_note
     ends = ", ".join(
-        f"{words} {_whole(plan.intervals[name]) if name in _WHOLE else interval_text(plan.intervals[name])}"
+        f"{words} {_ends(name, plan.intervals[name])}"
         for name, words in QUANTITY_WORDS.items()
         if name in plan.intervals
     )
@@ -147,8 +147,12 @@ def _intervals(plan: Plan) -> str:
     return f"{how}: {ends}" + (f" ({caveat})" if caveat else "")
 
 
-def _whole(ends: Interval) -> str:
-    return f"{ends[0]:.0f}–{ends[1]:.0f}"
+def _ends(quantity: str, ends: Interval) -> str:
+    """An interval to as many digits as its quantity is known to: losses differ in their third."""
+    if (written := _WRITTEN.get(quantity)) is None:
+        return interval_text(ends)
+    low, high = (format(end, written) for end in ends)
+    return f"{low}–{high}"
 
 
 def _with(value: float, ends: Interval | None) -> str:

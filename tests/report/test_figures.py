@@ -1,0 +1,173 @@
+"""Figures are there, are not blank, say what their axes are, and colour a run alike wherever it is drawn."""
+
+from __future__ import annotations
+
+import html
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gemstones.laws.envelope import envelope
+from gemstones.laws.published import published
+from gemstones.report import style
+from gemstones.report.approach1 import approach1_figure
+from gemstones.report.approach3 import approach3_figure
+from gemstones.report.prescriptions import by_law, grid, prescriptions, references
+from gemstones.report.save import PNG_SCALE, save_figure
+from gemstones.report.study import Study
+from gemstones.runs import RunTable
+
+
+def pixels(path: Path) -> np.ndarray:
+    """(height, width, 4) of an 8-bit RGBA PNG: just enough of a decoder to see that something was drawn."""
+    data, at, chunks, header = path.read_bytes(), 8, b"", b""
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    while at < len(data):
+        (length,) = struct.unpack(">I", data[at : at + 4])
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
+        header = body if kind == b"IHDR" else header
+        chunks += body if kind == b"IDAT" else b""
+        at += length + 12
+    width, height, depth, color = struct.unpack(">IIBB", header[:10])
+    assert (depth, color) == (8, 6)
+    raw = np.frombuffer(zlib.decompress(chunks), np.uint8).reshape(height, 1 + 4 * width)
+    # Filtered bytes vary where pixels do, which is all that is asked of them here.
+    return raw[:, 1:].reshape(height, width, 4)
+
+
+def texts(path: Path) -> str:
+    """Everything that an SVG says."""
+    return html.unescape(" ".join(re.findall(r"<text[^>]*>(.*?)</text>", path.read_text(), re.DOTALL)))
+
+
+@pytest.mark.parametrize("name", ["approach1", "approach3", "approach1-le100B", "approach3-le100B"])
+def test_pngs_are_not_blank(gemstones_study: Study, name: str) -> None:
+    image = pixels(gemstones_study.output / "figures" / f"{name}.png")
+    height, width, _ = image.shape
+    assert width > PNG_SCALE * 2 * style.PANEL_WIDTH and height > PNG_SCALE * style.PANEL_HEIGHT
+    # Marks in both halves: no panel is empty.
+    assert image[:, : width // 2].std() > 1 and image[:, width // 2 :].std() > 1
+
+
+def test_approach1_says_what_it_shows(gemstones_study: Study, chinchilla_study: Study) -> None:
+    said = texts(gemstones_study.output / "figures" / "approach1.svg")
+    for words in (
+        "FLOPs (Appendix G)",
+        "Device hours",
+        "Validation loss (nats/token)",
+        "Tokens per parameter (total parameters)",
+        "Lower convex hull",
+        "Least loss in each bin",
+        "1e21",
+        "10K",
+        "95% intervals from 32 resamples by run",
+    ):
+        assert words in said
+    said = texts(chinchilla_study.output / "figures" / "approach1.svg")
+    assert "Device hours" not in said and "FLOPs (as given)" in said
+
+
+def test_approach3_says_what_it_shows(gemstones_study: Study, chinchilla_study: Study) -> None:
+    said = texts(gemstones_study.output / "figures" / "approach3.svg")
+    for words in (
+        "Width / depth",
+        "Tokens per parameter (N as in the legend)",
+        "FLOPs budget (Appendix G for shapes, else 6·N·T)",
+        "fitted runs",
+        "w,d,N,T fitted to all (total N)",
+        "N,T fitted to all (total N)",
+        "(non-embedding N)",
+        "no line where the best shape lies on the edge of the search",
+    ):
+        assert words in said
+    said = texts(chinchilla_study.output / "figures" / "approach3.svg")
+    assert "Width / depth" not in said and "FLOPs budget (6·N·T)" in said
+
+
+def test_legends_are_there_once(gemstones_study: Study) -> None:
+    for name, words in (("approach1", "Least loss in each bin"), ("approach3", "Beyond them")):
+        assert texts(gemstones_study.output / "figures" / f"{name}.svg").count(words) == 1
+
+
+def strokes(table: RunTable, colors: style.RunColors, folder: Path) -> dict[float, str]:
+    """Colour of every run's line in a figure of `table`, by total parameters."""
+    made = approach1_figure(table, [envelope(table)], colors)
+    _, svg = save_figure(made, folder / table.selection)
+    found = re.findall(
+        r'aria-label="[^"]*params_total: (\d+)[^"]*"[^>]*aria-roledescription="line mark"[^>]*stroke="([^"]+)"',
+        svg.read_text(),
+    )
+    assert found
+    return {float(size): color for size, color in found}
+
+
+def test_a_run_has_one_colour_everywhere(gemstones: RunTable, tmp_path: Path) -> None:
+    colors = style.RunColors.of(gemstones)
+    every = strokes(gemstones.select("all"), colors, tmp_path)
+    some = strokes(gemstones.select("width512"), colors, tmp_path)
+    assert len(some) == 5 and len(set(every.values())) > 15
+    assert {size: every[size] for size in some} == some
+
+
+def test_one_figure_is_one_file_content(gemstones: RunTable, tmp_path: Path) -> None:
+    table = gemstones.select("chinchilla-reduced")
+    made = approach1_figure(table, [envelope(table)])
+    first, again = save_figure(made, tmp_path / "a"), save_figure(made, tmp_path / "b.1")
+    assert again[0].name == "b.1.png"
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in again]
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_law_without_draws_or_range_is_drawn(tmp_path: Path) -> None:
+    laws = {"gemstones-width-depth": published("gemstones-width-depth")} | references()
+    plans, missing = prescriptions(laws, [1e19, 1e20, 1e21, 1e22])
+    assert missing == () and list(by_law(plans)) == list(laws)
+    save_figure(approach3_figure(plans), tmp_path / "bare")
+    assert "Lines without intervals" in texts(tmp_path / "bare.svg")
+
+
+def test_the_grid_reaches_the_fitted_runs() -> None:
+    assert grid()[0] == pytest.approx(1e18) and grid()[-1] == pytest.approx(1e25) and len(grid()) == 25
+    wide = grid((1e14, 3e19))
+    assert wide[0] == pytest.approx(1e14) and 3e19 in wide and 1e14 in wide
+
+
+def test_drawing_registers_nothing(gemstones_study: Study) -> None:
+    import altair as alt
+
+    assert alt.theme.active == "default" and alt.data_transformers.active == "default"
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        (1e18, 1e25),
+        (6.8e17, 4.5e21),
+        (2.49, 4.53),
+        (2.0, 2.1),
+        (0.99, 1.01),
+        (1e-9, 1e12),
+        (5, 30_000),
+        (3, 4),
+    ],
+)
+def test_ticks_lie_inside_and_are_few(low: float, high: float) -> None:
+    found = style.ticks(low, high)
+    assert 2 <= len(found) <= 7
+    assert all(low <= value <= high for value in found) and found == sorted(set(found))
+    labels = [style.label(value, "plain") for value in found]
+    assert len(set(labels)) == len(found)
+
+
+def test_tick_labels() -> None:
+    assert [style.label(v, "power") for v in (1e18, 3e19, 1e24)] == ["1e18", "3e19", "1e24"]
+    assert [style.label(v, "si") for v in (1e10, 1e11, 0.3, 300)] == ["10B", "100B", "0.3", "300"]
+
+
+def test_law_colours_do_not_depend_on_company() -> None:
+    alone, among = style.law_colors(["kaplan"]), style.law_colors(["mine", "other", "kaplan"])
+    assert alone == among[2:] and len(set(among)) == 3

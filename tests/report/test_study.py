@@ -1,0 +1,188 @@
+"""A study writes everything it names, says what it left out, and is the same every time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gemstones.errors import InvalidQuantity, InvalidRequest
+from gemstones.report.study import Study, study
+from gemstones.runs import RunTable, load
+
+FIGURES = {"approach1", "approach3"}
+TABLES = {"fits", "envelopes", "plans"}
+
+
+def written(output: Path) -> set[str]:
+    return {path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file()}
+
+
+def test_gemstones_writes_every_file(gemstones_study: Study) -> None:
+    figures = FIGURES | {f"{name}-le100B" for name in FIGURES}
+    expected = {f"figures/{name}.{kind}" for name in figures for kind in ("png", "svg")}
+    expected |= {f"tables/{name}.{kind}" for name in TABLES for kind in ("parquet", "md")} | {"study.json"}
+    assert written(gemstones_study.output) == expected
+    assert {p.relative_to(gemstones_study.output).as_posix() for p in gemstones_study.files} == expected
+
+
+def test_gemstones_fits_and_frontiers(gemstones_study: Study) -> None:
+    fits = {(f.selection, f.law.form): f for f in gemstones_study.fits}
+    assert set(fits) == {(s, law) for s in ("all", "le100B") for law in ("N,T", "w,d,T", "w,d,N,T")}
+    # The best known objectives (paper.md, section 4).
+    assert fits["all", "w,d,N,T"].objective <= 2.948052764e-4 * (1 + 1e-6)
+    assert fits["le100B", "N,T"].objective <= 2.075051556e-4 * (1 + 1e-6)
+    hulls = {(e.selection, e.resource): e for e in gemstones_study.envelopes if e.method == "hull"}
+    assert set(hulls) == {(s, r) for s in ("all-2B", "le100B-2B") for r in ("flops", "device_hours")}
+    assert hulls["le100B-2B", "flops"].fits["tokens_per_param"].slope == pytest.approx(-0.018391393)
+    assert len(hulls["all-2B", "flops"].frontier) == 28
+
+
+def test_gemstones_plans(gemstones_study: Study) -> None:
+    names = [plan.law_name for plan in gemstones_study.plans]
+    assert names == [
+        name
+        for law in ("w,d,N,T fitted to all", "w,d,N,T fitted to le100B", "chinchilla-epoch", "kaplan")
+        for name in [law] * 3
+    ]
+    for plan in gemstones_study.plans:
+        assert plan.intervals is not None or "no interval" in plan.intervals_note
+    assert gemstones_study.notes == ()
+
+
+def test_json_holds_everything(gemstones_study: Study) -> None:
+    text = (gemstones_study.output / "study.json").read_text()
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    content = json.loads(text, parse_constant=refuse)
+    assert content == json.loads(json.dumps(gemstones_study.summary()))
+    assert all(len(source["sha256"]) == 64 for source in content["provenance"]["sources"])
+    assert set(content["provenance"]["versions"]) == {"gemstones", "numpy"}
+    assert content["settings"]["seed"] == 0
+    assert all(fit["intervals"] and "flags" in fit for fit in content["fits"])
+    assert str(gemstones_study.output) not in text
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_the_same_for_any_number_of_workers(small_csv: Path, tmp_path: Path) -> None:
+    runs = load(small_csv)
+    digests = set()
+    for workers in (1, 2):
+        made = study(
+            runs, tmp_path / f"with-{workers}", bootstrap=130, budgets=[1e20], seed=3, workers=workers
+        )
+        digests.add(hashlib.sha256((made.output / "study.json").read_bytes()).hexdigest())
+    assert len(digests) == 1
+
+
+def test_chinchilla_leaves_out_what_it_does_not_know(chinchilla_study: Study) -> None:
+    assert [f.law.form for f in chinchilla_study.fits] == ["N,T"]
+    assert {e.resource for e in chinchilla_study.envelopes} == {"flops"}
+    widths, hours = chinchilla_study.notes
+    assert widths.startswith("w,d,T and w,d,N,T not fitted to epoch:") and "column width" in widths
+    assert hours.startswith("no frontier of epoch over device hours:")
+
+
+def test_three_columns_are_enough(small_study: Study) -> None:
+    assert [f.law.form for f in small_study.fits] == ["N,T"]
+    assert any("assumed to be one run" in a for a in small_study.provenance["assumptions"])
+    assert [f"{p.law_name} {p.budget_flops:g}" for p in small_study.plans][:2] == [
+        "N,T fitted to all 1e+18",
+        "N,T fitted to all 1e+20",
+    ]
+    assert any("device_hours" in note for note in small_study.notes)
+    assert {f"figures/{name}.png" for name in FIGURES} <= written(small_study.output)
+
+
+def test_an_edge_of_the_search_is_a_note(shaped_csv: Path, tmp_path: Path) -> None:
+    made = study(load(shaped_csv), tmp_path / "out", bootstrap=0, budgets=[1e15, 1e21])
+    edges = [note for note in made.notes if "edge of the search" in note]
+    assert len(edges) == 1 and "1e+15" in edges[0]
+    assert [p.budget_flops for p in made.plans if "fitted to all" in p.law_name] == [1e21]
+
+
+def test_one_shape_per_width_is_a_note(tmp_path: Path) -> None:
+    rows = [f"{w},{w // 64},{t},{2 + 90 / w + 9e8 / t}" for w in (256, 512, 1024) for t in (10**9, 10**10)]
+    (tmp_path / "line.csv").write_text("\n".join(["width,depth,tokens,loss", *rows]))
+    made = study(load(tmp_path / "line.csv"), tmp_path / "out", bootstrap=0, budgets=[1e20])
+    assert any("depth is a function of width" in note for note in made.notes)
+
+
+def test_nothing_to_fit_is_notes(tmp_path: Path) -> None:
+    (tmp_path / "bare.csv").write_text("tokens,loss\n1000000,4\n2000000,3.5\n4000000,3.2\n")
+    made = study(load(tmp_path / "bare.csv"), tmp_path / "out", bootstrap=0)
+    assert made.fits == () and made.envelopes == ()
+    assert any("no law could be fitted" in note for note in made.notes)
+    assert (made.output / "tables" / "fits.md").exists()
+
+
+def test_a_selection_that_was_made_stays(gemstones: RunTable, tmp_path: Path) -> None:
+    runs = gemstones.select("chinchilla-reduced")
+    made = study(runs, tmp_path, bootstrap=0, budgets=[1e21])
+    assert {f.selection for f in made.fits} == {"chinchilla-reduced"}
+    assert made.envelopes[0].selection == "chinchilla-reduced"
+    with pytest.raises(InvalidRequest, match="chinchilla-reduced"):
+        study(runs, tmp_path, select="all", bootstrap=0)
+
+
+def test_progress_grows_to_one(shaped_csv: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, float]] = []
+    study(
+        load(shaped_csv),
+        tmp_path / "out",
+        bootstrap=8,
+        budgets=[1e20],
+        progress=lambda what, done: told.append((what, done)),
+    )
+    shares = [done for _, done in told]
+    assert shares == sorted(shares) and shares[-1] == 1.0 and shares.count(1.0) == 1
+    assert "fitting w,d,N,T, all" in {what for what, _ in told}
+
+
+def test_a_file_is_no_folder(small_study: Study, shaped_csv: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(InvalidRequest, match="taken"):
+        study(load(shaped_csv), tmp_path / "taken")
+    with pytest.raises(InvalidQuantity):
+        study(load(shaped_csv), tmp_path / "out", budgets=[-1.0])
+
+
+BLOCKED = """
+import sys
+sys.modules["altair"] = None
+from pathlib import Path
+from gemstones.errors import MissingExtra
+from gemstones.report.approach1 import approach1_figure
+from gemstones.report.study import study
+from gemstones.runs import load
+made = study(load(sys.argv[1]), Path(sys.argv[2]), bootstrap=0, budgets=[1e20])
+print(*made.notes, sep="\\n")
+try:
+    approach1_figure(load(sys.argv[1]).select(), made.envelopes)
+except MissingExtra as error:
+    print("raised", error)
+"""
+
+
+def test_without_altair_there_are_tables(shaped_csv: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", BLOCKED, str(shaped_csv), str(output)],
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.stderr == ""
+    assert (
+        "no figures: drawing figures needs the extra 'report': pip install 'gemstones[report]'" in done.stdout
+    )
+    assert "raised drawing figures needs the extra 'report'" in done.stdout
+    assert written(output) == {f"tables/{n}.{k}" for n in TABLES for k in ("md", "parquet")} | {"study.json"}
