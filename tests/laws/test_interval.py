@@ -11,7 +11,7 @@ DRAWS = np.random.default_rng(0).normal(3.0, 2.0, 20_000)
 
 def test_of_a_normal_around_its_centre() -> None:
     np.testing.assert_allclose(interval(DRAWS, 3.0), [3 - 1.96 * 2, 3 + 1.96 * 2], atol=0.1)
-    np.testing.assert_allclose(interval(DRAWS, 3.0, 0.68), [1, 5], atol=0.1)
+    np.testing.assert_allclose(interval(DRAWS, 3.0, level=0.68), [1, 5], atol=0.1)
 
 
 def test_moves_with_the_estimate() -> None:

@@ -88,4 +88,4 @@ def test_diagnostics_tell_a_minimum_from_a_flat_one() -> None:
     good = solve(problem, Objective(delta=1e-2))
     assert good.stationarity < 1e-8 and good.conditioning > 1e-3
     twice = Problem(np.vstack([problem.u, problem.u[1:]]), problem.mean[[0, 1, 1]], problem.log_loss)
-    assert solve(twice, Objective(delta=1e-2)).conditioning < 1e-6
+    assert solve(twice, Objective(delta=1e-2)).conditioning < 1e-4

@@ -36,7 +36,9 @@ def print_table(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    if title:  # in a line of its own: rich would wrap it to the width of the table
+        print(title)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(header):
         table.add_column(name, justify="left" if i in left else "right", no_wrap=True)
     for row in rows:

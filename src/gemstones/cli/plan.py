@@ -127,10 +127,11 @@ def _print_near(made: Plan, everything: bool) -> None:
     print(
         f"{near.count:,} shapes lie within {near.tolerance:.2%} of the best loss: widths {near.width[0]} to "
         f"{near.width[1]}, depths {near.depth[0]} to {near.depth[1]}{beyond}"
+        + ("" if everything else "; the best of those spread over the set (--near-all lists every one):")
     )
     members = near.members if everything else near.members[:10]
     print_table(
-        "" if everything else "some of them, spread over the set (--near-all lists every one)",
+        "",
         ("shape", "tokens", "predicted loss (nats)", "over the best"),
         [(m.shape, format_quantity(m.tokens), f"{m.loss:.4f}", f"{m.loss_increase:.3%}") for m in members],
     )

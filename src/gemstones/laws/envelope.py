@@ -79,11 +79,18 @@ class Envelope:
             return None
         return {
             name: {
-                "slope": interval(of_line[:, 0], self.fits[name].slope, self.level),
-                "intercept": interval(of_line[:, 1], self.fits[name].intercept, self.level),
+                "slope": interval(of_line[:, 0], self.fits[name].slope, level=self.level),
+                "intercept": interval(of_line[:, 1], self.fits[name].intercept, level=self.level),
             }
             for name, of_line in self.draws.items()
         }
+
+    def interval_at(self, quantity: str, resource: float) -> Interval | None:
+        """Interval of a quantity (`params`, `tokens`, `tokens_per_param`) on its line at a resource."""
+        if not self.draws:
+            return None
+        at = np.array([float(Line(*draw).at(resource)) for draw in self.draws[quantity]])
+        return interval(at, float(self.fits[quantity].at(resource)), level=self.level)
 
     def summary(self) -> dict[str, Any]:
         """The envelope as plain values: what `gemstones envelope --json` prints."""

@@ -89,13 +89,16 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         intervals: dict[str, Any] = {
             "exponents": self._by_term(draws[:, :k], theta[:k]),
             "log_coefficients": self._by_term(draws[:, k : 2 * k], theta[k : 2 * k]),
-            "log_irreducible": interval(draws[:, 2 * k], theta[2 * k], self.level),
-            "irreducible_loss": interval(np.exp(draws[:, 2 * k]), self.law.irreducible_loss, self.level),
+            "log_irreducible": interval(draws[:, 2 * k], theta[2 * k], level=self.level),
+            "irreducible_loss": interval(
+                np.exp(draws[:, 2 * k]), self.law.irreducible_loss, level=self.level
+            ),
         }
         if (optimal := self.optimal_exponents) is not None:
             of_draws = self._optimal(draws)
             intervals["optimal_exponents"] = {
-                name: interval(of_draws[name], estimate, self.level) for name, estimate in optimal.items()
+                name: interval(of_draws[name], estimate, level=self.level)
+                for name, estimate in optimal.items()
             }
         return intervals
 
@@ -169,7 +172,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _by_term(self, draws: FloatArray, estimates: FloatArray) -> dict[str, Interval]:
         return {
-            term: interval(of_term, float(estimate), self.level)
+            term: interval(of_term, float(estimate), level=self.level)
             for term, of_term, estimate in zip(self.law.terms, draws.T, estimates, strict=True)
         }
 

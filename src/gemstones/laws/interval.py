@@ -29,7 +29,7 @@ def check_level(level: float) -> None:
         raise InvalidRequest(f"level {level} must lie between 0 and 1, like 0.95")
 
 
-def interval(draws: FloatArray, estimate: float, level: float = DEFAULT_LEVEL) -> Interval:
+def interval(draws: FloatArray, estimate: float, *, level: float = DEFAULT_LEVEL) -> Interval:
     """The interval at `level` around `estimate` from its `draws` (n,)."""
     normal = NormalDist()
     count = len(draws)
@@ -39,4 +39,14 @@ def interval(draws: FloatArray, estimate: float, level: float = DEFAULT_LEVEL) -
     centre = normal.inv_cdf(float(np.clip(below, 0.5 / count, 1 - 0.5 / count)))
     reach = normal.inv_cdf((1 + level) / 2)
     low, high = np.quantile(draws, [normal.cdf(centre - reach), normal.cdf(centre + reach)])
+    return min(float(low), estimate), max(float(high), estimate)
+
+
+def percentile_interval(draws: FloatArray, estimate: float, *, level: float = DEFAULT_LEVEL) -> Interval:
+    """The central share `level` of the draws, widened to `estimate` if that lies outside.
+
+    For what is discrete, like the best of the feasible widths: there the place of the estimate among its draws
+    jumps from one multiple to the next, and an interval centred on it would jump along.
+    """
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return min(float(low), estimate), max(float(high), estimate)

@@ -25,6 +25,8 @@ from gemstones.shape import BoolArray, FloatArray, IntArray
 
 BATCH = 32
 """Problems that advance together: their arrays of rows should stay in the processor's cache."""
+DAMPING_LADDER = 4.0 ** np.arange(1, 7)
+"""Factors on the damping that are tried where the damped Hessian is not positive definite; the least that does."""
 MAX_ITERATIONS = 300
 """Accepted steps per stage."""
 MAX_REJECTIONS = 30
@@ -261,10 +263,18 @@ class _Batch:
         step, definite = _solve_definite(self.hessian, self.damping[:, None] * self.scale, self.gradient)
         while not definite.all():
             bad = np.flatnonzero(~definite)
-            self.damping[bad] = np.maximum(4 * self.damping[bad], 1e-8)
-            step[bad], definite[bad] = _solve_definite(
-                self.hessian[bad], self.damping[bad, None] * self.scale[bad], self.gradient[bad]
+            # Several dampings in one call: a call costs the same for one problem as for many.
+            ladder = np.maximum(self.damping[bad], 1e-8) * DAMPING_LADDER[:, None]
+            again = np.tile(bad, len(ladder))
+            steps, definites = _solve_definite(
+                self.hessian[again], ladder.reshape(-1, 1) * self.scale[again], self.gradient[again]
             )
+            definites = definites.reshape(ladder.shape)
+            first = np.where(definites.any(0), definites.argmax(0), len(ladder) - 1)
+            chosen = first, np.arange(len(bad))
+            self.damping[bad] = ladder[chosen]
+            step[bad] = steps.reshape(*ladder.shape, -1)[chosen]
+            definite[bad] = definites[chosen]
         return step
 
 
@@ -350,14 +360,15 @@ def _solve_definite(
     threshold = 1e-13 * (np.abs(a[ij, ij]) + diagonal.T)
     a[ij, ij] += diagonal.T
     definite = np.ones(a.shape[2], bool)
-    for j in range(m):
-        poor = a[j, j] <= threshold[j]
-        definite &= ~poor
-        a[j, j] = np.where(poor, 1.0, a[j, j])
-        lower = a[j + 1 :, j] / a[j, j]
-        a[j + 1 :, j + 1 :] -= lower[:, None] * a[None, j + 1 :, j]
-        rhs[j + 1 :] -= lower * rhs[j]
-        a[j + 1 :, j] = lower
-    for j in range(m - 1, -1, -1):
-        rhs[j] = rhs[j] / a[j, j] - (a[j + 1 :, j] * rhs[j + 1 :]).sum(0)
-    return rhs.T, definite
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused at the end
+        for j in range(m):
+            poor = ~(a[j, j] > threshold[j])
+            definite &= ~poor
+            a[j, j] = np.where(poor, 1.0, a[j, j])
+            lower = a[j + 1 :, j] / a[j, j]
+            a[j + 1 :, j + 1 :] -= lower[:, None] * a[None, j + 1 :, j]
+            rhs[j + 1 :] -= lower * rhs[j]
+            a[j + 1 :, j] = lower
+        for j in range(m - 1, -1, -1):
+            rhs[j] = rhs[j] / a[j, j] - (a[j + 1 :, j] * rhs[j + 1 :]).sum(0)
+    return rhs.T, definite & np.isfinite(rhs).all(0)

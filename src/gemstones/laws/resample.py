@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gemstones.errors import InvalidRequest
+from gemstones.laws.merge import merged
 from gemstones.laws.objective import huber
 from gemstones.laws.parallel import run_chunks
 from gemstones.laws.polish import BATCH, polish
 from gemstones.laws.problem import Problem
-from gemstones.laws.screen import screen
+from gemstones.laws.screen import diverse, screen
 from gemstones.shape import FloatArray
 
 Unit = Literal["run", "row"]
@@ -99,14 +100,14 @@ def refit(
     for r in range(count):
         if own:
             first = pool[[scores[:optima, r].argmin()]]
-            more, _ = screen(problem, delta, weights[r])
-            chosen = np.concatenate([first, more[:own]])
+            candidates, _ = screen(problem, delta, weights[r])
+            chosen = np.concatenate([first, diverse(candidates, own)])
         else:
             chosen = pool[np.argsort(scores[:, r], kind="stable")[:POOL_STARTS]]
         starts.append(chosen)
         index.append(np.full(len(chosen), r))
     best, value = np.zeros((count, pool.shape[1])), np.full(count, np.inf)
-    for _ in range(MAX_ROUNDS):
+    for round_ in range(MAX_ROUNDS):
         which = np.concatenate(index)
         polished = polish(problem, np.concatenate(starts), delta, weights, which)
         for r, theta, reached in zip(which, polished.theta, polished.value, strict=True):
@@ -115,9 +116,13 @@ def refit(
         scores = _scores(problem, polished.theta, delta, weights)
         lowest = scores.argmin(0)
         improvable = np.flatnonzero(scores[lowest, np.arange(count)] < value * (1 - 1e-9))
-        if not improvable.size:
-            break
         starts, index = [polished.theta[lowest[improvable]]], [improvable]
+        if round_ == 0:
+            joined, worth_a_try = merged(problem, best)
+            starts.append(joined[worth_a_try])
+            index.append(np.flatnonzero(worth_a_try))
+        if not sum(map(len, index)):
+            break
     return best, value
 
 

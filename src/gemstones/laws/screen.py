@@ -32,12 +32,16 @@ MANY_TERMS_GRID = (0.15, 0.4, 0.9)
 """For five terms and more."""
 
 REWEIGHTINGS = 2
+KEPT = 48
+"""Candidates that are reweighted and ranked."""
+APART = 4
+"""Steps on the grid, summed over terms, between starts that are worth polishing both."""
 COEFFICIENT_FLOOR, CONSTANT_FLOOR = 2e-3, 5e-2
 """In nats: no term starts dead, since its logarithm would then have no gradient to revive it."""
 
 
 def screen(
-    problem: Problem, delta: float, weights: FloatArray | None = None, keep: int = 40
+    problem: Problem, delta: float, weights: FloatArray | None = None, keep: int = KEPT
 ) -> tuple[FloatArray, FloatArray]:
     """The `keep` best starting points, each row counted `weights` (n,) times.
 
@@ -73,6 +77,24 @@ def screen(
     value = huber(problem.residuals(theta), delta) @ counts
     order = np.argsort(value, kind="stable")
     return theta[order], value[order]
+
+
+def diverse(theta: FloatArray, count: int) -> FloatArray:
+    """Up to `count` rows of `theta` (best first), each `APART` grid steps or more from the others.
+
+    The best points of a screen crowd into one basin: of 128 resamples by run of a four-term law, four polished
+    starts reached the best of eighty in 89% when they were the four best, and in 96% when they were apart.
+    """
+    k = theta.shape[1] // 2
+    grid = np.array(EXPONENT_GRID.get(k, MANY_TERMS_GRID))
+    steps = np.searchsorted(grid, theta[:, :k])
+    chosen: list[int] = []
+    for i in range(len(theta)):
+        if all(np.abs(steps[i] - steps[j]).sum() >= APART for j in chosen):
+            chosen.append(i)
+            if len(chosen) == count:
+                break
+    return theta[chosen]
 
 
 def _nonnegative(gram: FloatArray, moment: FloatArray) -> tuple[FloatArray, FloatArray]:

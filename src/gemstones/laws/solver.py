@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gemstones.laws.merge import merged
 from gemstones.laws.objective import Objective
 from gemstones.laws.polish import derivatives, polish
 from gemstones.laws.problem import Problem
-from gemstones.laws.screen import screen
+from gemstones.laws.screen import KEPT, diverse, screen
 from gemstones.shape import FloatArray
 
 STARTS = 8
@@ -40,15 +41,18 @@ class Solution:
 def solve(problem: Problem, objective: Objective, starts: int = STARTS) -> Solution:
     """Minimise `objective` over the parameters of the law."""
     delta = objective.huber_delta
-    candidates, _ = screen(problem, delta, keep=max(40, starts))
-    polished = polish(problem, candidates[:starts], delta)
-    order = np.argsort(polished.value, kind="stable")
-    best = polished.theta[order[0]]
+    candidates, _ = screen(problem, delta, keep=max(KEPT, starts))
+    first = polish(problem, diverse(candidates, starts), delta)
+    joined, worth_a_try = merged(problem, first.theta[[first.value.argmin()]])
+    again = polish(problem, joined[worth_a_try], delta)
+    theta, value = np.concatenate([first.theta, again.theta]), np.concatenate([first.value, again.value])
+    order = np.argsort(value, kind="stable")
+    best = theta[order[0]]
     stationarity, conditioning = _quality(problem, best, delta)
     return Solution(
         theta=problem.physical(best),
         value=float(objective.value(problem.residuals(best[None])[0])),
-        optima=polished.theta[order],
+        optima=theta[order],
         stationarity=stationarity,
         conditioning=conditioning,
     )

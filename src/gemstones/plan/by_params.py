@@ -115,7 +115,9 @@ def _intervals(
     quantities = {"params": counted, "tokens": tokens, "tokens_per_param": tokens / counted, "loss": losses}
     if fit.law.params_convention == "total":
         quantities["params_total"] = counted
-    return {name: interval(x[usable][1:], float(x[0]), fit.level) for name, x in quantities.items()}, note
+    return {
+        name: interval(x[usable][1:], float(x[0]), level=fit.level) for name, x in quantities.items()
+    }, note
 
 
 def _grid(

@@ -9,7 +9,7 @@ from gemstones.accounting.parameters import params
 from gemstones.design.feasible import Constraints
 from gemstones.errors import EdgeOfSearch
 from gemstones.laws.fit import Fit
-from gemstones.laws.interval import interval
+from gemstones.laws.interval import interval, percentile_interval
 from gemstones.laws.law import Interval, Law
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import near_optimal
@@ -116,7 +116,7 @@ def _intervals(
     ]
     counted = params(shapes, fit.law.params_convention)
     # The first of each is the plan's own.
-    quantities = {
+    discrete = {
         "width": shapes.width,
         "depth": shapes.depth,
         "aspect_ratio": shapes.aspect_ratio,
@@ -124,15 +124,19 @@ def _intervals(
         "params_total": params(shapes),
         "tokens": tokens,
         "tokens_per_param": tokens / counted,
-        "loss": np.array(losses),
     }
     last = np.array([len(surface.widths) - 1, len(surface.depths) - 1])
-    at_edge = float(((at[1:] == 0) | (at[1:] == last)).any(1).mean())
+    at_edge = int(((at[1:] == 0) | (at[1:] == last)).any(1).sum())
     unit = fit.resampling.unit if fit.resampling else "run"
     note = f"{fit.level:.0%} intervals from {len(draws)} resamples by {unit}"
     if at_edge:
-        note += f"; {at_edge:.0%} of them have their optimum on the edge of the search, so the ends may be too narrow"
-    return {name: interval(x[1:], float(x[0]), fit.level) for name, x in quantities.items()}, note
+        note += (
+            f"; {at_edge} of them have their optimum on the edge of the search, so the ends may be too narrow"
+        )
+    intervals = {
+        name: percentile_interval(x[1:], float(x[0]), level=fit.level) for name, x in discrete.items()
+    }
+    return {**intervals, "loss": interval(np.array(losses[1:]), losses[0], level=fit.level)}, note
 
 
 def _relaxed(

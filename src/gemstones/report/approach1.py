@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gemstones.errors import InvalidRequest
-from gemstones.laws.envelope import Envelope, Line
+from gemstones.laws.envelope import Envelope
 from gemstones.laws.hoffmann import optimal_params_tokens
-from gemstones.laws.interval import interval
 from gemstones.laws.published import LAWS
 from gemstones.report import style
 from gemstones.report.words import PARAMS_WORDS, RESOURCE_WORDS, law_words, need_altair, resource_title
@@ -245,10 +244,9 @@ def _line(envelope: Envelope, over: FloatArray) -> Rows:
         {"series": _fit_words(envelope), "resource": x, "tokens_per_param": y}
         for x, y in zip(over.tolist(), fitted.tolist(), strict=True)
     ]
-    if envelope.draws:
-        lines = [Line(*draw).at(over) for draw in envelope.draws["tokens_per_param"]]
-        for row, at in zip(rows, np.array(lines).T, strict=True):
-            row["low"], row["high"] = interval(at, row["tokens_per_param"], envelope.level)
+    for row in rows:
+        if (interval := envelope.interval_at("tokens_per_param", row["resource"])) is not None:
+            row["low"], row["high"] = interval
     return rows
 
 
