@@ -128,15 +128,22 @@ def test_assumptions_are_said_by_every_command(cli: Cli, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [("count", "1024x28"), ("design", "--sizes", "50M"), ("data", "list"), ("plan", "1e22"), ("plan", "1e22", "--law", "kaplan")],
-    ids=" ".join,
-)  # fmt: skip
-def test_people_are_told_the_conventions(cli: Cli, arguments: tuple[str, ...]) -> None:
-    said = cli(*arguments)
-    assert said.status == 0 and said.err == ""
-    if arguments[0] == "plan":
-        assert "interval" in said.out and ("total" in said.out or "non_embedding" in said.out)
+    ("words", "said"),
+    [
+        ("count 1024x28", ("FLOPs per token, forward and backward", "non_embedding", "bytes in training")),
+        ("design --sizes 50M", ("total parameters", "±5.0%")),
+        ("data list", ("default all", "licence: MIT")),
+        ("fit gemstones", ("total parameters", "no intervals: ask", "delta 0.0001")),
+        ("envelope gemstones", ("FLOPs (gemstones)", "total parameters", "natural logs")),
+        ("plan 1e22", ("FLOPs (Appendix G)", "total parameters", "95% intervals from 400 resamples by run")),
+        ("plan 1e22 --law kaplan", ("6·N·T", "non_embedding", "no interval", "predicts no loss")),
+    ],
+)
+def test_people_are_told_the_conventions(cli: Cli, words: str, said: tuple[str, ...]) -> None:
+    outcome = cli(*words.split())
+    assert (outcome.status, outcome.err) == (0, "")
+    for part in said:
+        assert part in outcome.out
 
 
 def test_the_module_is_the_command() -> None:
