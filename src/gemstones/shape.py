@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,7 +61,7 @@ class Shape:
         if self.width % self.head_size:
             raise InvalidShape(
                 f"width {self.width} is not a multiple of the head size {self.head_size}: "
-                f"the nearest are {self._nearest_widths()}; or set another head size"
+                f"choose {self._nearest_widths()}, or set another head size"
             )
         if self.query_heads % self.queries_per_kv and not self._kv_exception:
             raise InvalidShape(
@@ -115,6 +116,11 @@ class Shape:
         return self.width / self.depth
 
     @property
+    def architecture(self) -> dict[str, int]:
+        """The fields beside width and depth, which the models of a suite have in common."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)[2:]}
+
+    @property
     def _kv_exception(self) -> int | None:
         if self.head_size != 128:
             return None
@@ -122,7 +128,7 @@ class Shape:
 
     def _nearest_widths(self) -> str:
         below = self.width // self.head_size * self.head_size
-        return f"{below} and {below + self.head_size}" if below else f"{self.head_size}"
+        return f"{below} or {below + self.head_size}" if below else f"{self.head_size}"
 
     def __str__(self) -> str:
         return f"{self.width}x{self.depth}"
@@ -148,11 +154,8 @@ class Shapes:
     def of(cls, width: ArrayLike, depth: ArrayLike, like: Shape | None = None) -> Shapes:
         """Arrays of widths and depths; the other fields are those of `like`, or the defaults."""
         w, d = np.asarray(width, np.float64), np.asarray(depth, np.float64)
-        if like is None:
-            return cls(w, d)
-        return cls(
-            w, d, like.head_size, like.queries_per_kv, like.mlp_expansion, like.vocabulary, like.context
-        )
+        architecture: dict[str, Any] = {} if like is None else like.architecture
+        return cls(w, d, **architecture)
 
     @property
     def query_heads(self) -> FloatArray:

@@ -106,7 +106,7 @@ def test_no_width_at_all() -> None:
         feasible_shapes(1e9, constraints=Constraints(width_min=300, width_max=500))
     message = str(caught.value)
     assert message.startswith("no width from 300 to 500 ")
-    assert message.endswith(" heads of size 128 at 2 queries per kv head")
+    assert message.endswith(" heads of size 128 at 2 queries per kv head: widen the range")
     assert len(message.splitlines()) == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -83,14 +83,7 @@ class Architecture:
 
     def shape(self, text: str) -> Shape:
         """The shape written as WxD with these fields."""
-        return Shape.parse(
-            text,
-            head_size=self.head_size,
-            queries_per_kv=self.queries_per_kv,
-            mlp_expansion=self.mlp_expansion,
-            vocabulary=self.vocabulary,
-            context=self.context,
-        )
+        return Shape.parse(text, **asdict(self))
 
     def template(self) -> Shape:
         """A narrow shape with these fields."""

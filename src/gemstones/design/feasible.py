@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -50,16 +51,7 @@ class Constraints:
 
     def shape(self, width: int, depth: int) -> Shape:
         """A shape of these dimensions with the template's other fields."""
-        t = self.template
-        return Shape(
-            width,
-            depth,
-            head_size=t.head_size,
-            queries_per_kv=t.queries_per_kv,
-            mlp_expansion=t.mlp_expansion,
-            vocabulary=t.vocabulary,
-            context=t.context,
-        )
+        return dataclasses.replace(self.template, width=width, depth=depth)
 
     def _divides(self, width: int) -> bool:
         try:
@@ -72,9 +64,10 @@ class Constraints:
         """Allowed widths as a column and depths as a row: they broadcast to every feasible shape."""
         widths = np.array(self.widths(), np.float64)
         if not widths.size:
+            multiple = f" is a multiple of {self.width_multiple} with" if self.width_multiple > 1 else " has"
             raise InvalidRequest(
-                f"no width from {self.width_min} to {self.width_max} is a multiple of {self.width_multiple} with "
-                f"whole heads of size {self.template.head_size} at {self.template.queries_per_kv} queries per kv head"
+                f"no width from {self.width_min} to {self.width_max}{multiple} whole heads of size "
+                f"{self.template.head_size} at {self.template.queries_per_kv} queries per kv head: widen the range"
             )
         return widths[:, None], np.arange(self.depth_min, self.depth_max + 1, dtype=np.float64)[None, :]
 
@@ -86,6 +79,8 @@ def feasible_shapes(
 
     With the default constraints there are 5, 13, 28, 62 and 74 at ±5% of 50M, 100M, 500M, 1B and 2B.
     """
+    if not (math.isfinite(size) and size > 0):
+        raise InvalidRequest(f"size {size} must be a positive number of parameters")
     if not 0 <= tolerance < 1:
         raise InvalidRequest(f"tolerance {tolerance} must be a fraction from 0 to below 1, like 0.05 for ±5%")
     constraints = constraints or Constraints()

@@ -38,21 +38,11 @@ class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @classmethod
     def of(cls, shape: Shape) -> Models:
         """Those of a shape."""
-        return cls(
-            shape.head_size, shape.queries_per_kv, shape.mlp_expansion, shape.vocabulary, shape.context
-        )
+        return cls(**shape.architecture)
 
     def template(self) -> Shape:
         """The narrowest shape of these models with an even number of heads."""
-        return Shape(
-            2 * self.head_size * self.queries_per_kv,
-            1,
-            head_size=self.head_size,
-            queries_per_kv=self.queries_per_kv,
-            mlp_expansion=self.mlp_expansion,
-            vocabulary=self.vocabulary,
-            context=self.context,
-        )
+        return Shape(2 * self.head_size * self.queries_per_kv, 1, **msgspec.structs.asdict(self))
 
 
 class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

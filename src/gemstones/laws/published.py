@@ -26,6 +26,11 @@ class FrontierLaw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
     fitted: FittedRange = FittedRange()
 
+    @property
+    def form(self) -> str:
+        """Its only term: the budget."""
+        return "C"
+
     def params_optimal(self, budget_flops: float) -> float:
         """N*(C)."""
         return float(self.n0 * (budget_flops / self.c0) ** self.exponent)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from gemstones.accounting.parameters import params
@@ -14,7 +16,7 @@ from gemstones.laws.law import Interval, Law, predict
 from gemstones.laws.published import FrontierLaw
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import NearOptimal, near_optimal
-from gemstones.plan.plan import NO_DRAWS, Plan
+from gemstones.plan.plan import NO_DRAWS, Plan, Request
 from gemstones.shape import BoolArray, FloatArray, Shape, Shapes
 
 ASPECT_RATIOS = (256 / 80, 2560 / 8)
@@ -24,70 +26,49 @@ NEAREST = 10
 """Shapes listed as nearest to N."""
 
 
-def plan_params(
-    budget_flops: float,
-    law: Law,
-    fit: Fit | None,
-    constraints: Constraints,
-    near: float,
-    everything: bool,
-    name: str,
-) -> Plan:
+def plan_params(request: Request, law: Law) -> Plan:
     """The plan of a law in N and T, FLOPs counted as 6·N·T; see `gemstones.plan.plan.plan`."""
     order = [law.terms.index("N"), law.terms.index("T")]
     theta = _in_order(law.theta[None], order)[0]
-    counted, tokens = (float(x) for x in optimal_params_tokens(theta, budget_flops))
+    counted, tokens = (float(x) for x in optimal_params_tokens(theta, request.budget_flops))
     if not (np.isfinite([counted, tokens]).all() and counted > 0 and tokens > 0):
-        raise InvalidRequest(
-            f"law {name} has no optimum: its exponents {', '.join(f'{e:.3g}' for e in law.exponents)} must be positive"
-        )
+        exponents = ", ".join(f"{e:.3g}" for e in law.exponents)
+        raise InvalidRequest(f"law {request.name} has no optimum: its exponents {exponents} must be positive")
     best = float(predict(theta, np.log([counted, tokens])))
-    intervals, note = _intervals(budget_flops, fit, order, (counted, tokens))
-    return Plan(
-        budget_flops=budget_flops,
-        law_name=name,
-        law_form=law.form,
-        law_source=law.source,
-        params_convention=law.params_convention,
-        flops_convention=f"6N_{law.params_convention}",
-        shape=None,
-        params=counted,
-        params_total=counted if law.params_convention == "total" else None,
-        tokens=tokens,
+    intervals, note = _intervals(request.budget_flops, request.fit, order, (counted, tokens))
+    return _without_shape(
+        request,
+        counted,
+        tokens,
         loss=best,
         intervals=intervals,
         intervals_note=note,
-        relaxed=None,
-        near_optimal=_near(budget_flops, law, theta, best, constraints, near, everything),
-        nearest_shapes=_nearest(counted, law, constraints),
-        extrapolation=Extrapolation.of(law.fitted, flops=budget_flops, params=counted, tokens=tokens),
-        flags=() if fit is None else fit.flags,
-        assumptions=() if fit is None else fit.assumptions,
+        near_optimal=_near(request, law, theta, best),
     )
 
 
-def plan_frontier(budget_flops: float, law: FrontierLaw, constraints: Constraints) -> Plan:
+def plan_frontier(request: Request, law: FrontierLaw) -> Plan:
     """The plan of a law of the optimum alone: N and T, but no loss and so no near-optimal set."""
-    counted = law.params_optimal(budget_flops)
-    tokens = budget_flops / (6 * counted)
-    return Plan(
-        budget_flops=budget_flops,
-        law_name=law.name,
-        law_form="C",
-        law_source=law.source,
-        params_convention=law.params_convention,
+    counted = law.params_optimal(request.budget_flops)
+    tokens = request.budget_flops / (6 * counted)
+    return _without_shape(
+        request, counted, tokens, loss=None, intervals=None, intervals_note=NO_DRAWS, near_optimal=None
+    )
+
+
+def _without_shape(request: Request, counted: float, tokens: float, **found: Any) -> Plan:
+    """What plans that know no shape have in common."""
+    law = request.law
+    return request.plan(
         flops_convention=f"6N_{law.params_convention}",
         shape=None,
         params=counted,
         params_total=counted if law.params_convention == "total" else None,
         tokens=tokens,
-        loss=None,
-        intervals=None,
-        intervals_note=NO_DRAWS,
         relaxed=None,
-        near_optimal=None,
-        nearest_shapes=_nearest(counted, law, constraints),
-        extrapolation=Extrapolation.of(law.fitted, flops=budget_flops, params=counted, tokens=tokens),
+        nearest_shapes=_nearest(counted, law, request.constraints),
+        extrapolation=Extrapolation.of(law.fitted, flops=request.budget_flops, params=counted, tokens=tokens),
+        **found,
     )
 
 
@@ -130,20 +111,12 @@ def _grid(
     return column[:, 0], row[0], params(shapes, law.params_convention), ordinary
 
 
-def _near(
-    budget_flops: float,
-    law: Law,
-    theta: FloatArray,
-    best: float,
-    constraints: Constraints,
-    near: float,
-    everything: bool,
-) -> NearOptimal | None:
+def _near(request: Request, law: Law, theta: FloatArray, best: float) -> NearOptimal | None:
     """Shapes of ordinary aspect ratio whose N, with T = C / 6N, is within `near` of the best loss."""
-    widths, depths, counted, ordinary = _grid(law, constraints)
-    tokens = budget_flops / (6 * counted)
+    widths, depths, counted, ordinary = _grid(law, request.constraints)
+    tokens = request.budget_flops / (6 * counted)
     loss = np.where(ordinary, predict(theta, np.log(np.stack([counted, tokens], axis=-1))), np.inf)
-    return near_optimal(widths, depths, loss, tokens, near, best=best, everything=everything)
+    return near_optimal(widths, depths, loss, tokens, request.near, best=best, everything=request.everything)
 
 
 def _nearest(target: float, law: Law | FrontierLaw, constraints: Constraints) -> tuple[Shape, ...]:

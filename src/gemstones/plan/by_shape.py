@@ -13,7 +13,7 @@ from gemstones.laws.interval import interval, percentile_interval
 from gemstones.laws.law import Interval, Law
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import near_optimal
-from gemstones.plan.plan import NO_DRAWS, Plan
+from gemstones.plan.plan import NO_DRAWS, Plan, Request
 from gemstones.plan.surface import Surface
 from gemstones.shape import FloatArray, Shapes
 from gemstones.units import format_quantity
@@ -21,33 +21,22 @@ from gemstones.units import format_quantity
 EVERYWHERE = slice(None)
 
 
-def plan_shape(
-    budget_flops: float,
-    law: Law,
-    fit: Fit | None,
-    constraints: Constraints,
-    near: float,
-    everything: bool,
-    name: str,
-) -> Plan:
+def plan_shape(request: Request, law: Law) -> Plan:
     """The plan of a law with terms of shape; see `gemstones.plan.plan.plan`."""
+    constraints, budget_flops = request.constraints, request.budget_flops
     column, row = constraints.grid()
     widths, depths = column[:, 0], row[0]
     surface = Surface.of(law.terms, law.params_convention, widths, depths, constraints)
     loss = surface.loss(law.theta, budget_flops, EVERYWHERE, EVERYWHERE)
     i, j = (int(x) for x in np.unravel_index(int(loss.argmin()), loss.shape))
-    _check_edges(i, j, widths, depths, budget_flops, name)
+    _check_edges(i, j, widths, depths, budget_flops, request.name)
 
     shape = constraints.shape(int(widths[i]), int(depths[j]))
     tokens = budget_flops / flops_per_token(shape)
+    every_tokens = budget_flops / np.exp(surface.log_flops_per_token)
     counted = params(shape, law.params_convention)
-    intervals, note = _intervals(budget_flops, fit, surface, constraints, (i, j))
-    return Plan(
-        budget_flops=budget_flops,
-        law_name=name,
-        law_form=law.form,
-        law_source=law.source,
-        params_convention=law.params_convention,
+    intervals, note = _intervals(budget_flops, request.fit, surface, constraints, (i, j))
+    return request.plan(
         flops_convention="gemstones",
         shape=shape,
         params=counted,
@@ -58,12 +47,7 @@ def plan_shape(
         intervals_note=note,
         relaxed=_relaxed(budget_flops, law, constraints, float(widths[i]), float(depths[j])),
         near_optimal=near_optimal(
-            widths,
-            depths,
-            loss,
-            budget_flops / np.exp(surface.log_flops_per_token),
-            near,
-            everything=everything,
+            widths, depths, loss, every_tokens, request.near, everything=request.everything
         ),
         nearest_shapes=(),
         extrapolation=Extrapolation.of(
@@ -74,8 +58,6 @@ def plan_shape(
             width=shape.width,
             depth=shape.depth,
         ),
-        flags=() if fit is None else fit.flags,
-        assumptions=() if fit is None else fit.assumptions,
     )
 
 

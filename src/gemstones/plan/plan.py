@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from gemstones.laws.published import FrontierLaw
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import NearOptimal
 from gemstones.shape import Shape
+from gemstones.units import parse_quantity
 
 NEAR = 0.005
 """Default tolerance of the near-optimal set, a fraction of loss."""
@@ -87,6 +87,33 @@ class Plan:
         }
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a plan is asked for, as the two kinds of plans take it."""
+
+    budget_flops: float
+    law: Law | FrontierLaw
+    fit: Fit | None
+    """Where the law comes from one, possibly with draws."""
+    name: str
+    constraints: Constraints
+    near: float
+    everything: bool
+
+    def plan(self, **found: Any) -> Plan:
+        """The plan with what was `found`, and what the request says of itself."""
+        return Plan(
+            budget_flops=self.budget_flops,
+            law_name=self.name,
+            law_form=self.law.form,
+            law_source=self.law.source,
+            params_convention=self.law.params_convention,
+            flags=() if self.fit is None else self.fit.flags,
+            assumptions=() if self.fit is None else self.fit.assumptions,
+            **found,
+        )
+
+
 def default_constraints(law: Law | FrontierLaw) -> Constraints:
     """The default search, with the models that the law was fitted to.
 
@@ -121,9 +148,17 @@ def plan(
     if not 0 <= near < 1:
         raise InvalidRequest(f"near {near} must be a fraction of loss from 0 to below 1, like 0.005")
     bare = law.law if isinstance(law, Fit) else law
-    constraints = constraints or default_constraints(bare)
+    request = Request(
+        parse_quantity(budget_flops, "budget"),
+        bare,
+        law if isinstance(law, Fit) else None,
+        name or bare.name,
+        constraints or default_constraints(bare),
+        near,
+        everything,
+    )
     if isinstance(bare, FrontierLaw):
-        return plan_frontier(budget_flops, bare, constraints)
-    fitted = law if isinstance(law, Fit) else None
-    solve: Callable[..., Plan] = plan_params if set(bare.terms) == {"N", "T"} else plan_shape
-    return solve(budget_flops, bare, fitted, constraints, near, everything, name or bare.name)
+        return plan_frontier(request, bare)
+    if set(bare.terms) == {"N", "T"}:
+        return plan_params(request, bare)
+    return plan_shape(request, bare)
