@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
 def main() -> None:
     """Run the command line and leave with its exit status."""
     from gemstones.cli.app import run
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show · or ± is no reason to fail
+            stream.reconfigure(errors="replace")
 
     sys.exit(run(sys.argv[1:]))
 

@@ -9,21 +9,37 @@ from pathlib import Path
 from gemstones.errors import InvalidRequest
 
 
+def check_writable(path: Path) -> None:
+    """Refuse a path that cannot be written, before the work whose result it is to hold."""
+    target = path.resolve()
+    if target.is_dir():
+        raise InvalidRequest(f"output {path} is a folder: name a file in it")
+    if not target.parent.is_dir():
+        raise InvalidRequest(f"output {path}: the folder {target.parent} does not exist")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise InvalidRequest(f"output {path}: no permission to write there")
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """`content` as `path`; an interruption leaves what was there before.
 
-    Raises `InvalidRequest` where the path cannot be written.
+    A link is followed, and what is no regular file (a device, a pipe) is written to, not replaced. Raises
+    `InvalidRequest` where the path cannot be written.
     """
     temporary = None
+    target = path.resolve()
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        if target.exists() and not target.is_file() and not target.is_dir():
+            target.write_bytes(content)
+            return
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             temporary = Path(file.name)
             file.write(content)
         # Temporary files are private to their owner; a result is as readable as any other file.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
+        temporary.replace(target)
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be written: {error.strerror}") from None
     finally:

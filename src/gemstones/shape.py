@@ -31,6 +31,9 @@ The released Gemstones of width 384 have three query heads that share one kv hea
 name, not a rule: every other odd number of query heads is refused at ratio 2.
 """
 
+LARGEST = 2**31 - 1
+"""Of every field: counts then stay far within what floats and integers hold."""
+
 _WRITTEN = re.compile(r"\s*(\d{1,9})\s*[xX×]\s*(\d{1,9})\s*")
 
 
@@ -57,6 +60,8 @@ class Shape:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise InvalidShape(f"{field.name} {value!r} of a shape must be a whole number of at least 1")
+            if value > LARGEST:
+                raise InvalidShape(f"{field.name} {value:.3g} of a shape must be at most {LARGEST:,}")
             object.__setattr__(self, field.name, int(value))
         if self.width % self.head_size:
             raise InvalidShape(

@@ -134,7 +134,7 @@ def test_assumptions_are_said_by_every_command(cli: Cli, tmp_path: Path) -> None
         ("design --sizes 50M", ("total parameters", "±5.0%")),
         ("data list", ("default all", "licence: MIT")),
         ("fit gemstones", ("total parameters", "no intervals: ask", "delta 0.0001")),
-        ("envelope gemstones", ("FLOPs (gemstones)", "total parameters", "natural logs")),
+        ("envelope gemstones", ("FLOPs (Appendix G)", "total parameters", "natural logs")),
         ("plan 1e22", ("FLOPs (Appendix G)", "total parameters", "95% intervals from 400 resamples by run")),
         ("plan 1e22 --law kaplan", ("6·N·T", "non_embedding", "no interval", "predicts no loss")),
     ],

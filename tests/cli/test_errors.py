@@ -1,5 +1,11 @@
 """Every mistake of a user's: one line on standard error, exit status 2, nothing on standard output or disk."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -138,3 +144,99 @@ def test_bad_words(cli: Cli) -> None:
     assert_refused(cli, "design", "--sizes", "50M", "--tolerance", "5", saying=("tolerance",))
     assert_refused(cli, "data", "show", "pile", saying=("pile",))
     assert_refused(cli, "data", "fetch", "pile", saying=("pile", "gemstones, chinchilla"))
+
+
+@pytest.mark.parametrize(
+    ("words", "saying"),
+    [
+        ("fit gemstones --bootstrap 70 --workers 0", ("workers 0",)),
+        ("fit gemstones --bootstrap 4 --seed -1", ("seed -1",)),
+        ("fit gemstones --bootstrap -1", ("bootstrap -1",)),
+        ("fit gemstones --resample foo", ("run, row",)),
+        ("fit gemstones --level 2", ("level",)),
+        ("fit gemstones --delta 1e308", ("delta",)),
+        ("envelope gemstones --bootstrap -3", ("bootstrap -3",)),
+        ("envelope gemstones --bins 100000000000", ("bins",)),
+        ("plan 1e22 --max-depth 1000000000", ("narrow the ranges",)),
+        ("plan 1e22 --law " + 5000 * "x", ("neither a law",)),
+        ("count 1024x28 --vocabulary 1" + 40 * "0", ("vocabulary", "at most")),
+        ("design --sizes 50M --head-size 0", ("head_size 0",)),
+        ("design --sizes ,", ("names no size",)),
+    ],
+    ids=lambda x: x[:60] if isinstance(x, str) else "",
+)
+def test_numbers_without_meaning(cli: Cli, words: str, saying: tuple[str, ...]) -> None:
+    assert_refused(cli, *words.split(" "), saying=saying)
+
+
+def test_columns_that_cannot_be_terms(cli: Cli, tmp_path: Path) -> None:
+    rows = GOOD.strip().split("\n")
+    values = ["batch", "64", "0", "-1", "2"]
+    (tmp_path / "mine.csv").write_text("\n".join(f"{r},{v}" for r, v in zip(rows, values, strict=True)))
+    assert_refused(
+        cli,
+        "fit",
+        tmp_path / "mine.csv",
+        "--law",
+        "N,T,batch",
+        saying=("mine.csv", "row 2", "batch", "positive"),
+    )
+
+
+def test_where_output_may_go(cli: Cli, tmp_path: Path) -> None:
+    """Refused before the work, and what is no file is written to, not replaced."""
+    assert_refused(cli, "fit", "gemstones", "--output", tmp_path, saying=("is a folder",))
+    real, link = tmp_path / "real.json", tmp_path / "link.json"
+    link.symlink_to(real)
+    assert cli("fit", "chinchilla", "--output", link).status == 0
+    assert link.is_symlink() and real.read_text().startswith("{")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
+    assert cli("fit", "chinchilla", "--output", pipe).status == 0
+    assert reader.communicate(timeout=60)[0].startswith("{") and pipe.is_fifo()
+
+
+def test_a_fit_that_was_edited(cli: Cli, tmp_path: Path) -> None:
+    output = tmp_path / "fit.json"
+    assert cli("fit", "chinchilla", "--bootstrap", "3", "--output", output).status == 0
+    whole = json.loads(output.read_text())
+    for change in (
+        {"level": 2},
+        {"law": {**whole["law"], "fitted": {**whole["law"]["fitted"], "flops": [0, 0]}}},
+        {"law": {**whole["law"], "log_irreducible": 1000}},
+        {"law": {**whole["law"], "models": {**whole["law"]["models"], "head_size": 0}}},
+        {"law": {**whole["law"], "terms": ["N", "N"]}},
+        {"resampling": None},
+    ):
+        output.write_text(json.dumps({**whole, **change}))
+        assert_refused(cli, "plan", "1e22", "--law", output, saying=("fit.json is not a fit",))
+
+
+def test_interruption_is_one_line(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "gemstones",
+        "fit",
+        "gemstones",
+        "--law",
+        "w,d,N,T",
+        "--bootstrap",
+        "5000",
+    ]
+    running = subprocess.Popen(
+        [*command, "--workers", "1", "--output", tmp_path / "fit.json"], stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(6)
+    running.send_signal(signal.SIGINT)
+    assert running.communicate(timeout=60)[1] == "gemstones: interrupted\n"
+    assert running.returncode == 130 and list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_that_cannot_show_everything() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gemstones", "plan", "1e22", "--law", "kaplan"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "6?N?T" in done.stdout and done.stderr == ""

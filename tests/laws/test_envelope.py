@@ -1,6 +1,9 @@
 """Approach 1 against the published lines (paper.md §3), and the hull against scipy's."""
 
+import dataclasses
+
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,3 +100,21 @@ def test_what_is_not_known_is_named(chinchilla: RunTable) -> None:
         envelope(chinchilla.select("epoch"), resource="device_hours")
     with pytest.raises(InvalidRequest, match="hull, bins"):
         envelope(chinchilla.select("epoch"), method="parabola")  # type: ignore[arg-type]
+
+
+def test_runs_without_the_resource_are_no_clusters(gemstones: RunTable) -> None:
+    table = gemstones.select("le100B-2B")
+    hours = table.frame["device_hours"]
+    without = table.run_codes < 4
+    partly = dataclasses.replace(
+        table,
+        frame=table.frame.with_columns(device_hours=pl.Series(np.where(without, 0.0, hours.to_numpy()))),
+    )
+    only = dataclasses.replace(table, frame=table.frame.filter(pl.Series(~without)))
+    found, expected = (envelope(t, resource="device_hours", bootstrap=20) for t in (partly, only))
+    assert (found.runs, found.rows) == (18, 18 * 50)
+    assert found.intervals == expected.intervals
+    nothing = dataclasses.replace(table, frame=table.frame.with_columns(device_hours=pl.lit(0.0)))
+    for method in ("hull", "bins"):
+        with pytest.raises(InvalidRequest, match=r"no row of .* has positive device_hours"):
+            envelope(nothing, resource="device_hours", method=method)  # type: ignore[arg-type]

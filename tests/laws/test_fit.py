@@ -7,6 +7,7 @@ import pytest
 
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.fit import Fit, fit
+from gemstones.laws.law import Law
 from gemstones.runs import RunTable, load
 
 
@@ -129,3 +130,28 @@ def test_laws_are_read_strictly(gemstones: RunTable, chinchilla: RunTable) -> No
         fit(chinchilla.select(), "w,d,T")
     with pytest.raises(InvalidRequest, match="bootstrap"):
         fit(chinchilla.select(), bootstrap=-1)
+
+
+def test_columns_by_symbol_or_by_name(gemstones: RunTable) -> None:
+    table = gemstones.select("le100B")
+    assert fit(table, "params_total,tokens") == fit(table, "N,T")
+    with pytest.raises(InvalidRequest, match="different columns"):
+        fit(table, "w,width,T")
+    ladder = runs_of([(256, 4), (512, 8), (1024, 16), (2048, 24)])
+    with pytest.raises(InvalidRequest, match="depth is a function of width"):
+        fit(ladder, "width,depth,tokens")
+
+
+def test_what_a_plan_will_assume_is_said() -> None:
+    rows = runs_of(SHAPES).frame
+    counted = load(rows.drop("family"), head_size=64, queries_per_kv=1).select()
+    fitted = fit(counted, "w,d,T")
+    assert fitted.law.models.head_size == 64 and not any("head size" in a for a in fitted.plan_assumptions)
+    assert sum("vocabulary" in a for a in fitted.plan_assumptions) == 1
+    # The table's counts are those of heads of 128, two queries per kv head.
+    assert any(flag.startswith("counts_differ: params_total of the table is up to") for flag in fitted.flags)
+
+
+def test_laws_are_written_for_constants_of_any_size() -> None:
+    law = Law(("N", "T"), (0.3, -2.5), (5000.0, 12.0), -900.0)
+    assert str(law) == "L = 2.968e+2171·N^-0.3 + 1.628e+05·T^2.5 + 1.364e-391"

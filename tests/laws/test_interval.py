@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemstones.errors import InvalidRequest
-from gemstones.laws.interval import check_level, interval
+from gemstones.laws.interval import check_level, interval, percentile_interval
 
 DRAWS = np.random.default_rng(0).normal(3.0, 2.0, 20_000)
 
@@ -28,10 +28,13 @@ def test_contains_the_estimate(draws: np.ndarray, estimate: float) -> None:
     assert low <= estimate <= high
 
 
-def test_ties_count_half() -> None:
-    """A discrete optimum that most draws share is the middle of its interval, not an end."""
-    draws = np.array([256.0] * 10 + [512.0] * 80 + [768.0] * 10)
-    assert interval(draws, 512.0) == (256.0, 768.0)
+def test_of_what_is_discrete() -> None:
+    """A best width that moves by one multiple does not move its interval."""
+    draws = np.array([256.0] * 40 + [512.0] * 40 + [768.0] * 20)
+    for estimate in (256.0, 512.0, 768.0):
+        assert percentile_interval(draws, estimate) == (256.0, 768.0)
+    assert percentile_interval(draws, 1024.0) == (256.0, 1024.0)
+    assert percentile_interval(draws, 512.0, level=0.5) == (256.0, 512.0)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0, np.nan])

@@ -10,7 +10,7 @@ import scipy.optimize
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
 from gemstones.design.feasible import Constraints
-from gemstones.errors import EdgeOfSearch, InvalidRequest
+from gemstones.errors import EdgeOfSearch, InvalidQuantity, InvalidRequest
 from gemstones.laws.fit import Fit, fit
 from gemstones.laws.law import Law, Models
 from gemstones.laws.published import LAWS, published
@@ -18,7 +18,7 @@ from gemstones.plan.near import _spread
 from gemstones.plan.plan import default_constraints, plan
 from gemstones.plan.surface import Surface
 from gemstones.runs import RunTable
-from gemstones.shape import Shape
+from gemstones.shape import Shape, Shapes
 
 WIDTH_DEPTH = LAWS["gemstones-width-depth"]
 assert isinstance(WIDTH_DEPTH, Law)
@@ -98,12 +98,11 @@ def test_the_relaxed_optimum_is_a_minimum_over_reals() -> None:
     assert made.relaxed["loss"] <= made.loss
     assert made.relaxed["width"] == pytest.approx(4864, rel=0.05)
 
-    constraints = default_constraints(WIDTH_DEPTH)
-
     def loss(log_wd: np.ndarray) -> float:
         w, d = np.exp(log_wd)
-        surface = Surface.of(WIDTH_DEPTH.terms, "total", np.array([w]), np.array([d]), constraints)
-        return float(surface.loss(WIDTH_DEPTH.theta, 1e22, slice(None), slice(None))[0, 0])
+        shapes = Shapes.of(w, d)
+        columns = [w, d, float(params(shapes)), 1e22 / float(flops_per_token(shapes))]
+        return float(WIDTH_DEPTH.loss(np.array(columns)))
 
     found = scipy.optimize.minimize(loss, np.log([5000, 60]), method="Nelder-Mead", options={"xatol": 1e-8})
     np.testing.assert_allclose(np.exp(found.x), [made.relaxed["width"], made.relaxed["depth"]], rtol=1e-3)
@@ -204,6 +203,26 @@ def test_extrapolation() -> None:
     assert beyond.extrapolation.params_ratio == pytest.approx(beyond.params / 2_007_837_696)
     assert "2.3 decades of FLOPs beyond" in beyond.extrapolation.sentence()
     assert plan(1e17, LAWS["chinchilla"]).extrapolation.flops_decades == pytest.approx(-1.1453, abs=1e-3)
+
+
+def test_a_dimension_that_was_chosen_is_no_edge() -> None:
+    fixed = Constraints(width_min=4096, width_max=4096, depth_min=1, depth_max=1024, width_multiple=256)
+    made = plan(1e22, WIDTH_DEPTH, constraints=fixed)
+    assert made.shape is not None and made.shape.width == 4096 and 66 < made.shape.depth < 120
+
+
+def test_extrapolation_counts_as_the_plan_does(gemstones: RunTable) -> None:
+    table = gemstones.select("all")
+    largest = float((6 * table.numbers("params_total") * table.numbers("tokens")).max())
+    assert plan(10 * largest, fit(table)).extrapolation.flops_decades == pytest.approx(1.0)
+    assert plan(10 * largest, LAWS["gemstones"]).extrapolation.flops_decades == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("budget", [0, -1e20, float("nan"), float("inf")])
+def test_budgets_are_positive(budget: float) -> None:
+    for law in (WIDTH_DEPTH, LAWS["chinchilla"], LAWS["kaplan"]):
+        with pytest.raises(InvalidQuantity, match="budget"):
+            plan(budget, law)
 
 
 def test_plans_count_with_the_models_that_were_fitted() -> None:

@@ -57,8 +57,8 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "no width": (cell(2, width=0), "runs.csv, row 2, column width: 0 must be positive"),
     "width and heads": (
         cell(2, width=500),
-        "runs.csv, row 2, column width: width 500 is not a multiple of the head size 128: the nearest are "
-        "384 and 512; or set another head size (--head-size)",
+        "runs.csv, row 2, column width: width 500 is not a multiple of the head size 128: choose 384 "
+        "or 512, or set another head size (--head-size)",
     ),
     "odd heads": (
         cell(2, width=640),

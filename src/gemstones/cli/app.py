@@ -37,6 +37,7 @@ def build() -> App:
         help="Scaling laws of width, depth and tokens: design, fit and plan, with honest intervals.",
         version=gemstones.__version__,
         version_flags=["--version"],
+        suppress_keyboard_interrupt=False,
     )
     for name, summary in COMMANDS.items():
         target = "app" if name == "data" else name
@@ -53,7 +54,8 @@ def run(arguments: Sequence[str]) -> int:
             print_error=False,
             result_action="return_value",
         )
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the caller
+            sys.stdout.flush()
     except CycloptsError as error:
         return _say(" ".join(str(error).split()), USAGE_STATUS)
     except GemstonesError as error:

@@ -8,9 +8,18 @@ from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params_convention
 from gemstones.cli.options import Json, Reading, Resampled, Runs, worker_count
-from gemstones.cli.output import format_interval, print_json, print_notes, print_table, progress_bar
+from gemstones.cli.output import (
+    ASK_FOR_INTERVALS,
+    format_interval,
+    print_json,
+    print_notes,
+    print_table,
+    progress_bar,
+)
+from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.envelope import BINS, Envelope
 from gemstones.laws.envelope import envelope as find_envelope
+from gemstones.laws.interval import interval_note
 from gemstones.units import format_quantity
 
 
@@ -55,14 +64,17 @@ def envelope(
 def _print(found: Envelope) -> None:
     intervals = found.intervals or {}
     bins = f" ({found.bins} bins)" if found.bins else ""
-    unit = "device hours" if found.resource == "device_hours" else f"FLOPs ({found.resource_convention})"
+    convention = "Appendix G" if found.resource_convention == "gemstones" else found.resource_convention
+    unit = "device hours" if found.resource == "device_hours" else f"FLOPs ({convention})"
     print(
         f"{found.dataset} ({found.selection}): {len(found.frontier)} of {found.rows:,} checkpoints on the frontier "
         f"by {found.method}{bins}; resource {unit}; N counts {found.params_convention} parameters"
     )
+    draws = len(found.draws.get("params", ()))
+    interval = f"{found.level:.0%} interval" if draws else "interval"
     print_table(
         "log y = slope · log resource + intercept (natural logs)",
-        ("y", "slope", "interval", "intercept", "interval"),
+        ("y", "slope", interval, "intercept", interval),
         [
             (
                 name,
@@ -74,7 +86,10 @@ def _print(found: Envelope) -> None:
             for name, line in found.fits.items()
         ],
     )
-    print("no intervals: ask for them with --bootstrap 1000" if not found.draws else "")
+    if draws:
+        print(interval_note(draws, found.unit, found.level))
+    else:
+        print("no intervals by run from so few runs" if found.runs < LEAST_RUNS else ASK_FOR_INTERVALS)
     if found.method == "hull":
         print_table(
             "frontier",

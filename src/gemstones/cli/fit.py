@@ -9,8 +9,16 @@ from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params_convention
 from gemstones.cli.options import Json, Reading, Resampled, Runs, worker_count
-from gemstones.cli.output import format_interval, print_json, print_notes, print_table, progress_bar
-from gemstones.errors import InvalidRequest
+from gemstones.cli.output import (
+    ASK_FOR_INTERVALS,
+    format_interval,
+    print_json,
+    print_notes,
+    print_table,
+    progress_bar,
+)
+from gemstones.files import check_writable
+from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.fit import Fit
 from gemstones.laws.fit import fit as fit_law
 from gemstones.laws.objective import Objective
@@ -23,7 +31,9 @@ def fit(
     law: Annotated[str, Parameter(help="Terms: N,T or w,d,T or w,d,N,T, or names of columns.")] = "N,T",
     reading: Reading = Reading(),
     objective: Annotated[str, Parameter(help="huber, squared or absolute, of log loss.")] = "huber",
-    delta: Annotated[float, Parameter(help="Of the Huber function.")] = 1e-4,
+    delta: Annotated[
+        float, Parameter(help="Where the Huber function turns from squared to absolute, in log loss.")
+    ] = 1e-4,
     params: Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")] = "total",
     resampled: Resampled = Resampled(),
     output: Annotated[
@@ -39,8 +49,8 @@ def fit(
     Minimises the objective over a sum of powers plus a constant, L = Σ exp(c)·x^-e + exp(E), in log loss, to
     convergence. Intervals come from refits to resampled runs: checkpoints of one run are not independent.
     """
-    if output is not None and not output.parent.is_dir():
-        raise InvalidRequest(f"output {output}: the folder {output.parent} does not exist")
+    if output is not None:
+        check_writable(output)
     table = reading.selected(runs)
     with progress_bar("resampling", resampled.bootstrap) as progress:
         fitted = fit_law(
@@ -71,8 +81,9 @@ def _print(fitted: Fit, output: Path | None) -> None:
     )
     print(f"{law}")
     print(
-        f"{fitted.dataset} ({fitted.selection}): {fitted.rows:,} rows of {fitted.runs} runs; N counts "
-        f"{law.params_convention} parameters; objective {fitted.objective:.9g} ({how}, summed); {fitted.status}"
+        f"{fitted.dataset} ({fitted.selection}): {fitted.rows:,} rows of {fitted.runs} runs; "
+        + (f"N counts {law.params_convention} parameters; " if "N" in law.terms else "")
+        + f"objective {fitted.objective:.9g} ({how}, summed); {fitted.status}"
     )
 
     def row(name: str, value: float, interval: Any) -> tuple[str, str, str]:
@@ -98,7 +109,7 @@ def _print(fitted: Fit, output: Path | None) -> None:
     )
     print_table("", ("", "value", heading), rows)
     if not fitted.draws:
-        print("no intervals: ask for them with --bootstrap 1000")
+        print("no intervals by run from so few runs" if fitted.runs < LEAST_RUNS else ASK_FOR_INTERVALS)
     print_notes(("flag", fitted.flags), ("assumed", fitted.assumptions))
     if output is not None:
         print(f"written to {output}")

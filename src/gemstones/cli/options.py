@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.design.feasible import Constraints
+from gemstones.errors import InvalidRequest
 from gemstones.runs import RunTable, load, parse_columns
 from gemstones.shape import Shape
 
@@ -60,14 +61,18 @@ class Resampled:
 
     bootstrap: Annotated[int, Parameter(help="Resamples for intervals; 0 for none.")] = 0
     resample: Annotated[str, Parameter(help="What is resampled: run (whole runs) or row.")] = "run"
-    seed: Annotated[int, Parameter(help="Of the resampling.")] = 0
-    level: Annotated[float, Parameter(help="Of the intervals.")] = 0.95
+    seed: Annotated[int, Parameter(help="Seed of the resampling.")] = 0
+    level: Annotated[float, Parameter(help="Probability of the intervals.")] = 0.95
     workers: Workers = None
 
 
 def worker_count(workers: int | None) -> int:
     """All cores this process may use, unless a number is given."""
-    return workers if workers is not None else len(os.sched_getaffinity(0))
+    if workers is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if workers < 1:
+        raise InvalidRequest(f"workers {workers} must be at least 1")
+    return workers
 
 
 @Parameter(name="*")
@@ -87,7 +92,7 @@ class Architecture:
 
     def template(self) -> Shape:
         """A narrow shape with these fields."""
-        return self.shape(f"{2 * self.head_size * self.queries_per_kv}x1")
+        return Shape(max(2 * self.head_size * self.queries_per_kv, 1), 1, **asdict(self))
 
 
 @Parameter(name="*")

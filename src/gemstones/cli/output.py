@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+ASK_FOR_INTERVALS = "no intervals: ask for them with --bootstrap 1000"
+
 
 def print_json(value: Mapping[str, Any]) -> None:
     """One JSON object; what is not a finite number becomes null."""
-    print(json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False))
+    print(json.dumps(_plain(value), indent=1, allow_nan=False))
 
 
 def _plain(value: Any) -> Any:

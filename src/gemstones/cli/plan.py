@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -56,7 +57,7 @@ def plan(
 def _law(name: str) -> tuple[Fit | Law | FrontierLaw, str]:
     if name in LAW_NAMES:
         return published(name), name
-    if name.endswith(".json") or Path(name).exists():
+    if name.endswith(".json") or os.path.exists(name):  # noqa: PTH110 (Path raises for names that are too long)
         return Fit.load(name), Path(name).name
     raise InvalidRequest(
         f"law {name!r} is neither a law ({', '.join(LAW_NAMES)}) nor a file written by `gemstones fit --output`"
@@ -106,7 +107,11 @@ def _print(made: Plan, everything: bool) -> None:
     print(made.intervals_note)
     if made.relaxed:
         relaxed = made.relaxed
-        print(f"relaxed (real-valued): width {relaxed['width']:.1f}, depth {relaxed['depth']:.1f}")
+        print(
+            f"relaxed (real-valued): width {relaxed['width']:.1f}, depth {relaxed['depth']:.1f}, "
+            f"{format_quantity(relaxed['tokens'])} tokens, predicted loss {relaxed['loss']:.4f}"
+        )
+    print(f"shapes counted with {made.models}")
     print(f"extrapolation: {made.extrapolation.sentence()}")
     if made.nearest_shapes:
         print(f"shapes nearest to N: {', '.join(map(str, made.nearest_shapes))}")

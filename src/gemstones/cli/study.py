@@ -21,8 +21,10 @@ def study(
     output: Annotated[Path, Parameter(help="Folder for tables, figures and study.json.")],
     reading: Reading = Reading(),
     budgets: Annotated[str, Parameter(help="FLOPs to plan for.")] = "1e20,1e22,1e24",
-    delta: Annotated[float, Parameter(help="Of the Huber function.")] = 1e-4,
-    bootstrap: Annotated[int, Parameter(help="Resamples by run of every fit.")] = 200,
+    delta: Annotated[
+        float, Parameter(help="Where the Huber function turns from squared to absolute, in log loss.")
+    ] = 1e-4,
+    bootstrap: Annotated[int, Parameter(help="Resamples by run of every fit.")] = 400,
     seed: Annotated[int, Parameter(help="Of the resampling.")] = 0,
     workers: Workers = None,
     json: Json = False,

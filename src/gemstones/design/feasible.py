@@ -13,6 +13,9 @@ from gemstones.errors import InvalidRequest, InvalidShape
 from gemstones.shape import FloatArray, Shape, Shapes
 
 
+MOST_SHAPES = 20_000_000
+
+
 @dataclass(frozen=True)
 class Constraints:
     """What shapes may be: ranges of width and depth, and rules on heads.
@@ -68,6 +71,11 @@ class Constraints:
             raise InvalidRequest(
                 f"no width from {self.width_min} to {self.width_max}{multiple} whole heads of size "
                 f"{self.template.head_size} at {self.template.queries_per_kv} queries per kv head: widen the range"
+            )
+        if widths.size * (self.depth_max - self.depth_min + 1) > MOST_SHAPES:
+            raise InvalidRequest(
+                f"widths {self.width_min} to {self.width_max} and depths {self.depth_min} to {self.depth_max} are "
+                f"more than {MOST_SHAPES:,} shapes: narrow the ranges"
             )
         return widths[:, None], np.arange(self.depth_min, self.depth_max + 1, dtype=np.float64)[None, :]
 

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gemstones.accounting.flops import flops_per_token
+from gemstones.accounting.parameters import ParamsConvention, params
 from gemstones.errors import InvalidRequest
 from gemstones.laws.form import column_name
-from gemstones.laws.law import Law
+from gemstones.laws.law import Law, Models
 from gemstones.runs.table import RunTable
-from gemstones.shape import FloatArray
+from gemstones.shape import FloatArray, Shapes
 
 STATIONARY = 1e-6
 """Relative gradient under which a fit counts as converged."""
@@ -24,10 +26,12 @@ ZERO_SHARE = 1e-3
 EXPONENT_RANGE = (0.02, 2.0)
 """Exponents outside are out of range: the standard grid of starts ends at 2, and a power of 0.02 falls
 by less than 5% over a decade."""
-FEW_RUNS = 10
-"""Under so many runs, intervals by run are too narrow (benchmarks/coverage.py measures how much)."""
+FEW_RUNS = 6
+"""Under so many runs, intervals by run are rough (benchmarks/coverage.md has how often they cover)."""
 LEAST_RUNS = 3
 """Under so many runs there are none at all."""
+COUNT_TOLERANCE = 0.005
+"""Relative difference from which a table's counts are not those of its shapes."""
 COLLINEAR = 1e-4
 """Smallest eigenvalue of the correlation of the log columns under which they are the same column twice."""
 
@@ -94,19 +98,47 @@ def law_flags(law: Law, columns: FloatArray) -> list[str]:
     return flags
 
 
-def size_flags(parameters: int, rows: int, runs: int) -> list[str]:
-    """Too few rows for the law, too few runs for intervals by run."""
-    flags = []
-    if rows < 2 * parameters:
-        flags.append(
-            f"too_few_rows: {rows} rows for a law of {parameters} parameters; it needs at least {2 * parameters}"
-        )
+def row_flags(parameters: int, rows: int) -> list[str]:
+    """Too few rows for the law."""
+    if rows >= 2 * parameters:
+        return []
+    return [
+        f"too_few_rows: {rows} rows for a law of {parameters} parameters; it needs at least {2 * parameters}"
+    ]
+
+
+def run_flags(runs: int) -> list[str]:
+    """Too few runs for intervals by run."""
     if runs < LEAST_RUNS:
-        flags.append(f"too_few_runs: {runs} runs give no intervals by run; they need at least {FEW_RUNS}")
-    elif runs < FEW_RUNS:
-        flags.append(
-            f"too_few_runs: intervals by run from {runs} runs are too narrow; they need at least {FEW_RUNS}"
-        )
+        return [
+            f"too_few_runs: {runs} runs give no intervals by run; {LEAST_RUNS} are the least, {FEW_RUNS} a start"
+        ]
+    if runs < FEW_RUNS:
+        return [f"too_few_runs: intervals by run from {runs} runs are rough; {FEW_RUNS} or more are a start"]
+    return []
+
+
+def count_flags(table: RunTable, models: Models, convention: ParamsConvention) -> list[str]:
+    """Parameters or FLOPs of the table that are not those of its shapes.
+
+    A plan counts shapes by closed form: where the table counted otherwise, the two do not match.
+    """
+    frame = table.frame
+    if frame["width"].null_count() or frame["depth"].null_count():
+        return []
+    shapes = Shapes.of(table.numbers("width"), table.numbers("depth"), models.template())
+    flags = []
+    for column, closed_form in (
+        (f"params_{convention}", params(shapes, convention)),
+        ("flops_per_token", flops_per_token(shapes)),
+    ):
+        if frame[column].null_count() == 0:
+            off = float(np.abs(table.numbers(column) / closed_form - 1).max())
+            if off > COUNT_TOLERANCE:
+                flags.append(
+                    f"counts_differ: {column} of the table is up to {off:.1%} off the closed form of its shapes, "
+                    "by which plans count"
+                )
     return flags
 
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from gemstones.accounting.parameters import ParamsConvention, params_convention
 from gemstones.errors import InvalidRequest
-from gemstones.laws.diagnostics import LEAST_RUNS, size_flags
+from gemstones.laws.diagnostics import LEAST_RUNS, run_flags
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level, interval
 from gemstones.laws.law import Interval
 from gemstones.laws.parallel import run_chunks
-from gemstones.laws.resample import CHUNK, Unit, draw_weights
+from gemstones.laws.resample import CHUNK, Unit, check_resampling, draw_weights
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 
@@ -31,6 +31,7 @@ Index = NDArray[np.intp]
 
 BINS = 750
 """Hoffmann et al. use 250 per order of magnitude; the paper 750 over the range of the resource."""
+MOST_BINS = 1_000_000
 QUANTITIES = ("params", "tokens", "tokens_per_param")
 
 
@@ -142,17 +143,21 @@ def envelope(
     ):
         if value not in choices:
             raise InvalidRequest(f"{name} {value!r} is unknown: choose from {', '.join(choices)}")
-    if bins < 2:
-        raise InvalidRequest(f"bins {bins} must be at least 2")
+    if not 2 <= bins <= MOST_BINS:
+        raise InvalidRequest(f"bins {bins} must be 2 to {MOST_BINS:,}")
     convention = params_convention(params)
     check_level(level)
+    check_resampling(bootstrap, unit, seed)
     used = table.numbers(resource)
     positive = np.flatnonzero(used > 0)
+    if not positive.size:
+        raise InvalidRequest(f"no row of {table.origin} has positive {resource}")
     log_resource = np.log(used[positive])
     log_loss = np.log(table.numbers("loss")[positive])
     sizes, tokens = table.numbers(f"params_{convention}")[positive], table.numbers("tokens")[positive]
     log_y = np.log(np.stack([sizes, tokens, tokens / sizes]))
-    codes = table.run_codes[positive]
+    # Runs without a row left are no clusters: they would be drawn as nothing.
+    codes = np.unique(table.run_codes[positive], return_inverse=True)[1]
 
     def lines(rows: Index) -> tuple[Index, FloatArray]:
         """Frontier of `rows`, and (slope, intercept) of each quantity over it, (3, 2)."""
@@ -165,7 +170,7 @@ def envelope(
     points, fitted = lines(np.arange(len(positive)))
     if len(points) < 2:
         raise InvalidRequest(
-            f"the frontier of {table.dataset} ({table.selection}) has {len(points)} point: a line needs two or more"
+            f"the frontier of {table.dataset} ({table.selection}) has {len(points)} point(s): a line needs two or more"
         )
     runs = int(codes.max()) + 1
     draws: dict[str, FloatArray] = {}
@@ -195,7 +200,7 @@ def envelope(
         ),
         fits={name: Line(*map(float, fitted[i])) for i, name in enumerate(QUANTITIES)},
         assumptions=tuple(table.assumptions),
-        flags=tuple(size_flags(0, table.rows, runs)),
+        flags=tuple(run_flags(runs)),
         unit=unit,
         seed=seed,
         level=level,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,25 +11,30 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from gemstones.accounting.parameters import ParamsConvention, params_convention
-from gemstones.errors import InvalidRequest
+from gemstones.errors import InvalidRequest, InvalidShape
 from gemstones.files import write_text
 from gemstones.laws.diagnostics import (
     LEAST_RUNS,
     STATIONARY,
     check_separable,
+    count_flags,
     draw_flags,
     law_flags,
-    size_flags,
+    row_flags,
+    run_flags,
 )
 from gemstones.laws.form import parse_terms, table_columns
-from gemstones.laws.interval import DEFAULT_LEVEL, check_level, interval
+from gemstones.laws.interval import DEFAULT_LEVEL, check_level, interval, interval_note
 from gemstones.laws.law import FittedRange, Interval, Law, Models
 from gemstones.laws.objective import Objective, ObjectiveKind
 from gemstones.laws.problem import Problem
-from gemstones.laws.resample import Unit, resample
+from gemstones.laws.resample import Unit, check_resampling, resample
 from gemstones.laws.solver import STARTS, solve
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
+
+MOST, MOST_LOG = 500.0, 1e5
+"""Bounds on exponents and E, and on log coefficients, that no fit comes near."""
 
 Status = Literal["converged", "not_converged"]
 
@@ -62,6 +67,8 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flags: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     """What the run table assumed."""
+    models_assumed: tuple[str, ...] = ()
+    """What a plan assumes beyond that when it counts shapes like the fitted ones."""
     resampling: Resampling | None = None
     draws: tuple[tuple[float, ...], ...] = ()
     """θ of every resample: exponents, log coefficients, E."""
@@ -79,6 +86,21 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if set(self.law.terms) != {"N", "T"}:
             return None
         return {name: float(x[0]) for name, x in self._optimal(self.law.theta[None]).items()}
+
+    @property
+    def plan_assumptions(self) -> tuple[str, ...]:
+        """Everything that a plan from this fit assumes, each thing once."""
+
+        def subject(sentence: str) -> str:
+            return sentence.partition(" assumed")[0]
+
+        said = {subject(sentence) for sentence in self.assumptions}
+        return (*self.assumptions, *(s for s in self.models_assumed if subject(s) not in said))
+
+    @property
+    def interval_note(self) -> str:
+        """How the intervals were made, for people."""
+        return interval_note(len(self.draws), self.resampling.unit if self.resampling else "run", self.level)
 
     @property
     def intervals(self) -> dict[str, Any] | None:
@@ -113,7 +135,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "runs": self.runs,
             "params_convention": law.params_convention,
             "objective_kind": self.objective_kind,
-            "delta": self.delta,
+            "delta": self.delta if self.objective_kind == "huber" else None,
             "objective": self.objective,
             "exponents": dict(zip(law.terms, law.exponents, strict=True)),
             "log_coefficients": dict(zip(law.terms, law.log_coefficients, strict=True)),
@@ -146,15 +168,8 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise InvalidRequest(
                 f"{name} is not a fit written by `gemstones fit --output`: {error}"
             ) from None
-        k = len(fit.law.terms)
-        if not (
-            k == len(fit.law.exponents) == len(fit.law.log_coefficients)
-            and all(len(draw) == 2 * k + 1 for draw in fit.draws)
-            and np.isfinite(fit.law.theta).all()
-        ):
-            raise InvalidRequest(
-                f"{name} is not a fit written by `gemstones fit --output`: its constants do not match"
-            )
+        if (problem := next(_inconsistencies(fit), None)) is not None:
+            raise InvalidRequest(f"{name} is not a fit written by `gemstones fit --output`: {problem}")
         return fit
 
     def save(self, path: str | Path) -> None:
@@ -184,6 +199,27 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"Fit({self.law}; {self.dataset}/{self.selection}, {self.rows} rows, {self.status})"
 
 
+def _inconsistencies(fit: Fit) -> Iterator[str]:
+    """What in a fit read from a file cannot have been written by `Fit.save`; each check relies on those before."""
+    law, k = fit.law, len(fit.law.terms)
+    if not (k == len(set(law.terms)) == len(law.exponents) == len(law.log_coefficients) and k > 0):
+        yield "terms and constants do not match"
+    if any(len(draw) != 2 * k + 1 for draw in fit.draws) or bool(fit.draws) != (fit.resampling is not None):
+        yield "draws do not match the law"
+    if not (np.isfinite(law.theta).all() and np.isfinite(fit.theta_draws).all()):
+        yield "constants are not finite"
+    if max(abs(law.log_irreducible), *map(abs, law.exponents)) > MOST or np.abs(law.theta).max() > MOST_LOG:
+        yield "constants are out of all bounds"
+    for span in msgspec.structs.astuple(law.fitted):
+        if span is not None and not 0 < span[0] <= span[1]:
+            yield f"fitted range {list(span)} is not a range of positive numbers"
+    try:
+        check_level(fit.level)
+        law.models.template()
+    except (InvalidRequest, InvalidShape) as error:
+        yield str(error)
+
+
 def fit(
     table: RunTable,
     law: str = "N,T",
@@ -210,9 +246,8 @@ def fit(
     objective = objective or Objective()
     convention = params_convention(params)
     check_level(level)
-    if bootstrap < 0:
-        raise InvalidRequest(f"bootstrap {bootstrap} must be a number of resamples, or 0 for none")
-    terms = parse_terms(law)
+    check_resampling(bootstrap, unit, seed)
+    terms = parse_terms(law, convention)
     columns, loss = table_columns(terms, table, convention), table.numbers("loss")
     flags = check_separable(terms, table, columns, force)
     codes = table.run_codes
@@ -227,10 +262,12 @@ def fit(
         params_convention=convention,
         name="fit",
         source=f"{table.dataset}, {table.selection}",
-        fitted=fitted_range(table, convention),
+        fitted=fitted_range(table, terms, convention),
         models=Models.of(table.architecture.like()),
     )
-    flags += law_flags(fitted, columns) + size_flags(len(solution.theta), table.rows, runs)
+    flags += law_flags(fitted, columns) + row_flags(len(solution.theta), table.rows) + run_flags(runs)
+    if {"w", "d"} & set(terms):
+        flags += count_flags(table, fitted.models, convention)
     draws: FloatArray = np.zeros((0, len(solution.theta)))
     if bootstrap and (unit == "row" or runs >= LEAST_RUNS):
         delta = objective.huber_delta
@@ -261,14 +298,18 @@ def fit(
         conditioning=solution.conditioning,
         flags=tuple(flags),
         assumptions=tuple(table.assumptions),
+        models_assumed=table.architecture.assumptions(params=True, flops=True),
         resampling=Resampling(unit, seed) if len(draws) else None,
         draws=tuple(tuple(float(x) for x in draw) for draw in draws),
         level=level,
     )
 
 
-def fitted_range(table: RunTable, convention: ParamsConvention) -> FittedRange:
-    """What the rows span; None for a column that is not known in every row."""
+def fitted_range(table: RunTable, terms: Sequence[str], convention: ParamsConvention) -> FittedRange:
+    """What the rows span; None for a column that is not known in every row.
+
+    FLOPs are counted as plans of the law are: 6·N·T for a law in N and T alone, as the table has them else.
+    """
 
     def span(column: str) -> Interval | None:
         series = table.frame[column]
@@ -277,8 +318,12 @@ def fitted_range(table: RunTable, convention: ParamsConvention) -> FittedRange:
         values = table.numbers(column)
         return float(values.min()), float(values.max())
 
+    flops = span("flops")
+    if set(terms) == {"N", "T"}:
+        used = 6 * table.numbers(f"params_{convention}") * table.numbers("tokens")
+        flops = float(used.min()), float(used.max())
     return FittedRange(
-        flops=span("flops"),
+        flops=flops,
         params=span(f"params_{convention}"),
         tokens=span("tokens"),
         width=span("width"),

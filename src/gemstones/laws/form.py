@@ -16,7 +16,7 @@ import numpy as np
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, ParamsConvention, params
-from gemstones.errors import InvalidRequest
+from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray, Shapes
 
@@ -35,9 +35,10 @@ SHAPE_COLUMNS: dict[str, Callable[[Shapes], FloatArray]] = {
 _TERM = re.compile(r"[A-Za-z_]\w*")
 
 
-def parse_terms(text: str) -> tuple[str, ...]:
-    """Terms of a law written like `w,d,N,T`."""
-    terms = tuple(part.strip() for part in text.split(","))
+def parse_terms(text: str, convention: ParamsConvention = "total") -> tuple[str, ...]:
+    """Terms of a law written like `w,d,N,T`; a column that has a symbol becomes it, so `width` is `w`."""
+    symbols = {column_name(symbol, convention): symbol for symbol in COLUMNS}
+    terms = tuple(symbols.get(part.strip(), part.strip()) for part in text.split(","))
     bad = next((t for t in terms if not _TERM.fullmatch(t)), None)
     if bad is not None or len(set(terms)) != len(terms):
         raise InvalidRequest(
@@ -53,8 +54,21 @@ def column_name(term: str, convention: ParamsConvention) -> str:
 
 
 def table_columns(terms: Sequence[str], table: RunTable, convention: ParamsConvention) -> FloatArray:
-    """Values of the terms' columns, (rows, k)."""
-    return np.column_stack([table.numbers(column_name(term, convention)) for term in terms])
+    """Values of the terms' columns, (rows, k); `InvalidTable` where one is not positive: powers need it."""
+    columns = []
+    for term in terms:
+        name = column_name(term, convention)
+        values = table.numbers(name)
+        bad = np.flatnonzero(~((values > 0) & np.isfinite(values)))
+        if bad.size:
+            raise InvalidTable(
+                f"{values[bad[0]]:g} must be positive and finite to be a term of a law",
+                file=table.origin,
+                row=int(bad[0]) + 1,
+                column=name,
+            )
+        columns.append(values)
+    return np.column_stack(columns)
 
 
 def shape_terms(terms: Sequence[str], convention: ParamsConvention) -> list[str]:

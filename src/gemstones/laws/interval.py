@@ -6,6 +6,8 @@ as its middle. Like the percentile interval (z0 = 0) it needs nothing but the dr
 carries over to everything derived from them, and does not depend on the scale a quantity is written in;
 unlike it, it contains the estimate. (Efron's bias correction, Φ(2·z0 ± z), moves the other half of the way.)
 
+For what is discrete there is `percentile_interval`.
+
 It was chosen by a test: on tables with a planted law it covers the truth as often as it says, where the
 percentile interval covers too often and the bias-corrected one too rarely (`benchmarks/coverage.py`, LOG.md).
 """
@@ -33,13 +35,18 @@ def interval(draws: FloatArray, estimate: float, *, level: float = DEFAULT_LEVEL
     """The interval at `level` around `estimate` from its `draws` (n,)."""
     normal = NormalDist()
     count = len(draws)
-    # Half of the ties count as below: widths and depths are discrete.
+    # Half of the ties count as below: a term at zero may be so in many draws.
     below = (draws < estimate).mean() + 0.5 * (draws == estimate).mean()
     # An estimate outside its draws is placed half a draw from their end.
     centre = normal.inv_cdf(float(np.clip(below, 0.5 / count, 1 - 0.5 / count)))
     reach = normal.inv_cdf((1 + level) / 2)
     low, high = np.quantile(draws, [normal.cdf(centre - reach), normal.cdf(centre + reach)])
     return min(float(low), estimate), max(float(high), estimate)
+
+
+def interval_note(draws: int, unit: str, level: float) -> str:
+    """What an interval is, for people."""
+    return f"{level:.0%} intervals from {draws} resamples by {unit}"
 
 
 def percentile_interval(draws: FloatArray, estimate: float, *, level: float = DEFAULT_LEVEL) -> Interval:

@@ -19,6 +19,7 @@ class FittedRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the fitted runs span, [least, most]; None where it is not known."""
 
     flops: Interval | None = None
+    """Counted as plans of the law are: 6·N·T for a law in N and T alone, as the run table has them else."""
     params: Interval | None = None
     """In the law's convention."""
     tokens: Interval | None = None
@@ -40,8 +41,14 @@ class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Those of a shape."""
         return cls(**shape.architecture)
 
+    def __str__(self) -> str:
+        return (
+            f"vocabulary {self.vocabulary:,}, head size {self.head_size}, {self.queries_per_kv} queries per kv head, "
+            f"MLP expansion {self.mlp_expansion}, context {self.context:,}"
+        )
+
     def template(self) -> Shape:
-        """The narrowest shape of these models with an even number of heads."""
+        """A narrow shape of these models: only its fields beside width and depth matter."""
         return Shape(2 * self.head_size * self.queries_per_kv, 1, **msgspec.structs.asdict(self))
 
 
@@ -113,10 +120,18 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __str__(self) -> str:
         powers = " + ".join(
-            f"{math.exp(c):.4g}·{term}^-{e:.4g}"
+            f"{_power_of_e(c)}·{term}^{-e:.4g}"
             for term, e, c in zip(self.terms, self.exponents, self.log_coefficients, strict=True)
         )
-        return f"L = {powers} + {self.irreducible_loss:.4g}"
+        return f"L = {powers} + {_power_of_e(self.log_irreducible)}"
+
+
+def _power_of_e(log: float) -> str:
+    """exp(log) to four digits, for logs of any size."""
+    if abs(log) < 300:
+        return f"{math.exp(log):.4g}"
+    exponent = math.floor(log / math.log(10))
+    return f"{10 ** (log / math.log(10) - exponent):.3f}e{exponent:+d}"
 
 
 def predict(theta: FloatArray, log_columns: FloatArray) -> FloatArray:

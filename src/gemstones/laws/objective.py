@@ -17,6 +17,7 @@ from gemstones.shape import FloatArray
 
 ObjectiveKind = Literal["huber", "squared", "absolute"]
 
+DELTA_RANGE = (1e-8, 1e3)
 ABSOLUTE_DELTA = 1e-8
 """Σ|r| is approached as Huber's function over δ, at this δ: above the minimum by at most n·δ/2."""
 
@@ -34,8 +35,12 @@ class Objective:
             raise InvalidRequest(
                 f"objective {self.kind!r} is unknown: choose from {', '.join(get_args(ObjectiveKind))}"
             )
-        if not (math.isfinite(self.delta) and self.delta > 0):
-            raise InvalidRequest(f"delta {self.delta} must be positive and finite (the paper's is 1e-4)")
+        low, high = DELTA_RANGE
+        if not low <= self.delta <= high:
+            raise InvalidRequest(
+                f"delta {self.delta:g} must be {low:g} to {high:g} (the paper's is 1e-4); beyond, Huber's function "
+                "is that of the objectives absolute and squared"
+            )
 
     @property
     def huber_delta(self) -> float:

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from gemstones.errors import InvalidRequest
+
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
@@ -26,6 +28,8 @@ def run_chunks(
     With `workers` other than 1, joblib runs them (its `parallel_config` of the caller applies: processes
     here, dask or ray where a user has a cluster).
     """
+    if workers < 1:
+        raise InvalidRequest(f"workers {workers} must be at least 1")
     todo = list(chunks)
     results: list[Result] = []
     if workers == 1 or len(todo) < 2:

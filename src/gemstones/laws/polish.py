@@ -27,6 +27,7 @@ BATCH = 32
 """Problems that advance together: their arrays of rows should stay in the processor's cache."""
 DAMPING_LADDER = 4.0 ** np.arange(1, 7)
 """Factors on the damping that are tried where the damped Hessian is not positive definite; the least that does."""
+HOPELESS_DAMPING = 1e30
 MAX_ITERATIONS = 300
 """Accepted steps per stage."""
 MAX_REJECTIONS = 30
@@ -96,7 +97,23 @@ def polish(
         np.empty((2, min(count, BATCH), 2 * k + 1, problem.rows)),
     )
     batch = _Batch.started(task, np.zeros(0, np.int64), theta[:0], None)
-    queued = 0
+    # A trial step may overflow, or divide zero by zero: its objective is then no improvement, so it is refused.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        _run(task, batch, theta, value, iterations, weights, index)
+    return Polished(theta, value, iterations)
+
+
+def _run(
+    task: _Task,
+    batch: _Batch,
+    theta: FloatArray,
+    value: FloatArray,
+    iterations: IntArray,
+    weights: FloatArray | None,
+    index: IntArray,
+) -> None:
+    """Advance every problem to its end; `theta` holds the starts and takes the ends."""
+    queued, count = 0, len(theta)
     while queued < count or batch.size:
         if queued < count and batch.size <= BATCH // 2:
             arriving = np.arange(queued, min(count, queued + BATCH - batch.size))
@@ -109,7 +126,6 @@ def polish(
             theta[done], value[done] = batch.theta[finished], batch.value[finished]
             iterations[done] = batch.evaluations[finished]
             batch = batch.taken(~finished)
-    return Polished(theta, value, iterations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,8 +217,7 @@ class _Batch:
         terms, total, residuals = _evaluate(task.problem, trial)
         value = _huber(residuals, delta, self.weights)
         self.evaluations += 1
-        with np.errstate(invalid="ignore", divide="ignore"):
-            gain = np.where(predicted > 0, (self.value - value) / predicted, -1.0)
+        gain = np.where(predicted > 0, (self.value - value) / predicted, -1.0)
         fell = (value < self.value) & (gain > 1e-3) & ~self.stale
         current = fell | self.stale  # the trial point is the new point
 
@@ -213,9 +228,8 @@ class _Batch:
         self.damping = np.where(self.stale, self.damping, damping)
         self.accepted += fell
         self.rejected = np.where(current, 0, self.rejected + 1)
-        with np.errstate(invalid="ignore"):
-            tolerance = np.where(self.stage == last, FINAL_TOLERANCE, task.tolerance)
-            negligible = self.value - value < tolerance * value
+        tolerance = np.where(self.stage == last, FINAL_TOLERANCE, task.tolerance)
+        negligible = self.value - value < tolerance * value
         self.small = np.where(fell, np.where(negligible, self.small + 1, 0), self.small)
         self.theta = np.where(current[:, None], trial, self.theta)
         hopeless = ~current & ((self.rejected >= MAX_REJECTIONS) | (predicted < 1e-13 * self.value))
@@ -263,6 +277,11 @@ class _Batch:
         step, definite = _solve_definite(self.hessian, self.damping[:, None] * self.scale, self.gradient)
         while not definite.all():
             bad = np.flatnonzero(~definite)
+            if (
+                self.damping[bad].min() > HOPELESS_DAMPING
+            ):  # derivatives that are not finite: the problem ends here
+                step[bad] = 0.0
+                break
             # Several dampings in one call: a call costs the same for one problem as for many.
             ladder = np.maximum(self.damping[bad], 1e-8) * DAMPING_LADDER[:, None]
             again = np.tile(bad, len(ladder))
@@ -360,15 +379,14 @@ def _solve_definite(
     threshold = 1e-13 * (np.abs(a[ij, ij]) + diagonal.T)
     a[ij, ij] += diagonal.T
     definite = np.ones(a.shape[2], bool)
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused at the end
-        for j in range(m):
-            poor = ~(a[j, j] > threshold[j])
-            definite &= ~poor
-            a[j, j] = np.where(poor, 1.0, a[j, j])
-            lower = a[j + 1 :, j] / a[j, j]
-            a[j + 1 :, j + 1 :] -= lower[:, None] * a[None, j + 1 :, j]
-            rhs[j + 1 :] -= lower * rhs[j]
-            a[j + 1 :, j] = lower
-        for j in range(m - 1, -1, -1):
-            rhs[j] = rhs[j] / a[j, j] - (a[j + 1 :, j] * rhs[j + 1 :]).sum(0)
+    for j in range(m):
+        poor = ~(a[j, j] > threshold[j])
+        definite &= ~poor
+        a[j, j] = np.where(poor, 1.0, a[j, j])
+        lower = a[j + 1 :, j] / a[j, j]
+        a[j + 1 :, j + 1 :] -= lower[:, None] * a[None, j + 1 :, j]
+        rhs[j + 1 :] -= lower * rhs[j]
+        a[j + 1 :, j] = lower
+    for j in range(m - 1, -1, -1):
+        rhs[j] = rhs[j] / a[j, j] - (a[j + 1 :, j] * rhs[j + 1 :]).sum(0)
     return rhs.T, definite & np.isfinite(rhs).all(0)

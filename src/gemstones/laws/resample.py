@@ -44,10 +44,19 @@ MAX_ROUNDS = 8
 """Rounds of trying what the other resamples found; one or two are usual."""
 
 
-def draw_weights(run_codes: NDArray[np.int64], unit: Unit, seed: int, chunk: int) -> FloatArray:
-    """How often each row is counted in each resample of a chunk, (CHUNK, rows)."""
+def check_resampling(draws: int, unit: str, seed: int) -> None:
+    """Refuse what is no number of resamples, no unit or no seed."""
+    if draws < 0:
+        raise InvalidRequest(f"bootstrap {draws} must be a number of resamples, or 0 for none")
     if unit not in get_args(Unit):
         raise InvalidRequest(f"resampling unit {unit!r} is unknown: choose from {', '.join(get_args(Unit))}")
+    if seed < 0:
+        raise InvalidRequest(f"seed {seed} must not be negative")
+
+
+def draw_weights(run_codes: NDArray[np.int64], unit: Unit, seed: int, chunk: int) -> FloatArray:
+    """How often each row is counted in each resample of a chunk, (CHUNK, rows)."""
+    check_resampling(0, unit, seed)
     rng = np.random.default_rng([seed, chunk])
     codes = run_codes if unit == "run" else np.arange(len(run_codes))
     clusters = int(codes.max()) + 1

@@ -20,8 +20,8 @@ from gemstones.plan.plan import NO_DRAWS, Plan, Request
 from gemstones.shape import BoolArray, FloatArray, Shape, Shapes
 
 ASPECT_RATIOS = (256 / 80, 2560 / 8)
-"""Width over depth of the Gemstones, from 256x80 to 2560x8. A law in N says nothing of shapes; those outside
-are not offered as shapes of that size."""
+"""Width over depth of the Gemstones, from 256x80 to 2560x8. A law in N says nothing of shapes: as shapes nearest
+to N, those outside are not offered."""
 NEAREST = 10
 """Shapes listed as nearest to N."""
 
@@ -33,7 +33,9 @@ def plan_params(request: Request, law: Law) -> Plan:
     counted, tokens = (float(x) for x in optimal_params_tokens(theta, request.budget_flops))
     if not (np.isfinite([counted, tokens]).all() and counted > 0 and tokens > 0):
         exponents = ", ".join(f"{e:.3g}" for e in law.exponents)
-        raise InvalidRequest(f"law {request.name} has no optimum: its exponents {exponents} must be positive")
+        raise InvalidRequest(
+            f"law {request.name} has no optimum: its exponents ({exponents}) must be positive, its coefficients finite"
+        )
     best = float(predict(theta, np.log([counted, tokens])))
     intervals, note = _intervals(request.budget_flops, request.fit, order, (counted, tokens))
     return _without_shape(
@@ -85,14 +87,13 @@ def _intervals(
     theta = _in_order(np.vstack([fit.law.theta, fit.theta_draws]), order)  # the plan's own first
     counted, tokens = optimal_params_tokens(theta, budget_flops)
     losses = np.array([predict(draw, np.log(best)) for draw in theta])
-    usable = np.isfinite(counted) & np.isfinite(tokens)
-    unit = fit.resampling.unit if fit.resampling else "run"
-    note = f"{fit.level:.0%} intervals from {len(fit.draws)} resamples by {unit}"
+    usable = np.isfinite(counted) & np.isfinite(tokens) & (counted > 0) & (tokens > 0)
+    note = fit.interval_note
     without = 1 - float(usable[1:].mean())
     if without == 1:
         return None, f"no interval: none of {len(fit.draws)} resamples has an optimum"
     if without:
-        note += f"; {without:.0%} of them have no optimum and are left out"
+        note += f"; {without:.1%} of them have no optimum and are left out, so the ends may be too narrow"
     quantities = {"params": counted, "tokens": tokens, "tokens_per_param": tokens / counted, "loss": losses}
     if fit.law.params_convention == "total":
         quantities["params_total"] = counted
@@ -112,10 +113,10 @@ def _grid(
 
 
 def _near(request: Request, law: Law, theta: FloatArray, best: float) -> NearOptimal | None:
-    """Shapes of ordinary aspect ratio whose N, with T = C / 6N, is within `near` of the best loss."""
-    widths, depths, counted, ordinary = _grid(law, request.constraints)
+    """Shapes whose N, with T = C / 6N, is within `near` of the best loss; the law does not see their aspect ratio."""
+    widths, depths, counted, _ = _grid(law, request.constraints)
     tokens = request.budget_flops / (6 * counted)
-    loss = np.where(ordinary, predict(theta, np.log(np.stack([counted, tokens], axis=-1))), np.inf)
+    loss = predict(theta, np.log(np.stack([counted, tokens], axis=-1)))
     return near_optimal(widths, depths, loss, tokens, request.near, best=best, everything=request.everything)
 
 

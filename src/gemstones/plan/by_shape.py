@@ -71,13 +71,15 @@ def _check_edges(
         (False, 1): "allow deeper models (--max-depth)",
     }
     for is_width, position, values in ((True, i, widths), (False, j, depths)):
-        if position in (0, len(values) - 1):
+        if len(values) > 1 and position in (0, len(values) - 1):  # a single value was asked for
             what = "width" if is_width else "depth"
             upper = position == len(values) - 1
+            remedy = f"{remedies[is_width, int(upper)]} or change the budget"
+            if values[position] == 1:
+                remedy = "no model is shallower: change the budget"
             raise EdgeOfSearch(
                 f"the optimum of {name} for {format_quantity(budget_flops)} FLOPs lies on the edge of the search, "
-                f"{what} {values[position]:.0f} (the {'largest' if upper else 'smallest'}): "
-                f"{remedies[is_width, int(upper)]} or change the budget"
+                f"{what} {values[position]:.0f} (the {'largest' if upper else 'smallest'}): {remedy}"
             )
 
 
@@ -109,12 +111,10 @@ def _intervals(
     }
     last = np.array([len(surface.widths) - 1, len(surface.depths) - 1])
     at_edge = int(((at[1:] == 0) | (at[1:] == last)).any(1).sum())
-    unit = fit.resampling.unit if fit.resampling else "run"
-    note = f"{fit.level:.0%} intervals from {len(draws)} resamples by {unit}"
+    note = f"{fit.interval_note}; the relaxed optimum has none"
     if at_edge:
-        note += (
-            f"; {at_edge} of them have their optimum on the edge of the search, so the ends may be too narrow"
-        )
+        have = "has its" if at_edge == 1 else "have their"
+        note += f"; {at_edge} of them {have} optimum on the edge of the search, so the ends may be too narrow"
     intervals = {
         name: percentile_interval(x[1:], float(x[0]), level=fit.level) for name, x in discrete.items()
     }

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
-from gemstones.laws.law import Interval, Law
+from gemstones.laws.law import Interval, Law, Models
 from gemstones.laws.published import FrontierLaw
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import NearOptimal
@@ -51,6 +53,8 @@ class Plan:
     nearest_shapes: tuple[Shape, ...]
     """Feasible shapes nearest to N, for a law that does not know shapes."""
     extrapolation: Extrapolation
+    models: Models
+    """With what shapes were counted."""
     flags: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
 
@@ -75,6 +79,7 @@ class Plan:
             "params_total": self.params_total,
             "tokens": self.tokens,
             "tokens_per_param": self.tokens_per_param,
+            "aspect_ratio": None if self.shape is None else self.shape.aspect_ratio,
             "loss": self.loss,
             "intervals": None if self.intervals is None else {k: list(v) for k, v in self.intervals.items()},
             "intervals_note": self.intervals_note,
@@ -82,6 +87,7 @@ class Plan:
             "relaxed": self.relaxed,
             "nearest_shapes": [str(shape) for shape in self.nearest_shapes],
             "extrapolation": self.extrapolation.summary(),
+            "models": msgspec.structs.asdict(self.models),
             "flags": list(self.flags),
             "assumptions": list(self.assumptions),
         }
@@ -108,8 +114,9 @@ class Request:
             law_form=self.law.form,
             law_source=self.law.source,
             params_convention=self.law.params_convention,
+            models=Models.of(self.constraints.template),
             flags=() if self.fit is None else self.fit.flags,
-            assumptions=() if self.fit is None else self.fit.assumptions,
+            assumptions=() if self.fit is None else self.fit.plan_assumptions,
             **found,
         )
 

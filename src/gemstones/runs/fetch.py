@@ -124,8 +124,7 @@ def fetch(entry: Entry) -> Path:
     if offline:
         raise Unavailable(
             f"{entry.name} is not in the cache and {offline} is set: unset it, set GEMSTONES_DATA_DIR to a "
-            f"folder that holds {entry.location}, or run `gemstones data fetch {entry.name}` "
-            "where there is a network"
+            f"folder that holds {entry.location}, or fetch it where there is a network (`gemstones data fetch`)"
         )
     _download(entry, cached)
     return cached
@@ -173,9 +172,18 @@ def _download(entry: Entry, path: Path) -> None:
             )
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; ValueError is a wrong hash
         raise Unavailable(
-            f"{entry.name} cannot be downloaded from {entry.url}: {one_line(error)}; try again, or set "
+            f"{entry.name} cannot be downloaded from {RAW_URL.split('/')[2]} ({_reason(error)}): try again, or set "
             f"GEMSTONES_DATA_DIR to a folder that holds {entry.location}"
-        ) from None
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Why in a few words: urllib3's own are a paragraph, with the address twice."""
+    import requests
+
+    if isinstance(error, requests.ConnectionError):
+        return "no network, or it does not answer"
+    return one_line(error, 120)
 
 
 def _sha256(path: Path) -> str:

@@ -17,6 +17,7 @@ from gemstones.errors import InvalidTable
 from gemstones.runs.architecture import Architecture
 from gemstones.runs.building import build_table
 from gemstones.runs.cells import inferred, series_of_cells
+from gemstones.runs.mapping import parse_columns
 from gemstones.runs.one_line import one_line
 from gemstones.runs.parquet import check_units, parse_parquet, table_fields
 from gemstones.runs.schema import COLUMNS
@@ -32,7 +33,7 @@ SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson")
 def read_runs(
     source: Any,
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] | str | None = None,
     vocabulary: int | None = None,
     head_size: int | None = None,
     context: int | None = None,
@@ -41,11 +42,14 @@ def read_runs(
 ) -> RunTable:
     """The runs in a file, or in a frame of polars, pandas, or anything that speaks Arrow's protocols.
 
-    `columns` maps schema names to names in the source (see `parse_columns`). The other options describe the
+    `columns` maps schema names to names in the source, as a mapping or written like `loss=val_loss,…`. The
+    other options describe the
     models where parameters or FLOPs have to be computed from width and depth; those not given are assumed to
     be the Gemstones', and the table says so. A file's table is called by its stem, or by its whole name where
     that stem is `reserved` for a known data set. Raises `InvalidTable`, in one line.
     """
+    if isinstance(columns, str):
+        columns = parse_columns(columns)
     architecture = Architecture(vocabulary, head_size, context, queries_per_kv)
     architecture.like()  # options that no model can have are refused before any file is read
     if not isinstance(source, str | Path):
