@@ -28,7 +28,7 @@ EXPONENT_RANGE = (0.02, 2.0)
 by less than 5% over a decade."""
 FEW_RUNS = 6
 """Under so many runs, intervals by run are rough (benchmarks/coverage.md has how often they cover)."""
-LEAST_RUNS = 3
+LEAST_RUNS = 4
 """Under so many runs there are none at all."""
 COUNT_TOLERANCE = 0.005
 """Relative difference from which a table's counts are not those of its shapes."""
@@ -111,10 +111,10 @@ def run_flags(runs: int) -> list[str]:
     """Too few runs for intervals by run."""
     if runs < LEAST_RUNS:
         return [
-            f"too_few_runs: {runs} runs give no intervals by run; {LEAST_RUNS} are the least, {FEW_RUNS} a start"
+            f"too_few_runs: {runs} runs give no intervals by run; {LEAST_RUNS} are the least, {FEW_RUNS} or more are needed for good ones"
         ]
     if runs < FEW_RUNS:
-        return [f"too_few_runs: intervals by run from {runs} runs are rough; {FEW_RUNS} or more are a start"]
+        return [f"too_few_runs: intervals by run from {runs} runs are rough; {FEW_RUNS} or more are needed for good ones"]
     return []
 
 
