@@ -7,15 +7,17 @@ import re
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gemstones.laws.envelope import envelope
 from gemstones.laws.published import published
+from gemstones.plan.plan import Plan
 from gemstones.report import style
 from gemstones.report.approach1 import approach1_figure
-from gemstones.report.approach3 import approach3_figure
+from gemstones.report.approach3 import BEYOND, INSIDE, MOST_BUDGETS, REFERENCE, approach3_figure
 from gemstones.report.prescriptions import by_law, grid, prescriptions, references
 from gemstones.report.save import PNG_SCALE, save_figure
 from gemstones.report.study import Study
@@ -44,6 +46,11 @@ def texts(path: Path) -> str:
     return html.unescape(" ".join(re.findall(r"<text[^>]*>(.*?)</text>", path.read_text(), re.DOTALL)))
 
 
+def plain(text: str) -> str:
+    """`text` without the marks of its lines."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text))
+
+
 @pytest.mark.parametrize("name", ["approach1", "approach3", "approach1-le100B", "approach3-le100B"])
 def test_pngs_are_not_blank(gemstones_study: Study, name: str) -> None:
     image = pixels(gemstones_study.output / "figures" / f"{name}.png")
@@ -58,17 +65,55 @@ def test_approach1_says_what_it_shows(gemstones_study: Study, chinchilla_study: 
     for words in (
         "FLOPs (Appendix G)",
         "Device hours",
-        "Validation loss (nats/token)",
+        "Loss (nats/token)",
         "Tokens per parameter (total parameters)",
         "Lower convex hull",
         "Least loss in each bin",
         "1e21",
         "10K",
         "95% intervals from 32 resamples by run",
+        "gemstones, all-2B (main, every 2B tokens)",
+        "not Appendix G",
     ):
-        assert words in said
-    said = texts(chinchilla_study.output / "figures" / "approach1.svg")
+        assert words in plain(said)
+    said = plain(texts(chinchilla_study.output / "figures" / "approach1.svg"))
     assert "Device hours" not in said and "FLOPs (as given)" in said
+    assert "(its FLOPs are 6·N·T, total N)" in said and "Appendix G" not in said
+
+
+def vertical_domains(chart: dict[str, Any]) -> list[set[tuple[float, float]]]:
+    """The domains of the y axes in each row of panels."""
+    return [
+        {
+            tuple(layer["encoding"]["y"]["scale"]["domain"])
+            for panel in row["hconcat"]
+            for layer in marks(panel)
+        }
+        for row in chart["vconcat"]
+    ]
+
+
+def marks(panel: dict[str, Any]) -> list[dict[str, Any]]:
+    """Layers of a panel that have a y axis."""
+    return [layer for layer in panel["layer"] if "scale" in layer.get("encoding", {}).get("y", {})]
+
+
+def test_panels_of_a_row_share_their_axis(gemstones: RunTable) -> None:
+    table = gemstones.select("le100B-2B")
+    made = [
+        envelope(table, resource=r, method=m) for r in ("flops", "device_hours") for m in ("hull", "bins")
+    ]
+    rows = vertical_domains(approach1_figure(table, made).to_dict())
+    assert [len(domains) for domains in rows] == [1, 1] and rows[0] != rows[1]
+
+
+def test_the_hull_lies_over_the_bins(gemstones: RunTable) -> None:
+    table = gemstones.select("chinchilla-reduced")
+    made = [envelope(table, method="hull"), envelope(table, method="bins")]
+    points = approach1_figure(table, made).to_dict()["datasets"]["frontier-flops"]
+    methods = [point["method"] for point in points]
+    # Later points are drawn over earlier ones.
+    assert methods == sorted(methods) and set(methods) == {"bins", "hull"}
 
 
 def test_approach3_says_what_it_shows(gemstones_study: Study, chinchilla_study: Study) -> None:
@@ -82,6 +127,11 @@ def test_approach3_says_what_it_shows(gemstones_study: Study, chinchilla_study: 
         "N,T fitted to all (total N)",
         "(non-embedding N)",
         "no line where the best shape lies on the edge of the search",
+        "gemstones, all (main, every 10B tokens)",
+        "shaded: FLOPs of the fitted runs",
+        "lines of shapes: real-valued optimum, dots: best feasible shape",
+        "Published law",
+        "1e19",
     ):
         assert words in said
     said = texts(chinchilla_study.output / "figures" / "approach3.svg")
@@ -89,7 +139,7 @@ def test_approach3_says_what_it_shows(gemstones_study: Study, chinchilla_study: 
 
 
 def test_legends_are_there_once(gemstones_study: Study) -> None:
-    for name, words in (("approach1", "Least loss in each bin"), ("approach3", "Beyond them")):
+    for name, words in (("approach1", "Least loss in each bin"), ("approach3", "Fit, beyond them")):
         assert texts(gemstones_study.output / "figures" / f"{name}.svg").count(words) == 1
 
 
@@ -130,6 +180,66 @@ def test_a_law_without_draws_or_range_is_drawn(tmp_path: Path) -> None:
     assert "Lines without intervals" in texts(tmp_path / "bare.svg")
 
 
+@pytest.fixture(scope="module")
+def drawn(gemstones_study: Study) -> tuple[dict[str, Any], list[Plan]]:
+    """Figure 5 of a fit of shapes beside the references, and its plans."""
+    fit = next(f for f in gemstones_study.fits if f.law.name == "w,d,N,T fitted to le100B")
+    plans, _ = prescriptions({fit.law.name: fit} | references(), np.geomspace(1e19, 1e24, 6))
+    return approach3_figure(plans, fit.law.fitted.flops).to_dict(), list(plans)
+
+
+def test_lines_of_shapes_are_real_valued(drawn: tuple[dict[str, Any], list[Plan]]) -> None:
+    chart, plans = drawn
+    of_fit = {p.budget_flops: p for p in plans if p.shape is not None}
+    aspect_ratios, tokens_per_param = (chart["datasets"][f"prescriptions-{i}"] for i in range(2))
+    assert len(of_fit) == 6 and {row["budget"] for row in aspect_ratios} == set(of_fit)
+    for row in aspect_ratios:
+        plan = of_fit[row["budget"]]
+        assert plan.relaxed is not None and plan.shape is not None
+        assert row["value"] == pytest.approx(plan.relaxed["width"] / plan.relaxed["depth"])
+        assert row["feasible"] == plan.shape.aspect_ratio
+    for row in tokens_per_param:
+        if "fitted to" in row["series"]:
+            plan = of_fit[row["budget"]]
+            assert plan.relaxed is not None
+            assert row["value"] == pytest.approx(plan.relaxed["tokens"] / plan.relaxed["params_total"])
+            assert row["feasible"] == plan.tokens_per_param
+        else:
+            assert row["feasible"] is None
+    # What zigzags is the feasible optimum: the real-valued one of this law only turns once.
+    ratios = [value for _, value in sorted({(row["budget"], row["value"]) for row in aspect_ratios})]
+    assert len(ratios) == 6 and sum(np.diff(np.sign(np.diff(ratios))) != 0) <= 1
+
+
+def test_references_are_drawn_last_and_alike(drawn: tuple[dict[str, Any], list[Plan]]) -> None:
+    chart, _ = drawn
+    panel = chart["hconcat"][1]
+    *_, fits, last = [layer for layer in panel["layer"] if layer["mark"]["type"] == "line"]
+    assert REFERENCE in last["transform"][0]["filter"]
+    assert last["mark"]["strokeWidth"] < fits["mark"]["strokeWidth"]
+    scale = fits["encoding"]["strokeDash"]["scale"]
+    dashes = dict(zip(scale["domain"], map(tuple, scale["range"]), strict=True))
+    assert len({dashes[name] for name in (INSIDE, BEYOND, REFERENCE)}) == 3
+    where: dict[str, set[str]] = {}
+    for row in chart["datasets"]["prescriptions-1"]:
+        where.setdefault(row["series"].partition("(")[0], set()).add(row["where"])
+    kinds = list(where.values())
+    assert kinds.count({REFERENCE}) == 2 and kinds.count({INSIDE, BEYOND}) == 1
+
+
+def test_bands_keep_the_colour_of_their_law(drawn: tuple[dict[str, Any], list[Plan]]) -> None:
+    bands = [layer for layer in drawn[0]["hconcat"][1]["layer"] if layer["mark"]["type"] == "area"]
+    assert len(bands) == 2 and all("color" not in band["mark"] for band in bands)
+    assert len({str(band["encoding"]["color"]) for band in bands}) == 1
+    opacity = {
+        where: band["mark"]["opacity"]
+        for band in bands
+        for where in (INSIDE, BEYOND)
+        if where in band["transform"][0]["filter"]
+    }
+    assert opacity[BEYOND] < opacity[INSIDE]
+
+
 def test_the_grid_reaches_the_fitted_runs() -> None:
     assert grid()[0] == pytest.approx(1e18) and grid()[-1] == pytest.approx(1e25) and len(grid()) == 25
     wide = grid((1e14, 3e19))
@@ -161,6 +271,13 @@ def test_ticks_lie_inside_and_are_few(low: float, high: float) -> None:
     assert all(low <= value <= high for value in found) and found == sorted(set(found))
     labels = [style.label(value, "plain") for value in found]
     assert len(set(labels)) == len(found)
+
+
+@pytest.mark.parametrize("low", [1e13, 5.9e15, 2e16, 1e18])
+def test_budgets_are_labelled_from_their_first_decade(low: float) -> None:
+    first = 10.0 ** np.ceil(np.log10(low))
+    found = style.ticks(low, 1e25, MOST_BUDGETS)
+    assert found[0] == pytest.approx(first) and len(found) >= 6
 
 
 def test_tick_labels() -> None:

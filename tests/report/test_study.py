@@ -9,14 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gemstones.errors import InvalidQuantity, InvalidRequest
+from gemstones.report.steps import planning_fits, trusted_first
 from gemstones.report.study import Study, study
 from gemstones.runs import RunTable, load
 
 FIGURES = {"approach1", "approach3"}
-TABLES = {"fits", "envelopes", "plans"}
+TABLES = {"fits", "envelopes", "plans", "near_optimal"}
 
 
 def written(output: Path) -> set[str]:
@@ -44,15 +46,31 @@ def test_gemstones_fits_and_frontiers(gemstones_study: Study) -> None:
 
 
 def test_gemstones_plans(gemstones_study: Study) -> None:
+    flagged = {f.law.name: bool(f.flags) for f in gemstones_study.fits}
+    laws = []
+    for selection in ("all", "le100B"):
+        pair = [f"{law} fitted to {selection}" for law in ("w,d,N,T", "N,T")]
+        # A fit with a caution comes after one without.
+        laws += pair[::-1] if flagged[pair[0]] and not flagged[pair[1]] else pair
     names = [plan.law_name for plan in gemstones_study.plans]
-    assert names == [
-        name
-        for law in ("w,d,N,T fitted to all", "w,d,N,T fitted to le100B", "chinchilla-epoch", "kaplan")
-        for name in [law] * 3
-    ]
+    assert names == [name for law in (*laws, "chinchilla-epoch", "kaplan") for name in [law] * 3]
     for plan in gemstones_study.plans:
         assert plan.intervals is not None or "no interval" in plan.intervals_note
     assert gemstones_study.notes == ()
+
+
+def test_fits_without_flags_plan_first(gemstones_study: Study) -> None:
+    planning = planning_fits([f for f in gemstones_study.fits if f.selection == "all"])
+    assert [f.law.form for f in planning] == ["w,d,N,T", "N,T"]
+    for flags, order in (
+        (((), ()), ["w,d,N,T", "N,T"]),
+        ((("x",), ()), ["N,T", "w,d,N,T"]),
+        (((), ("x",)), ["w,d,N,T", "N,T"]),
+        ((("x",), ("x",)), ["w,d,N,T", "N,T"]),
+    ):
+        fits = [msgspec.structs.replace(f, flags=of) for f, of in zip(planning, flags, strict=True)]
+        assert [f.law.form for f in trusted_first(fits)] == order
+    assert [f.law.form for f in planning_fits(planning[1:])] == ["N,T"] and planning_fits([]) == []
 
 
 def test_json_holds_everything(gemstones_study: Study) -> None:
@@ -105,7 +123,8 @@ def test_an_edge_of_the_search_is_a_note(shaped_csv: Path, tmp_path: Path) -> No
     made = study(load(shaped_csv), tmp_path / "out", bootstrap=0, budgets=[1e15, 1e21])
     edges = [note for note in made.notes if "edge of the search" in note]
     assert len(edges) == 1 and "1e+15" in edges[0]
-    assert [p.budget_flops for p in made.plans if "fitted to all" in p.law_name] == [1e21]
+    assert [p.budget_flops for p in made.plans if p.law_name == "w,d,N,T fitted to all"] == [1e21]
+    assert [p.budget_flops for p in made.plans if p.law_name == "N,T fitted to all"] == [1e15, 1e21]
 
 
 def test_one_shape_per_width_is_a_note(tmp_path: Path) -> None:
@@ -154,6 +173,18 @@ def test_a_file_is_no_folder(small_study: Study, shaped_csv: Path, tmp_path: Pat
         study(load(shaped_csv), tmp_path / "out", budgets=[-1.0])
 
 
+def test_what_cannot_be_studied_leaves_nothing(gemstones: RunTable, shaped_csv: Path, tmp_path: Path) -> None:
+    output = tmp_path / "deep" / "out"
+    with pytest.raises(InvalidRequest, match="unknown"):
+        study(gemstones, output, select="none", bootstrap=0)
+    with pytest.raises(InvalidQuantity):
+        study(gemstones, output, budgets=[0.0], bootstrap=0)
+    with pytest.raises(InvalidRequest, match=r"mine\.csv"):
+        (tmp_path / "mine.csv").write_text("")
+        study(load(shaped_csv), tmp_path / "mine.csv" / "out", bootstrap=0)
+    assert not output.parent.exists()
+
+
 BLOCKED = """
 import sys
 sys.modules["altair"] = None
@@ -186,3 +217,4 @@ def test_without_altair_there_are_tables(shaped_csv: Path, tmp_path: Path) -> No
     )
     assert "raised drawing figures needs the extra 'report'" in done.stdout
     assert written(output) == {f"tables/{n}.{k}" for n in TABLES for k in ("md", "parquet")} | {"study.json"}
+    assert not (output / "figures").exists()

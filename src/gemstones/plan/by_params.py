@@ -93,7 +93,7 @@ def _intervals(
     if without == 1:
         return None, f"no interval: none of {len(fit.draws)} resamples has an optimum"
     if without:
-        note += f"; {without:.1%} of them have no optimum and are left out, so the ends may be too narrow"
+        note += f"; {without:.1%} of the resamples have no optimum and are left out, so the ends may be too narrow"
     quantities = {"params": counted, "tokens": tokens, "tokens_per_param": tokens / counted, "loss": losses}
     if fit.law.params_convention == "total":
         quantities["params_total"] = counted

@@ -114,7 +114,7 @@ def _intervals(
     note = f"{fit.interval_note}; the relaxed optimum has none"
     if at_edge:
         have = "has its" if at_edge == 1 else "have their"
-        note += f"; {at_edge} of them {have} optimum on the edge of the search, so the ends may be too narrow"
+        note += f"; {at_edge} of the resamples {have} optimum on the edge of the search, so the ends may be too narrow"
     intervals = {
         name: percentile_interval(x[1:], float(x[0]), level=fit.level) for name, x in discrete.items()
     }

@@ -65,7 +65,8 @@ class Extrapolation:
             ("depth", self.depth_ratio),
         ):
             if ratio is not None and ratio != 1:
-                parts.append(f"{name} {ratio:.3g}x {'the largest' if ratio > 1 else 'the smallest'} fitted")
+                times = f"{ratio:.3g}" if ratio < 1000 else f"{float(f'{ratio:.3g}'):,.0f}"
+                parts.append(f"{name} {times}x {'the largest' if ratio > 1 else 'the smallest'} fitted")
         return ", ".join(parts)
 
 

@@ -13,11 +13,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gemstones.errors import InvalidRequest
-from gemstones.laws.envelope import Envelope
+from gemstones.laws.envelope import Envelope, Resource
 from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.published import LAWS
 from gemstones.report import style
-from gemstones.report.words import PARAMS_WORDS, RESOURCE_WORDS, law_words, need_altair, resource_title
+from gemstones.report.numbers import counted
+from gemstones.report.words import (
+    PARAMS_WORDS,
+    RESOURCE_WORDS,
+    law_words,
+    need_altair,
+    resampled_words,
+    resource_title,
+    selection_words,
+)
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 
@@ -63,17 +72,31 @@ def approach1_figure(
     if not resources:
         raise InvalidRequest("Approach 1 needs an envelope to draw: none was given")
     colors = colors or style.RunColors.of(table)
-    by_resource = [[e for e in envelopes if e.resource == r] for r in resources]
-    last = len(resources) - 1
     data = _Data()
-    losses = [_losses(data, table, group, colors, i == last) for i, group in enumerate(by_resource)]
-    ratios = [_ratios(data, table, group, i == last) for i, group in enumerate(by_resource)]
+    by_resource = {r: [e for e in envelopes if e.resource == r] for r in resources}
+    curves = {r: _curves(table, r) for r in resources}
+    lines = {r: _lines(by_resource[r], curves[r]) for r in resources}
+    # Panels of a row have one y axis, so that they can be compared.
+    loss = style.padded(*_span(_all(curves), "loss"))
+    ratio = style.padded(*_span([*_frontiers(envelopes), *_all(lines)], "tokens_per_param"), 0.06)
+    palette = {_fit_words(e): COLORS[e.method] for e in envelopes} | {
+        row["series"]: style.REFERENCES[CHINCHILLA] for row in _all(lines) if row["reference"]
+    }
+    losses = [
+        _losses(data, curves[r], loss, by_resource[r], colors, legend=r == resources[-1]) for r in resources
+    ]
+    ratios = [
+        _ratios(data, curves[r], lines[r], ratio, by_resource[r], palette, legend=r == resources[-1])
+        for r in resources
+    ]
     rows = [alt.hconcat(*panels).resolve_scale(**_INDEPENDENT) for panels in (losses, ratios)]
     chart = alt.vconcat(*rows).resolve_scale(**_INDEPENDENT)
     first = envelopes[0]
     title = alt.TitleParams(
-        f"Approach 1: {first.dataset}, {first.selection}",
-        subtitle=f"{first.rows:,} checkpoints of {first.runs:,} runs{_band_words(envelopes)}",
+        f"Approach 1: {selection_words(first.dataset, first.selection)}",
+        subtitle=(
+            f"{counted(first.rows, 'checkpoint')} of {counted(first.runs, 'run')}; {_band_words(envelopes)}"
+        ),
         offset=14,
     )
     themed: alt.VConcatChart = style.themed(chart.properties(title=title))
@@ -84,23 +107,27 @@ def approach1_figure(
 def _band_words(envelopes: Sequence[Envelope]) -> str:
     resampled = next((e for e in envelopes if e.draws), None)
     if resampled is None:
-        return "; lines without intervals"
+        return "lines without intervals"
     draws = len(resampled.draws["params"])
-    return f"; bands are {resampled.level:.0%} intervals from {draws} resamples by {resampled.unit}"
+    return f"bands are {resampled_words(resampled.level, draws, resampled.unit)}"
 
 
 def _losses(
-    data: _Data, table: RunTable, envelopes: Sequence[Envelope], colors: style.RunColors, legend: bool
+    data: _Data,
+    curves: Rows,
+    loss: tuple[float, float],
+    envelopes: Sequence[Envelope],
+    colors: style.RunColors,
+    *,
+    legend: bool,
 ) -> alt.LayerChart:
-    """Loss over one resource."""
+    """Loss over one resource; `loss` is what the y axis spans."""
     import altair as alt
 
     resource = envelopes[0].resource
-    curves = _curves(table, resource)
-    loss = style.padded(*_span(curves, "loss"))
     axes = (
         _resource_axis(curves, envelopes[0]),
-        style.log_y("loss", "Validation loss (nats/token)", loss, "plain"),
+        style.log_y("loss", "Loss (nats/token)", loss, "plain"),
     )
     runs = alt.Chart(data(f"runs-{resource}", curves)).encode(
         *axes, detail="run:N", tooltip=["run:N", "loss:Q", "resource:Q", "params_total:Q"]
@@ -121,26 +148,37 @@ def _losses(
     return panel
 
 
-def _ratios(data: _Data, table: RunTable, envelopes: Sequence[Envelope], legend: bool) -> alt.LayerChart:
-    """Tokens per parameter over one resource."""
+def _lines(envelopes: Sequence[Envelope], curves: Rows) -> Rows:
+    """The lines fitted over one resource, as far as its runs reach; over FLOPs with Chinchilla's."""
+    over = np.geomspace(*_span(curves, "resource"), POINTS)
+    lines = [row for e in envelopes for row in _line(e, over)]
+    first = envelopes[0]
+    if first.resource == "flops":
+        lines += _chinchilla(over, first.resource_convention)
+    return lines
+
+
+def _ratios(
+    data: _Data,
+    curves: Rows,
+    lines: Rows,
+    ratio: tuple[float, float],
+    envelopes: Sequence[Envelope],
+    palette: dict[str, str],
+    *,
+    legend: bool,
+) -> alt.LayerChart:
+    """Tokens per parameter over one resource; `ratio` is what the y axis spans, `palette` the series' colours."""
     import altair as alt
 
     first = envelopes[0]
-    curves = _curves(table, first.resource)
-    over = np.geomspace(*_span(curves, "resource"), POINTS)
-    lines = [row for e in envelopes for row in _line(e, over)]
-    if first.resource == "flops":
-        lines += _chinchilla(over)
-    ratio = style.padded(*_span([*_frontiers(envelopes), *lines], "tokens_per_param"), 0.06)
     title = f"Tokens per parameter ({PARAMS_WORDS[first.params_convention]} parameters)"
     axes = (_resource_axis(curves, first), style.log_y("tokens_per_param", title, ratio, "si"))
 
-    palette = {_fit_words(e): COLORS[e.method] for e in envelopes} | {
-        _chinchilla_words(): style.REFERENCES[CHINCHILLA]
-    }
     names = list(palette)
     color = alt.Scale(domain=names, range=list(palette.values()))
-    dash = alt.Scale(domain=names, range=[[7, 4] if n == _chinchilla_words() else [1, 0] for n in names])
+    fits = {_fit_words(e) for e in envelopes}
+    dash = alt.Scale(domain=names, range=[style.dash(reference=n not in fits) for n in names])
     key = alt.Legend(title="Lines", labelExpr=style.WRAPPED_LABELS, symbolType="stroke", symbolSize=260)
     shown = key if legend else None
     base = alt.Chart(data(f"lines-{first.resource}", lines))
@@ -155,8 +193,10 @@ def _ratios(data: _Data, table: RunTable, envelopes: Sequence[Envelope], legend:
             color=alt.Color("series:N", scale=color, legend=None),
         )
     )
-    line = base.mark_line(strokeWidth=2.2).encode(
+    width = alt.condition("datum.reference", alt.value(style.REFERENCE_WIDTH), alt.value(style.LINE_WIDTH))
+    line = base.mark_line().encode(
         *axes,
+        strokeWidth=width,
         color=alt.Color("series:N", scale=color, legend=shown),
         strokeDash=alt.StrokeDash("series:N", scale=dash, legend=shown),
     )
@@ -171,25 +211,30 @@ def _ratios(data: _Data, table: RunTable, envelopes: Sequence[Envelope], legend:
 def _frontier_layer(
     data: _Data, axes: tuple[alt.X, alt.Y], envelopes: Sequence[Envelope], legend: bool
 ) -> alt.Chart:
-    """Bins' minimisers as small red dots, and over them the hull's points as black crosses."""
+    """Bins' minimisers as small dots that runs can be seen through, and over them the hull's points as crosses."""
     import altair as alt
 
     methods = [m for m in ("hull", "bins") if any(e.method == m for e in envelopes)]
-    key = alt.Legend(title="Frontier", symbolSize=90) if legend else None
+    key = alt.Legend(title="Frontier", symbolSize=90, symbolOpacity=1) if legend else None
 
     def by_method(marks: dict[str, Any]) -> dict[str, Any]:
         scale = alt.Scale(domain=[FRONTIER_WORDS[m] for m in methods], range=[marks[m] for m in methods])
         return {"scale": scale, "legend": key}
 
+    unexplained = {"legend": None}
     points = sorted(_frontiers(envelopes), key=lambda row: methods.index(row["method"]), reverse=True)
     layer: alt.Chart = (
         alt.Chart(data(f"frontier-{envelopes[0].resource}", points))
-        .mark_point(strokeWidth=1.8, filled=False, opacity=1)
+        .mark_point(filled=False)
         .encode(
             *axes,
             color=alt.Color("frontier:N", **by_method(COLORS)),
             shape=alt.Shape("frontier:N", **by_method({"hull": CROSS, "bins": "circle"})),
-            size=alt.Size("frontier:N", **(by_method({"hull": 40, "bins": 2.5}) | {"legend": None})),
+            size=alt.Size("frontier:N", **(by_method({"hull": 40, "bins": 2}) | unexplained)),
+            strokeWidth=alt.StrokeWidth(
+                "frontier:N", **(by_method({"hull": 1.8, "bins": 1.5}) | unexplained)
+            ),
+            opacity=alt.Opacity("frontier:N", **(by_method({"hull": 1.0, "bins": 0.55}) | unexplained)),
             tooltip=["run:N", "loss:Q", "resource:Q", "tokens_per_param:Q"],
         )
     )
@@ -241,7 +286,7 @@ def _line(envelope: Envelope, over: FloatArray) -> Rows:
     """The fitted line over a resource, with the interval of what the resamples' lines say there."""
     fitted = envelope.fits["tokens_per_param"].at(over)
     rows: Rows = [
-        {"series": _fit_words(envelope), "resource": x, "tokens_per_param": y}
+        {"series": _fit_words(envelope), "reference": False, "resource": x, "tokens_per_param": y}
         for x, y in zip(over.tolist(), fitted.tolist(), strict=True)
     ]
     for row in rows:
@@ -250,20 +295,29 @@ def _line(envelope: Envelope, over: FloatArray) -> Rows:
     return rows
 
 
-def _chinchilla_words() -> str:
-    return style.series_name(f"{law_words(CHINCHILLA)}: FLOPs = 6·N·T, total N", 26)
-
-
-def _chinchilla(over: FloatArray) -> Rows:
-    """Chinchilla's optimum under its own count of FLOPs, 6·N·T."""
+def _chinchilla(over: FloatArray, flops_convention: str) -> Rows:
+    """Chinchilla's optimum under its own count of FLOPs, which is named where the axis has another."""
     law = LAWS[CHINCHILLA]
+    counting = "its FLOPs are 6·N·T, total N"
+    if flops_convention == "gemstones":
+        counting += ", not Appendix G"
+    series = style.series_name(f"{law_words(CHINCHILLA)} ({counting})", 26)
     rows = []
     for budget in over.tolist():
         params, tokens = optimal_params_tokens(law.theta, budget)  # type: ignore[union-attr]
         rows.append(
-            {"series": _chinchilla_words(), "resource": budget, "tokens_per_param": float(tokens / params)}
+            {
+                "series": series,
+                "reference": True,
+                "resource": budget,
+                "tokens_per_param": float(tokens / params),
+            }
         )
     return rows
+
+
+def _all(rows: dict[Resource, Rows]) -> Rows:
+    return [row for of in rows.values() for row in of]
 
 
 def _span(rows: Rows, field: str) -> tuple[float, float]:

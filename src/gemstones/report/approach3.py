@@ -1,26 +1,39 @@
 """Figure 5 of the paper: the prescribed width over depth, and tokens per parameter, for a budget.
 
-Lines are solid where the budget lies within the FLOPs of the runs that a law was fitted to and dashed
-beyond; bands are intervals from the resamples, grey beyond. Lines of shapes are a little bumpy: widths are
-whole numbers of attention heads.
+Lines of fits are solid where the budget lies within the FLOPs of the runs that they were fitted to and dashed
+beyond; bands are intervals from the resamples, lighter beyond. Of a law of shapes the line is the real-valued
+optimum and dots are the best feasible shapes, whose widths are whole numbers of attention heads. Published laws
+that every figure compares with are drawn alike throughout, over the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gemstones.accounting.parameters import params
 from gemstones.errors import InvalidRequest
 from gemstones.laws.law import Interval
 from gemstones.plan.plan import Plan
 from gemstones.report import style
 from gemstones.report.prescriptions import by_law
 from gemstones.report.words import PARAMS_WORDS, flops_words, law_words, need_altair
+from gemstones.shape import Shapes
 
 if TYPE_CHECKING:
     import altair as alt
 
-INSIDE, BEYOND = "Within the fitted runs", "Beyond them"
+INSIDE, BEYOND, REFERENCE = "Fit, within its runs", "Fit, beyond them", "Published law"
+_DASHES: dict[str, list[float]] = {
+    INSIDE: style.dash(reference=False),
+    BEYOND: [5, 4],
+    REFERENCE: style.dash(reference=True),
+}
+MOST_BUDGETS = 11
+"""Ticks on the axis of budgets: one a decade on the usual grid, and on one that begins at 1e15."""
+SUBTITLE = 90
+"""Characters of a line over one panel."""
 FITTED = "fitted"
 """Name of the data of the fitted range."""
 Rows = list[dict[str, Any]]
@@ -44,11 +57,15 @@ def approach3_figure(
     names = {law: series_words(plans[0]) for law, plans in laws.items()}
     budgets = [p.budget_flops for p in prescriptions]
     x = style.log_x(
-        "budget", _budget_title(prescriptions), style.padded(min(budgets), max(budgets), 0.0), "power"
+        "budget",
+        _budget_title(prescriptions),
+        style.padded(min(budgets), max(budgets), 0.0),
+        "power",
+        MOST_BUDGETS,
     )
     panels = [
         ("Width / depth", "aspect_ratio", _aspect_ratio),
-        ("Tokens per parameter (N as in the legend)", "tokens_per_param", lambda p: p.tokens_per_param),
+        ("Tokens per parameter (N as in the legend)", "tokens_per_param", _tokens_per_param),
     ]
     # The first law is drawn last, over the others.
     drawn = [
@@ -59,11 +76,14 @@ def approach3_figure(
     shaded = [] if fitted_flops is None else _fitted_rows(fitted_flops, budgets)
     data = {f"prescriptions-{i}": rows for i, (_, rows) in enumerate(drawn)} | {FITTED: shaded}
     scale = alt.Scale(domain=list(names.values()), range=style.law_colors(names))
+    occurring = {row["where"] for _, rows in drawn for row in rows}
+    dashes = {where: dash for where, dash in _DASHES.items() if where in occurring}
     charts = [
-        _panel(text, f"prescriptions-{i}", rows, x, scale, bool(shaded), i == len(drawn) - 1)
+        _panel(text, f"prescriptions-{i}", rows, x, scale, dashes, bool(shaded), legend=i == len(drawn) - 1)
         for i, (text, rows) in enumerate(drawn)
     ]
-    heading = alt.TitleParams(title, subtitle=_subtitle(prescriptions), offset=14)
+    subtitle = style.clauses(_subtitle(prescriptions, bool(shaded)), SUBTITLE * len(drawn))
+    heading = alt.TitleParams(title, subtitle=subtitle, offset=14)
     chart = alt.hconcat(*charts).resolve_scale(**_INDEPENDENT).properties(title=heading)
     themed: alt.HConcatChart = style.themed(chart)
     themed.datasets = data
@@ -83,35 +103,59 @@ def _budget_title(plans: Sequence[Plan]) -> str:
     return f"FLOPs budget ({flops_words(plans[0].flops_convention) if len(plans) == 1 else next(iter(conventions))})"
 
 
-def _subtitle(plans: Sequence[Plan]) -> str:
+def _subtitle(plans: Sequence[Plan], shaded: bool) -> list[str]:
     note = next((p.intervals_note for p in plans if p.intervals is not None), None)
     # Of the note only how the draws were made: the rest of it differs from budget to budget.
-    bands = "Lines without intervals" if note is None else f"Bands are {note.partition(';')[0]}"
-    counts = {len(of_law) for of_law in by_law(plans).values()}
-    gaps = "; no line where the best shape lies on the edge of the search" if len(counts) > 1 else ""
-    return bands + gaps
+    said = ["Lines without intervals" if note is None else f"Bands: {note.partition(';')[0]}"]
+    if shaded:
+        said.append("shaded: FLOPs of the fitted runs")
+    if any(plan.relaxed is not None for plan in plans):
+        said.append("lines of shapes: real-valued optimum, dots: best feasible shape")
+    if len({len(of_law) for of_law in by_law(plans).values()}) > 1:
+        said.append("no line where the best shape lies on the edge of the search")
+    return said
 
 
-def _aspect_ratio(plan: Plan) -> float | None:
-    return None if plan.shape is None else plan.shape.aspect_ratio
+@dataclass(frozen=True)
+class _Drawn:
+    """What is drawn of a plan: the line, and a dot where the line is of real-valued shapes."""
+
+    line: float
+    dot: float | None = None
 
 
-def _rows(series: str, plans: Sequence[Plan], quantity: str, value: Callable[[Plan], float | None]) -> Rows:
+def _aspect_ratio(plan: Plan) -> _Drawn | None:
+    if plan.shape is None:
+        return None
+    if plan.relaxed is None:
+        return _Drawn(plan.shape.aspect_ratio)
+    return _Drawn(plan.relaxed["width"] / plan.relaxed["depth"], plan.shape.aspect_ratio)
+
+
+def _tokens_per_param(plan: Plan) -> _Drawn:
+    if plan.shape is None or plan.relaxed is None:
+        return _Drawn(plan.tokens_per_param)
+    real = Shapes.of(plan.relaxed["width"], plan.relaxed["depth"], plan.shape)
+    counted = float(params(real, plan.params_convention))
+    return _Drawn(plan.relaxed["tokens"] / counted, plan.tokens_per_param)
+
+
+def _rows(series: str, plans: Sequence[Plan], quantity: str, value: Callable[[Plan], _Drawn | None]) -> Rows:
     """Points of one law, in stretches within and beyond the fitted runs that share the point between them."""
     points: Rows = []
     for plan in plans:
         at = value(plan)
         if at is not None:
             low, high = (plan.intervals or {}).get(quantity, (None, None))
-            where = INSIDE if _inside(plan) else BEYOND
             points.append(
                 {
                     "series": series,
                     "budget": plan.budget_flops,
-                    "value": at,
+                    "value": at.line,
+                    "feasible": at.dot,
                     "low": low,
                     "high": high,
-                    "where": where,
+                    "where": _where(plan),
                 }
             )
     rows: Rows = []
@@ -129,6 +173,12 @@ def _rows(series: str, plans: Sequence[Plan], quantity: str, value: Callable[[Pl
     return rows
 
 
+def _where(plan: Plan) -> str:
+    if plan.law_name in style.REFERENCES:
+        return REFERENCE
+    return INSIDE if _inside(plan) else BEYOND
+
+
 def _inside(plan: Plan) -> bool:
     """Whether the plan lies within the fitted runs; by N and T where their FLOPs are not known."""
     far = plan.extrapolation
@@ -138,43 +188,64 @@ def _inside(plan: Plan) -> bool:
 
 
 def _panel(
-    text: str, name: str, rows: Rows, x: alt.X, laws: alt.Scale, fitted: bool, legend: bool
+    text: str,
+    name: str,
+    rows: Rows,
+    x: alt.X,
+    laws: alt.Scale,
+    dashes: dict[str, list[float]],
+    fitted: bool,
+    *,
+    legend: bool,
 ) -> alt.LayerChart:
     import altair as alt
 
     # Bands may reach far beyond the lines: they are cut at ten times their range.
-    values = [row["value"] for row in rows]
+    values = [at for row in rows for at in (row["value"], row["feasible"]) if at is not None]
     ends = [end for row in rows for end in (row["low"], row["high"]) if end is not None and end > 0]
     low = max(min([*values, *ends]), min(values) / 10)
     high = min(max([*values, *ends]), max(values) * 10)
     domain = style.padded(low, high, 0.05)
-    key = alt.Legend(title="Law", labelExpr=style.WRAPPED_LABELS, symbolType="stroke", symbolSize=260)
-    color = alt.Color("series:N", scale=laws, legend=key if legend else None)
-    unexplained = alt.Color("series:N", scale=laws, legend=None)
-    dash = alt.StrokeDash(
-        "where:N",
-        scale=alt.Scale(domain=[INSIDE, BEYOND], range=[[1, 0], [5, 4]]),
-        legend=alt.Legend(title="Budget", symbolType="stroke", symbolSize=260) if legend else None,
+
+    def color(key: alt.Legend | None) -> alt.Color:
+        return alt.Color("series:N", scale=laws, legend=key)
+
+    def dash(key: alt.Legend | None) -> alt.StrokeDash:
+        scale = alt.Scale(domain=list(dashes), range=list(dashes.values()))
+        return alt.StrokeDash("where:N", scale=scale, legend=key)
+
+    def y(field: str) -> alt.Y:
+        return style.log_y(field, text, domain, "si")
+
+    of_laws = alt.Legend(title="Law", labelExpr=style.WRAPPED_LABELS, symbolType="stroke", symbolSize=260)
+    of_lines = alt.Legend(title="Line", symbolType="stroke", symbolSize=420)
+    base = alt.Chart(alt.NamedData(name=name)).encode(x, detail=["series:N", "stretch:N"])
+    bands = [
+        base.transform_filter(f"isValid(datum.low) && datum.where == '{where}'")
+        .mark_area(opacity=opacity, clip=True)
+        .encode(y("low").stack(None), alt.Y2("high"), color=color(None))
+        for where, opacity in ((BEYOND, 0.1), (INSIDE, 0.22))
+    ]
+    dots = (
+        base.transform_filter("isValid(datum.feasible)")
+        .mark_circle(size=14, opacity=1)
+        .encode(y("feasible"), color=color(None))
     )
-    base = alt.Chart(alt.NamedData(name=name)).encode(x, detail="stretch:N")
-    band = base.transform_filter("isValid(datum.low)").encode(
-        style.log_y("low", text, domain, "si").stack(None), alt.Y2("high")
+    tooltip = ["series:N", "budget:Q", "value:Q", "feasible:Q", "low:Q", "high:Q"]
+    lines = base.encode(y("value"), tooltip=tooltip)
+    fits = (
+        lines.transform_filter(f"datum.where != '{REFERENCE}'")
+        .mark_line(strokeWidth=style.LINE_WIDTH)
+        .encode(color=color(of_laws if legend else None), strokeDash=dash(of_lines if legend else None))
     )
-    within = band.transform_filter(f"datum.where == '{INSIDE}'").mark_area(opacity=0.2, clip=True)
-    beyond = band.transform_filter(f"datum.where == '{BEYOND}'").mark_area(
-        opacity=0.16, clip=True, color=style.GREY
-    )
-    line = base.mark_line(strokeWidth=2.2).encode(
-        style.log_y("value", text, domain, "si"),
-        color=color,
-        strokeDash=dash,
-        tooltip=["series:N", "budget:Q", "value:Q", "low:Q", "high:Q"],
+    references = (
+        lines.transform_filter(f"datum.where == '{REFERENCE}'")
+        .mark_line(strokeWidth=style.REFERENCE_WIDTH)
+        .encode(color=color(None), strokeDash=dash(None))
     )
     shade = _fitted_range(x) if fitted else []
     panel: alt.LayerChart = (
-        alt.layer(
-            *shade, beyond.encode(detail=["series:N", "stretch:N"]), within.encode(color=unexplained), line
-        )
+        alt.layer(*shade, *bands, dots, fits, references)
         .resolve_scale(**_INDEPENDENT)
         .properties(width=style.PANEL_WIDTH, height=style.PANEL_HEIGHT + 25)
     )

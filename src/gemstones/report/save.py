@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gemstones.files import write_bytes
-from gemstones.report.words import need_altair, number_text
+from gemstones.report.numbers import estimate_text
+from gemstones.report.tables import TITLES, Table
+from gemstones.report.words import need_altair
 
 if TYPE_CHECKING:
     import altair as alt
-    import polars as pl
 
 PNG_SCALE = 2
 """Pixels per CSS pixel."""
@@ -48,42 +49,48 @@ def _renumbered(svg: str) -> str:
     return re.sub(r"""(\bid=["']|url\(#)(([A-Za-z_]+?)\d+)(?=["')])""", renumber, svg)
 
 
-def write_table(frame: pl.DataFrame, stem: Path, units: Mapping[str, str] | None = None) -> tuple[Path, Path]:
-    """`stem`.parquet (every digit; `units` in its metadata) and `stem`.md (for people; see `markdown`)."""
+def write_table(table: Table, stem: Path, units: Mapping[str, str] | None = None) -> tuple[Path, Path]:
+    """`stem`.parquet (every column and digit; `units` in its metadata) and `stem`.md (for people; see `markdown`)."""
     buffer = io.BytesIO()
-    known = {name: unit for name, unit in (units or {}).items() if name in frame.columns}
-    frame.write_parquet(buffer, metadata={"units": msgspec.json.encode(known).decode()})
+    known = {name: unit for name, unit in (units or {}).items() if name in table.frame.columns}
+    table.frame.write_parquet(buffer, metadata={"units": msgspec.json.encode(known).decode()})
     paths = _beside(stem, ".parquet"), _beside(stem, ".md")
     write_bytes(paths[0], buffer.getvalue())
-    write_bytes(paths[1], markdown(frame, known).encode())
+    write_bytes(paths[1], markdown(table, known).encode())
     return paths
 
 
-def markdown(frame: pl.DataFrame, units: Mapping[str, str]) -> str:
-    """A Markdown table: units in the header, three significant digits, `x_low` and `x_high` in brackets after x."""
-    names = [n for n in frame.columns if not _is_end(n, frame.columns)]
-    numeric = {n: frame[n].dtype.is_numeric() for n in names}
-    titles = [n.replace("_", " ") + (f" ({units[n]})" if n in units else "") for n in names]
+def markdown(table: Table, units: Mapping[str, str]) -> str:
+    """A Markdown table: units in the header, few digits, `x_low` and `x_high` in brackets after x; then the notes."""
+    columns = table.frame.columns
+    names = [n for n in columns if n not in table.hidden and not _is_end(n, columns)]
+    numeric = {n: table.frame[n].dtype.is_numeric() for n in names}
+    titles = [TITLES.get(n, n.replace("_", " ")) + (f" ({units[n]})" if n in units else "") for n in names]
     rows = [
-        [_cell(row[n], row.get(f"{n}_low"), row.get(f"{n}_high")) for n in names]
-        for row in frame.iter_rows(named=True)
+        [_cell(n, row[n], row.get(f"{n}_low"), row.get(f"{n}_high")) for n in names]
+        for row in table.frame.iter_rows(named=True)
     ]
     lines = [titles, ["---:" if numeric[n] else "---" for n in names], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return text + ("\n" + "".join(f"- {_one_line(note)}\n" for note in table.notes) if table.notes else "")
 
 
 def _is_end(name: str, columns: list[str]) -> bool:
     return any(name.endswith(end) and name.removesuffix(end) in columns for end in ("_low", "_high"))
 
 
-def _cell(value: Any, low: float | None, high: float | None) -> str:
+def _cell(name: str, value: Any, low: float | None, high: float | None) -> str:
     if isinstance(value, str):
-        return value.replace("|", "\\|").replace("\n", " ")
+        return _one_line(value).replace("|", "\\|")
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        text = ""
-    else:
-        text = str(value) if isinstance(value, bool | int) else number_text(value)
-    return text if low is None or high is None else f"{text} ({number_text(low)} to {number_text(high)})"
+        return ""
+    if isinstance(value, bool | int):
+        return str(value)
+    return estimate_text(name, value, None if low is None or high is None else (low, high))
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", " ")
 
 
 def _beside(stem: Path, suffix: str) -> Path:

@@ -16,8 +16,8 @@ from gemstones.runs import RunTable, selections_of
 
 LAWS = {"N,T": 1.0, "w,d,T": 5.0, "w,d,N,T": 15.0}
 """Laws that are fitted, and how long each takes in terms of the first."""
-PLANNED = ("w,d,N,T", "w,d,T", "N,T")
-"""The law that plans is the first of these that was fitted."""
+PLANNED = (("w,d,N,T", "w,d,T"), ("N,T",))
+"""Laws that plan: the first of each of these that was fitted."""
 RESOURCES: tuple[Resource, ...] = ("flops", "device_hours")
 METHODS: tuple[Method, ...] = ("hull", "bins")
 STUDIED = {"gemstones": ("all", "le100B")}
@@ -128,7 +128,13 @@ def frontiers(
     return envelopes, notes
 
 
-def planning_fit(fits: Sequence[Fit]) -> Fit | None:
-    """The fit that plans: of width and depth where there is one."""
+def planning_fits(fits: Sequence[Fit]) -> list[Fit]:
+    """The fits that plan, the one of width and depth before the one in N and T; some of them may be missing."""
     by_form = {made.law.form: made for made in fits}
-    return next((by_form[form] for form in PLANNED if form in by_form), None)
+    planning = [next((by_form[form] for form in forms if form in by_form), None) for forms in PLANNED]
+    return [made for made in planning if made is not None]
+
+
+def trusted_first(fits: Sequence[Fit]) -> list[Fit]:
+    """Fits without flags before those with: whoever reads the first plan only reads the safer one."""
+    return sorted(fits, key=lambda made: bool(made.flags))

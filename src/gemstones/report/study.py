@@ -6,6 +6,7 @@ seed give the same `study.json`, byte for byte, for any number of workers: it ha
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,11 +35,12 @@ from gemstones.report.steps import (
     Step,
     fit_laws,
     frontiers,
-    planning_fit,
+    planning_fits,
     selected,
+    trusted_first,
 )
 from gemstones.report.style import RunColors
-from gemstones.report.words import need_altair
+from gemstones.report.words import need_altair, selection_words
 from gemstones.runs import RunTable
 from gemstones.units import parse_quantity
 
@@ -93,7 +95,7 @@ def study(
     *,
     select: str | None = None,
     budgets: Sequence[float] = BUDGETS,
-    bootstrap: int = 200,
+    bootstrap: int = 400,
     seed: int = 0,
     workers: int = 1,
     delta: float = 1e-4,
@@ -109,8 +111,8 @@ def study(
     """
     wanted = tuple(sorted({parse_quantity(budget, "budget") for budget in budgets}))
     settings = Settings(select, wanted, bootstrap, seed, delta)
-    output = _folder(Path(output))
     chosen = selected(runs, select)
+    output = _writable(Path(output))
     tell = _Progress(progress, len(chosen))
 
     fits: list[Fit] = []
@@ -126,8 +128,8 @@ def study(
             tables_of.frontier, settings, workers, tell.of("frontier", tables_of.frontier)
         )
         share = tell.step(f"plans from {tables_of.fitted.selection}", _PLAN_TIME)
-        best = planning_fit(made)
-        planned, edges = prescriptions({} if best is None else {best.law.name: best}, wanted)
+        planning = trusted_first(planning_fits(made))
+        planned, edges = prescriptions({best.law.name: best for best in planning}, wanted)
         share(1.0)
         fits += made
         envelopes += read
@@ -138,7 +140,7 @@ def study(
     if not fits:
         notes.append("no plan from these runs: no law could be fitted to them")
 
-    files = _write_tables(output / "tables", fits, envelopes, plans)
+    files = _write_tables(_folder(output / "tables"), fits, envelopes, plans)
     try:
         need_altair()
         files += [path for draw in figures for path in draw()]
@@ -163,26 +165,38 @@ def study(
     return result
 
 
-def _folder(output: Path) -> Path:
+def _writable(output: Path) -> Path:
+    """`output`, if it is a folder that can be written or can become one; nothing is made before there is a result."""
     try:
-        for folder in (output / "tables", output / "figures"):
-            folder.mkdir(parents=True, exist_ok=True)
+        existing = next(p for p in (output, *output.absolute().parents) if p.exists())
+        reason = "" if existing.is_dir() else f"{existing} is a file"
+        if not reason and not os.access(existing, os.W_OK):
+            reason = f"no permission to write in {existing}"
     except OSError as error:
-        raise InvalidRequest(f"output {output} cannot be made a folder: {error.strerror}") from None
+        reason = error.strerror or "the path is invalid"
+    if reason:
+        raise InvalidRequest(f"output {output} cannot be made a folder: {reason}")
     return output
+
+
+def _folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRequest(f"output {folder} cannot be made a folder: {error.strerror}") from None
+    return folder
 
 
 def _write_tables(
     folder: Path, fits: Sequence[Fit], envelopes: Sequence[Envelope], plans: Sequence[Plan]
 ) -> list[Path]:
-    frames = {
+    made = {
         "fits": tables.fits_table(fits),
         "envelopes": tables.envelopes_table(envelopes),
         "plans": tables.plans_table(plans),
+        "near_optimal": tables.near_optimal_table(plans),
     }
-    return [
-        path for name, frame in frames.items() for path in write_table(frame, folder / name, tables.UNITS)
-    ]
+    return [path for name, table in made.items() for path in write_table(table, folder / name, tables.UNITS)]
 
 
 def _figures(
@@ -202,17 +216,18 @@ def _figures(
         share = tell.step(f"figures of {chosen.fitted.selection}", _FIGURE_TIME)
         if envelopes:
             figure = approach1_figure(chosen.frontier, envelopes, RunColors.of(runs))
-            files += save_figure(figure, output / "figures" / f"approach1{suffix}")
+            files += save_figure(figure, _folder(output / "figures") / f"approach1{suffix}")
         share(0.5)
-        best = planning_fit(fits)
-        if best is not None:
-            # The fit that plans comes first; for laws of shapes, the law in N and T beside it.
-            laws: dict[str, AnyLaw] = {best.law.name: best}
-            laws |= {made.law.name: made for made in fits if made.law.form == "N,T"}
-            drawn, _ = prescriptions(laws | references(), grid(best.law.fitted.flops))
-            title = f"Approach 3: {best.dataset}, {best.selection}"
-            figure3 = approach3_figure(drawn, best.law.fitted.flops, title)
-            files += save_figure(figure3, output / "figures" / f"approach3{suffix}")
+        # In one order whichever of them is flagged: a law keeps its colour from selection to selection.
+        planning = planning_fits(fits)
+        if planning:
+            best = planning[0]
+            fitted = best.law.fitted.flops
+            laws: dict[str, AnyLaw] = {made.law.name: made for made in planning}
+            drawn, _ = prescriptions(laws | references(), grid(fitted))
+            title = f"Approach 3: {selection_words(best.dataset, best.selection)}"
+            figure3 = approach3_figure(drawn, fitted, title)
+            files += save_figure(figure3, _folder(output / "figures") / f"approach3{suffix}")
         share(1.0)
         return files
 

@@ -33,8 +33,10 @@ BLACK, RED, BLUE, TEAL, ORANGE, MAGENTA, GREY = (
 )
 REFERENCES = {"chinchilla-epoch": BLUE, "kaplan": MAGENTA}
 """Colours of the published laws, the same in every figure."""
-FITS = (TEAL, ORANGE, BLACK, RED)
-"""Colours of other laws, in the order of the legend."""
+LINE_WIDTH, REFERENCE_WIDTH, REFERENCE_DASH = 2.2, 1.5, (6, 3, 1.5, 3)
+"""Published laws are drawn over fits: thinner and in a dash of their own, so that a fit under them stays in sight."""
+FITS = (ORANGE, TEAL, BLACK, RED)
+"""Colours of other laws, in the order of the legend: the first is far from those of the published laws."""
 INK, SOFT_INK, GRID = "#222222", "#666666", "#E8E8E8"
 FONT = "Helvetica Neue, Arial, Liberation Sans, sans-serif"
 """vl-convert brings Liberation Sans, so that one of them is always there."""
@@ -95,9 +97,9 @@ def ticks(low: float, high: float, most: int = 7) -> list[float]:
         [_decimal(m, e) for e in range(first, last + 1) for m in multiples]
         for multiples in ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
     ]
-    candidates += [
-        [_decimal(1, e) for e in range(first, last + 1) if e % step == 0] for step in (2, 3, 5, 10)
-    ]
+    # From the first decade there is: where the data begin is read off more often than a round exponent.
+    least = math.ceil(math.log10(low) - 1e-9)
+    candidates += [[_decimal(1, e) for e in range(least, last + 1, step)] for step in (2, 3, 5, 10)]
     inside = [[v for v in values if low <= v <= high] for values in candidates]
     best = next((values for values in inside if len(values) <= most), inside[-1])
     return best if len(best) >= 3 else _linear_ticks(low, high, most)
@@ -147,31 +149,38 @@ def law_colors(names: Iterable[str]) -> list[str]:
     return [REFERENCES.get(name) or FITS[others.index(name) % len(FITS)] for name in names]
 
 
+def dash(*, reference: bool) -> list[float]:
+    """Of a line."""
+    return list(REFERENCE_DASH) if reference else [1, 0]
+
+
 def padded(low: float, high: float, share: float = 0.04) -> tuple[float, float]:
     """A domain with a margin on both sides, in the logarithm; a single value gets a factor of two."""
     margin = (high / low) ** share if high > low else 2.0
     return low / margin, high * margin
 
 
-def log_x(field: str, title: str, domain: tuple[float, float], labels: Labels) -> alt.X:
-    """A logarithmic x axis over `domain`."""
+def log_x(field: str, title: str, domain: tuple[float, float], labels: Labels, most: int = 8) -> alt.X:
+    """A logarithmic x axis over `domain`, with `most` ticks or fewer."""
     import altair as alt
 
-    return alt.X(f"{field}:Q", **_log_channel(title, domain, labels, 0))
+    return alt.X(f"{field}:Q", **_log_channel(title, domain, labels, 0, most))
 
 
-def log_y(field: str, title: str, domain: tuple[float, float], labels: Labels) -> alt.Y:
-    """A logarithmic y axis over `domain`."""
+def log_y(field: str, title: str, domain: tuple[float, float], labels: Labels, most: int = 9) -> alt.Y:
+    """A logarithmic y axis over `domain`, with `most` ticks or fewer."""
     import altair as alt
 
     # Room for the widest label, in every panel: panels of a column then stand under each other.
-    return alt.Y(f"{field}:Q", **_log_channel(title, domain, labels, 42))
+    return alt.Y(f"{field}:Q", **_log_channel(title, domain, labels, 42, most))
 
 
-def _log_channel(title: str, domain: tuple[float, float], labels: Labels, label_room: int) -> dict[str, Any]:
+def _log_channel(
+    title: str, domain: tuple[float, float], labels: Labels, label_room: int, most: int
+) -> dict[str, Any]:
     import altair as alt
 
-    values = ticks(*domain)
+    values = ticks(*domain, most)
     return {
         "title": title,
         "scale": alt.Scale(type="log", domain=list(domain), nice=False),
@@ -191,6 +200,19 @@ def wrapped(text: str, longest: int = 30) -> list[str]:
             lines.append(word)
         else:
             lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
+def clauses(parts: Iterable[str], longest: int) -> list[str]:
+    """`parts` joined by semicolons, in lines that are broken between parts only."""
+    lines = [""]
+    for part in parts:
+        joined = f"{lines[-1]}; {part}" if lines[-1] else part
+        if lines[-1] and len(joined) > longest:
+            lines[-1] += ";"
+            lines.append(part)
+        else:
+            lines[-1] = joined
     return lines
 
 

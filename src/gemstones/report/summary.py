@@ -9,15 +9,23 @@ from gemstones.laws.envelope import Envelope
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval
 from gemstones.plan.plan import Plan
+from gemstones.report.numbers import (
+    counted,
+    estimate_text,
+    flops_text,
+    interval_text,
+    number_text,
+    quantity_text,
+)
 from gemstones.report.prescriptions import by_law
 from gemstones.report.study import Study
 from gemstones.report.words import (
     PARAMS_WORDS,
-    flops_text,
     flops_words,
-    interval_text,
+    intervals_words,
     law_words,
-    number_text,
+    models_words,
+    resampled_words,
     resource_title,
 )
 
@@ -30,7 +38,6 @@ QUANTITY_WORDS = {
     "loss": "loss",
 }
 """What an interval of a plan is of, in the order of the sentence."""
-_WRITTEN = {"width": ".0f", "depth": ".0f", "loss": "#.4g"}
 
 
 def summary_text(study: Study) -> str:
@@ -42,9 +49,9 @@ def summary_text(study: Study) -> str:
             "Frontiers of least loss (Approach 1): exponents of growth with the resource",
             [x for e in study.envelopes for x in _envelope(e)],
         ),
-        ("Prescriptions", [line for plans in by_law(study.plans).values() for line in _plans(plans)]),
+        ("Prescriptions", list(_prescriptions(study))),
         ("Left out", list(study.notes)),
-        ("Written", [f"{len(study.files)} files in {study.output}: tables, figures, study.json"]),
+        ("Written", [f"{counted(len(study.files), 'file')} in {study.output}: tables, figures, study.json"]),
     ]
     return "\n\n".join(
         "\n".join([title, *(f"  {line}" for line in lines)]) for title, lines in parts if lines
@@ -58,58 +65,68 @@ def _heading(what: str, how: str, study: Study) -> str:
 def _data(study: Study) -> Iterable[str]:
     known = study.provenance
     flops = f"; FLOPs {flops_words(known['flops_convention'])}" if known["flops_convention"] else ""
-    yield f"{study.dataset}: {known['rows']:,} checkpoints of {known['runs']:,} runs{flops}"
+    yield f"{study.dataset}: {_rows(known['rows'], known['runs'])}{flops}"
     for one in known["selections"]:
-        yield f"selection {one['selection']}: {one['rows']:,} checkpoints of {one['runs']:,} runs"
+        yield f"selection {one['selection']}: {_rows(one['rows'], one['runs'])}"
     for sentence in known["assumptions"]:
         yield f"assumed: {sentence}"
+
+
+def _rows(rows: int, runs: int) -> str:
+    return f"{counted(rows, 'checkpoint')} of {counted(runs, 'run')}"
 
 
 def _fit(fit: Fit) -> Iterable[str]:
     law, intervals = fit.law, fit.intervals or {}
     named = zip(law.terms, law.exponents, strict=True)
-    exponents = ", ".join(f"{t} {_with(e, intervals.get('exponents', {}).get(t))}" for t, e in named)
+    exponents = ", ".join(f"{t} {_exponent(e, intervals.get('exponents', {}).get(t))}" for t, e in named)
     convention = f", {PARAMS_WORDS[law.params_convention]} N" if "N" in law.terms else ""
     yield (
-        f"{law.name} ({fit.rows:,} checkpoints, {fit.runs:,} runs{convention}): "
+        f"{law.name} ({_rows(fit.rows, fit.runs)}{convention}): "
         f"{'converged' if fit.status == 'converged' else 'NOT CONVERGED'}"
     )
     yield f"  exponents {exponents}"
-    yield f"  irreducible loss {_with(law.irreducible_loss, intervals.get('irreducible_loss'))} nats/token"
+    irreducible = estimate_text("irreducible_loss", law.irreducible_loss, intervals.get("irreducible_loss"))
+    yield f"  irreducible loss {irreducible} nats/token"
     if (optimal := fit.optimal_exponents) is not None:
         ends = intervals.get("optimal_exponents", {})
         yield (
-            f"  best N grows as FLOPs (6·N·T) to the power {_with(optimal['params'], ends.get('params'))}, "
-            f"T to {_with(optimal['tokens'], ends.get('tokens'))}"
+            f"  best N grows as FLOPs (6·N·T) to the power {_exponent(optimal['params'], ends.get('params'))}, "
+            f"T to {_exponent(optimal['tokens'], ends.get('tokens'))}"
         )
-    yield f"  {_how(fit.level, len(fit.draws), fit.resampling.unit if fit.resampling else '')}"
+    yield f"  {resampled_words(fit.level, len(fit.draws), fit.resampling.unit if fit.resampling else '')}"
     yield from (f"  caution: {flag}" for flag in fit.flags)
 
 
 def _envelope(envelope: Envelope) -> Iterable[str]:
     intervals: dict[str, Any] = envelope.intervals or {}
-    points = f"{'lower hull' if envelope.method == 'hull' else 'bins'}, {len(envelope.frontier)} points"
+    points = (
+        f"{'lower hull' if envelope.method == 'hull' else 'bins'}, {counted(len(envelope.frontier), 'point')}"
+    )
     powers = ", ".join(
-        f"{QUANTITY_WORDS[name]} {_with(line.slope, intervals.get(name, {}).get('slope'))}"
+        f"{QUANTITY_WORDS[name]} {_exponent(line.slope, intervals.get(name, {}).get('slope'))}"
         for name, line in envelope.fits.items()
     )
     title = resource_title(envelope.resource, envelope.resource_convention).replace("Device", "device")
     yield f"{envelope.selection}, {title}, {points}: {powers}"
     yield (
         f"  {PARAMS_WORDS[envelope.params_convention]} parameters; "
-        f"{_how(envelope.level, len(envelope.draws.get('params', ())), envelope.unit)}"
+        f"{resampled_words(envelope.level, len(envelope.draws.get('params', ())), envelope.unit)}"
     )
     yield from (f"  caution: {flag}" for flag in envelope.flags)
 
 
-def _plans(plans: list[Plan]) -> Iterable[str]:
-    first = plans[0]
-    yield f"{law_words(first.law_name)}:"
-    for plan in plans:
-        head, *rest = _facts(plan)
-        yield f"  {head}"
-        yield from (f"    {fact}" for fact in rest)
-    yield from (f"  caution: {flag}" for flag in first.flags)
+def _prescriptions(study: Study) -> Iterable[str]:
+    yield from models_words(study.plans)
+    for plans in by_law(study.plans).values():
+        first = plans[0]
+        yield f"{law_words(first.law_name)}:"
+        # Before the numbers, which are not to be used without it.
+        yield from (f"  caution: {flag}" for flag in first.flags)
+        for plan in plans:
+            head, *rest = _facts(plan)
+            yield f"  {head}"
+            yield from (f"    {fact}" for fact in rest)
 
 
 def plan_sentence(plan: Plan) -> str:
@@ -119,7 +136,7 @@ def plan_sentence(plan: Plan) -> str:
 
 def _facts(plan: Plan) -> list[str]:
     shape = "" if plan.shape is None else f"{plan.shape}, "
-    loss = "" if plan.loss is None else f", loss {plan.loss:#.4g} nats/token"
+    loss = "" if plan.loss is None else f", loss {quantity_text('loss', plan.loss)} nats/token"
     facts = [
         f"For {flops_text(plan.budget_flops)} FLOPs ({flops_words(plan.flops_convention)}): {shape}"
         f"{number_text(plan.params)} parameters ({PARAMS_WORDS[plan.params_convention]}), "
@@ -129,37 +146,24 @@ def _facts(plan: Plan) -> list[str]:
     if (near := plan.near_optimal) is not None:
         sizes = f"width {near.width[0]}–{near.width[1]}, depth {near.depth[0]}–{near.depth[1]}"
         cut = ", and more beyond the search" if near.truncated_by else ""
+        lie = "lies" if near.count == 1 else "lie"
         facts.append(
-            f"{near.count:,} shapes lie within {100 * near.tolerance:.3g}% of its loss ({sizes}{cut})"
+            f"{counted(near.count, 'shape')} {lie} within {100 * near.tolerance:.3g}% of its loss ({sizes}{cut})"
         )
     return [*facts, plan.extrapolation.sentence()]
 
 
 def _intervals(plan: Plan) -> str:
+    how, caveat = intervals_words(plan)
     if plan.intervals is None:
-        return plan.intervals_note
+        return how
     ends = ", ".join(
-        f"{words} {_ends(name, plan.intervals[name])}"
+        f"{words} {interval_text(plan.intervals[name], name)}"
         for name, words in QUANTITY_WORDS.items()
         if name in plan.intervals
     )
-    how, _, caveat = plan.intervals_note.partition("; ")
     return f"{how}: {ends}" + (f" ({caveat})" if caveat else "")
 
 
-def _ends(quantity: str, ends: Interval) -> str:
-    """An interval to as many digits as its quantity is known to: losses differ in their third."""
-    if (written := _WRITTEN.get(quantity)) is None:
-        return interval_text(ends)
-    low, high = (format(end, written) for end in ends)
-    return f"{low}–{high}"
-
-
-def _with(value: float, ends: Interval | None) -> str:
-    return number_text(value) + (f" ({interval_text(ends)})" if ends is not None else "")
-
-
-def _how(level: float, draws: int, unit: str) -> str:
-    return (
-        f"{level:.0%} intervals from {draws} resamples by {unit}" if draws else "no intervals: no resamples"
-    )
+def _exponent(value: float, ends: Interval | None) -> str:
+    return estimate_text("exponent", value, ends)

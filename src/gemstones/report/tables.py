@@ -1,15 +1,28 @@
-"""A study's fits, envelopes and plans as tables: one row each, intervals as `x_low` and `x_high` beside x."""
+"""A study's fits, envelopes and plans as tables: one row each, intervals as `x_low` and `x_high` beside x.
+
+A table keeps every column for machines; for people it shows some of them, and says below what is the same in
+many rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gemstones.laws.envelope import QUANTITIES, Envelope
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval
 from gemstones.plan.plan import Plan
-from gemstones.report.words import PARAMS_WORDS, flops_words, law_words
+from gemstones.report.numbers import flops_text
+from gemstones.report.words import (
+    PARAMS_WORDS,
+    flops_words,
+    intervals_words,
+    law_words,
+    models_words,
+    resampled_words,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,28 +38,108 @@ UNITS = {
     "tokens_per_param": "tokens/parameter",
     "loss": "nats/token",
     "flops_beyond_fitted": "decades",
+    "width_least": "channels",
+    "width_most": "channels",
+    "depth_least": "blocks",
+    "depth_most": "blocks",
 }
 """Of the columns below; the ends of an interval have the unit of what they enclose."""
+
+TITLES = {
+    "params": "N",
+    "tokens": "T",
+    "tokens_per_param": "T/N",
+    "params_convention": "N counts",
+    "flops_convention": "FLOPs counted by",
+    "log_irreducible": "E",
+}
+"""Of columns that are called otherwise in print."""
 
 Row = dict[str, Any]
 
 
-def fits_table(fits: Sequence[Fit]) -> pl.DataFrame:
-    """One row per fit; exponents of terms that a law does not have are null."""
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A frame, the columns of it that people are shown, and notes to read below them."""
+
+    frame: pl.DataFrame
+    hidden: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def fits_table(fits: Sequence[Fit]) -> Table:
+    """One row per fit, with every constant; those of terms that a law does not have are null."""
     terms = list(
         dict.fromkeys(term for fit in sorted(fits, key=_terms, reverse=True) for term in fit.law.terms)
     )
-    return _frame([_fit_row(fit, terms) for fit in fits])
+    notes = [
+        "L = sum of exp(log coefficient) · x^(-exponent) over the terms x, plus exp(E), the irreducible loss; "
+        "every digit is in the Parquet file",
+        *_notes(
+            (fit.law.name, resampled_words(fit.level, len(fit.draws), _unit(fit)), fit.flags) for fit in fits
+        ),
+    ]
+    return Table(
+        _frame([_fit_row(fit, terms) for fit in fits]),
+        frozenset({"interval", "flags"}),
+        tuple(notes) if fits else (),
+    )
 
 
-def envelopes_table(envelopes: Sequence[Envelope]) -> pl.DataFrame:
+def envelopes_table(envelopes: Sequence[Envelope]) -> Table:
     """One row per envelope and quantity: log y = slope · log resource + intercept, in natural logs."""
-    return _frame([_envelope_row(e, quantity) for e in envelopes for quantity in QUANTITIES])
+    notes = [
+        "log quantity = slope · log resource + intercept, natural logarithms",
+        *_notes(
+            (e.selection, resampled_words(e.level, len(e.draws.get("params", ())), e.unit), e.flags)
+            for e in envelopes
+        ),
+    ]
+    return Table(
+        _frame([_envelope_row(e, quantity) for e in envelopes for quantity in QUANTITIES]),
+        frozenset({"interval", "flags"}),
+        tuple(notes) if envelopes else (),
+    )
 
 
-def plans_table(plans: Sequence[Plan]) -> pl.DataFrame:
+def plans_table(plans: Sequence[Plan]) -> Table:
     """One row per plan."""
-    return _frame([_plan_row(plan) for plan in plans])
+    notes = list(_notes((law_words(p.law_name), intervals_words(p)[0], p.flags) for p in plans))
+    notes += [
+        f"{law_words(plan.law_name)}, {flops_text(plan.budget_flops)} FLOPs: {caveat}"
+        for plan in plans
+        if (caveat := intervals_words(plan)[1])
+    ]
+    return Table(
+        _frame([_plan_row(plan) for plan in plans]),
+        frozenset({"aspect_ratio", "interval", "flops_beyond_fitted", "flags"}),
+        (*notes, *models_words(plans)),
+    )
+
+
+def near_optimal_table(plans: Sequence[Plan]) -> Table:
+    """One row per plan whose law predicts losses: how many shapes are about as good, and what they span."""
+    near = [plan for plan in plans if plan.near_optimal is not None]
+    # Of a law without terms of shape every shape of the right size is as good.
+    blind = "; ".join(dict.fromkeys(law_words(p.law_name) for p in near if p.shape is None))
+    notes = [f"laws to which all shapes of one size are the same: {blind}"] if blind else []
+    return Table(_frame([_near_row(plan) for plan in near]), notes=(*notes, *models_words(near)))
+
+
+def _notes(said: Iterable[tuple[str, str, tuple[str, ...]]]) -> Iterable[str]:
+    """How intervals were made, once where it is the same for all, and the flags of each."""
+    named = list(said)
+    hows: dict[str, list[str]] = {}
+    for name, how, _ in named:
+        hows.setdefault(how, []).append(name)
+    for how, names in hows.items():
+        # Names of laws have commas in them.
+        yield how if len(hows) == 1 else f"{'; '.join(dict.fromkeys(names))}: {how}"
+    yield from dict.fromkeys(f"{name}: caution: {flag}" for name, _, flags in named for flag in flags)
+
+
+def _unit(fit: Fit) -> str:
+    return fit.resampling.unit if fit.resampling else ""
 
 
 def _terms(fit: Fit) -> int:
@@ -56,6 +149,7 @@ def _terms(fit: Fit) -> int:
 def _fit_row(fit: Fit, terms: list[str]) -> Row:
     law, intervals = fit.law, fit.intervals or {}
     exponents = dict(zip(law.terms, law.exponents, strict=True))
+    coefficients = dict(zip(law.terms, law.log_coefficients, strict=True))
     optimal, of_optimal = fit.optimal_exponents or {}, intervals.get("optimal_exponents", {})
     return {
         "selection": fit.selection,
@@ -67,12 +161,19 @@ def _fit_row(fit: Fit, terms: list[str]) -> Row:
         **_spread(
             {f"exponent_{t}": (exponents.get(t), intervals.get("exponents", {}).get(t)) for t in terms}
         ),
+        **_spread(
+            {
+                f"log_coefficient_{t}": (coefficients.get(t), intervals.get("log_coefficients", {}).get(t))
+                for t in terms
+            }
+        ),
+        **_spread({"log_irreducible": (law.log_irreducible, intervals.get("log_irreducible"))}),
         **_spread({"irreducible_loss": (law.irreducible_loss, intervals.get("irreducible_loss"))}),
         **_spread(
             {f"optimal_{n}_exponent": (optimal.get(n), of_optimal.get(n)) for n in ("params", "tokens")}
         ),
         "objective": fit.objective,
-        "interval": _how(fit.level, len(fit.draws), fit.resampling.unit if fit.resampling else ""),
+        "interval": resampled_words(fit.level, len(fit.draws), _unit(fit)),
         "status": fit.status,
         "flags": "; ".join(fit.flags),
     }
@@ -94,18 +195,20 @@ def _envelope_row(envelope: Envelope, quantity: str) -> Row:
         "params_convention": PARAMS_WORDS[envelope.params_convention],
         **_spread({"slope": (line.slope, intervals.get("slope"))}),
         **_spread({"intercept": (line.intercept, intervals.get("intercept"))}),
-        "interval": _how(envelope.level, len(envelope.draws.get(quantity, ())), envelope.unit),
+        "interval": resampled_words(envelope.level, len(envelope.draws.get(quantity, ())), envelope.unit),
         "flags": "; ".join(envelope.flags),
     }
 
 
 def _plan_row(plan: Plan) -> Row:
-    intervals, shape, near = plan.intervals or {}, plan.shape, plan.near_optimal
-    values = {
+    intervals, shape = plan.intervals or {}, plan.shape
+    sizes = {
         "width": None if shape is None else float(shape.width),
         "depth": None if shape is None else float(shape.depth),
         "aspect_ratio": None if shape is None else shape.aspect_ratio,
         "params": plan.params,
+    }
+    rest = {
         "tokens": plan.tokens,
         "tokens_per_param": plan.tokens_per_param,
         "loss": plan.loss,
@@ -115,23 +218,32 @@ def _plan_row(plan: Plan) -> Row:
         "flops_convention": flops_words(plan.flops_convention),
         "law": law_words(plan.law_name),
         "shape": None if shape is None else str(shape),
+        **_spread({name: (value, intervals.get(name)) for name, value in sizes.items()}),
         "params_convention": PARAMS_WORDS[plan.params_convention],
-        **_spread({name: (value, intervals.get(name)) for name, value in values.items()}),
-        "interval": plan.intervals_note,
-        "near_optimal_tolerance": None if near is None else near.tolerance,
-        "near_optimal_shapes": None if near is None else near.count,
-        "near_optimal_width_least": None if near is None else near.width[0],
-        "near_optimal_width_most": None if near is None else near.width[1],
-        "near_optimal_depth_least": None if near is None else near.depth[0],
-        "near_optimal_depth_most": None if near is None else near.depth[1],
+        **_spread({name: (value, intervals.get(name)) for name, value in rest.items()}),
+        "interval": "; ".join(words for words in intervals_words(plan) if words),
         "flops_beyond_fitted": plan.extrapolation.flops_decades,
         "extrapolation": plan.extrapolation.sentence(),
         "flags": "; ".join(plan.flags),
     }
 
 
-def _how(level: float, draws: int, unit: str) -> str:
-    return f"{level:.0%} from {draws} resamples by {unit}" if draws else "none"
+def _near_row(plan: Plan) -> Row:
+    near = plan.near_optimal
+    assert near is not None
+    return {
+        "budget": plan.budget_flops,
+        "flops_convention": flops_words(plan.flops_convention),
+        "law": law_words(plan.law_name),
+        "shape": None if plan.shape is None else str(plan.shape),
+        "tolerance": near.tolerance,
+        "shapes": near.count,
+        "width_least": near.width[0],
+        "width_most": near.width[1],
+        "depth_least": near.depth[0],
+        "depth_most": near.depth[1],
+        "cut_by_search_at": ", ".join(near.truncated_by),
+    }
 
 
 def _spread(values: dict[str, tuple[float | None, Interval | None]]) -> Row:
@@ -144,11 +256,10 @@ def _spread(values: dict[str, tuple[float | None, Interval | None]]) -> Row:
 
 _TEXT = {
     "selection", "law", "params_convention", "interval", "status", "flags", "resource", "flops_convention",
-    "method", "quantity", "shape", "extrapolation",
+    "method", "quantity", "shape", "extrapolation", "cut_by_search_at",
 }  # fmt: skip
 _COUNTS = {
-    "rows", "runs", "bins", "points", "near_optimal_shapes", "near_optimal_width_least",
-    "near_optimal_width_most", "near_optimal_depth_least", "near_optimal_depth_most",
+    "rows", "runs", "bins", "points", "shapes", "width_least", "width_most", "depth_least", "depth_most",
 }  # fmt: skip
 
 

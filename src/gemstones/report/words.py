@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.errors import MissingExtra
-from gemstones.laws.law import Interval
-from gemstones.units import format_quantity
+from gemstones.laws.envelope import Resource
+from gemstones.plan.plan import Plan
+from gemstones.report.numbers import counted
+from gemstones.runs import DATASETS, selections_of
 
 PARAMS_WORDS: dict[ParamsConvention, str] = {
     "total": "total",
@@ -26,7 +28,7 @@ LAW_WORDS = {
 }
 """How published laws are called; a fit is called by its own name."""
 
-RESOURCE_WORDS = {"flops": "FLOPs", "device_hours": "device hours"}
+RESOURCE_WORDS: dict[Resource, str] = {"flops": "FLOPs", "device_hours": "device hours"}
 
 _FLOPS_WORDS = {"gemstones": "Appendix G", "given": "as given", "": "convention unknown"}
 
@@ -55,33 +57,43 @@ def resource_title(resource: str, convention: str) -> str:
     return f"FLOPs ({flops_words(convention)})" if resource == "flops" else "Device hours"
 
 
-def flops_text(value: float) -> str:
-    """FLOPs as people write them.
+def selection_words(dataset: str, selection: str) -> str:
+    """A selection, one of published data with its rule: `gemstones, all-2B (main, every 2B tokens)`."""
+    known = selections_of(dataset).get(selection) if dataset in DATASETS else None
+    return f"{dataset}, {selection}" + (f" ({known.rule})" if known is not None else "")
 
-    >>> flops_text(1e22), flops_text(3.417e18)
-    ('1e22', '3.42e18')
+
+def resampled_words(level: float, draws: int, unit: str) -> str:
+    """How intervals of a fit or a frontier were made."""
+    if not draws:
+        return "no intervals: no resamples"
+    return f"{level:.0%} intervals from {counted(draws, 'resample')} by {unit}"
+
+
+def intervals_words(plan: Plan) -> tuple[str, str]:
+    """How a plan's intervals were made, and what is to be said against them; of the relaxed optimum nothing.
+
+    Text and tables show feasible optima only, which have their intervals.
     """
-    return f"{value:.3g}".replace("e+", "e")
+    how, *caveats = plan.intervals_note.split("; ")
+    return how, "; ".join(c for c in caveats if c != "the relaxed optimum has none")
 
 
-def number_text(value: float) -> str:
-    """A number to three digits, a large one with its SI suffix.
-
-    >>> number_text(0.59), number_text(2.4), number_text(1536.0), number_text(22.8e9), number_text(3e-15)
-    ('0.590', '2.40', '1536', '22.8B', '3e-15')
-    """
-    size = abs(value)
-    if value == 0 or size >= 1e4:
-        return format_quantity(value)
-    if size < 1e-3:
-        return f"{value:.3g}"
-    return f"{value:#.3g}".rstrip(".") if size < 999.5 else f"{value:.0f}"
-
-
-def interval_text(ends: Interval) -> str:
-    """`low–high`; in words where an end is negative, since a dash would read as a sign."""
-    low, high = (number_text(x) for x in ends)
-    return f"{low} to {high}" if ends[0] < 0 or ends[1] < 0 else f"{low}–{high}"
+def models_words(plans: Iterable[Plan]) -> list[str]:
+    """What shapes are counted with: a sentence, or one for each kind of models and its laws."""
+    laws: dict[str, list[str]] = {}
+    for plan in plans:
+        if plan.shape is not None or plan.near_optimal is not None:
+            models = plan.models
+            ratio = "1 query" if models.queries_per_kv == 1 else f"{models.queries_per_kv} queries"
+            counting = (
+                f"counted with vocabulary {models.vocabulary:,}, head size {models.head_size}, "
+                f"context {models.context:,}, {ratio} per kv head, MLPs {models.mlp_expansion} times as wide"
+            )
+            laws.setdefault(counting, []).append(law_words(plan.law_name))
+    if len(laws) == 1:
+        return [f"shapes {counting}" for counting in laws]
+    return [f"shapes of {listed(dict.fromkeys(names))} {counting}" for counting, names in laws.items()]
 
 
 def listed(names: Iterable[str]) -> str:
