@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"scipy", "polars", "pandas", "joblib", "altair", "torch", "vl_convert", "pooch"}
-COMMANDS = {"count", "design", "data", "fit", "envelope", "plan", "study"}
+HEAVY = {"scipy", "polars", "pandas", "joblib", "altair", "torch", "vl_convert", "pooch", "tokenizers"}
+COMMANDS = {"count", "design", "data", "corpus", "fit", "envelope", "plan", "study"}
 
 
 def python(*arguments: str) -> tuple[str, set[str]]:

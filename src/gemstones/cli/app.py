@@ -19,11 +19,15 @@ COMMANDS = {
     "count": "Parameters, FLOPs per token and memory of a shape.",
     "design": "Feasible shapes near target sizes.",
     "data": "Known data sets: list, fetch, show.",
+    "corpus": "Token shards to train on: build, show.",
     "fit": "Fit a scaling law to runs (Approach 3).",
     "envelope": "The frontier of least loss and its growth (Approach 1).",
     "plan": "What to train for a budget of FLOPs.",
     "study": "From runs to prescriptions: fits, frontiers, plans, tables, figures.",
 }
+
+GROUPS = ("data", "corpus")
+"""Commands that have commands of their own."""
 
 USAGE_STATUS = 2
 
@@ -40,7 +44,7 @@ def build() -> App:
         suppress_keyboard_interrupt=False,
     )
     for name, summary in COMMANDS.items():
-        target = "app" if name == "data" else name
+        target = "app" if name in GROUPS else name
         app.command(f"gemstones.cli.{name}:{target}", name=name, help=summary)
     return app
 

@@ -12,7 +12,6 @@ from gemstones.accounting.parameters import params
 from gemstones.errors import InvalidRequest, InvalidShape
 from gemstones.shape import FloatArray, Shape, Shapes
 
-
 MOST_SHAPES = 20_000_000
 
 

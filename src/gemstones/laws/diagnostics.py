@@ -109,13 +109,12 @@ def row_flags(parameters: int, rows: int) -> list[str]:
 
 def run_flags(runs: int) -> list[str]:
     """Too few runs for intervals by run."""
+    if runs >= FEW_RUNS:
+        return []
+    what = f"intervals by run from {runs} runs are rough"
     if runs < LEAST_RUNS:
-        return [
-            f"too_few_runs: {runs} runs give no intervals by run; {LEAST_RUNS} are the least, {FEW_RUNS} or more are needed for good ones"
-        ]
-    if runs < FEW_RUNS:
-        return [f"too_few_runs: intervals by run from {runs} runs are rough; {FEW_RUNS} or more are needed for good ones"]
-    return []
+        what = f"{runs} runs give no intervals by run"
+    return [f"too_few_runs: {what}; {FEW_RUNS} or more are needed for good ones"]
 
 
 def count_flags(table: RunTable, models: Models, convention: ParamsConvention) -> list[str]:

@@ -1,0 +1,140 @@
+"""`gemstones corpus build | show`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from gemstones.cli.options import Json, worker_count
+from gemstones.cli.output import print_json, print_notes, print_table
+from gemstones.units import format_quantity, parse_count
+
+if TYPE_CHECKING:
+    from gemstones.train.corpus import Corpus
+
+app = App(name="corpus", help="Token shards to train on: build, show.")
+
+
+@app.command
+def build(
+    *paths: Annotated[
+        Path, Parameter(help="Files and folders of text: HTML, JSONL, Parquet, any UTF-8; gzip too.")
+    ],
+    output: Annotated[Path, Parameter(help="Folder for shards, tokenizer.json and manifest.json.")],
+    vocabulary: Annotated[
+        str | None, Parameter(help="Train a byte-level BPE of that many ids on the text.")
+    ] = None,
+    tokenizer: Annotated[Path | None, Parameter(help="A tokenizer.json to use instead.")] = None,
+    validation: Annotated[
+        float | None, Parameter(help="Fraction of the documents to hold out, by their hash (default: 0.01).")
+    ] = None,
+    validation_tokens: Annotated[
+        str | None, Parameter(help="Hold out so many tokens instead of a fraction of the documents.")
+    ] = None,
+    field: Annotated[str, Parameter(help="Field of JSONL, column of Parquet that holds the text.")] = "text",
+    end_of_document: Annotated[
+        str | None, Parameter(help="Token of the given tokenizer to end documents with.")
+    ] = None,
+    pad_vocabulary_to_multiple: Annotated[int, Parameter(help="Rows of a model's embedding.")] = 64,
+    shard_tokens: Annotated[str, Parameter(help="Most tokens in a shard.")] = "50M",
+    workers: Annotated[
+        int | None, Parameter(help="Processes (default: all cores). The corpus does not depend on it.")
+    ] = None,
+    force: Annotated[bool, Parameter(negative="", help="Replace another corpus in the folder.")] = False,
+    json: Json = False,
+) -> None:
+    """Documents → token shards and a manifest.
+
+    Call it again after an interruption: it continues, and the corpus is the same, byte for byte.
+    """
+    from gemstones.train.corpus import Options
+    from gemstones.train.corpus import build as build_corpus
+
+    options = Options(
+        vocabulary=None if vocabulary is None else parse_count(vocabulary, "vocabulary"),
+        validation=validation,
+        validation_tokens=None
+        if validation_tokens is None
+        else parse_count(validation_tokens, "validation-tokens"),
+        field=field,
+        end_of_document=end_of_document,
+        pad_vocabulary_to_multiple=pad_vocabulary_to_multiple,
+        shard_tokens=parse_count(shard_tokens, "shard-tokens"),
+    )
+    step = ""
+
+    def progress(what: str, done: float) -> None:
+        nonlocal step
+        # A line for each step, the last one in motion.
+        end = "\n" if step and what != step else ""
+        print(f"{end}\r\033[K{done:4.0%} {what}", end="", file=sys.stderr, flush=True)
+        step = what
+
+    try:
+        built = build_corpus(
+            paths,
+            output,
+            options,
+            tokenizer=tokenizer,
+            workers=worker_count(workers),
+            force=force,
+            progress=progress if sys.stderr.isatty() else None,
+        )
+    finally:
+        if step:
+            print(file=sys.stderr, flush=True)
+    _print(built.corpus, json=json, made=built.made)
+
+
+@app.command
+def show(
+    corpus: Annotated[Path, Parameter(help="Folder of a finished corpus.")],
+    /,
+    *,
+    verify: Annotated[bool, Parameter(negative="", help="Read every shard and check its hash.")] = False,
+    json: Json = False,
+) -> None:
+    """What a corpus holds: documents, tokens by split, vocabulary, sources, fingerprint."""
+    from gemstones.train.corpus import Corpus
+
+    _print(Corpus.open(corpus, verify=verify), json=json)
+
+
+def _print(corpus: Corpus, *, json: bool, made: bool | None = None) -> None:
+    summary: dict[str, Any] = {"folder": str(corpus.folder), **corpus.manifest.summary()}
+    if made is not None:
+        summary["made"] = made
+    if json:
+        print_json(summary)
+        return
+    if made is False:
+        print("nothing to do: the corpus is finished, its text and options are the same")
+    skipped = ", ".join(f"{count:,} {what}" for what, count in summary["skipped"].items())
+    print(
+        f"{corpus.folder}: {summary['documents']:,} documents; {summary['duplicates']:,} duplicates dropped"
+    )
+    print(f"skipped: {skipped}")
+    rows = [
+        (
+            split,
+            f"{summary['documents_by_split'][split]:,}",
+            f"{tokens:,}",
+            f"{format_quantity(summary['bytes'][split])}B",
+            f"{summary['bytes'][split] / tokens:.2f}" if tokens else "-",
+            str(summary["shards"][split]),
+        )
+        for split, tokens in summary["tokens"].items()
+    ]
+    print_table("", ("split", "documents", "tokens", "text", "bytes per token", "shards"), rows)
+    trained = "trained on it" if summary["tokenizer"]["trained"] else "given"
+    print(
+        f"vocabulary: {summary['vocabulary']:,}, padded to {summary['vocabulary_padded']:,} ({summary['dtype']}; "
+        f"tokenizer {trained})"
+    )
+    for source in summary["sources"]:
+        print(f"source: {source['path']}, {source['files']:,} files, {format_quantity(source['bytes'])}B")
+    print(f"fingerprint: {summary['fingerprint']}")
+    print_notes(("note", summary["notes"]))

@@ -1,0 +1,39 @@
+"""Text → token shards and a manifest → batches, every one a pure function of (seed, step).
+
+    sources → documents → extract → split → tokenizer → encode → shards → manifest → read
+
+`build` writes a corpus, `Corpus.open` opens it, `batch` reads it. tokenizers and polars are imported inside
+functions, so that importing this package stays light.
+"""
+
+from gemstones.train.corpus.build import Built, build
+from gemstones.train.corpus.errors import InvalidCorpus
+from gemstones.train.corpus.manifest import Manifest
+from gemstones.train.corpus.opened import Corpus
+from gemstones.train.corpus.options import Options
+from gemstones.train.corpus.order import Order, order
+from gemstones.train.corpus.read import (
+    batch,
+    epochs_needed,
+    sequence,
+    sequences,
+    validation_windows,
+    windows,
+)
+
+__all__ = [
+    "Built",
+    "Corpus",
+    "InvalidCorpus",
+    "Manifest",
+    "Options",
+    "Order",
+    "batch",
+    "build",
+    "epochs_needed",
+    "order",
+    "sequence",
+    "sequences",
+    "validation_windows",
+    "windows",
+]

@@ -1,0 +1,272 @@
+"""Documents → a corpus, in steps that are each taken up where an interruption left them.
+
+    sources → extract (tasks) → split → tokenizer → encode (units) → shards → manifest
+
+The result depends on the text, the tokenizer and the options: not on the number of workers, nor on how often
+the work was interrupted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import msgspec
+import numpy as np
+
+from gemstones.errors import InvalidRequest, UserError
+from gemstones.train.corpus import workers as pool
+from gemstones.train.corpus.encode import (
+    EncodeUnit,
+    encode_unit,
+    read_counts,
+    unit_bounds,
+)
+from gemstones.train.corpus.errors import InvalidCorpus
+from gemstones.train.corpus.extract import extract, extract_tasks, write_whole
+from gemstones.train.corpus.manifest import (
+    MANIFEST,
+    Manifest,
+    Skipped,
+    Source,
+    Split,
+    SplitName,
+    TokenizerFile,
+    dtype_for,
+    encode_manifest,
+    fingerprint_of,
+)
+from gemstones.train.corpus.opened import Corpus
+from gemstones.train.corpus.options import Options, checked
+from gemstones.train.corpus.shards import write_split
+from gemstones.train.corpus.sources import Sources, find_sources, hash_lines
+from gemstones.train.corpus.split import (
+    Documents,
+    Mask,
+    cut_single,
+    hold_out,
+    read_documents,
+    training_sample,
+)
+from gemstones.train.corpus.tokenizer import (
+    TOKENIZER,
+    Vocabulary,
+    parse_tokenizer,
+    pieces,
+    require_tokenizers,
+    train_tokenizer,
+    vocabulary_of,
+)
+from gemstones.train.corpus.work import Request, discard, is_finished, locked, take_up
+
+SAMPLE_BYTES = 200_000_000
+"""Text to train a tokenizer on: its merges change little beyond."""
+
+FINISHED_TOKENIZER = f"finished-{TOKENIZER}"
+
+Progress = Callable[[str, float], None]
+
+
+class _Sized(Protocol):
+    @property
+    def size(self) -> int: ...
+    @property
+    def is_done(self) -> bool: ...
+
+
+_Task = TypeVar("_Task", bound=_Sized)
+
+
+@dataclass(frozen=True)
+class Built:
+    """The corpus, and whether this call made it or found it finished."""
+
+    corpus: Corpus
+    made: bool
+
+
+def build(
+    paths: Sequence[Path | str],
+    output: Path | str,
+    options: Options,
+    *,
+    tokenizer: Path | str | None = None,
+    workers: int = 1,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Built:
+    """The corpus of the documents at `paths`, in the folder `output`.
+
+    Call it again after an interruption, however rude, with the same arguments: it continues, and the corpus
+    is the same, byte for byte. A corpus that is finished is left as it is. `progress` is told the step and
+    how much of it is done, from 0 to 1.
+    Raises `InvalidRequest` for options that make no sense, for a folder that holds something else (`force`
+    replaces another corpus, never files of other kinds) or is being built, and `InvalidCorpus` for text.
+    """
+    output, say = Path(output), progress or (lambda what, done: None)
+    options = checked(options, tokenizer_given=tokenizer is not None)
+    version = require_tokenizers()
+    given = None if tokenizer is None else _read_tokenizer(Path(tokenizer), options)
+    sources = find_sources(
+        [Path(p) for p in paths], exclude=output, progress=lambda done: say("hashing", done)
+    )
+    request = Request(sources.key, None if given is None else hashlib.sha256(given).hexdigest(), options)
+    with locked(output):
+        if is_finished(output, request, force=force):
+            corpus = Corpus.open(output)
+            discard(output)
+            return Built(corpus, made=False)
+        work = take_up(output, request, force=force)
+        try:
+            manifest = _make(work, output, sources, options, given, version, workers, say)
+        except UserError:
+            # The text or the options must change, and nothing here serves others.
+            discard(output)
+            raise
+        # A copy: an interruption from here on must find the tokenizer that the tokens were made with.
+        write_whole(work / FINISHED_TOKENIZER, (work / TOKENIZER).read_bytes())
+        (work / FINISHED_TOKENIZER).replace(output / TOKENIZER)
+        write_whole(work / MANIFEST, encode_manifest(manifest))
+        (work / MANIFEST).replace(output / MANIFEST)
+        discard(output)
+        return Built(Corpus.open(output), made=True)
+
+
+def _make(
+    work: Path,
+    output: Path,
+    sources: Sources,
+    options: Options,
+    given: bytes | None,
+    version: str,
+    workers: int,
+    say: Progress,
+) -> Manifest:
+    tasks = extract_tasks(work, sources.files, options.field)
+    _run(extract, tasks, workers, lambda done: say("reading", done))
+    documents = read_documents(work, len(tasks))
+    if not len(documents):
+        raise InvalidCorpus(
+            f"no text was found: {documents.binary} files are binary, {documents.empty} documents are empty"
+        )
+    alone = len(documents) == 1 and bool(options.validation)
+    notes = ["the only document was cut at a line: its last part is held out for validation"] if alone else []
+    if alone:
+        documents = cut_single(documents, work, options.validation or 0.0)
+    held: Mask = np.array([False, True]) if alone else hold_out(documents, options)[0]
+
+    sha256, vocabulary = _tokenizer_in(work, documents, held, options, given, say)
+    if options.vocabulary is not None and vocabulary.size < options.vocabulary:
+        notes.append(f"the text gives a vocabulary of {vocabulary.size}, {options.vocabulary} were asked for")
+
+    dtype, bounds = dtype_for(vocabulary.size), unit_bounds(documents.length)
+    units = [
+        EncodeUnit(work, i, documents.part(first, end), sha256, vocabulary.end_of_document, dtype)
+        for i, (first, end) in enumerate(bounds)
+    ]
+    _run(encode_unit, units, workers, lambda done: say("tokenising", done))
+    if not alone:
+        counts = np.concatenate([read_counts(work, unit.number) for unit in units])
+        held, said = hold_out(documents, options, counts)
+        notes += said
+
+    def split(name: SplitName, chosen: Mask) -> Split:
+        return write_split(
+            work,
+            output,
+            name,
+            chosen,
+            documents.length,
+            bounds,
+            dtype=dtype,
+            shard_tokens=options.shard_tokens,
+            progress=lambda done: say(f"writing {name}", done),
+        )
+
+    multiple = options.pad_vocabulary_to_multiple
+    manifest = Manifest(
+        tokenizer=TokenizerFile(TOKENIZER, sha256, trained=given is None),
+        dtype=dtype,
+        vocabulary=vocabulary.size,
+        vocabulary_padded=-(-vocabulary.size // multiple) * multiple,
+        end_of_document=vocabulary.end_of_document,
+        end_of_document_token=vocabulary.end_of_document_token,
+        documents=len(documents),
+        duplicates=documents.duplicates,
+        skipped=Skipped(documents.binary, documents.empty, sources.irregular),
+        train=split("train", ~held),
+        validation=split("validation", held),
+        sources=_described(sources),
+        sources_key=sources.key,
+        options=options,
+        notes=tuple(notes),
+        made_with={
+            "python": platform.python_version(),
+            "tokenizers": version,
+        },
+        fingerprint="0" * 64,
+    )
+    return msgspec.structs.replace(manifest, fingerprint=fingerprint_of(manifest))
+
+
+def _run(
+    work: Callable[[_Task], None], tasks: Sequence[_Task], workers: int, say: Callable[[float], None]
+) -> None:
+    """Do what is left of the tasks."""
+    total = max(1, sum(task.size for task in tasks))
+    remaining = [task for task in tasks if not task.is_done]
+    done = total - sum(task.size for task in remaining)
+    say(done / total)
+    for task in pool.run(work, remaining, workers):
+        done += task.size
+        say(done / total)
+
+
+def _read_tokenizer(file: Path, options: Options) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"tokenizer {file} cannot be read: {error.strerror}") from None
+    vocabulary_of(parse_tokenizer(content, file), options.end_of_document)
+    return content
+
+
+def _tokenizer_in(
+    work: Path, documents: Documents, held: Mask, options: Options, given: bytes | None, say: Progress
+) -> tuple[str, Vocabulary]:
+    """The SHA-256 and the vocabulary of the tokenizer in `work`, put there now if it is not yet."""
+    file = work / TOKENIZER
+    if not file.exists():
+        if given is None:
+            assert options.vocabulary is not None
+            texts = _sample(work, documents, held, lambda done: say("training the tokenizer", done))
+            given = train_tokenizer(texts, options.vocabulary).encode()
+        write_whole(file, given)
+    content = file.read_bytes()
+    return hashlib.sha256(content).hexdigest(), vocabulary_of(
+        parse_tokenizer(content, file), options.end_of_document
+    )
+
+
+def _sample(work: Path, documents: Documents, held: Mask, say: Callable[[float], None]) -> Iterator[str]:
+    chosen = training_sample(documents, held, SAMPLE_BYTES)
+    for i, number in enumerate(chosen.tolist()):
+        yield from pieces(documents.read(work, number))
+        say((i + 1) / len(chosen))
+
+
+def _described(sources: Sources) -> tuple[Source, ...]:
+    return tuple(
+        Source(
+            path=path,
+            files=len(files),
+            bytes=sum(file.size for file in files),
+            sha256=hash_lines(f"{os.path.relpath(file.path, path)} {file.key}" for file in files),
+        )
+        for path, files in sources.given
+    )
