@@ -36,6 +36,7 @@ def test_data(cli: Cli, data_dir: Path) -> None:
     assert [d["name"] for d in cli("data", "list", "--json").json["datasets"]] == ["gemstones", "chinchilla"]
     shown = cli("data", "show", "gemstones", "--json").json
     assert (shown["rows"], shown["runs"]) == (5049, 62)
+    assert shown["licence"] == "MIT" and "mcleish7" in shown["source"] and len(shown["hash"]) == 64
     assert {s["name"]: s["rows"] for s in shown["selections"]}["le100B-2B"] == 1100
     assert {s["licence"] for s in shown["sources"]} == {"MIT"} and all(
         len(s["sha256"]) == 64 for s in shown["sources"]

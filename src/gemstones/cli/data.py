@@ -71,7 +71,9 @@ def show(runs: Runs, /, *, reading: Reading = Reading(), json: Json = False) -> 
             {"name": s.name, "location": s.location, "sha256": s.sha256, "licence": s.licence}
             for s in table.sources
         ],
-        "fingerprint": table.fingerprint,
+        "source": ", ".join(s.location or s.name for s in table.sources),
+        "licence": ", ".join(dict.fromkeys(s.licence for s in table.sources if s.licence)),
+        "hash": table.fingerprint,
         "assumptions": list(table.assumptions),
     }
     if json:
