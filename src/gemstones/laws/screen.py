@@ -83,7 +83,7 @@ def diverse(theta: FloatArray, count: int) -> FloatArray:
     """Up to `count` rows of `theta` (best first), each `APART` grid steps or more from the others.
 
     The best points of a screen crowd into one basin: of 128 resamples by run of a four-term law, four polished
-    starts reached the best of eighty in 89% when they were the four best, and in 96% when they were apart.
+    starts reached the best of eighty in 89% when they were the four best, and in 95% when they were apart.
     """
     k = theta.shape[1] // 2
     grid = np.array(EXPONENT_GRID.get(k, MANY_TERMS_GRID))
