@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params_convention
-from gemstones.cli.options import Json, Reading, Resampled, Runs, worker_count
+from gemstones.cli.options import Json, Reading, Resampled, Runs
 from gemstones.cli.output import (
     ASK_FOR_INTERVALS,
     format_interval,
@@ -48,12 +48,7 @@ def envelope(
             method=cast("Any", method),
             bins=bins,
             params=params_convention(params),
-            bootstrap=resampled.bootstrap,
-            unit=cast("Any", resampled.resample),
-            seed=resampled.seed,
-            level=resampled.level,
-            workers=worker_count(resampled.workers),
-            progress=progress,
+            **resampled.arguments(progress),
         )
     if json:
         print_json(found.summary())

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params_convention
-from gemstones.cli.options import Json, Reading, Resampled, Runs, worker_count
+from gemstones.cli.options import Json, Reading, Resampled, Runs
 from gemstones.cli.output import (
     ASK_FOR_INTERVALS,
     format_interval,
@@ -58,13 +58,8 @@ def fit(
             law,
             objective=Objective(cast("Any", objective), delta),
             params=params_convention(params),
-            bootstrap=resampled.bootstrap,
-            unit=cast("Any", resampled.resample),
-            seed=resampled.seed,
-            level=resampled.level,
-            workers=worker_count(resampled.workers),
             force=force,
-            progress=progress,
+            **resampled.arguments(progress),
         )
     if output is not None:
         fitted.save(output)

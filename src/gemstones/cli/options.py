@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -64,6 +65,17 @@ class Resampled:
     seed: Annotated[int, Parameter(help="Seed of the resampling.")] = 0
     level: Annotated[float, Parameter(help="Probability of the intervals.")] = 0.95
     workers: Workers = None
+
+    def arguments(self, progress: Callable[[int], None]) -> dict[str, Any]:
+        """What `fit` and `envelope` take of it."""
+        return {
+            "bootstrap": self.bootstrap,
+            "unit": self.resample,
+            "seed": self.seed,
+            "level": self.level,
+            "workers": worker_count(self.workers),
+            "progress": progress,
+        }
 
 
 def worker_count(workers: int | None) -> int:
