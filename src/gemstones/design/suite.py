@@ -130,7 +130,7 @@ def _main_runs(suite: Suite, shapes: tuple[Shape, ...], corpus_fingerprint: str)
         for i, value in enumerate(values):
             if value in values[:i]:
                 raise at(f"{path}[{i}]", f"{value:g} is there already: leave one out")
-    every = training.checkpoint_every
+    every, windows = training.checkpoint_every, training.evaluate_sequences
     for seed in suite.seeds:
         for lr_base in training.lr_bases:
             for shape in shapes:
@@ -149,6 +149,8 @@ def _main_runs(suite: Suite, shapes: tuple[Shape, ...], corpus_fingerprint: str)
                         norm_gain=training.norm_gain,
                         clip_norm=training.clip,
                         evaluate_tokens=int(training.evaluate_every),
+                        evaluate_sequences=windows if isinstance(windows, int) else 0,
+                        spike_nats=training.spike_nats,
                         checkpoint_tokens=int(every if isinstance(every, int) else training.evaluate_every),
                         corpus_fingerprint=corpus_fingerprint,
                         precision=training.precision,

@@ -26,6 +26,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from gemstones.design.divergence import SPIKE_NATS
 from gemstones.design.feasible import Constraints
 from gemstones.design.field_errors import at, field_error
 from gemstones.design.recipe import CLIP_NORM, LR_BASE, PatchMode
@@ -98,6 +99,9 @@ class Training(Table, frozen=True, kw_only=True):
     clip: Positive = CLIP_NORM
     patch: PatchTable = PatchTable()
     evaluate_every: Quantity
+    evaluate_sequences: Whole | msgspec.UnsetType = msgspec.UNSET
+    """Held-out windows of an evaluation; all of them, if left out."""
+    spike_nats: Positive = SPIKE_NATS
     checkpoint_every: Quantity | msgspec.UnsetType = msgspec.UNSET
     """As `evaluate_every`, if left out."""
 

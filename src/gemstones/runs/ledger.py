@@ -1,0 +1,256 @@
+"""The ledger of a run: what happened, one JSON object a line, only ever appended to.
+
+Interruptions and rollbacks leave lines that were superseded; `Ledger` has the run as if there had been none.
+A line without its end of line was cut by a crash and does not count: the step it told of is done again.
+
+    start      a session begins, after `step`: machine, layout, versions
+    step       an optimizer step: loss, gradient norm, rate, seconds
+    evaluation a pass over the held-out windows
+    saved      a checkpoint was completed
+    rollback   the loss diverged: back to `to_step`, past the batches that had been read
+    stopped    a session ended early, to be resumed
+    finished   the run is done
+    diverged   the run is given up
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from gemstones.errors import InvalidTable
+from gemstones.runs.one_line import one_line
+
+LEDGER = "ledger.jsonl"
+"""Name of the file in a run's folder."""
+
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Finite = Annotated[float, Meta(ge=-1e300, le=1e300)]
+NotNegative = Annotated[float, Meta(ge=0, le=1e300)]
+State = Literal["begun", "stopped", "finished", "diverged"]
+"""`begun`: a session is at work, or was killed."""
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="event"):
+    """A line of the ledger."""
+
+    step: Count
+    """Steps done from the start of training, a parent's included."""
+
+
+class Start(Record, frozen=True, kw_only=True, tag="start"):
+    """A session begins, after `step`."""
+
+    time: str
+    """UTC, ISO 8601."""
+    resumed_from: str = ""
+    """Name of the checkpoint, a parent's at a fork; nothing at the start of training."""
+    skipped_batches: Count = 0
+    """Batches passed over before `step`, by rollbacks of this run or its parents."""
+    host: str = ""
+    device: str
+    """Name of the processor."""
+    data_parallel: Positive = 1
+    tensor_parallel: Positive = 1
+    threads: Positive = 1
+    """Per process."""
+    matmul_flops_per_second: NotNegative
+    """Peak measured on one device at the start, in the run's precision."""
+    compiled: bool = False
+    micro_sequences: Count = 0
+    """Sequences at a time on a process; 0 for its whole share of the batch."""
+    epochs: NotNegative
+    """How often the whole run reads the corpus's training split: above 1, text is seen again."""
+    versions: dict[str, str] = {}
+
+    @property
+    def devices(self) -> int:
+        """Processes at work, one device each."""
+        return self.data_parallel * self.tensor_parallel
+
+
+class Step(Record, frozen=True, kw_only=True, tag="step"):
+    """An optimizer step; `step` counts it."""
+
+    tokens: Positive
+    """Seen after it."""
+    loss: Finite
+    """Of the batch before the step, nats/token."""
+    gradient_norm: NotNegative
+    """Before clipping."""
+    learning_rate: NotNegative
+    seconds: NotNegative
+    utilisation: NotNegative
+    """Matmul FLOPs per second of the step over those measured at the start, all devices."""
+
+
+class Evaluation(Record, frozen=True, kw_only=True, tag="evaluation"):
+    """Mean loss over the held-out windows, after `step`."""
+
+    tokens: Positive
+    loss: Finite
+    """Nats/token."""
+    sequences: Positive
+    """Windows evaluated."""
+    seconds: NotNegative
+
+
+class Saved(Record, frozen=True, kw_only=True, tag="saved"):
+    """A checkpoint is complete."""
+
+    bytes: Count
+    seconds: NotNegative
+
+
+class Rollback(Record, frozen=True, kw_only=True, tag="rollback"):
+    """Divergence, seen at `step`: the run went back to `to_step` and on with later batches."""
+
+    to_step: Count
+    loss: Finite | None
+    """That gave the alarm; null if it was not finite."""
+    reason: str
+    skipped_batches: Positive
+    """Batches passed over in all, from `to_step` on: step n reads batch n − 1 + skipped_batches."""
+
+
+class Stopped(Record, frozen=True, kw_only=True, tag="stopped"):
+    """A session ended before the run did, its work saved."""
+
+    reason: str
+
+
+class Finished(Record, frozen=True, kw_only=True, tag="finished"):
+    """The last step is done, evaluated and saved."""
+
+
+class Diverged(Record, frozen=True, kw_only=True, tag="diverged"):
+    """Rolled back too often: given up. What is left is the run up to `step`."""
+
+    reason: str
+
+
+Event: TypeAlias = Start | Step | Evaluation | Saved | Rollback | Stopped | Finished | Diverged
+_DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A run as if it had never been interrupted or rolled back."""
+
+    events: tuple[Event, ...] = ()
+    """Everything that was written, superseded or not."""
+    steps: tuple[Step, ...] = ()
+    """One for each step, ascending, without gaps."""
+    sessions: tuple[Start, ...] = ()
+    """Of each of `steps`, the session that did it."""
+    evaluations: tuple[Evaluation, ...] = ()
+    rollbacks: tuple[Rollback, ...] = ()
+    """Those whose passing over of batches is still in force, by `to_step`."""
+    state: State | None = None
+    """None before the first session."""
+
+    @property
+    def starts(self) -> tuple[Start, ...]:
+        """Every session, in order."""
+        return tuple(event for event in self.events if isinstance(event, Start))
+
+    @property
+    def last_step(self) -> int:
+        """Steps that stand, a parent's included; 0 before the first."""
+        if self.steps:
+            return self.steps[-1].step
+        return self.starts[-1].step if self.starts else 0
+
+    def skipped_batches(self, step: int, inherited: int = 0) -> int:
+        """Batches passed over before step number `step`: it reads batch step − 1 + this many."""
+        return max([inherited, *(r.skipped_batches for r in self.rollbacks if r.to_step < step)])
+
+
+def read_ledger(path: Path) -> Ledger:
+    """The ledger in the file at `path`, which may not exist yet; `InvalidTable` names a line that is wrong."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return Ledger()
+    except OSError as error:
+        raise InvalidTable(f"cannot be read: {error.strerror}", file=str(path)) from None
+    return stitched(parse(content, str(path)), str(path))
+
+
+def parse(content: bytes, file: str) -> list[Event]:
+    """The records of `content`, all but a last one that was cut."""
+    lines = content.split(b"\n")
+    events: list[Event] = []
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            events.append(_DECODER.decode(line))
+        except (msgspec.DecodeError, UnicodeError) as error:
+            raise InvalidTable(
+                f"line {number} is no record of a ledger: {one_line(error)}: restore the file, or delete the "
+                f"run's folder to train it again",
+                file=file,
+            ) from None
+    return events
+
+
+def stitched(events: Iterable[Event], file: str = "ledger") -> Ledger:
+    """The run that `events` tell of, superseded stretches left out.
+
+    A session that starts after step s, and a rollback to s, supersede all steps and evaluations beyond s.
+    """
+    events = tuple(events)
+    steps: list[Step] = []
+    sessions: list[Start] = []
+    evaluations: list[Evaluation] = []
+    rollbacks: list[Rollback] = []
+    state: State | None = None
+    for event in events:
+        match event:
+            case Start():
+                state = "begun"
+                session = event
+                _cut(event.step, steps, sessions, evaluations)
+            case Rollback():
+                _cut(event.to_step, steps, sessions, evaluations)
+                rollbacks = [r for r in rollbacks if r.to_step < event.to_step] + [event]
+            case Step():
+                if state is None:
+                    raise InvalidTable(f"step {event.step} comes before any session", file=file)
+                steps.append(event)
+                sessions.append(session)
+            case Evaluation():
+                evaluations.append(event)
+            case Stopped() | Finished():
+                state = "stopped" if isinstance(event, Stopped) else "finished"
+            case Diverged():
+                state = "diverged"
+                _cut(event.step, steps, sessions, evaluations)
+    _check_order(steps, evaluations, file)
+    return Ledger(events, tuple(steps), tuple(sessions), tuple(evaluations), tuple(rollbacks), state)
+
+
+def _check_order(steps: list[Step], evaluations: list[Evaluation], file: str) -> None:
+    for before, after in pairwise(steps):
+        if after.step != before.step + 1:
+            raise InvalidTable(f"step {after.step} follows step {before.step}", file=file)
+    for earlier, later in pairwise(evaluations):
+        if later.step <= earlier.step:
+            raise InvalidTable(
+                f"the evaluation after step {later.step} follows that after step {earlier.step}", file=file
+            )
+
+
+def _cut(step: int, steps: list[Step], sessions: list[Start], evaluations: list[Evaluation]) -> None:
+    """Drop what came after `step`."""
+    while steps and steps[-1].step > step:
+        steps.pop()
+        sessions.pop()
+    while evaluations and evaluations[-1].step > step:
+        evaluations.pop()
