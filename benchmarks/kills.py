@@ -1,0 +1,131 @@
+"""30 SIGKILLs at random moments over one run, and what is left: the same run, bit for bit.
+
+    python benchmarks/kills.py [--kills 30] [--seed 0] [--output benchmarks/kills.md]
+
+Half of the kills wait for a save to be under way. The steps, losses, gradient norms and rates of the stitched
+ledger, the evaluations and the final weights are compared with those of the same run left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import gemstones
+from gemstones.design.spec import RunSpec
+from gemstones.runs.folders import RunFile, ledger_of, write_run
+from gemstones.runs.ledger import Step
+from gemstones.shape import Shape
+from gemstones.train.checkpoint import CHECKPOINTS, read_weights
+from gemstones.train.corpus import Options, build
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        report = measured(Path(scratch), arguments.kills, random.Random(arguments.seed))
+    print(report)
+    if arguments.output:
+        arguments.output.write_text(report)
+
+
+def measured(scratch: Path, kills: int, choice: random.Random) -> str:
+    corpus = scratch / "corpus"
+    build([Path(gemstones.__file__).parent], corpus, Options(vocabulary=512, validation=0.1))
+    fingerprint = _fingerprint(corpus)
+    # Saves at every 4th step: a session that is killed after a few seconds has seen many.
+    spec = RunSpec.of(
+        Shape(64, 2, head_size=16, vocabulary=512, context=128),
+        family="main",
+        lr_base=0.5,
+        tokens=60 * kills * 1024,
+        batch_sequences=8,
+        warmup_tokens=20 * 1024,
+        evaluate_tokens=50 * 1024,
+        evaluate_sequences=16,
+        checkpoint_tokens=4 * 1024,
+        corpus_fingerprint=fingerprint,
+    )
+    run = RunFile(corpus=str(corpus), spec=spec)
+    alone, killed = scratch / "alone" / spec.id, scratch / "killed" / spec.id
+    for folder in (alone, killed):
+        write_run(folder, run)
+    subprocess.run(_command(alone), check=True, stdout=subprocess.DEVNULL)
+    moments = [_killed(killed, choice, saving=bool(i % 2)) for i in range(kills)]
+    subprocess.run(_command(killed), check=True, stdout=subprocess.DEVNULL)
+    one, other = ledger_of(alone), ledger_of(killed)
+    written = sum(isinstance(event, Step) for event in other.events)
+    same = {
+        "steps, losses, gradient norms, rates": [_trained(step) for step in one.steps]
+        == [_trained(step) for step in other.steps],
+        "evaluations": [(e.step, e.tokens, e.loss, e.sequences) for e in one.evaluations]
+        == [(e.step, e.tokens, e.loss, e.sequences) for e in other.evaluations],
+        "final weights": _equal(alone, killed),
+    }
+    lines = [
+        "# SIGKILL at random moments",
+        "",
+        f"`python benchmarks/kills.py --kills {kills}`: a run of {spec.steps:,} steps of {spec.shape}, saved every 4 "
+        f"steps, killed {kills} times; {sum(moments)} of the kills found a save under way.",
+        "",
+        f"- sessions: {len(other.starts)}; steps written: {written:,}, {written - spec.steps:,} of them done again",
+        *(f"- {what}: {'bit-identical' if equal else 'DIFFERENT'}" for what, equal in same.items()),
+        "",
+    ]
+    assert all(same.values()), "\n".join(lines)
+    return "\n".join(lines)
+
+
+def _command(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "gemstones", "train", str(folder), "--threads", "1"]
+
+
+def _killed(folder: Path, choice: random.Random, *, saving: bool) -> bool:
+    """Start a session and kill it; True if a save was under way."""
+    process = subprocess.Popen(_command(folder), stdout=subprocess.DEVNULL)
+    before = ledger_of(folder).last_step
+    while ledger_of(folder).last_step <= before and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(choice.uniform(0, 2.0))
+    root = folder / CHECKPOINTS
+
+    def under_way() -> bool:
+        return root.is_dir() and any(".saving-" in path.name for path in root.iterdir())
+
+    deadline = time.monotonic() + 5
+    while saving and not under_way() and process.poll() is None and time.monotonic() < deadline:
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return under_way()
+
+
+def _trained(step: Step) -> tuple[int, int, float, float, float]:
+    return step.step, step.tokens, step.loss, step.gradient_norm, step.learning_rate
+
+
+def _equal(one: Path, other: Path) -> bool:
+    (_, left), (_, right) = read_weights(one), read_weights(other)
+    return left.keys() == right.keys() and all(bool((left[name] == right[name]).all()) for name in left)
+
+
+def _fingerprint(corpus: Path) -> str:
+    from gemstones.train.corpus import Corpus
+
+    return Corpus.open(corpus).fingerprint
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()

@@ -1,0 +1,143 @@
+"""`gemstones train RUN`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from gemstones.cli.options import Json
+from gemstones.cli.output import print_json
+from gemstones.errors import InvalidRequest
+from gemstones.units import parse_quantity
+
+if TYPE_CHECKING:
+    from gemstones.design.spec import RunSpec
+    from gemstones.runs.ledger import Event, Start
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it; other signals and the budget are asked for, and end with 0."""
+
+
+def train(
+    run: Annotated[Path, Parameter(help="Folder of a run, made by `gemstones suite run`.")],
+    /,
+    *,
+    corpus: Annotated[Path | None, Parameter(help="Instead of the one that the run names.")] = None,
+    layout: Annotated[
+        str, Parameter(help="DATAxTENSOR: processes that shard the batch, and each layer (with torchrun).")
+    ] = "1x1",
+    device: Annotated[str, Parameter(help="cpu or cuda (default: an accelerator if there is one).")] = "",
+    threads: Annotated[int | None, Parameter(help="CPU threads of a process.")] = None,
+    micro_batch: Annotated[
+        int | None, Parameter(help="Sequences at a time on a process, to save memory (default: all).")
+    ] = None,
+    compiled: Annotated[
+        bool, Parameter(name="--compile", negative="", help="Compile the model with torch.compile.")
+    ] = False,
+    budget: Annotated[str | None, Parameter(help="Seconds after which to save and leave, resumable.")] = None,
+    sink: Annotated[
+        tuple[str, ...], Parameter(help="tensorboard or wandb (offline), beside the ledger.")
+    ] = (),
+    orphan_of: Annotated[int | None, Parameter(show=False)] = None,
+    json: Json = False,
+) -> None:
+    """Train one run, or go on with it, until it ends.
+
+    SIGTERM, SIGUSR1, Ctrl-C and the budget save and leave; the same command goes on from there, to the bit.
+    On several processes: `torchrun --nproc-per-node 4 -m gemstones train RUN --layout 2x2`.
+    """
+    if orphan_of is not None:
+        from gemstones.train.stopping import leave_with
+
+        leave_with(orphan_of)
+    from gemstones.design.layout import Layout
+    from gemstones.train.run import Options
+    from gemstones.train.run import train as train_run
+    from gemstones.train.sinks import open_sink
+
+    alone = int(os.environ.get("RANK", "0")) == 0
+    options = Options(
+        corpus=corpus,
+        layout=Layout.parse(layout),
+        device=device,
+        threads=_at_least_one(threads, "threads"),
+        micro_sequences=_at_least_one(micro_batch, "micro-batch"),
+        compiled=compiled,
+        budget_seconds=None if budget is None else parse_quantity(budget, "budget"),
+        sinks=(
+            *((Bar(),) if alone and sys.stderr.isatty() else ()),
+            *(open_sink(name, run) for name in sink),
+        ),
+        say=lambda message: print(f"gemstones: {message}", file=sys.stderr, flush=True),
+    )
+    outcome = train_run(run, options)
+    status = INTERRUPTED if outcome.reason == "SIGINT" else 0
+    if alone and json:
+        print_json(
+            {
+                "run": str(run),
+                "state": outcome.state,
+                "step": outcome.step,
+                "steps": outcome.steps,
+                "reason": outcome.reason,
+            }
+        )
+    elif alone:
+        why = f": {outcome.reason}" if outcome.reason else ""
+        print(f"{run.name}: {outcome.state} at step {outcome.step:,} of {outcome.steps:,}{why}")
+    if options.layout.processes > 1:
+        from gemstones.train.ranks import leave_group
+
+        leave_group(status)
+    if status:
+        sys.exit(status)
+
+
+class Bar:
+    """A progress bar on standard error."""
+
+    def start(self, spec: RunSpec, session: Start) -> None:
+        """Show where the session begins."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[now]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task: Any = self._progress.add_task(
+            spec.id, total=spec.steps - spec.fork_step, completed=session.step - spec.fork_step, now=""
+        )
+        self._fork, self._validation = spec.fork_step, ""
+        self._progress.start()
+
+    def log(self, event: Event) -> None:
+        """Move on."""
+        from gemstones.runs.ledger import Evaluation, Rollback, Step
+
+        match event:
+            case Step():
+                now = f"loss {event.loss:.3f}{self._validation}  {event.utilisation:.0%} of matmul peak"
+                self._progress.update(self._task, completed=event.step - self._fork, now=now)
+            case Evaluation():
+                self._validation = f"  validation {event.loss:.3f} nats/token"
+            case Rollback():
+                self._progress.print(f"rolled back to step {event.to_step}: {event.reason}")
+
+    def finish(self, state: str) -> None:
+        """Leave the last line standing."""
+        self._progress.stop()
+
+
+def _at_least_one(value: int | None, option: str) -> int | None:
+    if value is not None and value < 1:
+        raise InvalidRequest(f"{option} {value} must be at least 1")
+    return value

@@ -1,0 +1,306 @@
+"""Checkpoints: weights and AdamW's moments, sharded as they lie on the processes, in safetensors.
+
+    checkpoints/step-0000000120/
+        shard-00001-model-00001-of-00001.safetensors    by `torch.distributed.checkpoint`, one a process
+        complete.json                                   written last: names, bytes and CRC-32 of the files
+
+A folder is filled under another name and renamed when all of it is on the disk, so that what was interrupted
+is never taken for a checkpoint; a folder without its marker, or with files that are not as the marker says,
+is passed over with a message. Nothing in it is a pickle, and any layout reads what any other wrote.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import torch
+from msgspec import Meta
+from torch import Tensor, nn
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save as save_state
+
+from gemstones.errors import Failure, InvalidRequest
+from gemstones.runs.folders import read_run
+from gemstones.runs.ledger import Count
+from gemstones.runs.one_line import one_line
+from gemstones.shape import Shape
+from gemstones.train.model import Transformer
+from gemstones.train.ranks import Ranks
+
+CHECKPOINTS, COMPLETE = "checkpoints", "complete.json"
+UNFINISHED = "."
+"""Start of the names of folders that are being filled or deleted."""
+KEPT = 3
+"""Newest checkpoints that are kept beside the permanent ones: a rollback needs one from before the trouble."""
+_READ = 1 << 22
+"""Bytes read at a time."""
+
+Say = Callable[[str], None]
+"""Takes a message to the user."""
+
+
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of a checkpoint."""
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+    bytes: Count
+    crc32: Count
+
+
+class Complete(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`complete.json`."""
+
+    format: int = 1
+    run: str
+    """Id of the run."""
+    step: Count
+    skipped_batches: Count
+    """Passed over by rollbacks up to this step: a branch that starts here goes on with them."""
+    files: tuple[File, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Of all files."""
+        return sum(file.bytes for file in self.files)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder with a valid marker; `problem` tells whether its files are as the marker says."""
+
+    folder: Path
+    complete: Complete
+
+    @property
+    def step(self) -> int:
+        """Steps done when it was saved."""
+        return self.complete.step
+
+    def problem(self) -> str:
+        """What is wrong with the files, or nothing; reads all of them."""
+        for file in self.complete.files:
+            path = self.folder / file.name
+            try:
+                if path.stat().st_size != file.bytes:
+                    return f"{file.name} has {path.stat().st_size} bytes instead of {file.bytes}"
+                if _crc32(path) != file.crc32:
+                    return f"{file.name} is corrupted: its checksum is not the one of when it was written"
+            except OSError as error:
+                return f"{file.name} cannot be read: {error.strerror}"
+        return ""
+
+
+def checkpoints(run_folder: Path, say: Say = lambda message: None) -> list[Checkpoint]:
+    """The complete checkpoints of a run, by step; `say` hears of folders that are not."""
+    found = []
+    root = run_folder / CHECKPOINTS
+    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+        if folder.name.startswith(UNFINISHED) or not folder.is_dir():
+            continue
+        try:
+            marker = msgspec.json.decode((folder / COMPLETE).read_bytes(), type=Complete)
+        except FileNotFoundError:
+            say(f"{folder} is incomplete and is passed over: it has no {COMPLETE}")
+            continue
+        except (OSError, msgspec.DecodeError, UnicodeError) as error:
+            say(f"{folder} is passed over: its {COMPLETE} is damaged ({one_line(error)})")
+            continue
+        found.append(Checkpoint(folder, marker))
+    return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+
+def newest(
+    run_folder: Path, last_step: int | None = None, say: Say = lambda message: None
+) -> Checkpoint | None:
+    """The newest checkpoint, of at most `last_step`, that is whole; `say` hears of those passed over."""
+    for checkpoint in reversed(checkpoints(run_folder, say)):
+        if last_step is not None and checkpoint.step > last_step:
+            continue
+        if not (problem := checkpoint.problem()):
+            return checkpoint
+        say(f"{checkpoint.folder} is passed over: {problem}")
+    return None
+
+
+def save(
+    run_folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    ranks: Ranks,
+    *,
+    run: str,
+    step: int,
+    skipped_batches: int,
+) -> Complete:
+    """Save the state after `step`; every rank calls it. When it returns, the checkpoint is complete."""
+    final = run_folder / CHECKPOINTS / name_of(step)
+    filling = final.parent / f"{UNFINISHED}saving-{final.name}"
+    if ranks.first:
+        shutil.rmtree(filling, ignore_errors=True)
+        filling.mkdir(parents=True)
+    ranks.barrier()
+    with _quiet():
+        save_state(
+            _state(model, optimizer),
+            storage_writer=HuggingFaceStorageWriter(str(filling), save_distributed=True),
+            no_dist=ranks.mesh is None,
+        )
+    ranks.barrier()
+    mine = sorted(filling.iterdir())[ranks.rank :: ranks.count]
+    files = [file for share in ranks.gathered([_written(path) for path in mine]) for file in share]
+    complete = Complete(
+        run=run,
+        step=step,
+        skipped_batches=skipped_batches,
+        files=tuple(sorted(files, key=lambda file: file.name)),
+    )
+    if ranks.first:
+        with (filling / COMPLETE).open("wb") as marker:
+            marker.write(msgspec.json.encode(complete))
+            marker.flush()
+            os.fsync(marker.fileno())
+        _sync(filling)
+        if final.exists():
+            delete(final)
+        filling.rename(final)
+        _sync(final.parent)
+    ranks.barrier()
+    return complete
+
+
+def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer, ranks: Ranks) -> None:
+    """Read weights and moments into `model` and `optimizer`, whatever layout wrote them; every rank calls it."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter] = {
+                "step": torch.tensor(float(checkpoint.step), device=ranks.device),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.zeros_like(parameter),
+            }
+    _load(checkpoint, _state(model, optimizer), single=ranks.mesh is None)
+
+
+def read_weights(run_folder: Path, step: int | None = None) -> tuple[int, dict[str, Tensor]]:
+    """Step and whole weights, in float32 on the CPU, of a run's newest checkpoint, or of the one at `step`."""
+    if step is None:
+        checkpoint = newest(run_folder)
+        if checkpoint is None:
+            raise InvalidRequest(f"{run_folder} has no complete checkpoint: train it first")
+    else:
+        checkpoint = at_step(run_folder, step)
+    weights = {f"weights.{name}": tensor for name, tensor in empty_weights(read_run(run_folder).spec.shape)}
+    _load(checkpoint, weights, single=True)
+    return checkpoint.step, {name.removeprefix("weights."): tensor for name, tensor in weights.items()}
+
+
+def at_step(run_folder: Path, step: int) -> Checkpoint:
+    """The checkpoint of `step`, whole; `InvalidRequest` if there is none."""
+    found = checkpoints(run_folder)
+    for checkpoint in found:
+        if checkpoint.step == step:
+            if problem := checkpoint.problem():
+                raise InvalidRequest(f"{checkpoint.folder}: {problem}")
+            return checkpoint
+    there = ", ".join(str(checkpoint.step) for checkpoint in found) or "none"
+    raise InvalidRequest(f"{run_folder} has no checkpoint of step {step}: there are {there}")
+
+
+def empty_weights(shape: Shape) -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors of undefined content, of the model's parameters."""
+    with torch.device("meta"):
+        model = Transformer(shape)
+    for name, parameter in model.named_parameters():
+        yield name, torch.empty(parameter.shape, dtype=torch.float32)
+
+
+def retire(run_folder: Path, permanent_steps: tuple[int, ...], kept: int = KEPT) -> None:
+    """Delete checkpoints that are neither permanent nor among the newest `kept`; on rank 0."""
+    passing = [c for c in checkpoints(run_folder) if c.step not in permanent_steps]
+    for checkpoint in passing[:-kept] if kept else passing:
+        delete(checkpoint.folder)
+
+
+def discard_after(run_folder: Path, step: int) -> None:
+    """Delete the checkpoints of later steps: a rollback makes them another run's; on rank 0."""
+    for checkpoint in checkpoints(run_folder):
+        if checkpoint.step > step:
+            delete(checkpoint.folder)
+
+
+def clear_unfinished(run_folder: Path) -> None:
+    """Delete what an interrupted save or deletion left; on rank 0, with the run's lock held."""
+    root = run_folder / CHECKPOINTS
+    for folder in root.iterdir() if root.is_dir() else []:
+        if folder.name.startswith(UNFINISHED):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def name_of(step: int) -> str:
+    """Of the folder; names sort as steps do."""
+    return f"step-{step:010d}"
+
+
+def delete(folder: Path) -> None:
+    """Delete a checkpoint so that an interruption leaves nothing that looks like one."""
+    doomed = folder.parent / f"{UNFINISHED}deleting-{folder.name}"
+    shutil.rmtree(doomed, ignore_errors=True)
+    folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Flat: weights and moments by the names of the parameters. The step count is the checkpoint's own."""
+    state: dict[str, Tensor] = {}
+    for name, parameter in model.named_parameters():
+        state[f"weights.{name}"] = parameter.detach()
+        for moment in ("exp_avg", "exp_avg_sq"):
+            state[f"{moment}.{name}"] = optimizer.state[parameter][moment]
+    return state
+
+
+def _load(checkpoint: Checkpoint, state: Mapping[str, Tensor], *, single: bool) -> None:
+    try:
+        with _quiet():
+            load(dict(state), storage_reader=HuggingFaceStorageReader(str(checkpoint.folder)), no_dist=single)
+    except (ValueError, KeyError, RuntimeError, AssertionError, OSError) as error:
+        raise Failure(f"{checkpoint.folder} does not fit this run: {one_line(error)}") from error
+
+
+def _written(path: Path) -> File:
+    """The file, once it is on the disk."""
+    _sync(path)
+    return File(path.name, path.stat().st_size, _crc32(path))
+
+
+def _crc32(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        while piece := file.read(_READ):
+            checksum = zlib.crc32(piece, checksum)
+    return checksum
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's word that a single process is one; saving and loading time is not."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield

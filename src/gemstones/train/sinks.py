@@ -1,0 +1,121 @@
+"""Where else a run's events go, beside its ledger: one small protocol.
+
+A sink sees the events of its own session as they happen; what it does can neither change the run nor is it
+needed to resume it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from gemstones.design.spec import RunSpec
+from gemstones.errors import InvalidRequest, MissingExtra
+from gemstones.runs.ledger import Evaluation, Event, Rollback, Start, Step
+
+
+class Sink(Protocol):
+    """Sees a session from its start to its end, on rank 0."""
+
+    def start(self, spec: RunSpec, session: Start) -> None:
+        """The session begins."""
+
+    def log(self, event: Event) -> None:
+        """Something happened."""
+
+    def finish(self, state: str) -> None:
+        """The session ends: finished, stopped or diverged."""
+
+
+def open_sink(name: str, run_folder: Path) -> Sink:
+    """The sink called `name`: tensorboard or wandb."""
+    match name:
+        case "tensorboard":
+            return TensorBoardSink(run_folder / "tensorboard")
+        case "wandb":
+            return WandbSink(run_folder)
+    raise InvalidRequest(f"sink {name!r} is unknown: choose from tensorboard, wandb")
+
+
+def scalars(event: Event) -> dict[str, float]:
+    """The numbers of an event by name, as trackers show them; units are in the names or in nats/token."""
+    match event:
+        case Step():
+            return {
+                "train/loss": event.loss,
+                "train/gradient_norm": event.gradient_norm,
+                "train/learning_rate": event.learning_rate,
+                "train/seconds_per_step": event.seconds,
+                "train/utilisation": event.utilisation,
+                "train/tokens": event.tokens,
+            }
+        case Evaluation():
+            return {"validation/loss": event.loss, "validation/tokens": event.tokens}
+        case Rollback():
+            return {"train/rolled_back_to_step": event.to_step}
+    return {}
+
+
+class TensorBoardSink:
+    """Event files in `folder`; steps that were done again are shown once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writer: Any = None
+
+    def start(self, spec: RunSpec, session: Start) -> None:
+        """Open a writer that purges what comes after the session's first step."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise MissingExtra("trackers", "the sink tensorboard") from None
+        self._writer = SummaryWriter(str(self._folder), purge_step=session.step + 1)
+        self._writer.add_text("spec", f"```\n{spec.to_json()}\n```", session.step)
+
+    def log(self, event: Event) -> None:
+        """Add its numbers."""
+        for name, value in scalars(event).items():
+            self._writer.add_scalar(name, value, event.step)
+
+    def finish(self, state: str) -> None:
+        """Close the writer."""
+        self._writer.close()
+
+
+class WandbSink:
+    """A W&B run of the same id; offline unless WANDB_MODE says otherwise, to be synced with `wandb sync`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._run: Any = None
+
+    def start(self, spec: RunSpec, session: Start) -> None:
+        """Begin or resume the W&B run."""
+        try:
+            import wandb
+        except ImportError:
+            raise MissingExtra("trackers", "the sink wandb") from None
+        import os
+
+        import msgspec
+
+        self._run = wandb.init(
+            project="gemstones",
+            id=spec.id,
+            name=spec.id,
+            group=spec.family,
+            dir=str(self._folder),
+            config=msgspec.to_builtins(spec),
+            mode=os.environ.get("WANDB_MODE", "offline"),
+            resume="allow",
+        )
+
+    def log(self, event: Event) -> None:
+        """Add its numbers."""
+        if numbers := scalars(event):
+            self._run.log(numbers, step=event.step)
+
+    def finish(self, state: str) -> None:
+        """Close the W&B run."""
+        self._run.summary["state"] = state
+        self._run.finish()

@@ -1,0 +1,57 @@
+"""A small corpus of the package's own source, and runs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gemstones
+from gemstones.design.spec import RunSpec
+from gemstones.runs.folders import RunFile, write_run
+from gemstones.shape import Shape
+from gemstones.train.corpus import Corpus, Options, build
+
+CONTEXT, BATCH = 32, 4
+STEP = CONTEXT * BATCH
+"""Tokens of a step."""
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    folder = tmp_path_factory.mktemp("text") / "corpus"
+    text = Path(gemstones.__file__).parent / "runs"
+    build([text], folder, Options(vocabulary=300, validation=0.2, pad_vocabulary_to_multiple=4), workers=1)
+    return Corpus.open(folder)
+
+
+def spec_of(corpus: Corpus, shape: str = "32x2", steps: int = 20, **others: Any) -> RunSpec:
+    """A run of `steps` steps that is evaluated every 5 and saved every 4."""
+    fields: dict[str, Any] = {
+        "family": "main",
+        "tokens": steps * STEP,
+        "batch_sequences": BATCH,
+        "warmup_tokens": 5 * STEP,
+        "evaluate_tokens": 5 * STEP,
+        "evaluate_sequences": 6,
+        "checkpoint_tokens": 4 * STEP,
+        "lr_base": 0.5,
+        "corpus_fingerprint": corpus.fingerprint,
+    }
+    whole = Shape.parse(shape, head_size=8, vocabulary=corpus.vocabulary, context=CONTEXT)
+    return RunSpec.of(whole, **(fields | others))
+
+
+@pytest.fixture
+def make_run(corpus: Corpus, tmp_path: Path) -> Callable[..., Path]:
+    """Makes the folder of a run: `make_run(shape=…, steps=…, under="runs", **fields of RunSpec)`."""
+
+    def make(under: str = "runs", spec: RunSpec | None = None, **fields: Any) -> Path:
+        spec = spec or spec_of(corpus, **fields)
+        folder = tmp_path / under / spec.id
+        write_run(folder, RunFile(corpus=str(corpus.folder), spec=spec))
+        return folder
+
+    return make
