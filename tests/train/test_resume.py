@@ -126,13 +126,13 @@ def test_a_run_without_any_whole_checkpoint_begins_again(make_run: MakeRun) -> N
     assert trained(lost) == trained(alone)
 
 
-def test_retention_keeps_the_newest_and_for_good_what_branches_need(make_run: MakeRun) -> None:
-    folder = make_run(steps=30, permanent_tokens=(8 * STEP, 10 * STEP))
-    train(folder, Options(threads=1, sinks=(SignalAt(27),)))
-    # Saved at 4, 8, 10, 12, 16, 20, 24 and at the signal.
-    assert [c.step for c in checkpoints(folder)] == [8, 10, 20, 24, 27]
+def test_retention_keeps_what_is_needed_and_for_good_what_branches_need(make_run: MakeRun) -> None:
+    folder = make_run(steps=60, permanent_tokens=(8 * STEP, 10 * STEP))
+    train(folder, Options(threads=1, sinks=(SignalAt(57),)))
+    # Saved every 4 steps, at 10 and at the signal: those of the last 32 steps are kept, and two more.
+    assert [c.step for c in checkpoints(folder)] == [8, 10, 20, 24, *range(28, 57, 4), 57]
     train(folder, PLAIN)
-    assert [c.step for c in checkpoints(folder)] == [8, 10, 30]
+    assert [c.step for c in checkpoints(folder)] == [8, 10, 60]
 
 
 def test_a_branch_starts_where_its_parent_was(make_run: MakeRun, corpus: Corpus) -> None:

@@ -193,7 +193,12 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     @property
     def checkpoint_steps(self) -> tuple[int, ...]:
         """Steps after which the run is saved: at the interval, for branches, and at the end."""
-        return tuple(sorted({*self._own_points(self.checkpoint_tokens), *self.permanent_steps}))
+        return tuple(sorted({*self.regular_steps, *self.permanent_steps}))
+
+    @property
+    def regular_steps(self) -> tuple[int, ...]:
+        """Of those, the ones at the interval: where a run that diverges may go back to."""
+        return self._own_points(self.checkpoint_tokens)
 
     @property
     def permanent_steps(self) -> tuple[int, ...]:

@@ -29,6 +29,8 @@ from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, Hu
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save as save_state
 
+from gemstones.design.divergence import LEVEL_STEPS
+from gemstones.design.spec import RunSpec
 from gemstones.errors import Failure, InvalidRequest
 from gemstones.runs.folders import read_run
 from gemstones.runs.ledger import Count
@@ -40,8 +42,9 @@ from gemstones.train.ranks import Ranks
 CHECKPOINTS, COMPLETE = "checkpoints", "complete.json"
 UNFINISHED = "."
 """Start of the names of folders that are being filled or deleted."""
-KEPT = 3
-"""Newest checkpoints that are kept beside the permanent ones: a rollback needs one from before the trouble."""
+KEPT = 2
+"""Checkpoints kept beside the permanent ones and those of the last `2 * LEVEL_STEPS` steps: where a run that
+diverges goes back to, and one earlier if it must go back again."""
 _READ = 1 << 22
 """Bytes read at a time."""
 
@@ -223,11 +226,26 @@ def empty_weights(shape: Shape) -> Iterator[tuple[str, Tensor]]:
         yield name, torch.empty(parameter.shape, dtype=torch.float32)
 
 
-def retire(run_folder: Path, permanent_steps: tuple[int, ...], kept: int = KEPT) -> None:
-    """Delete checkpoints that are neither permanent nor among the newest `kept`; on rank 0."""
-    passing = [c for c in checkpoints(run_folder) if c.step not in permanent_steps]
-    for checkpoint in passing[:-kept] if kept else passing:
+def retire(run_folder: Path, spec: RunSpec, step: int) -> None:
+    """Delete checkpoints that a run at `step` does not need any more; on rank 0."""
+    regular = frozenset(spec.regular_steps)
+    passing = [c for c in checkpoints(run_folder) if c.step not in spec.permanent_steps and c.step < step]
+    # What a signal or the budget saved is for resuming only: no rollback may depend on it.
+    incidental = [c for c in passing if c.step not in regular]
+    for checkpoint in (*incidental, *[c for c in passing if c.step in regular and safe(c, step)][:-KEPT]):
         delete(checkpoint.folder)
+
+
+def safe(checkpoint: Checkpoint, step: int) -> bool:
+    """Whether it is from well before a divergence that is seen at `step`."""
+    return checkpoint.step <= step - 2 * LEVEL_STEPS
+
+
+def keep_permanent(run_folder: Path, permanent_steps: tuple[int, ...]) -> None:
+    """Delete all checkpoints but the permanent ones: the run is finished; on rank 0."""
+    for checkpoint in checkpoints(run_folder):
+        if checkpoint.step not in permanent_steps:
+            delete(checkpoint.folder)
 
 
 def discard_after(run_folder: Path, step: int) -> None:

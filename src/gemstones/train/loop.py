@@ -54,9 +54,16 @@ class Position:
 
     step: int
     """Steps done."""
-    skipped_batches: int = 0
     losses: tuple[float, ...] = ()
     """Of the last steps, for the divergence rule."""
+    skips: tuple[tuple[int, int], ...] = ((0, 0),)
+    """(step, batches passed over from there on), ascending: what rollbacks have left behind, ahead of `step` too
+    where an older checkpoint was resumed from."""
+
+    @property
+    def skipped_batches(self) -> int:
+        """Batches passed over before the next step, which reads batch `step + skipped_batches`."""
+        return max(skipped for start, skipped in self.skips if start <= self.step)
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,10 @@ def train_steps(
     """Train from `position` on. `record` writes events on rank 0; `sync` puts them on the disk."""
     spec, ranks = setup.spec, setup.ranks
     evaluations, saves = frozenset(spec.evaluation_steps), frozenset(spec.checkpoint_steps)
-    step, skipped, losses = position.step, position.skipped_batches, list(position.losses)
-    saved = step
+    step, losses, saved = position.step, list(position.losses), position.step
+
+    def here() -> Position:
+        return Position(step, tuple(losses), position.skips)
 
     def save_now() -> None:
         nonlocal saved
@@ -99,22 +108,21 @@ def train_steps(
             ranks,
             run=spec.id,
             step=step,
-            skipped_batches=skipped,
+            skipped_batches=here().skipped_batches,
         )
         if ranks.first:
             record(Saved(step=step, bytes=complete.bytes, seconds=time.perf_counter() - start))
-            retire(setup.folder, spec.permanent_steps)
+            retire(setup.folder, spec, step)
         saved = step
 
     while step < spec.steps:
         start = time.perf_counter()
         rate = spec.learning_rate * spec.schedule.rate_factor(step * spec.batch_tokens, spec.batch_tokens)
-        result = _step(setup, step + skipped, rate)
+        result = _step(setup, step + here().skipped_batches, rate)
         seconds = time.perf_counter() - start
         step += 1
         losses.append(result.loss)
         del losses[:-HISTORY_STEPS]
-        here = Position(step, skipped, tuple(losses))
         if math.isfinite(result.loss) and math.isfinite(result.gradient_norm):
             done = Step(
                 step=step,
@@ -131,7 +139,7 @@ def train_steps(
         else:
             reason = diverged(losses) or f"the gradient norm is {result.gradient_norm}"
         if ranks.by_first(lambda reason=reason: bool(reason)):  # type: ignore[misc]
-            return Ended(here, reason, result.loss if math.isfinite(result.loss) else None)
+            return Ended(here(), reason, result.loss if math.isfinite(result.loss) else None)
         if step in evaluations:
             start = time.perf_counter()
             loss, sequences = evaluate(setup.model, setup.corpus, spec, ranks, setup.micro_sequences)
@@ -149,9 +157,9 @@ def train_steps(
             save_now()
         if step < spec.steps and (code := ranks.largest(stopping.code(seconds))):
             save_now()
-            return Ended(here, stop=REASONS[code])
+            return Ended(here(), stop=REASONS[code])
     save_now()
-    return Ended(Position(step, skipped, tuple(losses)))
+    return Ended(here())
 
 
 def _step(setup: Setup, number: int, rate: float) -> StepResult:

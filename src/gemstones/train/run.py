@@ -41,9 +41,10 @@ from gemstones.train.checkpoint import (
     checkpoints,
     clear_unfinished,
     discard_after,
+    keep_permanent,
     newest,
     restore,
-    retire,
+    safe,
 )
 from gemstones.train.corpus import Corpus, epochs_needed
 from gemstones.train.initialisation import initialise
@@ -168,8 +169,8 @@ def _train(
                 return "diverged", replace(ended, position=Position(to_step))
             if ranks.first:
                 discard_after(folder, to_step)
-                # Past everything that was read: the batch after the last one comes next.
-                passed = ended.position.skipped_batches + ended.position.step - to_step
+                # Past everything that was read, and a little further.
+                passed = ended.position.skipped_batches + ended.position.step - to_step + LEVEL_STEPS
                 record(
                     Rollback(
                         step=ended.position.step,
@@ -189,7 +190,7 @@ def _train(
                 record(Stopped(step=ended.position.step, reason=ended.stop))
             else:
                 record(Finished(step=ended.position.step))
-                retire(folder, spec.permanent_steps, kept=0)
+                keep_permanent(folder, spec.permanent_steps)
         return ("stopped" if ended.stop else "finished"), ended
 
 
@@ -219,7 +220,8 @@ def _position(ledger: Ledger, checkpoint: Checkpoint | None, spec: RunSpec, inhe
     """Where the state of `checkpoint`, or of the run's start, stands."""
     step = checkpoint.step if checkpoint else spec.fork_step
     before = [done.loss for done in ledger.steps if done.step <= step]
-    return Position(step, ledger.skipped_batches(step + 1, inherited), tuple(before[-HISTORY_STEPS:]))
+    skips = [(spec.fork_step, inherited), *((r.to_step, r.skipped_batches) for r in ledger.rollbacks)]
+    return Position(step, tuple(before[-HISTORY_STEPS:]), tuple(skips))
 
 
 def _newest(folder: Path, ledger: Ledger, say: Callable[[str], None]) -> Checkpoint | None:
@@ -272,13 +274,16 @@ def _check_kept(folder: Path, spec: RunSpec, ledger: Ledger) -> None:
 def _back(folder: Path, spec: RunSpec, ended: Ended) -> tuple[Checkpoint | None, bool]:
     """The checkpoint to go back to, None for the run's start, and whether it has been done too often.
 
-    It is from well before the alarm, and one earlier for each time that the run went back there already.
+    It is from well before the alarm, and one earlier for each time that the run went back there already. Only
+    regular checkpoints count: where a session happened to be stopped decides nothing.
     """
     rollbacks = [event for event in ledger_of(folder).events if isinstance(event, Rollback)]
     candidates = [
         checkpoint
         for checkpoint in checkpoints(folder)
-        if checkpoint.step <= ended.position.step - 2 * LEVEL_STEPS and not checkpoint.problem()
+        if checkpoint.step in spec.regular_steps
+        and safe(checkpoint, ended.position.step)
+        and not checkpoint.problem()
     ]
     last = candidates[-1].step if candidates else spec.fork_step
     again = sum(rollback.to_step >= last for rollback in rollbacks)
