@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch.distributed.fsdp import FSDPModule
 
 from gemstones.design.spec import RunSpec
 from gemstones.train.corpus import Corpus, validation_windows
@@ -35,5 +36,7 @@ def evaluate(
             logits = model(tokens[:, :-1])
         losses = token_losses(logits, tokens[:, 1:]).double().sum(1)
         total += (losses * counted[start : start + at_once]).sum()
+    if isinstance(model, FSDPModule):
+        model.reshard()  # a backward pass would: whoever saves next must find shards
     ranks.sum_over_data(total)
     return float(total) / (len(chosen) * spec.context), len(chosen)
