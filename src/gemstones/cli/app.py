@@ -20,13 +20,17 @@ COMMANDS = {
     "design": "Feasible shapes near target sizes.",
     "data": "Known data sets: list, fetch, show.",
     "corpus": "Token shards to train on: build, show.",
+    "suite": "Suites of runs: plan, run, status.",
+    "train": "Train one run of a suite, or go on with it.",
+    "runs": "Tables of runs: collect one from the ledgers of a suite.",
+    "export": "A trained run as a Hugging Face folder.",
     "fit": "Fit a scaling law to runs (Approach 3).",
     "envelope": "The frontier of least loss and its growth (Approach 1).",
     "plan": "What to train for a budget of FLOPs.",
     "study": "From runs to prescriptions: fits, frontiers, plans, tables, figures.",
 }
 
-GROUPS = ("data", "corpus")
+GROUPS = ("data", "corpus", "suite", "runs")
 """Commands that have commands of their own."""
 
 USAGE_STATUS = 2

@@ -12,11 +12,11 @@ from typing import Literal
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.memory import BYTES_PER_PARAM, memory_bytes
 from gemstones.accounting.parameters import params
+from gemstones.design.layout import tensor_parallel_degrees
 from gemstones.design.recipe import effective_depth
 from gemstones.design.schedule import step_of
 from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidRequest
-from gemstones.shape import Shape
 
 CHECKPOINT_BYTES_PER_PARAM = BYTES_PER_PARAM["float32"]["weights"] + BYTES_PER_PARAM["float32"]["optimizer"]
 """Float32 weights and AdamW's two moments: 4 + 8."""
@@ -166,17 +166,6 @@ def run_cost(spec: RunSpec, flops_per_second_per_device: float) -> RunCost:
     )
 
 
-def tensor_parallel_degrees(shape: Shape) -> tuple[int, ...]:
-    """Numbers of devices over which a layer splits evenly, ascending.
-
-    They divide the kv heads, and with them the query heads (whole groups) and the width of any MLP.
-
-    >>> tensor_parallel_degrees(Shape(1024, 28)), tensor_parallel_degrees(Shape(768, 3))
-    ((1, 2, 4), (1, 3))
-    """
-    return tuple(degree for degree in range(1, shape.kv_heads + 1) if shape.kv_heads % degree == 0)
-
-
 def _findings(spec: RunSpec, corpus_tokens: int | None) -> Iterator[tuple[Literal["warning", "note"], str]]:
     shape, patch = spec.shape, spec.patch
     if spec.warmup_tokens >= spec.trained_tokens:
@@ -224,7 +213,8 @@ def _findings(spec: RunSpec, corpus_tokens: int | None) -> Iterator[tuple[Litera
     degrees = tensor_parallel_degrees(shape)
     if 2 not in degrees:
         how = f"only over {' or '.join(map(str, degrees[1:]))} devices" if degrees[1:] else "not at all"
-        yield "note", f"tensor parallelism splits {shape}, with kv heads {shape.kv_heads}, {how}"
+        held = f"kv heads {shape.kv_heads} and context {shape.context}"
+        yield "note", f"tensor parallelism splits {shape}, with {held}, {how}"
     if corpus_tokens is not None and spec.trained_tokens > corpus_tokens:
         epochs = spec.trained_tokens / corpus_tokens
         yield "note", f"the corpus of {corpus_tokens:,} tokens is read {epochs:.3g} times"

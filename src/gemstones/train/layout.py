@@ -9,7 +9,6 @@ clipped over all of them at once).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
@@ -25,45 +24,11 @@ from torch.distributed.tensor.parallel import (
     parallelize_module,
 )
 
+from gemstones.design.layout import Layout
 from gemstones.errors import InvalidRequest
-from gemstones.shape import Shape
 from gemstones.train.model import Block, Transformer
 
-
-@dataclass(frozen=True)
-class Layout:
-    """Degrees of parallelism; their product is the number of processes."""
-
-    data: int = 1
-    tensor: int = 1
-
-    @property
-    def processes(self) -> int:
-        """World size."""
-        return self.data * self.tensor
-
-    def check(self, shape: Shape, batch_sequences: int) -> None:
-        """Refuse what cannot be split evenly, naming what could."""
-        allowed = tensor_degrees(shape)
-        if self.tensor not in allowed:
-            raise InvalidRequest(
-                f"tensor parallel degree {self.tensor} does not divide the {shape.kv_heads} kv heads, "
-                f"{shape.query_heads} query heads and context {shape.context} of {shape}: choose from "
-                f"{', '.join(map(str, allowed))}"
-            )
-        if batch_sequences % self.data:
-            raise InvalidRequest(
-                f"data parallel degree {self.data} does not divide the batch of {batch_sequences} sequences"
-            )
-
-
-def tensor_degrees(shape: Shape) -> tuple[int, ...]:
-    """Tensor parallel degrees that a shape allows: they divide kv heads (so query heads) and the context."""
-    return tuple(
-        degree
-        for degree in range(1, shape.kv_heads + 1)
-        if shape.kv_heads % degree == 0 and shape.query_heads % degree == 0 and shape.context % degree == 0
-    )
+__all__ = ["Layout", "build_mesh", "distribute", "materialise"]
 
 
 def build_mesh(layout: Layout, device_type: str = "cpu") -> DeviceMesh | None:
@@ -74,7 +39,7 @@ def build_mesh(layout: Layout, device_type: str = "cpu") -> DeviceMesh | None:
         dist.init_process_group("gloo" if device_type == "cpu" else "nccl")
     if dist.get_world_size() != layout.processes:
         raise InvalidRequest(
-            f"layout {layout.data}x{layout.tensor} needs {layout.processes} processes, "
+            f"layout {layout} needs {layout.processes} processes, "
             f"but {os.environ.get('WORLD_SIZE', '1')} were started"
         )
     return init_device_mesh(device_type, (layout.data, layout.tensor), mesh_dim_names=("data", "tensor"))

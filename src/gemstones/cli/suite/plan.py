@@ -1,0 +1,312 @@
+"""`gemstones suite plan FILE`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from gemstones.cli.options import Json
+from gemstones.cli.output import print_json, print_notes, print_table
+from gemstones.errors import InvalidRequest, MissingExtra
+from gemstones.units import format_quantity, parse_quantity
+
+if TYPE_CHECKING:
+    from gemstones.design.cost import Finding, SuiteCost
+    from gemstones.design.layout import DeviceBytes, Layout
+    from gemstones.design.spec import RunSpec, TrainingPrecision
+    from gemstones.design.suite_file import Suite
+    from gemstones.design.throughput import Throughput
+    from gemstones.train.corpus import Corpus
+
+CONVENTIONS = {
+    "tokens": "at the end of a run, its parent's up to the fork included; own_tokens are trained by itself",
+    "params": "total: embedding and head included",
+    "flops": "forward and backward, of own tokens, by the paper's Appendix G (`gemstones`)",
+    "flops_matmul": "forward and backward, of own tokens, multiplications alone (`matmul`)",
+    "checkpoints": "float32 weights and AdamW's two moments, 12 bytes per parameter; kept for good are those of "
+    "forks and the last, and a run under way needs room for a few more",
+    "memory": "float32 weights, gradients and AdamW's two moments, 16 bytes per parameter, over all devices of a "
+    "run together; activations are not included",
+}
+GATHERED = (
+    "weights and gradients that a step holds whole but for the tensor split, if there are several data ranks: of "
+    "embedding, head and final norm, and of the blocks at work (weights of two, gradients of one); activations "
+    "are not included, nor the gradients that accumulation over micro-batches keeps whole"
+)
+SHARDED = (
+    "weights, gradients and two moments as torch shards them on the meta device, a fake process group in the "
+    "place of the ranks; nothing gathered, activations not included"
+)
+
+
+def plan(
+    file: Annotated[Path, Parameter(help="A suite file (TOML).")],
+    /,
+    *,
+    corpus: Annotated[Path | None, Parameter(help="Folder of the corpus, instead of the file's.")] = None,
+    throughput: Annotated[
+        str | None, Parameter(help="Matmul FLOP/s per device in training, like 150T (default: measured).")
+    ] = None,
+    utilisation: Annotated[
+        float | None, Parameter(help="Of the matmul peak measured here (default: 0.5).")
+    ] = None,
+    layout: Annotated[
+        str | None, Parameter(help="Memory per device as DATAxTENSOR parallel, like 64x4.")
+    ] = None,
+    ranks: Annotated[
+        int | None, Parameter(help="Shard the largest model for so many ranks, without having them.")
+    ] = None,
+    tensor: Annotated[int | None, Parameter(help="Tensor parallel degree of --ranks (default: 1).")] = None,
+    json: Json = False,
+) -> None:
+    """What a suite trains, what it costs, and what is wrong with it, before anything is spent.
+
+    Runs and their parents, parameters, tokens, FLOPs, device hours, checkpoints and their bytes, memory per
+    device for a stated layout, allowed tensor parallel degrees, findings. Nothing is written.
+    """
+    from gemstones.design.cost import suite_cost
+    from gemstones.design.layout import Layout
+    from gemstones.design.suite import expand, load_suite
+
+    if tensor is not None and ranks is None:
+        raise InvalidRequest(f"tensor {tensor} is the degree of a dry run: give --ranks too, or use --layout")
+    suite = load_suite(file)
+    opened = _corpus(suite, corpus)
+    specs = expand(suite, *(() if opened is None else (opened.vocabulary, opened.fingerprint)))
+    stated_layout = None if layout is None else Layout.parse(layout)
+    if stated_layout is not None:
+        for spec in specs:
+            stated_layout.check(spec.shape, spec.batch_sequences)
+    sharded = None if ranks is None else _sharded(specs, ranks, 1 if tensor is None else tensor)
+    rate = _throughput(throughput, utilisation, suite.training.precision)
+    cost = suite_cost(
+        specs, rate.flops_per_second_per_device, None if opened is None else opened.total("train")
+    )
+    findings = [*cost.findings, *_on_corpus(suite, opened, specs)]
+    summary = {
+        "suite": str(file),
+        "corpus": None
+        if opened is None
+        else {
+            "folder": str(opened.folder),
+            "fingerprint": opened.fingerprint,
+            "vocabulary": opened.vocabulary,
+            "train_tokens": opened.total("train"),
+        },
+        "ids_final": opened is not None,
+        "runs": _runs(specs, cost, stated_layout),
+        "totals": {
+            "runs": len(cost.runs),
+            **{
+                name: getattr(cost, name)
+                for name in (
+                    *("own_tokens", "flops", "flops_matmul", "device_hours", "memory_bytes"),
+                    *("checkpoints", "bytes_written", "bytes_kept"),
+                )
+            },
+        },
+        "throughput": asdict(rate),
+        "memory": _memory(specs, stated_layout),
+        "ranks": sharded,
+        "findings": [asdict(finding) for finding in findings],
+        "conventions": {
+            **CONVENTIONS,
+            "device_hours": rate.convention,
+            "gathered": GATHERED,
+            "ranks": SHARDED,
+        },
+    }
+    if json:
+        print_json(summary)
+    else:
+        _print(summary)
+
+
+def _corpus(suite: Suite, given: Path | None) -> Corpus | None:
+    """The corpus, if there is one yet: the file's may be built later, if the file says the vocabulary."""
+    from gemstones.train.corpus import Corpus, windows
+
+    folder = given or suite.corpus
+    if folder is None:
+        return None
+    if given is None and not folder.exists():
+        if isinstance(suite.models.vocabulary, int):
+            return None
+        raise InvalidRequest(
+            f"{suite.file}: corpus: {folder} is not built, and gives the vocabulary: build it with `gemstones corpus "
+            "build`, give another with --corpus, or write models.vocabulary"
+        )
+    corpus = Corpus.open(folder)
+    for split in ("train", "validation"):
+        windows(corpus, split, suite.models.context)
+    return corpus
+
+
+def _on_corpus(suite: Suite, corpus: Corpus | None, specs: Sequence[RunSpec]) -> list[Finding]:
+    from gemstones.design.cost import Finding
+
+    if corpus is not None:
+        return []
+    why = "no corpus is named" if suite.corpus is None else f"corpus {suite.corpus} is not built"
+    message = f"ids are not final: {why}, and its fingerprint will be part of them"
+    return [Finding("note", message, tuple(spec.id for spec in specs))]
+
+
+def _throughput(stated: str | None, utilisation: float | None, precision: TrainingPrecision) -> Throughput:
+    from gemstones.design.throughput import UTILISATION, Throughput
+
+    if stated is not None:
+        if utilisation is not None:
+            raise InvalidRequest(
+                f"utilisation {utilisation:g} is of a measured peak, and --throughput {stated} is stated: "
+                "give one of them"
+            )
+        return Throughput.stated(parse_quantity(stated, "throughput"))
+    try:
+        from gemstones.train.throughput import measured_throughput
+    except ModuleNotFoundError:
+        raise MissingExtra("train", "without --throughput, measuring this machine") from None
+    return measured_throughput(precision, UTILISATION if utilisation is None else utilisation)
+
+
+def _sharded(specs: Sequence[RunSpec], ranks: int, tensor: int) -> dict[str, Any]:
+    from gemstones.accounting.parameters import params
+    from gemstones.design.layout import Layout
+
+    largest = max(specs, key=lambda spec: params(spec.shape))
+    layout = Layout.of_ranks(ranks, tensor)
+    layout.check(largest.shape, largest.batch_sequences)
+    try:
+        from gemstones.train.dry_run import dry_run
+    except ModuleNotFoundError:
+        raise MissingExtra("train", "sharding a model for --ranks") from None
+    found = dry_run(largest.shape, layout)
+    return {
+        "ranks": ranks,
+        **asdict(layout),
+        "shape": str(largest.shape),
+        "params_total": params(largest.shape),
+        "bytes_max": max(found.bytes_per_rank),
+        "bytes_min": min(found.bytes_per_rank),
+        "bytes_total": found.bytes_total,
+        "bytes_replicated": found.bytes_replicated,
+        "bytes_per_rank": found.bytes_per_rank,
+        "sharded_by_torch": [{"rank": rank, **_bytes_of(held)} for rank, held in found.played.items()],
+    }
+
+
+def _runs(specs: Sequence[RunSpec], cost: SuiteCost, layout: Layout | None) -> list[dict[str, Any]]:
+    from gemstones.design.layout import device_bytes, tensor_parallel_degrees
+
+    rows = []
+    for spec, run in zip(specs, cost.runs, strict=True):
+        row = {**asdict(run), "parent": run.parent or None, "bytes_kept": run.bytes_kept}
+        row["tensor_parallel_degrees"] = tensor_parallel_degrees(spec.shape)
+        if layout is not None:
+            row["memory_per_device_bytes"] = device_bytes(spec.shape, layout).total
+        rows.append(row)
+    return rows
+
+
+def _memory(specs: Sequence[RunSpec], layout: Layout | None) -> dict[str, Any]:
+    """Of each shape, from the largest on."""
+    from gemstones.accounting.memory import memory_bytes
+    from gemstones.accounting.parameters import params
+    from gemstones.design.layout import device_bytes, tensor_parallel_degrees
+
+    shapes = sorted({spec.shape for spec in specs}, key=params, reverse=True)
+    rows = [
+        {
+            "shape": str(shape),
+            "params_total": params(shape),
+            "states_bytes": memory_bytes(shape, "float32")["total"],
+            "tensor_parallel_degrees": tensor_parallel_degrees(shape),
+            "per_device": None if layout is None else _bytes_of(device_bytes(shape, layout)),
+        }
+        for shape in shapes
+    ]
+    return {
+        "layout": None if layout is None else {**asdict(layout), "devices": layout.processes},
+        "shapes": rows,
+    }
+
+
+def _bytes_of(held: DeviceBytes) -> dict[str, int]:
+    parts = {f"{name}_bytes": count for name, count in asdict(held).items()}
+    return {**parts, "states_bytes": held.states, "total_bytes": held.total}
+
+
+def _print(summary: dict[str, Any]) -> None:
+    runs, totals, conventions = summary["runs"], summary["totals"], summary["conventions"]
+    print_table(
+        f"{summary['suite']}: {totals['runs']} runs, parents first",
+        ("run", "family", "shape", "parent", "params", "tokens", "own", "rate", "FLOPs", "device hours"),
+        [
+            (
+                *(run["id"], run["family"], run["shape"], run["parent"] or "-"),
+                *(format_quantity(run[name]) for name in ("params_total", "tokens", "own_tokens")),
+                f"{run['learning_rate']:.3g}",
+                *(format_quantity(run["flops"]), _hours(run["device_hours"])),
+            )
+            for run in runs
+        ],
+        left=(0, 1, 2, 3),
+    )
+    _print_shapes(summary["memory"])
+    print(f"in all: {format_quantity(totals['own_tokens'])} tokens trained on")
+    print(f"FLOPs: {format_quantity(totals['flops'])}, {conventions['flops']}")
+    print(f"matmul FLOPs: {format_quantity(totals['flops_matmul'])}, {conventions['flops_matmul']}")
+    print(f"device hours: {_hours(totals['device_hours'])}: {conventions['device_hours']}")
+    print(
+        f"checkpoints: {totals['checkpoints']:,}, {_size(totals['bytes_written'])} written, "
+        f"{_size(totals['bytes_kept'])} kept for good: {conventions['checkpoints']}"
+    )
+    print(f"memory of the largest run: {_size(totals['memory_bytes'])}: {conventions['memory']}")
+    if summary["memory"]["layout"] is not None:
+        print(f"gathered: {conventions['gathered']}")
+    if (sharded := summary["ranks"]) is not None:
+        print(
+            f"{sharded['shape']} on {sharded['ranks']:,} ranks ({sharded['data']}x{sharded['tensor']}): "
+            f"{sharded['bytes_max']:,} bytes on the fullest, {sharded['bytes_min']:,} on the emptiest, "
+            f"{sharded['bytes_total']:,} in all, of which {sharded['bytes_replicated']:,} replicated: "
+            f"{conventions['ranks']}"
+        )
+    for level in ("warning", "note"):
+        found = [finding for finding in summary["findings"] if finding["level"] == level]
+        print_notes((level, [f"{f['message']} ({_named(f['runs'], totals['runs'])})" for f in found]))
+
+
+def _print_shapes(memory: dict[str, Any]) -> None:
+    layout = memory["layout"]
+    header = ["shape", "params", "memory", "tensor parallel"]
+    title = "by shape"
+    if layout is not None:
+        title = f"by shape, memory per device as {layout['data']}x{layout['tensor']} on {layout['devices']} devices"
+        header += ["states per device", "gathered", "per device"]
+    rows = []
+    for of in memory["shapes"]:
+        row = [of["shape"], format_quantity(of["params_total"]), _size(of["states_bytes"])]
+        row.append(", ".join(map(str, of["tensor_parallel_degrees"])))
+        if (held := of["per_device"]) is not None:
+            row += [_size(held[f"{name}_bytes"]) for name in ("states", "gathered", "total")]
+        rows.append(row)
+    print_table(title, header, rows)
+
+
+def _named(runs: Sequence[str], of: int) -> str:
+    if len(runs) == of:
+        return "all runs"
+    return runs[0] if len(runs) == 1 else f"{runs[0]} and {len(runs) - 1} more"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
+
+
+def _size(count: int) -> str:
+    """With G, not B, for 10^9: the unit is the byte."""
+    return format_quantity(count).replace("B", "G") + "B"
