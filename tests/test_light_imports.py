@@ -10,8 +10,22 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"scipy", "polars", "pandas", "joblib", "altair", "torch", "vl_convert", "pooch", "tokenizers"}
-COMMANDS = {"count", "design", "data", "corpus", "fit", "envelope", "plan", "study"}
+HEAVY = {
+    "scipy",
+    "polars",
+    "pandas",
+    "joblib",
+    "altair",
+    "torch",
+    "vl_convert",
+    "pooch",
+    "tokenizers",
+    "transformers",
+}
+COMMANDS = {
+    *("count", "design", "data", "corpus", "suite", "train", "runs", "export"),
+    *("fit", "envelope", "plan", "study"),
+}
 
 
 def python(*arguments: str) -> tuple[str, set[str]]:

@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gemstones.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from gemstones.accounting.flops import flops_per_token
     from gemstones.accounting.memory import memory_bytes
@@ -55,7 +57,6 @@ _HOME = {
     "study": "report.study",
 }
 
-__version__ = "0.1.0"
 __all__ = [
     "Constraints", "Envelope", "Fit", "GemstonesError", "Law", "Objective", "Plan", "RunTable", "Shape",
     "Shapes", "UserError", "envelope", "feasible_shapes", "fit", "flops_per_token", "load", "memory_bytes",

@@ -157,6 +157,13 @@ def test_the_largest_model_on_256_ranks(cli: Cli, big: Path) -> None:
         assert ranks["bytes_per_rank"][played["rank"]] == played["states_bytes"]
 
 
+def test_ranks_beyond_the_batch_are_sharded_with_a_warning(cli: Cli, big: Path) -> None:
+    document = cli("suite", "plan", big, *STATED, "--ranks", 4096, "--json").json
+    assert document["ranks"]["bytes_total"] == 16 * params(LARGE)
+    assert document["findings"][0]["level"] == "warning"
+    assert "degree 4096 does not divide the batch of 2048 sequences" in document["findings"][0]["message"]
+
+
 def test_ranks_with_tensor_parallelism(cli: Cli, big: Path) -> None:
     outcome = cli("suite", "plan", big, *STATED, "--ranks", 256, "--tensor", 4, "--json")
     ranks = outcome.json["ranks"]
@@ -172,7 +179,7 @@ def test_ranks_with_tensor_parallelism(cli: Cli, big: Path) -> None:
         (("--layout", "3x1"), ("degree 3", "2048 sequences", "2 or 4")),
         (("--layout", "4x8"), ("degree 8", "1024x28", "1, 2, 4")),
         (("--ranks", "256", "--tensor", "3"), ("degree 3", "256 ranks", "2 or 4")),
-        (("--ranks", "4096"), ("degree 4096", "2048 sequences", "choose 2048")),
+        (("--layout", "4096x1"), ("degree 4096", "2048 sequences", "choose 2048")),
         (("--ranks", "256", "--tensor", "16"), ("degree 16", "2048x27", "1, 2, 4, 8")),
         (("--ranks", "0"), ("ranks 0",)),
         (("--ranks", "1000000"), ("1000000", "4,096")),

@@ -23,7 +23,7 @@ COMMANDS = {
     "suite": "Suites of runs: plan, run, status.",
     "train": "Train one run of a suite, or go on with it.",
     "runs": "Tables of runs: collect one from the ledgers of a suite.",
-    "export": "A trained run as a Hugging Face folder.",
+    "export": "A trained run as a folder that transformers loads.",
     "fit": "Fit a scaling law to runs (Approach 3).",
     "envelope": "The frontier of least loss and its growth (Approach 1).",
     "plan": "What to train for a budget of FLOPs.",

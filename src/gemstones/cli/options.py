@@ -16,7 +16,10 @@ from gemstones.shape import Shape
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="One JSON object on standard output.")]
 Runs = Annotated[
-    str, Parameter(help="A known data set (`gemstones data list`), or a Parquet, CSV or JSONL file.")
+    str,
+    Parameter(
+        help="A known data set (`gemstones data list`), a Parquet, CSV or JSONL file, or a folder of ledgers."
+    ),
 ]
 Workers = Annotated[
     int | None,

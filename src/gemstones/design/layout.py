@@ -62,6 +62,12 @@ class Layout:
 
     def check(self, shape: Shape, batch_sequences: int) -> None:
         """Refuse what cannot be split evenly, naming what could."""
+        self.check_tensor(shape)
+        if problem := self.batch_problem(batch_sequences):
+            raise InvalidRequest(problem)
+
+    def check_tensor(self, shape: Shape) -> None:
+        """Refuse a tensor parallel degree that a layer does not split over."""
         allowed = tensor_parallel_degrees(shape)
         if self.tensor not in allowed:
             raise InvalidRequest(
@@ -69,11 +75,15 @@ class Layout:
                 f"{shape.query_heads} query heads and context {shape.context} of {shape}: choose from "
                 f"{', '.join(map(str, allowed))}"
             )
-        if batch_sequences % self.data:
-            raise InvalidRequest(
-                f"data parallel degree {self.data} does not divide the batch of {batch_sequences} sequences: "
-                f"choose {_either(_divisors_around(self.data, batch_sequences))}"
-            )
+
+    def batch_problem(self, batch_sequences: int) -> str:
+        """Why a batch does not split over the data ranks, or nothing."""
+        if batch_sequences % self.data == 0:
+            return ""
+        return (
+            f"data parallel degree {self.data} does not divide the batch of {batch_sequences} sequences: "
+            f"choose {_either(_divisors_around(self.data, batch_sequences))}"
+        )
 
     def __str__(self) -> str:
         return f"{self.data}x{self.tensor}"

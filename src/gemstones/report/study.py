@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-import gemstones
 from gemstones.errors import InvalidRequest, MissingExtra
 from gemstones.files import write_text
 from gemstones.laws.envelope import BINS, Envelope
@@ -43,6 +42,7 @@ from gemstones.report.style import RunColors
 from gemstones.report.words import need_altair, selection_words
 from gemstones.runs import RunTable
 from gemstones.units import parse_quantity
+from gemstones.version import __version__
 
 BUDGETS = (1e20, 1e22, 1e24)
 """FLOPs that are planned for unless others are asked for."""
@@ -246,7 +246,7 @@ def _provenance(runs: RunTable, chosen: Sequence[Selected]) -> dict[str, Any]:
             {"selection": name, "rows": t.rows, "runs": t.runs, "fingerprint": t.fingerprint}
             for name, t in studied.items()
         ],
-        "versions": {"gemstones": gemstones.__version__, "numpy": np.__version__},
+        "versions": {"gemstones": __version__, "numpy": np.__version__},
     }
 
 

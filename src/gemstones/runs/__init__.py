@@ -1,6 +1,7 @@
-"""Published files and users' tables → one validated `RunTable`, one row per (run, checkpoint).
+"""Published files, ledgers and users' tables → one validated `RunTable`, one row per (run, checkpoint).
 
     fetch / a path / a frame → readers → cells → rules → completion → RunTable → selections
+    a folder of runs → folders → ledger → collect → rules → …
 
 `load("gemstones").select("le100B-2B")` is the usual way in. polars and pooch are imported inside functions,
 so that importing this package stays light.

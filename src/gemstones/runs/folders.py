@@ -21,12 +21,18 @@ from gemstones.runs.ledger import LEDGER, Ledger, read_ledger
 from gemstones.runs.one_line import one_line
 
 RUN, SUITE = "run.json", "suite.json"
+FORMAT = 1
+"""Raised when a field changes its meaning."""
+
+
+class _Stated(msgspec.Struct, frozen=True):
+    format: int = FORMAT
 
 
 class RunFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`run.json`."""
 
-    format: int = 1
+    format: int = FORMAT
     corpus: str
     """Folder of the corpus: absolute, or beside where the command is called."""
     spec: RunSpec
@@ -35,7 +41,7 @@ class RunFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class SuiteFolder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`suite.json`."""
 
-    format: int = 1
+    format: int = FORMAT
     suite: str
     """The suite file that it was made from, as given."""
     corpus: str
@@ -54,27 +60,36 @@ def read_run(folder: Path) -> RunFile:
 def read_suite(folder: Path) -> SuiteFolder:
     """`suite.json` of a suite's folder; `InvalidRequest` for a folder that is none."""
     suite = _read(folder / SUITE, SuiteFolder, "a suite's folder, made by `gemstones suite run`")
-    for run in suite.runs:
-        if not run or Path(run).name != run or run.startswith("."):
-            raise InvalidRequest(f"{folder / SUITE}: runs: {run!r} is no name of a folder")
+    for i, run in enumerate(suite.runs):
+        if not run or not run.isprintable() or Path(run).name != run or run.startswith("."):
+            raise InvalidRequest(f"{folder / SUITE}: runs[{i}]: {one_line(run)!r} is no name of a folder")
+        if run in suite.runs[:i]:
+            raise InvalidRequest(f"{folder / SUITE}: runs[{i}]: {one_line(run)} is there already")
     return suite
 
 
 def write_run(folder: Path, run: RunFile) -> None:
     """Write `run.json`, making the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     write_text(folder / RUN, _pretty(run))
 
 
 def write_suite(folder: Path, suite: SuiteFolder) -> None:
     """Write `suite.json`, making the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     write_text(folder / SUITE, _pretty(suite))
 
 
 def ledger_of(folder: Path) -> Ledger:
     """The ledger of a run's folder; empty before its first session."""
     return read_ledger(folder / LEDGER)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRequest(f"folder {folder} cannot be made: {error.strerror}") from None
 
 
 def _read(path: Path, kind: type[_Kind], what: str) -> _Kind:
@@ -87,12 +102,14 @@ def _read(path: Path, kind: type[_Kind], what: str) -> _Kind:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidRequest(f"{path} is not JSON: {one_line(error)}") from None
     try:
-        read = msgspec.convert(document, kind)
+        stated = msgspec.convert(document, _Stated).format
+        if stated != FORMAT:  # before its fields, which another format may name otherwise
+            raise InvalidRequest(
+                f"{path}: format {stated} is not the {FORMAT} that this gemstones reads: use the version that wrote it"
+            )
+        return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"{path}: {field_error(error, document, kind)}") from None
-    if read.format != 1:
-        raise InvalidRequest(f"{path}: format {read.format} is newer than this gemstones: upgrade it")
-    return read
 
 
 def _pretty(value: RunFile | SuiteFolder) -> str:

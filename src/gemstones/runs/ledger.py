@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -166,7 +165,7 @@ class Ledger:
         """Steps that stand, a parent's included; 0 before the first."""
         if self.steps:
             return self.steps[-1].step
-        return self.starts[-1].step if self.starts else 0
+        return self.starts[0].step if self.starts else 0
 
     def skipped_batches(self, step: int, inherited: int = 0) -> int:
         """Batches passed over before step number `step`: it reads batch step − 1 + this many."""
@@ -192,18 +191,15 @@ def parse(content: bytes, file: str) -> list[Event]:
         try:
             events.append(_DECODER.decode(line))
         except (msgspec.DecodeError, UnicodeError) as error:
-            raise InvalidTable(
-                f"line {number} is no record of a ledger: {one_line(error)}: restore the file, or delete the "
-                f"run's folder to train it again",
-                file=file,
-            ) from None
+            raise _broken(number, f"is no record of a ledger: {one_line(error)}", file) from None
     return events
 
 
 def stitched(events: Iterable[Event], file: str = "ledger") -> Ledger:
     """The run that `events` tell of, superseded stretches left out.
 
-    A session that starts after step s, and a rollback to s, supersede all steps and evaluations beyond s.
+    A session that starts after step s, and a rollback to s, supersede all steps and evaluations beyond s. What
+    leaves a gap, or goes back behind the first session, is an `InvalidTable` that names the line.
     """
     events = tuple(events)
     steps: list[Step] = []
@@ -211,40 +207,54 @@ def stitched(events: Iterable[Event], file: str = "ledger") -> Ledger:
     evaluations: list[Evaluation] = []
     rollbacks: list[Rollback] = []
     state: State | None = None
-    for event in events:
+    first = done = 0
+    for line, event in enumerate(events, start=1):
+        if isinstance(event, Start) and state is None:
+            first = done = event.step
+        elif state is None:
+            raise _broken(line, "comes before any session", file)
+        if problem := _misplaced(event, first, done):
+            raise _broken(line, problem, file)
         match event:
             case Start():
-                state = "begun"
-                session = event
-                _cut(event.step, steps, sessions, evaluations)
-            case Rollback():
-                _cut(event.to_step, steps, sessions, evaluations)
-                rollbacks = [r for r in rollbacks if r.to_step < event.to_step] + [event]
+                session, state, done = event, "begun", event.step
             case Step():
-                if state is None:
-                    raise InvalidTable(f"step {event.step} comes before any session", file=file)
                 steps.append(event)
                 sessions.append(session)
+                done = event.step
             case Evaluation():
+                if evaluations and evaluations[-1].step == done:
+                    evaluations.pop()  # made again, of the same weights on the same windows
                 evaluations.append(event)
+            case Rollback():
+                done = event.to_step
+                rollbacks = [r for r in rollbacks if r.to_step < done] + [event]
+            case Diverged():
+                state, done = "diverged", min(done, event.step)
             case Stopped() | Finished():
                 state = "stopped" if isinstance(event, Stopped) else "finished"
-            case Diverged():
-                state = "diverged"
-                _cut(event.step, steps, sessions, evaluations)
-    _check_order(steps, evaluations, file)
+        _cut(done, steps, sessions, evaluations)
     return Ledger(events, tuple(steps), tuple(sessions), tuple(evaluations), tuple(rollbacks), state)
 
 
-def _check_order(steps: list[Step], evaluations: list[Evaluation], file: str) -> None:
-    for before, after in pairwise(steps):
-        if after.step != before.step + 1:
-            raise InvalidTable(f"step {after.step} follows step {before.step}", file=file)
-    for earlier, later in pairwise(evaluations):
-        if later.step <= earlier.step:
-            raise InvalidTable(
-                f"the evaluation after step {later.step} follows that after step {earlier.step}", file=file
-            )
+def _misplaced(event: Event, first: int, done: int) -> str:
+    """What is wrong with `event` after step `done` of a run that began after step `first`, or nothing."""
+    match event:
+        case Start() if not first <= event.step <= done:
+            return f"starts after step {event.step}, and there are {first} to {done}"
+        case Step() if event.step != done + 1:
+            return f"is step {event.step}, and follows step {done}"
+        case Evaluation() if event.step != done:
+            return f"evaluates step {event.step}, and follows step {done}"
+        case Rollback() if not first <= event.to_step <= done:
+            return f"goes back to step {event.to_step}, and there are {first} to {done}"
+    return ""
+
+
+def _broken(line: int, what: str, file: str) -> InvalidTable:
+    return InvalidTable(
+        f"line {line} {what}: restore the file, or delete the run's folder to train it again", file=file
+    )
 
 
 def _cut(step: int, steps: list[Step], sessions: list[Start], evaluations: list[Evaluation]) -> None:

@@ -1,4 +1,4 @@
-"""Users' runs: Parquet, CSV, JSON lines, and frames of polars, pandas or Arrow → `RunTable`.
+"""Users' runs: Parquet, CSV, JSON lines, folders of ledgers, and frames of polars, pandas or Arrow → `RunTable`.
 
 CSV and JSON lines are read cell by cell, so that what cannot be read is named by row; the format of a file
 is its suffix.
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gemstones.errors import InvalidTable
+from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.runs.architecture import Architecture
 from gemstones.runs.building import build_table
 from gemstones.runs.cells import inferred, series_of_cells
@@ -40,13 +40,13 @@ def read_runs(
     queries_per_kv: int | None = None,
     reserved: Iterable[str] = (),
 ) -> RunTable:
-    """The runs in a file, or in a frame of polars, pandas, or anything that speaks Arrow's protocols.
+    """The runs in a file, in a folder of ledgers, or in a frame of polars, pandas, or of Arrow's protocols.
 
     `columns` maps schema names to names in the source, as a mapping or written like `loss=val_loss,…`. The
-    other options describe the
-    models where parameters or FLOPs have to be computed from width and depth; those not given are assumed to
-    be the Gemstones', and the table says so. A file's table is called by its stem, or by its whole name where
-    that stem is `reserved` for a known data set. Raises `InvalidTable`, in one line.
+    other options describe the models where parameters or FLOPs have to be computed from width and depth; those
+    not given are assumed to be the Gemstones', and the table says so. Ledgers tell all of that themselves, and
+    take none of it. A file's table is called by its stem, or by its whole name where that stem is `reserved`
+    for a known data set. Raises `InvalidTable`, in one line.
     """
     if isinstance(columns, str):
         columns = parse_columns(columns)
@@ -57,6 +57,14 @@ def read_runs(
             _frame_of(source), columns=columns, architecture=architecture, sources=(Source("frame", ""),)
         )
     path, file = Path(source), one_line(source)
+    if _is_folder(path):
+        if columns or architecture != Architecture():
+            raise InvalidRequest(
+                f"columns, vocabulary and the like cannot be set for the folder {file}: its ledgers tell them"
+            )
+        from gemstones.runs.collect import collect
+
+        return collect(path).table
     content = _content(path, file)
     # A table of a user's must not take the selections of a known data set by accident of its name.
     dataset = one_line(path.name if path.stem in reserved else path.stem)
@@ -139,15 +147,22 @@ def parse_json_lines(content: bytes, file: str) -> pl.DataFrame:
     return pl.DataFrame({name: series_of_cells(name, [item.get(name) for item in objects]) for name in names})
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long a name, a null character: for the rules of files to tell
+        return False
+
+
 def _content(path: Path, file: str) -> bytes:
-    if path.suffix.lower() not in SUFFIXES and not path.is_dir():
+    if path.suffix.lower() not in SUFFIXES:
         raise InvalidTable(
-            f"has suffix {one_line(path.suffix)!r}: it must be one of {', '.join(SUFFIXES)}", file=file
+            f"has suffix {one_line(path.suffix)!r}: it must be one of {', '.join(SUFFIXES)}, or be a folder of "
+            f"ledgers",
+            file=file,
         )
     try:
         return path.read_bytes()
-    except IsADirectoryError:
-        raise InvalidTable("is a folder: give a file", file=file) from None
     except FileNotFoundError:
         raise InvalidTable(
             "does not exist: give the path of a file, or the name of a data set", file=file

@@ -5,6 +5,7 @@ Each broken rule is one `InvalidTable` that names the file, the row, the column 
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,37 +76,46 @@ def check_one_unit(frame: pl.DataFrame, file: str) -> None:
 
 
 def check_shapes(frame: pl.DataFrame, architecture: Architecture, file: str) -> None:
-    """Widths and depths can be built, and given parameters are of the size that they imply."""
-    like = architecture.like()
-    pairs = frame.select("width", "depth").with_row_index("row", offset=1).drop_nulls()
+    """Widths and depths can be built, and given parameters are of the size that they imply.
+
+    Where models differ in what `architecture` leaves open, a column of that name tells it of each row.
+    """
+    own = [name for name, said in asdict(architecture).items() if said is None and _holds_counts(frame, name)]
+    # Selected first: a column of the source may be called `row` too.
+    rows = frame.select("width", "depth", "params_total", *own).with_row_index("row", offset=1)
+    for alike in rows.partition_by(own, maintain_order=True) if own else [rows]:
+        of_rows = Architecture(**{name: int(alike[name][0]) for name in own})
+        _check_shapes(alike, architecture.overridden(by=of_rows).like(), file)
+
+
+def _holds_counts(frame: pl.DataFrame, name: str) -> bool:
+    if name not in frame.columns or not frame[name].dtype.is_integer() or frame[name].null_count():
+        return False
+    return bool((frame[name] >= 1).all())
+
+
+def _check_shapes(rows: pl.DataFrame, like: Shape, file: str) -> None:
+    pairs = rows.select("row", "width", "depth").drop_nulls()
     for row, width, depth in pairs.unique(["width", "depth"], keep="first").sort("row").iter_rows():
         try:
-            Shape(
-                int(width),
-                int(depth),
-                head_size=like.head_size,
-                queries_per_kv=like.queries_per_kv,
-                mlp_expansion=like.mlp_expansion,
-                vocabulary=like.vocabulary,
-                context=like.context,
-            )
+            Shape(int(width), int(depth), **like.architecture)
         except InvalidShape as error:
             option = "--head-size" if width % like.head_size else "--head-size or --queries-per-kv"
             raise InvalidTable(f"{error} ({option})", file=file, row=row, column="width") from None
 
-    given = frame["params_total"].fill_null(float("nan")).to_numpy()
-    expected = params(Shapes.of(_floats(frame, "width"), _floats(frame, "depth"), like), "total")
+    given = _floats(rows, "params_total")
+    expected = params(Shapes.of(_floats(rows, "width"), _floats(rows, "depth"), like), "total")
     off = np.abs(np.log(given / expected))  # NaN where either is unknown, and no NaN is above a limit
     far = np.flatnonzero(off > np.log(FARTHEST_FROM_CLOSED_FORM))
     if far.size:
-        row = int(far[0]) + 1
+        at = int(far[0])
         raise InvalidTable(
-            f"{given[row - 1]:g} is more than {FARTHEST_FROM_CLOSED_FORM} times off the "
-            f"{format_quantity(float(expected[row - 1]))} of shape {frame['width'][row - 1]:.0f}x"
-            f"{frame['depth'][row - 1]:.0f} at vocabulary {like.vocabulary}: "
+            f"{given[at]:g} is more than {FARTHEST_FROM_CLOSED_FORM} times off the "
+            f"{format_quantity(float(expected[at]))} of shape {rows['width'][at]:.0f}x"
+            f"{rows['depth'][at]:.0f} at vocabulary {like.vocabulary}: "
             "give it in parameters, or set --vocabulary",
             file=file,
-            row=row,
+            row=rows["row"][at],
             column="params_total",
         )
 

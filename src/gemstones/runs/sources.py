@@ -199,6 +199,6 @@ def load(name_or_path: Any, **options: Any) -> RunTable:
         if not path.suffix and not path.exists():
             raise InvalidRequest(
                 f"data set {one_line(name_or_path)!r} is unknown: choose from {', '.join(DATASETS)}, "
-                f"or give the path of a file ({', '.join(SUFFIXES)})"
+                f"or give the path of a file ({', '.join(SUFFIXES)}) or of a folder of ledgers"
             )
     return read_runs(name_or_path, reserved=DATASETS, **options)

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import torch
 
-import gemstones
 from gemstones.design.divergence import HISTORY_STEPS, LEVEL_STEPS, MOST_ROLLBACKS
 from gemstones.design.layout import Layout
 from gemstones.design.spec import RunSpec
@@ -58,6 +57,7 @@ from gemstones.train.ranks import Ranks
 from gemstones.train.record import Recorder
 from gemstones.train.sinks import Sink
 from gemstones.train.stopping import Stopping
+from gemstones.version import __version__
 
 LOCK = "run.lock"
 ORPHAN_SECONDS = 30.0
@@ -308,7 +308,7 @@ def _start(setup: Setup, options: Options, position: Position, resumed: Checkpoi
         micro_sequences=options.micro_sequences or 0,
         epochs=epochs_needed(setup.corpus, spec.trained_tokens, spec.context),
         versions={
-            "gemstones": gemstones.__version__,
+            "gemstones": __version__,
             "torch": str(torch.__version__),
             "python": platform.python_version(),
         },

@@ -68,7 +68,7 @@ def plan(
     Runs and their parents, parameters, tokens, FLOPs, device hours, checkpoints and their bytes, memory per
     device for a stated layout, allowed tensor parallel degrees, findings. Nothing is written.
     """
-    from gemstones.design.cost import suite_cost
+    from gemstones.design.cost import Finding, suite_cost
     from gemstones.design.layout import Layout
     from gemstones.design.suite import expand, load_suite
 
@@ -87,6 +87,8 @@ def plan(
         specs, rate.flops_per_second_per_device, None if opened is None else opened.total("train")
     )
     findings = [*cost.findings, *_on_corpus(suite, opened, specs)]
+    if sharded is not None and sharded["problem"]:
+        findings.insert(0, Finding("warning", sharded["problem"], (sharded["run"],)))
     summary = {
         "suite": str(file),
         "corpus": None
@@ -179,7 +181,7 @@ def _sharded(specs: Sequence[RunSpec], ranks: int, tensor: int) -> dict[str, Any
 
     largest = max(specs, key=lambda spec: params(spec.shape))
     layout = Layout.of_ranks(ranks, tensor)
-    layout.check(largest.shape, largest.batch_sequences)
+    layout.check_tensor(largest.shape)
     try:
         from gemstones.train.dry_run import dry_run
     except ModuleNotFoundError:
@@ -188,6 +190,8 @@ def _sharded(specs: Sequence[RunSpec], ranks: int, tensor: int) -> dict[str, Any
     return {
         "ranks": ranks,
         **asdict(layout),
+        "run": largest.id,
+        "problem": layout.batch_problem(largest.batch_sequences) or None,
         "shape": str(largest.shape),
         "params_total": params(largest.shape),
         "bytes_max": max(found.bytes_per_rank),

@@ -1,0 +1,50 @@
+"""`gemstones export RUN --output DIR`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from gemstones.cli.options import Json
+from gemstones.cli.output import print_json
+from gemstones.units import format_quantity
+
+
+def export(
+    run: Annotated[Path, Parameter(help="Folder of a run, in that of its suite.")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(help="Folder to make, for `from_pretrained`.")],
+    step: Annotated[
+        int | None, Parameter(help="Export the checkpoint of that step (default: the newest).")
+    ] = None,
+    corpus: Annotated[
+        Path | None, Parameter(help="Where the run's corpus is (default: where it was trained).")
+    ] = None,
+    force: Annotated[bool, Parameter(negative="", help="Replace another export in the folder.")] = False,
+    json: Json = False,
+) -> None:
+    """A trained run as a Hugging Face folder.
+
+    Weights (safetensors), configuration, tokenizer and model card, which `transformers` loads as
+    `GemmaForCausalLM` without a network. The folder is loaded back and its logits are compared with those of
+    the run before it gets its name; a difference beyond 1e-5 is refused.
+    """
+    from gemstones.train.export import export_run
+
+    exported = export_run(run, output, step=step, corpus=corpus, force=force)
+    if json:
+        print_json({"folder": str(output), **exported.summary()})
+        return
+    provenance = exported.provenance
+    loss = "not evaluated" if provenance.loss is None else f"{provenance.loss:.4f} nats/token"
+    print(
+        f"{output}: {exported.run} after step {provenance.step:,}, {format_quantity(exported.tokens)} tokens; "
+        f"{format_quantity(exported.params_total)} parameters; held-out loss {loss}"
+    )
+    print(
+        f"largest difference of a logit from the run's, over {exported.compared_tokens:,} tokens in float32: "
+        f"{exported.max_logit_difference:g}"
+    )

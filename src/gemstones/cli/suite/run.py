@@ -1,0 +1,225 @@
+"""`gemstones suite run FILE`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from gemstones.cli.options import Json, worker_count
+from gemstones.cli.output import print_json, print_notes
+from gemstones.cli.suite.live import view_of
+from gemstones.errors import InvalidRequest, MissingExtra
+
+if TYPE_CHECKING:
+    from gemstones.train.slurm import SlurmOptions
+    from gemstones.train.suite_folder import Prepared, RunTask
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Cluster:
+    """What to ask of SLURM; with --executor slurm."""
+
+    partition: Annotated[str | None, Parameter(help="Partition to submit to.")] = None
+    account: Annotated[str | None, Parameter(help="Account to charge.")] = None
+    time: Annotated[int | None, Parameter(help="Minutes of a job (default: 60).")] = None
+    chain: Annotated[
+        int | None, Parameter(help="So many jobs one after the other, instead of one that is requeued.")
+    ] = None
+    array_parallelism: Annotated[int | None, Parameter(help="Runs at once, at most (default: 256).")] = None
+    nodes: Annotated[int | None, Parameter(help="Of a run (default: 1).")] = None
+    gpus_per_node: Annotated[int | None, Parameter(help="With a process each (default: 0).")] = None
+    layout: Annotated[
+        str | None, Parameter(help="DATAxTENSOR: how a run's processes share it (default: all data).")
+    ] = None
+    sbatch: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", help="A further option of sbatch, like mem=64G; may be repeated."),
+    ] = ()
+
+
+def run(
+    file: Annotated[Path, Parameter(help="A suite file (TOML).")],
+    /,
+    *,
+    corpus: Annotated[Path | None, Parameter(help="Folder of the corpus, instead of the file's.")] = None,
+    output: Annotated[
+        Path | None, Parameter(help="Folder for the runs' folders, instead of the file's.")
+    ] = None,
+    slots: Annotated[int | None, Parameter(help="Runs at once on this machine (default: 1).")] = None,
+    threads: Annotated[int | None, Parameter(help="CPU threads of a run (default: cores / slots).")] = None,
+    only: Annotated[
+        tuple[str, ...],
+        Parameter(
+            consume_multiple=True,
+            negative="",
+            help="Runs by id, or its beginning, and the parents they need.",
+        ),
+    ] = (),
+    prepare: Annotated[
+        bool, Parameter(negative="", help="Make the runs' folders and train nothing.")
+    ] = False,
+    executor: Annotated[
+        Literal["local", "slurm"], Parameter(help="Where to train: here, or in SLURM's queue.")
+    ] = "local",
+    cluster: Cluster | None = None,
+    json: Json = False,
+) -> None:
+    """Train a suite, a run's parent before it; call it again to go on.
+
+    SIGINT, SIGTERM and SIGUSR1 save and leave; after a crash or SIGKILL runs go on from their last checkpoint.
+    Nothing that is finished is done again, and a run that diverged is left as it is. A suite file may change
+    between calls: runs that it still has keep their work.
+    """
+    from gemstones.train.queue import Interrupted, signals_noted
+    from gemstones.train.suite_folder import asked, chosen, suite_locked
+    from gemstones.train.suite_folder import prepare as prepare_folder
+
+    if executor == "local" and cluster is not None:
+        raise InvalidRequest(
+            "partition, time, nodes and the like are of SLURM's jobs: give --executor slurm too"
+        )
+    if executor == "slurm" and slots is not None:
+        raise InvalidRequest(
+            f"slots {slots} are of this machine: limit SLURM's jobs with --array-parallelism"
+        )
+    slots, threads = _at_least_one(slots, "slots") or 1, _at_least_one(threads, "threads")
+    slurm = _slurm_options(cluster or Cluster(), threads) if executor == "slurm" else None
+    if executor == "local" and not prepare:
+        _need_torch()
+    with signals_noted() as signals:
+        wanted = asked(file, corpus, output)
+        tasks = chosen(wanted.tasks, only)
+        with suite_locked(wanted.folder):
+            prepared = prepare_folder(wanted)
+            notes = _notes(prepared, wanted.folder)
+            if prepare:
+                _print_prepared(wanted.folder, prepared, notes, json=json)
+            elif signals:
+                raise Interrupted("interrupted: nothing was begun; the same command goes on", signals[0])
+            elif slurm is not None:
+                _submit(wanted.folder, tasks, slurm, notes, json=json)
+            else:
+                threads = threads or max(1, worker_count(None) // slots)
+                _train(wanted.folder, tasks, slots, threads, signals, notes, json=json)
+
+
+def _train(
+    folder: Path,
+    tasks: Sequence[RunTask],
+    slots: int,
+    threads: int,
+    signals: Sequence[int],
+    notes: Sequence[str],
+    *,
+    json: bool,
+) -> None:
+    from gemstones.train.queue import raise_failures, run_queue
+    from gemstones.train.status import status_of
+
+    if not json:
+        print_notes(("note", notes))
+    with view_of(tasks, quiet=json) as view:
+        outcome = run_queue(tasks, slots, threads, view, signals)
+    if json:
+        runs = [
+            {
+                "id": run.id,
+                "state": run.state,
+                "step": run.step,
+                "steps": run.steps,
+                "loss": run.loss,
+                "reason": run.reason,
+            }
+            for run in status_of(tasks).runs
+        ]
+        summary: dict[str, Any] = {"runs": runs, "finished": outcome.finished, "total": len(tasks)}
+        print_json({"folder": str(folder), **summary, "notes": list(notes)})
+    raise_failures(outcome, len(tasks))
+    if not json:
+        print(f"{outcome.finished} of {len(tasks)} runs finished in {folder}")
+        left = (("diverged", outcome.diverged), ("not trained, for its parent diverged", outcome.held_back))
+        print_notes(*left)
+        if outcome.finished:
+            print(f"next: gemstones runs collect {folder} --output runs.parquet")
+
+
+def _submit(
+    folder: Path, tasks: Sequence[RunTask], options: SlurmOptions, notes: Sequence[str], *, json: bool
+) -> None:
+    from gemstones.train.slurm import submit_suite
+
+    submitted = submit_suite(folder, tasks, options)
+    if json:
+        jobs = [{"job": array.id, "runs": list(array.runs)} for array in submitted]
+        print_json({"folder": str(folder), "submitted": jobs, "total": len(tasks), "notes": list(notes)})
+        return
+    print_notes(("note", notes))
+    for array in submitted:
+        print(f"job {array.id}: {len(array.runs)} runs")
+    if submitted:
+        print(f"how far they are: gemstones suite status {folder}")
+    else:
+        print(f"nothing to do: no run of {folder} is left to train")
+
+
+def _print_prepared(folder: Path, prepared: Prepared, notes: Sequence[str], *, json: bool) -> None:
+    ids = list(prepared.runs)
+    if json:
+        print_json({"folder": str(folder), "runs": ids, "added": list(prepared.added), "notes": list(notes)})
+        return
+    print_notes(("note", notes))
+    print(f"{folder}: {len(ids)} runs are ready to train, {len(prepared.added)} of them new")
+
+
+def _notes(prepared: Prepared, folder: Path) -> list[str]:
+    from gemstones.runs.one_line import listed
+
+    if not prepared.dropped:
+        return []
+    count = len(prepared.dropped)
+    return [
+        f"{count} run{'s are' if count > 1 else ' is'} no longer in the suite, and left as "
+        f"{'they are' if count > 1 else 'it is'} in {folder}: {listed(prepared.dropped)}"
+    ]
+
+
+def _slurm_options(cluster: Cluster, threads: int | None) -> SlurmOptions:
+    from gemstones.train.slurm import SlurmOptions
+
+    further = {}
+    for option in cluster.sbatch:
+        key, equals, value = option.removeprefix("--").partition("=")
+        if not (equals and value):
+            raise InvalidRequest(f"sbatch {option!r} is no option with a value: write it like mem=64G")
+        further[key] = value
+    given: dict[str, Any] = {
+        "partition": cluster.partition,
+        "account": cluster.account,
+        "minutes": cluster.time,
+        "array_parallelism": cluster.array_parallelism,
+        "chain": cluster.chain,
+        "nodes": cluster.nodes,
+        "gpus_per_node": cluster.gpus_per_node,
+        "threads": threads,
+        "layout": cluster.layout,
+    }
+    return SlurmOptions(sbatch=further, **{name: value for name, value in given.items() if value is not None})
+
+
+def _need_torch() -> None:
+    """Found missing here, once, and not by every run."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise MissingExtra("train", "training")
+
+
+def _at_least_one(value: int | None, option: str) -> int | None:
+    if value is not None and value < 1:
+        raise InvalidRequest(f"{option} {value} must be at least 1")
+    return value
