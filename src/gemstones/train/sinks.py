@@ -6,8 +6,12 @@ needed to resume it.
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
+
+import msgspec
 
 from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidRequest, MissingExtra
@@ -29,12 +33,12 @@ class Sink(Protocol):
 
 def open_sink(name: str, run_folder: Path) -> Sink:
     """The sink called `name`: tensorboard or wandb."""
-    match name:
-        case "tensorboard":
-            return TensorBoardSink(run_folder / "tensorboard")
-        case "wandb":
-            return WandbSink(run_folder)
-    raise InvalidRequest(f"sink {name!r} is unknown: choose from tensorboard, wandb")
+    sinks: dict[str, type[TensorBoardSink | WandbSink]] = {"tensorboard": TensorBoardSink, "wandb": WandbSink}
+    if name not in sinks:
+        raise InvalidRequest(f"sink {name!r} is unknown: choose from {', '.join(sinks)}")
+    if find_spec(name) is None:
+        raise MissingExtra("trackers", f"the sink {name}")
+    return sinks[name](run_folder)
 
 
 def scalars(event: Event) -> dict[str, float]:
@@ -57,18 +61,16 @@ def scalars(event: Event) -> dict[str, float]:
 
 
 class TensorBoardSink:
-    """Event files in `folder`; steps that were done again are shown once."""
+    """Event files in the run's `tensorboard`; steps that were done again are shown once."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, run_folder: Path) -> None:
+        self._folder = run_folder / "tensorboard"
         self._writer: Any = None
 
     def start(self, spec: RunSpec, session: Start) -> None:
         """Open a writer that purges what comes after the session's first step."""
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise MissingExtra("trackers", "the sink tensorboard") from None
+        from torch.utils.tensorboard import SummaryWriter
+
         self._writer = SummaryWriter(str(self._folder), purge_step=session.step + 1)
         self._writer.add_text("spec", f"```\n{spec.to_json()}\n```", session.step)
 
@@ -85,20 +87,15 @@ class TensorBoardSink:
 class WandbSink:
     """A W&B run of the same id; offline unless WANDB_MODE says otherwise, to be synced with `wandb sync`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, run_folder: Path) -> None:
+        self._folder = run_folder
         self._run: Any = None
 
     def start(self, spec: RunSpec, session: Start) -> None:
         """Begin or resume the W&B run."""
-        try:
-            import wandb
-        except ImportError:
-            raise MissingExtra("trackers", "the sink wandb") from None
-        import os
+        import wandb
 
-        import msgspec
-
+        mode: Any = os.environ.get("WANDB_MODE", "offline")
         self._run = wandb.init(
             project="gemstones",
             id=spec.id,
@@ -106,7 +103,7 @@ class WandbSink:
             group=spec.family,
             dir=str(self._folder),
             config=msgspec.to_builtins(spec),
-            mode=os.environ.get("WANDB_MODE", "offline"),
+            mode=mode,
             resume="allow",
         )
 
