@@ -18,8 +18,8 @@ from gemstones.runs.folders import ledger_of, read_run
 from gemstones.runs.ledger import LEDGER, Step
 from gemstones.train.checkpoint import CHECKPOINTS, COMPLETE, checkpoints
 from gemstones.train.corpus import Corpus
-from gemstones.train.lock import locked
-from gemstones.train.run import LOCK, Options, train
+from gemstones.train.lock import RUN_LOCK, locked
+from gemstones.train.run import Options, train
 from tests.train.compare import SignalAt, trained
 from tests.train.conftest import STEP, spec_of
 
@@ -208,7 +208,7 @@ def test_what_cannot_be_trained_is_refused_in_a_line(
         train(other, PLAIN)
     folder = make_run()
     with (
-        locked(folder / LOCK, 0, RuntimeError),
+        locked(folder / RUN_LOCK, 0, RuntimeError),
         pytest.MonkeyPatch.context() as patch,
         pytest.raises(InvalidRequest, match="is being trained by process"),
     ):

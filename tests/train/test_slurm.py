@@ -131,6 +131,8 @@ def test_sbatch_files_and_a_second_submission(tmp_path: Path, monkeypatch: pytes
     tasks = folder_of(runs, parent, spec(2), cooldown(parent, 5))
     options = SlurmOptions(partition="long", array_parallelism=9, sbatch={"mem": "4G"})
 
+    with pytest.raises(InvalidRequest, match="degree 3 does not divide the batch of 1 sequences"):
+        submit_suite(runs, tasks, SlurmOptions(nodes=3))
     submitted = submit_suite(runs, tasks, options)
     assert [(array.id, len(array.runs)) for array in submitted] == [("101", 2), ("102", 1)]
     first, second = ((record / number).read_text().splitlines() for number in ("101", "102"))

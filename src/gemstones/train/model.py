@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, gelu, scaled_dot_product_attention
 
 from gemstones.shape import Shape
+from gemstones.train.kernels import linear, plain, rms_norm, rotated, summed_losses
 
 ROTARY_BASE = 10_000.0
 NORM_EPS = 1e-5
@@ -29,9 +30,18 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, W) → (…, W), in the type of x."""
-        exact = x.float()
-        normed = exact * torch.rsqrt(exact.pow(2).mean(-1, keepdim=True) + NORM_EPS)
-        return (normed * self.weight.float()).type_as(x)
+        return rms_norm(x, self.weight, NORM_EPS)
+
+
+class Linear(nn.Linear):
+    """x·Wᵀ without a bias."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def forward(self, x: Tensor, quick: bool = False) -> Tensor:
+        """(…, I) → (…, O); `quick` as in `gemstones.train.kernels.linear`."""
+        return linear(x, self.weight, quick)
 
 
 class Attention(nn.Module):
@@ -41,22 +51,24 @@ class Attention(nn.Module):
         super().__init__()
         self.head_size = shape.head_size
         queries, keys = shape.query_heads * shape.head_size, shape.kv_heads * shape.head_size
-        self.query = nn.Linear(shape.width, queries, bias=False)
-        self.key = nn.Linear(shape.width, keys, bias=False)
-        self.value = nn.Linear(shape.width, keys, bias=False)
-        self.output = nn.Linear(queries, shape.width, bias=False)
+        self.query = Linear(shape.width, queries)
+        self.key = Linear(shape.width, keys)
+        self.value = Linear(shape.width, keys)
+        self.output = Linear(queries, shape.width)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """(B, S, W) → (B, S, W); `cos` and `sin` are (S, D)."""
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, quick: bool = False) -> Tensor:
+        """(B, S, W) → (B, S, W); `cos` and `sin` are those of `rotary_tables`."""
         b, s, _ = x.shape
         # The number of heads is left open: a tensor-parallel rank has fewer.
         q, k, v = (
-            projection(x).view(b, s, -1, self.head_size).transpose(1, 2)
+            projection(x, quick=quick).view(b, s, -1, self.head_size)
             for projection in (self.query, self.key, self.value)
         )
-        q, k = rotated(q, cos, sin), rotated(k, cos, sin)
+        if quick and q.device.type == "cpu":
+            q, k, v = q.float(), k.float(), v.float()  # PyTorch's CPU attention is slower in bfloat16
+        q, k, v = (t.transpose(1, 2) for t in (rotated(q, cos, sin), rotated(k, cos, sin), v))
         mixed = scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
-        out: Tensor = self.output(mixed.transpose(1, 2).reshape(b, s, -1))
+        out: Tensor = self.output(mixed.transpose(1, 2).reshape(b, s, -1), quick=quick)
         return out
 
 
@@ -65,13 +77,14 @@ class MLP(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.gate = nn.Linear(shape.width, shape.mlp_width, bias=False)
-        self.up = nn.Linear(shape.width, shape.mlp_width, bias=False)
-        self.output = nn.Linear(shape.mlp_width, shape.width, bias=False)
+        self.gate = Linear(shape.width, shape.mlp_width)
+        self.up = Linear(shape.width, shape.mlp_width)
+        self.output = Linear(shape.mlp_width, shape.width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, quick: bool = False) -> Tensor:
         """(B, S, W) → (B, S, W)."""
-        out: Tensor = self.output(gelu(self.gate(x), approximate="tanh") * self.up(x))
+        gate = gelu(self.gate(x, quick=quick), approximate="tanh")
+        out: Tensor = self.output(gate * self.up(x, quick=quick), quick=quick)
         return out
 
 
@@ -85,10 +98,10 @@ class Block(nn.Module):
         self.mlp_norm = RMSNorm(shape.width)
         self.mlp = MLP(shape)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, quick: bool = False) -> Tensor:
         """(B, S, W) → (B, S, W)."""
-        x = x + self.attention(self.attention_norm(x), cos, sin)
-        out: Tensor = x + self.mlp(self.mlp_norm(x))
+        x = x + self.attention(self.attention_norm(x), cos, sin, quick=quick)
+        out: Tensor = x + self.mlp(self.mlp_norm(x), quick=quick)
         return out
 
 
@@ -101,17 +114,24 @@ class Transformer(nn.Module):
         self.embedding = nn.Embedding(shape.vocabulary, shape.width)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.depth))
         self.norm = RMSNorm(shape.width)
-        self.head = nn.Linear(shape.width, shape.vocabulary, bias=False)
+        self.head = Linear(shape.width, shape.vocabulary)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(B, S) → (B, S, V)."""
+    def forward(self, tokens: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Logits, (B, S) → (B, S, V); or, given the targets, the sum of their losses in nats, (B, S) → ().
+
+        Logits are those of `GemmaForCausalLM` to the last bit; the sum is made with quicker products.
+        """
+        quick = targets is not None
         cos, sin = rotary_tables(tokens.shape[1], self.shape.head_size, tokens.device)
         x = self.embedding(tokens)
         x = x * torch.tensor(self.shape.width**0.5, dtype=x.dtype)
         for block in self.blocks:
-            x = block(x, cos, sin)
-        logits: Tensor = self.head(self.norm(x))
-        return logits
+            x = block(x, cos, sin, quick=quick)
+        x = self.norm(x)
+        if targets is None or not plain(x, self.head.weight):
+            logits: Tensor = self.head(x)
+            return logits if targets is None else token_losses(logits, targets).sum()
+        return summed_losses(x, self.head.weight, targets)
 
 
 def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
@@ -121,16 +141,9 @@ def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def rotary_tables(positions: int, head_size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the rotary angles, (positions, head_size) each, in float32."""
+    """Cosines and signed sines (−sin, sin) of the rotary angles, (positions, 1, head_size) each, in float32."""
     exponent = torch.arange(0, head_size, 2, dtype=torch.int64, device=device).float() / head_size
     frequencies = 1.0 / (ROTARY_BASE**exponent)
     angles = torch.arange(positions, dtype=torch.float32, device=device)[:, None] * frequencies[None, :]
-    both = torch.cat((angles, angles), dim=-1)
-    return both.cos(), both.sin()
-
-
-def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions, half-rotate: x·cos + (−x₂, x₁)·sin for x = (x₁, x₂); x is (B, heads, S, D)."""
-    first, second = x.chunk(2, dim=-1)
-    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
-    return (x * cos) + (torch.cat((-second, first), dim=-1) * sin)
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat((cos, cos), dim=-1)[:, None], torch.cat((-sin, sin), dim=-1)[:, None]

@@ -48,7 +48,7 @@ from gemstones.train.checkpoint import (
 from gemstones.train.corpus import Corpus, epochs_needed
 from gemstones.train.initialisation import initialise
 from gemstones.train.layout import build_mesh, distribute, materialise
-from gemstones.train.lock import locked
+from gemstones.train.lock import RUN_LOCK, locked
 from gemstones.train.loop import Ended, Position, Setup, train_steps
 from gemstones.train.model import Transformer
 from gemstones.train.optimizer import build_optimizer
@@ -59,7 +59,7 @@ from gemstones.train.sinks import Sink
 from gemstones.train.stopping import Stopping
 from gemstones.version import __version__
 
-LOCK = "run.lock"
+
 ORPHAN_SECONDS = 30.0
 """For which the lock of a run is waited for: a process whose queue was killed lets go of it by itself."""
 
@@ -362,7 +362,7 @@ def _alone(folder: Path, ranks: Ranks) -> Iterator[None]:
         ranks.by_first(
             lambda: stack.enter_context(
                 locked(
-                    folder / LOCK,
+                    folder / RUN_LOCK,
                     ORPHAN_SECONDS,
                     lambda who: InvalidRequest(
                         f"{folder} is being trained by {who}: wait for it, or stop it"

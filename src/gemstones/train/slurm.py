@@ -179,6 +179,8 @@ def submit_suite(folder: Path, tasks: Sequence[RunTask], options: SlurmOptions) 
         raise Unavailable(
             f"--executor slurm needs SLURM's commands, and there is no {missing[0]} here: submit from a login node"
         )
+    for task in tasks:
+        Layout.parse(options.processes).check(task.spec.shape, task.spec.batch_sequences)
     jobs = (folder / JOBS).absolute()
     if still := [job for job in _submitted(jobs) if job in _queued()]:
         raise InvalidRequest(
@@ -254,13 +256,15 @@ class TrainJob:
             found = standing(task.folder)
             if status == 0 and found.state in {"finished", "diverged"}:
                 return found.state
+            alone = self.options.processes == ALONE  # several processes would not begin again together
             if status == 0 and found.state == "stopped":
-                if self.options.chain > 1:
-                    return "stopped"  # its time is over: the next link goes on
+                if self.options.chain > 1 or _rank() > 0:
+                    return "stopped"  # the next link of the chain goes on, or rank 0 has the job queued again
                 # SLURM's SIGTERM comes to the child first. What is to follow ends us here.
                 time.sleep(AGAIN_SECONDS)
-            elif again or found.step <= first_step or self.options.processes != ALONE:
-                # Several processes would not begin again together.
+                if not alone:
+                    raise Failure(f"{task.id}: was stopped by a signal, and is to be submitted again")
+            elif again or found.step <= first_step or not alone:
                 if _rank() == 0:
                     write_text(task.folder / FAILURE, reason + "\n")
                 raise Failure(f"{task.id}: {reason}")

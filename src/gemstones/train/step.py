@@ -13,7 +13,8 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
-from gemstones.train.model import Transformer, token_losses
+from gemstones.train.memory import keep_freed_memory
+from gemstones.train.model import Transformer
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -49,6 +50,8 @@ def train_step(
 
     The gradient is accumulated over chunks of `micro_sequences` (default: all at once).
     """
+    if sequences.device.type == "cpu":
+        keep_freed_memory()
     data = 1 if mesh is None else mesh["data"].size()
     tokens = sequences.shape[0] * (sequences.shape[1] - 1) * data
     chunks = torch.split(sequences, micro_sequences or len(sequences))
@@ -58,8 +61,7 @@ def train_step(
         if isinstance(model, FSDPModule):  # gradients are summed over ranks once, after the last chunk
             model.set_requires_gradient_sync(i == len(chunks) - 1)
         with autocast(precision, sequences.device):
-            logits = model(chunk[:, :-1])
-        summed = token_losses(logits, chunk[:, 1:]).sum()
+            summed = model(chunk[:, :-1], chunk[:, 1:])
         # FSDP averages gradients over the data ranks; the loss is a mean over all of their tokens.
         torch.autograd.backward(summed * (data / tokens))
         total += summed.detach()
