@@ -59,7 +59,6 @@ from gemstones.train.sinks import Sink
 from gemstones.train.stopping import Stopping
 from gemstones.version import __version__
 
-
 ORPHAN_SECONDS = 30.0
 """For which the lock of a run is waited for: a process whose queue was killed lets go of it by itself."""
 
