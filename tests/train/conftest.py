@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import gemstones
@@ -42,6 +43,19 @@ def spec_of(corpus: Corpus, shape: str = "32x2", steps: int = 20, **others: Any)
     }
     whole = Shape.parse(shape, head_size=8, vocabulary=corpus.vocabulary, context=CONTEXT)
     return RunSpec.of(whole, **(fields | others))
+
+
+def cooldown_of(parent: RunSpec, fork: int, end: int) -> RunSpec:
+    """The cooldown of `parent` from step `fork` to step `end`."""
+    return msgspec.structs.replace(
+        parent,
+        family="cooldown",
+        parent=parent.id,
+        fork_tokens=fork * STEP,
+        tokens=end * STEP,
+        cooldown=True,
+        permanent_tokens=(),
+    )
 
 
 @pytest.fixture

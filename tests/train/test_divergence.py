@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from gemstones.design.divergence import LEVEL_STEPS, MOST_ROLLBACKS
@@ -20,7 +19,7 @@ from gemstones.train.loop import Setup
 from gemstones.train.run import Options, train
 from gemstones.train.step import StepResult
 from tests.train.compare import SignalAt, trained
-from tests.train.conftest import STEP, spec_of
+from tests.train.conftest import STEP, cooldown_of, spec_of
 
 MakeRun = Callable[..., Path]
 PLAIN = Options(threads=1)
@@ -132,15 +131,7 @@ def test_a_branch_goes_on_past_what_its_parent_passed_over(
 ) -> None:
     poison(lambda number: math.nan if number == 50 else 0.0)
     parent = spec_of(corpus, steps=60, checkpoint_tokens=10 * STEP, permanent_tokens=(55 * STEP,))
-    child = msgspec.structs.replace(
-        parent,
-        family="cooldown",
-        parent=parent.id,
-        fork_tokens=55 * STEP,
-        tokens=58 * STEP,
-        cooldown=True,
-        permanent_tokens=(),
-    )
+    child = cooldown_of(parent, 55, 58)
     root, branch = make_run(spec=parent), make_run(spec=child)
     train(root, PLAIN)
     train(branch, PLAIN)

@@ -27,33 +27,27 @@ STEPS, HALF = 20, 12
 SHAPE = "64x2"  # 8 query heads and 4 kv heads of size 8
 
 
-def on(layout: str, folder: Path) -> None:
-    """Train the run in `folder` with as many processes as `layout` has."""
+def torchrun(layout: str, *arguments: str | Path) -> str:
+    """Run `python ARGUMENTS` in as many processes as `layout` has; gives standard error."""
     launcher = [
         "-m",
         "torch.distributed.run",
         "--standalone",
         f"--nproc-per-node={Layout.parse(layout).processes}",
     ]
-    done = subprocess.run(
-        [
-            sys.executable,
-            *launcher,
-            "-m",
-            "gemstones",
-            "train",
-            str(folder),
-            "--layout",
-            layout,
-            "--threads",
-            "1",
-        ],
+    return subprocess.run(
+        [sys.executable, *launcher, *map(str, arguments)],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
-    )
-    assert ledger_of(folder).state == "finished", done.stderr[-3000:]
+    ).stderr[-3000:]
+
+
+def on(layout: str, folder: Path) -> None:
+    """Train the run in `folder` on `layout`."""
+    said = torchrun(layout, "-m", "gemstones", "train", folder, "--layout", layout, "--threads", "1")
+    assert ledger_of(folder).state == "finished", said
 
 
 def cut_back(folder: Path, to: Path, step: int) -> Path:
@@ -123,28 +117,7 @@ def test_tensors_are_read_back_bit_exact_uneven_shards_included(
 
 
 def by_torchrun(layout: str, vocabulary: str, folder: Path, mode: str, output: Path) -> dict[str, str]:
-    launcher = [
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        f"--nproc-per-node={Layout.parse(layout).processes}",
-    ]
-    done = subprocess.run(
-        [
-            sys.executable,
-            *launcher,
-            checkpoint_worker.__file__,
-            layout,
-            vocabulary,
-            str(folder),
-            mode,
-            str(output),
-        ],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert output.exists(), done.stderr[-3000:]
+    said = torchrun(layout, checkpoint_worker.__file__, layout, vocabulary, folder, mode, output)
+    assert output.exists(), said
     found: dict[str, str] = json.loads(output.read_text())
     return found

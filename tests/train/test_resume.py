@@ -21,7 +21,7 @@ from gemstones.train.corpus import Corpus
 from gemstones.train.lock import RUN_LOCK, locked
 from gemstones.train.run import Options, train
 from tests.train.compare import SignalAt, trained
-from tests.train.conftest import STEP, spec_of
+from tests.train.conftest import STEP, cooldown_of, spec_of
 
 MakeRun = Callable[..., Path]
 PLAIN = Options(threads=1)
@@ -137,15 +137,7 @@ def test_retention_keeps_what_is_needed_and_for_good_what_branches_need(make_run
 
 def test_a_branch_starts_where_its_parent_was(make_run: MakeRun, corpus: Corpus) -> None:
     parent = spec_of(corpus, permanent_tokens=(12 * STEP,))
-    child = msgspec.structs.replace(
-        parent,
-        family="cooldown",
-        parent=parent.id,
-        fork_tokens=12 * STEP,
-        tokens=17 * STEP,
-        cooldown=True,
-        permanent_tokens=(),
-    )
+    child = cooldown_of(parent, 12, 17)
     root, branch = make_run(spec=parent), make_run(spec=child)
     with pytest.raises(InvalidRequest, match=f"its parent {parent.id} is at step 0 and not finished"):
         train(branch, PLAIN)
@@ -179,14 +171,7 @@ def test_a_branch_starts_where_its_parent_was(make_run: MakeRun, corpus: Corpus)
 
 def test_a_branch_planned_after_its_parent_was_finished_says_so(make_run: MakeRun, corpus: Corpus) -> None:
     parent = spec_of(corpus)
-    child = msgspec.structs.replace(
-        parent,
-        family="cooldown",
-        parent=parent.id,
-        fork_tokens=6 * STEP,
-        tokens=9 * STEP,
-        cooldown=True,
-    )
+    child = cooldown_of(parent, 6, 9)
     root, branch = make_run(spec=parent), make_run(spec=child)
     train(root, PLAIN)
     with pytest.raises(

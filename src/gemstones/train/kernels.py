@@ -1,7 +1,7 @@
 """Products and other operations of a training step, with backward passes written by hand where that is faster.
 
 Forward values are those of the plain PyTorch expression to the last bit, `summed_losses` and `quick` products
-excepted, which differ from it in rounding. On a CPU, `x @ w` in float32 calls MKL, which keeps to AVX2 on
+excepted, which differ from it in rounding. On a CPU, `x @ w` in float32 calls MKL, which reaches the rate of AVX2 on
 processors that are not Intel's; oneDNN, which PyTorch ships too, takes the widest instructions there are: 2.3
 times faster on a Zen 5. On tensors that are not plain float32 ones on a CPU (accelerators, tensor parallelism)
 and under `torch.compile` every function is the plain expression. Under autocast, so are products.
@@ -35,7 +35,7 @@ def plain(*tensors: Tensor) -> bool:
 def product(x: Tensor, weight: Tensor) -> Tensor:
     """x·weightᵀ by oneDNN: (T, I), (O, I) → (T, O).
 
-    Each is in order or transposed: for other strides oneDNN has only its reference code, hundreds of times slower.
+    Each is in order or transposed: slices of wider tensors were measured hundreds of times slower.
     In bfloat16 `@` is oneDNN's anyway.
     """
     if not _HAS_ONEDNN or x.dtype != torch.float32:

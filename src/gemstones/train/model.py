@@ -65,7 +65,7 @@ class Attention(nn.Module):
             for projection in (self.query, self.key, self.value)
         )
         if quick and q.device.type == "cpu":
-            q, k, v = q.float(), k.float(), v.float()  # PyTorch's CPU attention is slower in bfloat16
+            q, k, v = q.float(), k.float(), v.float()  # attention on a CPU is no faster in bfloat16
         q, k, v = (t.transpose(1, 2) for t in (rotated(q, cos, sin), rotated(k, cos, sin), v))
         mixed = scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
         out: Tensor = self.output(mixed.transpose(1, 2).reshape(b, s, -1), quick=quick)
