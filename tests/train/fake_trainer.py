@@ -32,7 +32,8 @@ def main() -> int:
     parser.add_argument("--orphan-of", type=int)
     parser.add_argument("--layout", default="1x1")
     parser.add_argument("--budget", type=float, default=float("inf"))
-    asked = parser.parse_args()
+    asked, further = parser.parse_known_args()
+    (asked.folder / "arguments").write_text(" ".join(further))
     threading.Thread(target=leave_with, args=(asked.orphan_of,), daemon=True).start()
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):

@@ -220,3 +220,30 @@ def test_the_ledger_says_what_was_done(make_run: MakeRun, corpus: Corpus) -> Non
     assert start.matmul_flops_per_second > 1e8
     assert start.epochs == pytest.approx(spec.trained_tokens / (corpus.total("train") - 1), rel=0.1)
     assert ledger.steps[-1].loss < ledger.steps[0].loss - 0.5
+
+
+def test_bfloat16_and_accumulation_resume_to_the_bit_too(make_run: MakeRun) -> None:
+    for name, options in (("low", {}), ("pieces", {"micro_sequences": 3})):
+        precision = "bfloat16" if name == "low" else "float32"
+        alone, halved = (make_run(f"{name}-{i}", steps=8, precision=precision) for i in range(2))
+        train(alone, Options(threads=1, **options))
+        train(halved, Options(threads=1, sinks=(SignalAt(3),), **options))
+        train(halved, Options(threads=1, **options))
+        assert trained(halved) == trained(alone)
+        if name == "pieces":
+            plain = make_run("plain", steps=8)
+            train(plain, PLAIN)
+            losses = [[s.loss for s in ledger_of(f).steps] for f in (alone, plain)]
+            assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+            assert ledger_of(alone).starts[0].micro_sequences == 3
+
+
+def test_no_checkpoint_has_a_pickle_in_it(make_run: MakeRun) -> None:
+    folder = make_run(steps=4)
+    train(folder, PLAIN)
+    (checkpoint,) = checkpoints(folder)
+    files = sorted(path.name for path in checkpoint.folder.iterdir())
+    assert files == [COMPLETE, "shard-00001-model-00001-of-00001.safetensors"]
+    content = (checkpoint.folder / files[1]).read_bytes()
+    header = msgspec.json.decode(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert {"weights.embedding.weight", "exp_avg.embedding.weight"} <= header.keys()

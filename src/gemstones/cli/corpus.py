@@ -43,7 +43,9 @@ def build(
     workers: Annotated[
         int | None, Parameter(help="Processes (default: all cores). The corpus does not depend on it.")
     ] = None,
-    force: Annotated[bool, Parameter(negative="", help="Replace another corpus in the folder.")] = False,
+    force: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Replace another corpus in the folder.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Documents → token shards and a manifest.
@@ -94,7 +96,9 @@ def show(
     corpus: Annotated[Path, Parameter(help="Folder of a finished corpus.")],
     /,
     *,
-    verify: Annotated[bool, Parameter(negative="", help="Read every shard and check its hash.")] = False,
+    verify: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Read every shard and check its hash.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """What a corpus holds: documents, tokens by split, vocabulary, sources, fingerprint."""

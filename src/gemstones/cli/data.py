@@ -40,7 +40,10 @@ def list_(*, json: Json = False) -> None:
 
 @app.command
 def fetch(name: Name, /, *, json: Json = False) -> None:
-    """Download a data set into the cache, or find it there or under GEMSTONES_DATA_DIR; check its hashes."""
+    """Where a data set is: in the package, under GEMSTONES_DATA_DIR, in the cache, or downloaded into it.
+
+    The hashes of published files are checked.
+    """
     files = [{**_entry(entry), "path": str(fetch_entry(entry))} for entry in _known(name).entries]
     if json:
         print_json({"name": name, "files": files})
@@ -99,4 +102,4 @@ def _known(name: str) -> Dataset:
 
 
 def _entry(entry: Any) -> dict[str, Any]:
-    return {"name": entry.name, "url": entry.url, "sha256": entry.sha256, "licence": entry.licence}
+    return {"name": entry.name, "url": entry.url or None, "sha256": entry.sha256, "licence": entry.licence}

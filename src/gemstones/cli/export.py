@@ -23,7 +23,9 @@ def export(
     corpus: Annotated[
         Path | None, Parameter(help="Where the run's corpus is (default: where it was trained).")
     ] = None,
-    force: Annotated[bool, Parameter(negative="", help="Replace another export in the folder.")] = False,
+    force: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Replace another export in the folder.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """A trained run as a Hugging Face folder.

@@ -40,7 +40,8 @@ def fit(
         Path | None, Parameter(help="Write the fit, with its draws, as JSON for `plan --law`.")
     ] = None,
     force: Annotated[
-        bool, Parameter(negative="", help="Fit even what the runs cannot separate; flagged.")
+        bool,
+        Parameter(negative="", show_default=False, help="Fit even what the runs cannot separate; flagged."),
     ] = False,
     json: Json = False,
 ) -> None:

@@ -14,7 +14,9 @@ from gemstones.errors import InvalidRequest
 from gemstones.runs import RunTable, load, parse_columns
 from gemstones.shape import Shape
 
-Json = Annotated[bool, Parameter(name="--json", negative="", help="One JSON object on standard output.")]
+FLAG = Parameter(negative="", show_default=False)
+"""A switch that is off, or a list that is empty, unless it is given."""
+Json = Annotated[bool, FLAG, Parameter(name="--json", help="One JSON object on standard output.")]
 Runs = Annotated[
     str,
     Parameter(
@@ -24,6 +26,19 @@ Runs = Annotated[
 Workers = Annotated[
     int | None,
     Parameter(help="Processes for resampling (default: all cores). The draws do not depend on it."),
+]
+
+Device = Annotated[
+    str, Parameter(help="cpu or cuda (default: an accelerator if there is one).", show_default=False)
+]
+MicroBatch = Annotated[
+    int | None, Parameter(help="Sequences at a time on a process, to save memory (default: all).")
+]
+Compiled = Annotated[bool, FLAG, Parameter(name="--compile", help="Compile the model with torch.compile.")]
+Sinks = Annotated[
+    tuple[str, ...],
+    FLAG,
+    Parameter(help="tensorboard or wandb (offline), beside the ledger; may be repeated."),
 ]
 
 

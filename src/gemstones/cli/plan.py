@@ -28,7 +28,9 @@ def plan(
     ] = REFIT,
     ranges: Ranges = Ranges(),
     near: Annotated[float, Parameter(help="Tolerance of the near-optimal set, a fraction of loss.")] = NEAR,
-    near_all: Annotated[bool, Parameter(negative="", help="List every near-optimal shape.")] = False,
+    near_all: Annotated[
+        bool, Parameter(negative="", show_default=False, help="List every near-optimal shape.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """What to train for a budget of FLOPs.

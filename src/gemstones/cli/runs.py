@@ -24,7 +24,9 @@ def collect(
     /,
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"], help="Parquet file to write.")],
-    finished: Annotated[bool, Parameter(negative="", help="Leave out runs that are not finished.")] = False,
+    finished: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Leave out runs that are not finished.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Ledgers → a run table, one row for each evaluation, that fit, envelope and study take.

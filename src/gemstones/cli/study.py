@@ -20,7 +20,12 @@ def study(
     *,
     output: Annotated[Path, Parameter(help="Folder for tables, figures and study.json.")],
     reading: Reading = Reading(),
-    budgets: Annotated[str, Parameter(help="FLOPs to plan for.")] = "1e20,1e22,1e24",
+    budgets: Annotated[
+        str | None,
+        Parameter(
+            help="FLOPs to plan for, like 1e20,1e22 (default: from within the runs to 100 times beyond)."
+        ),
+    ] = None,
     delta: Annotated[
         float, Parameter(help="Where the Huber function turns from squared to absolute, in log loss.")
     ] = 1e-4,
@@ -37,9 +42,7 @@ def study(
     from gemstones.report.study import study as make_study
     from gemstones.report.summary import summary_text
 
-    wanted = tuple(parse_quantity(budget, "budget") for budget in budgets.split(",") if budget.strip())
-    if not wanted:
-        raise InvalidRequest(f"budgets {budgets!r} names no budget: write them like 1e20,1e22")
+    wanted = None if budgets is None else parse_budgets(budgets)
     if output.exists() and not output.is_dir():
         raise InvalidRequest(f"output {output} is a file: name a folder")
     table = reading.load(runs)
@@ -65,3 +68,11 @@ def study(
         print_json(made.summary())
     else:
         print(summary_text(made))
+
+
+def parse_budgets(text: str) -> tuple[float, ...]:
+    """FLOPs written like `1e20,1e22`."""
+    wanted = tuple(parse_quantity(budget, "budget") for budget in text.split(",") if budget.strip())
+    if not wanted:
+        raise InvalidRequest(f"budgets {text!r} names no budget: write them like 1e20,1e22")
+    return wanted

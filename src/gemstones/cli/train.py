@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import Json
+from gemstones.cli.options import Compiled, Device, Json, MicroBatch, Sinks
 from gemstones.cli.output import print_json
 from gemstones.errors import InvalidRequest
 from gemstones.units import parse_quantity
@@ -30,18 +30,12 @@ def train(
     layout: Annotated[
         str, Parameter(help="DATAxTENSOR: processes that shard the batch, and each layer (with torchrun).")
     ] = "1x1",
-    device: Annotated[str, Parameter(help="cpu or cuda (default: an accelerator if there is one).")] = "",
+    device: Device = "",
     threads: Annotated[int | None, Parameter(help="CPU threads of a process.")] = None,
-    micro_batch: Annotated[
-        int | None, Parameter(help="Sequences at a time on a process, to save memory (default: all).")
-    ] = None,
-    compiled: Annotated[
-        bool, Parameter(name="--compile", negative="", help="Compile the model with torch.compile.")
-    ] = False,
+    micro_batch: MicroBatch = None,
+    compiled: Compiled = False,
     budget: Annotated[str | None, Parameter(help="Seconds after which to save and leave, resumable.")] = None,
-    sink: Annotated[
-        tuple[str, ...], Parameter(help="tensorboard or wandb (offline), beside the ledger.")
-    ] = (),
+    sink: Sinks = (),
     orphan_of: Annotated[int | None, Parameter(show=False)] = None,
     json: Json = False,
 ) -> None:

@@ -1,7 +1,8 @@
-"""Plans over a grid of budgets: what Figure 5 draws."""
+"""Budgets for the runs at hand, and plans for them: what a study prescribes, and what Figure 5 draws."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -14,17 +15,37 @@ from gemstones.plan.plan import Plan, plan
 
 AnyLaw = Fit | Law | FrontierLaw
 
-LEAST, MOST, COUNT = 1e18, 1e25, 25
-"""FLOPs, and how many budgets a grid has: three and a half a decade."""
+COUNT = 25
+"""Budgets of a grid: over the paper's seven decades three and a half each."""
+PUBLISHED = (1e18, 1e22)
+"""What the published runs span, in round FLOPs: taken where there are no others."""
 REFERENCES = ("chinchilla-epoch", "kaplan")
 """Published laws that every figure and table compares with."""
 
 
+def usual_budgets(flops: Interval | None = None) -> tuple[float, ...]:
+    """What to plan for after runs that span `flops`: the middle of them, their end, and a hundred times that.
+
+    Each is a power of ten, the nearest in the logarithm.
+
+    >>> usual_budgets((3.4e18, 4.5e21)), usual_budgets((1.4e11, 3.5e13))
+    ((1e+20, 1e+22, 1e+24), (1000000000000.0, 100000000000000.0, 1e+16))
+    """
+    least, most = (math.log10(end) for end in flops or PUBLISHED)
+    exponents = (round((least + most) / 2), round(most), round(most) + 2)
+    return tuple(dict.fromkeys(_power_of_ten(exponent) for exponent in exponents))
+
+
 def grid(fitted_flops: Interval | None = None) -> tuple[float, ...]:
-    """Budgets to draw, in FLOPs: wide enough for the fitted runs, whose ends are among them."""
-    ends = fitted_flops or ()
-    budgets = np.geomspace(min([LEAST, *ends]), max([MOST, *ends]), COUNT)
-    return tuple(sorted({*budgets.tolist(), *ends}))
+    """Budgets to draw, in FLOPs: from those of the fitted runs, whose ends are among them, to a thousand times."""
+    least, most = fitted_flops or PUBLISHED
+    first = min(_power_of_ten(math.floor(math.log10(least))), least)
+    last = _power_of_ten(round(math.log10(most)) + 3)
+    return tuple(sorted({*np.geomspace(first, last, COUNT).tolist(), *(fitted_flops or ())}))
+
+
+def _power_of_ten(exponent: int) -> float:
+    return float(f"1e{exponent}")  # 10.0**23 is not 1e23
 
 
 def references() -> dict[str, AnyLaw]:

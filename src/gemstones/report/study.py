@@ -19,11 +19,12 @@ from gemstones.errors import InvalidRequest, MissingExtra
 from gemstones.files import write_text
 from gemstones.laws.envelope import BINS, Envelope
 from gemstones.laws.fit import Fit
+from gemstones.laws.law import Interval
 from gemstones.plan.plan import NEAR, Plan
 from gemstones.report import tables
 from gemstones.report.approach1 import approach1_figure
 from gemstones.report.approach3 import approach3_figure
-from gemstones.report.prescriptions import AnyLaw, grid, prescriptions, references
+from gemstones.report.prescriptions import AnyLaw, grid, prescriptions, references, usual_budgets
 from gemstones.report.save import save_figure, write_table
 from gemstones.report.steps import (
     LAWS,
@@ -44,8 +45,6 @@ from gemstones.runs import RunTable
 from gemstones.units import parse_quantity
 from gemstones.version import __version__
 
-BUDGETS = (1e20, 1e22, 1e24)
-"""FLOPs that are planned for unless others are asked for."""
 CONVENTIONS = {
     "loss": "nats per token",
     "parameters": "every count of parameters is in the convention named beside it; total counts everything",
@@ -94,7 +93,7 @@ def study(
     output: Path,
     *,
     select: str | None = None,
-    budgets: Sequence[float] = BUDGETS,
+    budgets: Sequence[float] | None = None,
     bootstrap: int = 400,
     seed: int = 0,
     workers: int = 1,
@@ -104,14 +103,16 @@ def study(
     """Fit, find frontiers, plan for `budgets` (FLOPs), and write it all to the folder `output`.
 
     Selections are `all` and `le100B` of `gemstones`, else the default of the table, or `select`. `bootstrap`
-    resamples by run give the intervals; `delta` is Huber's. `progress` is told what is being done and which
+    resamples by run give the intervals; `delta` is Huber's. Budgets are by default those that `usual_budgets`
+    finds for the FLOPs of the first selection. `progress` is told what is being done and which
     share of everything is done. Without the extra `report` there are tables but no figures.
 
     >>> study(load("gemstones"), Path("out"), budgets=[1e22])  # doctest: +SKIP
     """
-    wanted = tuple(sorted({parse_quantity(budget, "budget") for budget in budgets}))
-    settings = Settings(select, wanted, bootstrap, seed, delta)
+    given = None if budgets is None else {parse_quantity(budget, "budget") for budget in budgets}
     chosen = selected(runs, select)
+    wanted = usual_budgets(_flops_span(chosen[0].fitted)) if given is None else tuple(sorted(given))
+    settings = Settings(select, wanted, bootstrap, seed, delta)
     output = _writable(Path(output))
     tell = _Progress(progress, len(chosen))
 
@@ -163,6 +164,11 @@ def study(
     write_text(output / "study.json", content.decode() + "\n")
     tell.finish()
     return result
+
+
+def _flops_span(runs: RunTable) -> Interval | None:
+    known = runs.frame["flops"].drop_nulls().to_list()
+    return (min(known), max(known)) if known else None
 
 
 def _writable(output: Path) -> Path:

@@ -1,7 +1,8 @@
-"""Published files by name: pinned to a commit and a SHA-256, read from a folder, the cache, or the network.
+"""Files of data sets: those in the package, and published ones, pinned to a commit and a SHA-256.
 
-In this order: the folder `GEMSTONES_DATA_DIR` (`<owner>/<repository>/<path>` below it), the cache
-(`GEMSTONES_CACHE`, or the platform's cache folder), a download. Whatever the way, the hash is verified.
+Published files are taken from the first of: the folder `GEMSTONES_DATA_DIR` (`<owner>/<repository>/<path>`
+below it), the cache (`GEMSTONES_CACHE`, or the platform's cache folder), a download. Whatever the way, the hash
+is verified.
 """
 
 from __future__ import annotations
@@ -48,6 +49,26 @@ class Entry:
         """Where it is downloaded from."""
         path = urllib.parse.quote(self.path)
         return f"{RAW_URL}/{self.owner}/{self.repository}/{self.commit}/{path}"
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """One file that comes with the package."""
+
+    name: str
+    file: str
+    """Beside this module."""
+    licence: str
+
+    @property
+    def url(self) -> str:
+        """Empty: it is not downloaded."""
+        return ""
+
+    @property
+    def sha256(self) -> str:
+        """Of the file as it is: whoever installed the package answers for it."""
+        return _sha256(fetch(self))
 
 
 def _gemstones(name: str, path: str, sha256: str, rows: int) -> Entry:
@@ -104,15 +125,17 @@ ENTRIES: Mapping[str, Entry] = MappingProxyType(
         )
     }
 )
-"""Every file that can be fetched, by name."""
+"""Every published file, by name."""
 
 
-def fetch(entry: Entry) -> Path:
-    """The path of the file on this machine, its hash verified.
+def fetch(entry: Entry | Packaged) -> Path:
+    """The path of the file on this machine, of a published one the hash verified.
 
     Raises `InvalidTable` for a file of `GEMSTONES_DATA_DIR` that is absent or another, `Unavailable` where
-    the file would have to be downloaded and cannot be.
+    the file would have to be downloaded and cannot be, or is missing from the package.
     """
+    if isinstance(entry, Packaged):
+        return _in_package(entry)
     folder = os.environ.get("GEMSTONES_DATA_DIR", "")
     if folder:
         path = Path(folder, entry.location)
@@ -136,6 +159,15 @@ def cache_path(entry: Entry) -> Path:
 
     folder = os.environ.get("GEMSTONES_CACHE", "") or pooch.os_cache("gemstones")
     return Path(folder, entry.owner, entry.repository, entry.commit, entry.path)
+
+
+def _in_package(entry: Packaged) -> Path:
+    path = Path(__file__).with_name(entry.file)
+    if not path.is_file():
+        raise Unavailable(
+            f"{entry.name} comes with the package, but {one_line(path, 300)} is not there: install gemstones again"
+        )
+    return path
 
 
 def _verified(path: Path, entry: Entry) -> Path:

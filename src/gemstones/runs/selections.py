@@ -1,4 +1,4 @@
-"""Named selections of a data set: the facets of *Gemstones*, Figure 6, and two of the Chinchilla extraction.
+"""Named selections of a data set: the facets of *Gemstones*, Figure 6, the Chinchilla extraction's, and Pebbles'.
 
     gemstones                       rows   runs    chinchilla          rows
     all (the default)                770     22    epoch (default)      240
@@ -13,8 +13,13 @@
     width512                         175      5
     chinchilla-reduced                24      5
 
-Any other table has `all`: every row of the family `main`, or without a family. Steps are optimizer steps of
-2048 sequences of 2048 tokens: 477 are 2B tokens, 2385 are 10B.
+    pebbles                         rows   runs
+    all (the default)                420     14
+    lr-ablation                      150      5
+    cooldown                          15      5
+
+Any other table has `all`: every row of the family `main`, or without a family. Steps of `gemstones` are
+optimizer steps of 2048 sequences of 2048 tokens: 477 are 2B tokens, 2385 are 10B.
 """
 
 from __future__ import annotations
@@ -121,6 +126,14 @@ def _hoffmann_reduced(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.filter(pl.any_horizontal(size.is_between(low, high) for low, high in HOFFMANN_REDUCED_SIZES))
 
 
+def _cooldown_ends(frame: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    # On the way the rate is not 0 yet. Those of one parent are branches of one run, and are resampled as one.
+    cooled = _family(frame, "cooldown").with_columns(pl.col("parent").alias("run"))
+    return cooled.filter(pl.col("tokens") == pl.col("tokens").max().over("run", "fork_tokens"))
+
+
 def _main_or_no_family(frame: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
@@ -171,13 +184,24 @@ CHINCHILLA = _by_name(
 )
 """Selections of the data set `chinchilla`; the first is the default."""
 
+PEBBLES = _by_name(
+    Selection("all", "main, every 0.2M tokens", lambda frame: _family(frame, "main")),
+    Selection(
+        "lr-ablation",
+        "half the learning rate, every 0.2M tokens",
+        lambda frame: _family(frame, "lr-ablation"),
+    ),
+    Selection("cooldown", "ends of the cooldowns, those from one run as one run", _cooldown_ends),
+)
+"""Selections of the data set `pebbles`; the first is the default."""
+
 OTHER = _by_name(Selection("all", "every row of the family main, or without a family", _main_or_no_family))
 """Selections of any other table."""
 
 
 def selections_of(dataset: str) -> Mapping[str, Selection]:
     """The selections that a table of this data set has, the default first."""
-    return {"gemstones": GEMSTONES, "chinchilla": CHINCHILLA}.get(dataset, OTHER)
+    return {"gemstones": GEMSTONES, "chinchilla": CHINCHILLA, "pebbles": PEBBLES}.get(dataset, OTHER)
 
 
 def default_selection(dataset: str) -> str:

@@ -2,13 +2,15 @@
 
 - `gemstones`: the three run files of the paper as the families `main`, `lr-ablation` and `cooldown`.
 - `chinchilla`: the runs of Hoffmann et al., read off their Figure 4 by Epoch AI (Besiroglu et al., 2024).
+- `pebbles`: a suite of our own, `studies/pebbles.toml`, as `gemstones runs collect` made a table of its ledgers;
+  it comes with the package, and `studies/pebbles/README.md` makes it again.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,7 @@ from gemstones.accounting.parameters import params
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.runs.architecture import GEMSTONES_ARCHITECTURE
 from gemstones.runs.building import build_table
-from gemstones.runs.fetch import ENTRIES, Entry, fetch
+from gemstones.runs.fetch import ENTRIES, Entry, Packaged, fetch
 from gemstones.runs.one_line import one_line
 from gemstones.runs.readers import SUFFIXES, parse_csv, read_runs
 from gemstones.runs.selections import default_selection
@@ -41,7 +43,7 @@ class Dataset:
 
     name: str
     description: str
-    entries: tuple[Entry, ...]
+    entries: tuple[Entry | Packaged, ...]
     licence: str
     read: Callable[[Dataset], RunTable]
 
@@ -68,10 +70,8 @@ class GemstonesRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 def _read_gemstones(dataset: Dataset) -> RunTable:
     import polars as pl
 
-    families = (entry.name.removeprefix("gemstones-") for entry in dataset.entries)
-    frame = pl.concat(
-        [_gemstones_family(entry, family) for entry, family in zip(dataset.entries, families, strict=True)]
-    )
+    families = [entry.name.removeprefix("gemstones-") for entry in dataset.entries]
+    frame = pl.concat([_gemstones_family(ENTRIES[f"gemstones-{family}"], family) for family in families])
     table = build_table(
         frame,
         dataset=dataset.name,
@@ -151,6 +151,17 @@ def _read_chinchilla(dataset: Dataset) -> RunTable:
     )
 
 
+def _read_pebbles(dataset: Dataset) -> RunTable:
+    (entry,) = dataset.entries
+    path = fetch(entry)
+    table = read_runs(path)
+    sources = [Source(entry.name, f"{path.name} in the package", entry.sha256, entry.licence)]
+    # What it was collected from: the digest of its ledgers, not where they were.
+    ledgers = "ledgers of the runs of studies/pebbles.toml"
+    sources += [Source("pebbles-ledgers", ledgers, folder.sha256, entry.licence) for folder in table.sources]
+    return replace(table, dataset=dataset.name, sources=tuple(sources))
+
+
 def _sources(dataset: Dataset) -> tuple[Source, ...]:
     return tuple(Source(entry.name, entry.url, entry.sha256, entry.licence) for entry in dataset.entries)
 
@@ -172,6 +183,13 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 (ENTRIES["chinchilla-epoch"],),
                 "none stated",
                 _read_chinchilla,
+            ),
+            Dataset(
+                "pebbles",
+                "Pebbles: 14 shapes of 0.1M to 0.5M to 6M tokens, 5 with half the learning rate, 5 cooled down",
+                (Packaged("pebbles", "pebbles.parquet", "MIT"),),
+                "MIT",
+                _read_pebbles,
             ),
         )
     }

@@ -9,7 +9,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from gemstones.files import write_text
 from gemstones.runs.folders import ledger_of
 from gemstones.runs.ledger import State
 from gemstones.runs.one_line import one_line
+from gemstones.train.command import PLAIN, TrainOptions, gemstones_train, train_command
 from gemstones.train.suite_folder import RunTask
 
 LOG, FAILURE = "train.log", "failure.txt"
@@ -94,18 +94,6 @@ def standing(folder: Path) -> Standing:
     return Standing(ledger.state, ledger.last_step, evaluations[-1].loss if evaluations else None)
 
 
-def gemstones_train() -> list[str]:
-    """The command that trains a run's folder."""
-    # A file of the user's that is called like a module is none of ours, unless we were started beside our own.
-    safe = [] if Path(__file__).parents[2] == Path.cwd() else ["-P"]
-    return [sys.executable, *safe, "-m", "gemstones", "train"]
-
-
-def train_command(trainer: Sequence[str], task: RunTask, threads: int) -> list[str]:
-    """To train `task` in a process that ends when this one does."""
-    return [*trainer, str(task.folder), "--threads", str(threads), "--orphan-of", str(os.getpid())]
-
-
 @contextmanager
 def signals_noted() -> Iterator[list[int]]:
     """SIGINT, SIGTERM, SIGUSR1 and SIGHUP (unless it is ignored, as under nohup), in order, without their effect."""
@@ -130,6 +118,7 @@ def run_queue(
     view: View,
     signals: Sequence[int] = (),
     trainer: Sequence[str] | None = None,
+    options: TrainOptions = PLAIN,
 ) -> Outcome:
     """Train `tasks`, at most `slots` at a time, each with `threads`, in their order as far as parents allow.
 
@@ -137,7 +126,7 @@ def run_queue(
     left, with those that branch off it. The first of `signals` (a list that grows) makes the processes save and
     leave, the second kills them. `trainer` is the command that trains a folder. Called under `suite_locked`.
     """
-    queue = _Queue(tasks, slots, threads, view, trainer or gemstones_train())
+    queue = _Queue(tasks, slots, threads, view, trainer or gemstones_train(), options)
     try:
         queue.work(signals)
     finally:
@@ -161,6 +150,7 @@ class _Queue:
     threads: int
     view: View
     trainer: Sequence[str]
+    options: TrainOptions
     standings: dict[str, Standing] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     retried: set[str] = field(default_factory=set)
@@ -241,7 +231,7 @@ class _Queue:
         with (task.folder / LOG).open("ab") as log:
             start = log.tell()
             process = subprocess.Popen(
-                train_command(self.trainer, task, self.threads),
+                train_command(self.trainer, task.folder, self.threads, self.options),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

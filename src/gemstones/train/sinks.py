@@ -17,6 +17,8 @@ from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidRequest, MissingExtra
 from gemstones.runs.ledger import Evaluation, Event, Rollback, Start, Step
 
+SINKS = ("tensorboard", "wandb")
+
 
 class Sink(Protocol):
     """Sees a session from its start to its end, on rank 0."""
@@ -33,12 +35,16 @@ class Sink(Protocol):
 
 def open_sink(name: str, run_folder: Path) -> Sink:
     """The sink called `name`: tensorboard or wandb."""
-    sinks: dict[str, type[TensorBoardSink | WandbSink]] = {"tensorboard": TensorBoardSink, "wandb": WandbSink}
-    if name not in sinks:
-        raise InvalidRequest(f"sink {name!r} is unknown: choose from {', '.join(sinks)}")
+    check_sink(name)
+    return TensorBoardSink(run_folder) if name == "tensorboard" else WandbSink(run_folder)
+
+
+def check_sink(name: str) -> None:
+    """Refuse a sink that is not known, or not installed."""
+    if name not in SINKS:
+        raise InvalidRequest(f"sink {name!r} is unknown: choose from {', '.join(SINKS)}")
     if find_spec(name) is None:
         raise MissingExtra("trackers", f"the sink {name}")
-    return sinks[name](run_folder)
 
 
 def scalars(event: Event) -> dict[str, float]:

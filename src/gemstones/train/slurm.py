@@ -27,15 +27,8 @@ from gemstones.design.layout import Layout
 from gemstones.errors import Failure, InvalidRequest, MissingExtra, Unavailable
 from gemstones.files import write_text
 from gemstones.runs.one_line import listed, one_line
-from gemstones.train.queue import (
-    ASK_TO_STOP,
-    FAILURE,
-    LOG,
-    gemstones_train,
-    standing,
-    train_command,
-    why_failed,
-)
+from gemstones.train.command import PLAIN, TrainOptions, gemstones_train, train_command
+from gemstones.train.queue import ASK_TO_STOP, FAILURE, LOG, standing, why_failed
 from gemstones.train.suite_folder import RunTask, generations
 
 if TYPE_CHECKING:
@@ -77,6 +70,7 @@ class SlurmOptions:
     """DATAxTENSOR; all processes share the batch if it is not said."""
     sbatch: Mapping[str, str] = field(default_factory=dict)
     """Further options of sbatch, by their long names."""
+    training: TrainOptions = PLAIN
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -311,10 +305,11 @@ class TrainJob:
         return process.returncode, why_failed(log, start, process.returncode)
 
     def _command(self, began: float) -> list[str]:
-        made = train_command(self.trainer, self.task, self.options.threads)
-        if self.options.processes != ALONE:
-            made += ["--layout", self.options.processes]
-        if (budget := self.options.budget_seconds) is not None:
+        options = self.options
+        made = train_command(self.trainer, self.task.folder, options.threads, options.training)
+        if options.processes != ALONE:
+            made += ["--layout", options.processes]
+        if (budget := options.budget_seconds) is not None:
             made += ["--budget", f"{max(1.0, budget - (time.monotonic() - began)):.1f}"]
         return made
 

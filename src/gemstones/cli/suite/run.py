@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import Json, worker_count
+from gemstones.cli.options import Compiled, Device, Json, MicroBatch, Sinks, worker_count
 from gemstones.cli.output import print_json, print_notes
 from gemstones.cli.suite.live import view_of
 from gemstones.errors import InvalidRequest, MissingExtra
 
 if TYPE_CHECKING:
+    from gemstones.train.command import TrainOptions
     from gemstones.train.slurm import SlurmOptions
     from gemstones.train.suite_folder import Prepared, RunTask
 
@@ -38,7 +39,9 @@ class Cluster:
     ] = None
     sbatch: Annotated[
         tuple[str, ...],
-        Parameter(negative="", help="A further option of sbatch, like mem=64G; may be repeated."),
+        Parameter(
+            negative="", show_default=False, help="A further option of sbatch, like mem=64G; may be repeated."
+        ),
     ] = ()
 
 
@@ -57,12 +60,17 @@ def run(
         Parameter(
             consume_multiple=True,
             negative="",
+            show_default=False,
             help="Runs by id, or its beginning, and the parents they need.",
         ),
     ] = (),
     prepare: Annotated[
-        bool, Parameter(negative="", help="Make the runs' folders and train nothing.")
+        bool, Parameter(negative="", show_default=False, help="Make the runs' folders and train nothing.")
     ] = False,
+    device: Device = "",
+    micro_batch: MicroBatch = None,
+    compiled: Compiled = False,
+    sink: Sinks = (),
     executor: Annotated[
         Literal["local", "slurm"], Parameter(help="Where to train: here, or in SLURM's queue.")
     ] = "local",
@@ -88,7 +96,8 @@ def run(
             f"slots {slots} are of this machine: limit SLURM's jobs with --array-parallelism"
         )
     slots, threads = _at_least_one(slots, "slots") or 1, _at_least_one(threads, "threads")
-    slurm = _slurm_options(cluster or Cluster(), threads) if executor == "slurm" else None
+    training = _train_options(device, micro_batch, compiled, sink)
+    slurm = _slurm_options(cluster or Cluster(), threads, training) if executor == "slurm" else None
     if executor == "local" and not prepare:
         _need_torch()
     with signals_noted() as signals:
@@ -105,7 +114,7 @@ def run(
                 _submit(wanted.folder, tasks, slurm, notes, json=json)
             else:
                 threads = threads or max(1, worker_count(None) // slots)
-                _train(wanted.folder, tasks, slots, threads, signals, notes, json=json)
+                _train(wanted.folder, tasks, slots, threads, training, signals, notes, json=json)
 
 
 def _train(
@@ -113,6 +122,7 @@ def _train(
     tasks: Sequence[RunTask],
     slots: int,
     threads: int,
+    training: TrainOptions,
     signals: Sequence[int],
     notes: Sequence[str],
     *,
@@ -124,7 +134,7 @@ def _train(
     if not json:
         print_notes(("note", notes))
     with view_of(tasks, quiet=json) as view:
-        outcome = run_queue(tasks, slots, threads, view, signals)
+        outcome = run_queue(tasks, slots, threads, view, signals, options=training)
     if json:
         runs = [
             {
@@ -188,7 +198,15 @@ def _notes(prepared: Prepared, folder: Path) -> list[str]:
     ]
 
 
-def _slurm_options(cluster: Cluster, threads: int | None) -> SlurmOptions:
+def _train_options(
+    device: str, micro_batch: int | None, compiled: bool, sinks: tuple[str, ...]
+) -> TrainOptions:
+    from gemstones.train.command import TrainOptions
+
+    return TrainOptions(device, micro_batch, compiled, sinks)
+
+
+def _slurm_options(cluster: Cluster, threads: int | None, training: TrainOptions) -> SlurmOptions:
     from gemstones.train.slurm import SlurmOptions
 
     further = {}
@@ -208,7 +226,11 @@ def _slurm_options(cluster: Cluster, threads: int | None) -> SlurmOptions:
         "threads": threads,
         "layout": cluster.layout,
     }
-    return SlurmOptions(sbatch=further, **{name: value for name, value in given.items() if value is not None})
+    return SlurmOptions(
+        sbatch=further,
+        training=training,
+        **{name: value for name, value in given.items() if value is not None},
+    )
 
 
 def _need_torch() -> None:
