@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 app = App(name="corpus", help="Token shards to train on: build, show.")
 
+MOST_SOURCES = 5
+"""Shown by name, one a line."""
+
 
 @app.command
 def build(
@@ -29,7 +32,10 @@ def build(
     ] = None,
     tokenizer: Annotated[Path | None, Parameter(help="A tokenizer.json to use instead.")] = None,
     validation: Annotated[
-        float | None, Parameter(help="Fraction of the documents to hold out, by their hash (default: 0.01).")
+        float | None,
+        Parameter(
+            help="Fraction of the documents to hold out, by their hash (default: 0.01); more of a small corpus."
+        ),
     ] = None,
     validation_tokens: Annotated[
         str | None, Parameter(help="Hold out so many tokens instead of a fraction of the documents.")
@@ -138,7 +144,10 @@ def _print(corpus: Corpus, *, json: bool, made: bool | None = None) -> None:
         f"vocabulary: {summary['vocabulary']:,}, padded to {summary['vocabulary_padded']:,} ({summary['dtype']}; "
         f"tokenizer {trained})"
     )
-    for source in summary["sources"]:
+    for source in summary["sources"][:MOST_SOURCES]:
         print(f"source: {source['path']}, {source['files']:,} files, {format_quantity(source['bytes'])}B")
+    if more := summary["sources"][MOST_SOURCES:]:
+        files, size = (sum(source[name] for source in more) for name in ("files", "bytes"))
+        print(f"source: {len(more):,} more, {files:,} files, {format_quantity(size)}B (--json lists them)")
     print(f"fingerprint: {summary['fingerprint']}")
     print_notes(("note", summary["notes"]))

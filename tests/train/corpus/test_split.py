@@ -8,6 +8,7 @@ import pytest
 
 from gemstones.errors import InvalidRequest
 from gemstones.train.corpus import Corpus, Options, build
+from gemstones.train.corpus.split import LEAST_BYTES
 from tests.train.corpus.conftest import decoded, text_of, write_texts
 
 
@@ -31,6 +32,15 @@ def test_the_whole_text_is_in_one_split_or_the_other(tmp_path: Path) -> None:
     order = [text_of(seed) for seed in range(40)]
     assert train == sorted(train, key=order.index)  # in the order of the files
     assert corpus.manifest.validation.bytes == sum(len(text.encode()) for text in validation)
+
+
+def test_of_a_small_corpus_a_tenth_is_held_out_and_no_more(tmp_path: Path) -> None:
+    corpus = made(write_texts(tmp_path / "t", range(100)), "c")
+    total = sum(len(text_of(seed).encode()) for seed in range(100))
+    longest = max(len(text_of(seed).encode()) for seed in range(100))
+    assert total < LEAST_BYTES
+    assert total / 10 - longest < corpus.manifest.validation.bytes <= total / 10
+    assert any("little text to judge by" in note for note in corpus.manifest.notes)
 
 
 def test_a_number_of_tokens(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Which documents there are, which are duplicates, and which are held out: all by the hash of their text.
 
 A document's place in 0..1 is the first 8 bytes of its SHA-256 over 2^64. With a fraction, those below it
-are held out, so a document stays on its side whatever is added to the corpus.
+are held out, so a document stays on its side whatever is added to the corpus; of a small corpus, more are.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ Ints: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 Hashes: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.void]]"
 Mask: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool_]]"
 
+LEAST_BYTES = 1 << 16
+"""Of text held out by a fraction, some 25,000 tokens, unless that is more than a tenth of all."""
 BYTES_PER_TOKEN = 8
 """More than any tokenizer reaches on average: so many bytes are kept from its training per held-out token."""
 
@@ -96,6 +98,13 @@ def hold_out(documents: Documents, options: Options, tokens: Ints | None = None)
     places, notes = documents.places(), []
     fraction = options.validation or 0.0
     held = places < np.uint64(int(fraction * 2.0**64))
+    if fraction > 0:
+        more = _lowest(documents, min(LEAST_BYTES, int(documents.length.sum()) // 10))
+        if (more & ~held).any():
+            held |= more
+            notes.append(
+                f"{fraction:.3g} of the documents is little text to judge by: more were held out, by lowest hash"
+            )
     if fraction > 0 and not held.any() and len(documents) > 1:
         held[np.argmin(places)] = True
         notes.append(
@@ -105,6 +114,14 @@ def hold_out(documents: Documents, options: Options, tokens: Ints | None = None)
         held[np.argmax(places)] = False
         notes.append("every document was in the validation fraction: the one of the highest hash was left")
     return held, notes
+
+
+def _lowest(documents: Documents, most_bytes: int) -> Mask:
+    """The documents of the lowest hashes that have no more than `most_bytes` of text together."""
+    ascending = np.argsort(documents.places(), kind="stable")
+    chosen = np.zeros(len(documents), dtype=np.bool_)
+    chosen[ascending[np.cumsum(documents.length[ascending]) <= most_bytes]] = True
+    return chosen
 
 
 def _hold_out_tokens(documents: Documents, wanted: int, tokens: Ints | None) -> Mask:
