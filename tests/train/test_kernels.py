@@ -107,3 +107,95 @@ def test_the_sum_of_losses_is_that_of_the_logits() -> None:
     torch.testing.assert_close(summed, whole, rtol=1e-6, atol=0)
     for got, parameter in zip(gradients, model.parameters(), strict=True):
         torch.testing.assert_close(got, parameter.grad, rtol=1e-4, atol=1e-4)
+
+
+def plain_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    k, v = (t.repeat_interleave(q.shape[2] // t.shape[2], dim=2) for t in (k, v))
+    scores = torch.einsum("bshd,bthd->bhst", q, k) * q.shape[-1] ** -0.5
+    scores = scores + torch.full(scores.shape[-2:], -torch.inf).triu(1)
+    return torch.einsum("bhst,bthd->bshd", scores.softmax(-1), v)
+
+
+def relative(got: Tensor, wanted: Tensor) -> float:
+    return float(((got.float() - wanted).norm() / wanted.norm()).detach())
+
+
+@pytest.mark.parametrize("query_positions", [7, 24, 128])
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+def test_attention_in_bfloat16_is_the_plain_one(
+    query_positions: int, kv_heads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "QUERY_POSITIONS", query_positions)
+    inputs = [drawn(3, 24, heads, 8, seed=i) for i, heads in enumerate((4, kv_heads, kv_heads))]
+    inputs[2] = inputs[2].bfloat16().float()
+    exact = [t.clone().requires_grad_() for t in inputs]
+    expected = plain_attention(*exact)
+    leaves = [t.clone().requires_grad_() for t in inputs]
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = kernels.attention(leaves[0], leaves[1], leaves[2].bfloat16(), quick=True)
+    assert mixed.dtype == torch.bfloat16
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
+    gradient = drawn(8, 4, 24, 3, seed=9).permute(3, 2, 1, 0)
+    mixed.backward(gradient.bfloat16())
+    expected.backward(gradient)
+    # bfloat16 has 8 bits: 2⁻⁹ = 0.002 for each rounding, of which there are a few one after another.
+    assert relative(mixed, expected) < 0.004
+    for leaf, wanted in zip(leaves, exact, strict=True):
+        assert leaf.grad.dtype == torch.float32
+        assert relative(leaf.grad, wanted.grad) < 0.008
+
+
+def test_attention_over_a_long_context_keeps_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    q, k, v = (drawn(3, 24, heads, 8, seed=heads) for heads in (4, 2, 2))
+    whole = kernels.attention(q, k, v)
+    assert torch.equal(kernels.attention(q, k, v, quick=True), whole)  # float32 is PyTorch's kernel
+    monkeypatch.setattr(kernels, "LONGEST_KEPT", 23)
+    mixed = kernels.attention(q.requires_grad_(), k, v.bfloat16(), quick=True)
+    assert "_Attention" not in str(mixed.grad_fn.next_functions)
+    assert relative(mixed, whole) < 0.004
+
+
+def test_scores_are_float32_under_autocast() -> None:
+    # A quarter of a unit beside a thousand: bfloat16 has no such scores.
+    q, k = torch.full((1, 2, 1, 8), 8**0.5), torch.tensor([128.0, 128.25]).view(1, 2, 1, 1).expand(1, 2, 1, 8)
+    v = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 1, 8).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = kernels.attention(q, k, v, quick=True)
+    torch.testing.assert_close(mixed[0, 1, 0, 0].float(), torch.tensor(2.0).sigmoid(), rtol=0.004, atol=0)
+
+
+@pytest.mark.parametrize("scale", [1.0, 32.0])  # 32: targets as unlikely as e⁻¹⁰⁰, others all but certain
+def test_losses_in_bfloat16_are_the_plain_ones(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "LOGITS_BYTES", 4 * 50 * 7)
+    x, weight = drawn(3, 24, 16, seed=0).bfloat16().float(), drawn(50, 16, seed=1).bfloat16().float() * scale
+    logits = (x @ weight.t()).bfloat16().float().requires_grad_()
+    expected = functional.cross_entropy(logits.flatten(0, 1), TARGETS.flatten(), reduction="sum")
+    expected.backward()
+    leaves = [x.clone().requires_grad_(), weight.clone().requires_grad_()]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        summed = kernels.summed_losses(*leaves, TARGETS)
+    summed.backward()
+    torch.testing.assert_close(summed, expected, rtol=1e-6, atol=1e-5)
+    slope = logits.grad.flatten(0, 1)
+    assert relative(leaves[0].grad.flatten(0, 1), slope @ weight) < 0.006
+    assert relative(leaves[1].grad, slope.t() @ x.flatten(0, 1)) < 0.006
+
+
+def test_a_step_in_bfloat16_is_close_to_one_in_float32_and_repeats() -> None:
+    shape = Shape(64, 3, head_size=16, vocabulary=128, context=160)
+    model = Transformer(shape)
+    initialise(model, shape, seed=0)
+    tokens = torch.randint(0, 128, (4, 161), generator=torch.Generator().manual_seed(0))
+    losses, gradients = [], []
+    for enabled in (False, True, True):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            summed = model(tokens[:, :-1], tokens[:, 1:])
+        model.zero_grad(set_to_none=True)
+        summed.backward()
+        losses.append(summed.detach())
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-4, atol=0)
+    assert relative(gradients[1], gradients[0]) < 0.02
+    assert torch.equal(losses[1], losses[2])
+    assert torch.equal(gradients[1], gradients[2])

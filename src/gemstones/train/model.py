@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, gelu, scaled_dot_product_attention
+from torch.nn.functional import cross_entropy, gelu
 
 from gemstones.shape import Shape
-from gemstones.train.kernels import linear, plain, rms_norm, rotated, summed_losses
+from gemstones.train.kernels import attention, linear, plain, rms_norm, rotated, summed_losses
 
 ROTARY_BASE = 10_000.0
 NORM_EPS = 1e-5
@@ -65,10 +65,9 @@ class Attention(nn.Module):
             for projection in (self.query, self.key, self.value)
         )
         if quick and q.device.type == "cpu":
-            q, k, v = q.float(), k.float(), v.float()  # attention on a CPU is no faster in bfloat16
-        q, k, v = (t.transpose(1, 2) for t in (rotated(q, cos, sin), rotated(k, cos, sin), v))
-        mixed = scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
-        out: Tensor = self.output(mixed.transpose(1, 2).reshape(b, s, -1), quick=quick)
+            q, k = q.float(), k.float()  # rotated and scored in float32: on a CPU bfloat16 is no faster there
+        mixed = attention(rotated(q, cos, sin), rotated(k, cos, sin), v, quick=quick)
+        out: Tensor = self.output(mixed.reshape(b, s, -1), quick=quick)
         return out
 
 
