@@ -1,4 +1,4 @@
-# The environment, the study and the checks; `make help` lists what can be made.
+# The environment, the studies and the checks; `make help` lists what can be made.
 
 PYTHON ?= python3
 
@@ -8,17 +8,20 @@ PIP_INSTALL := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: study test lint types layers check clean help
+.PHONY: study paper test lint types layers check clean help
 
 # Published data: from the environment, else from beside the checkout, else `gemstones` downloads it.
 ifeq ($(GEMSTONES_DATA_DIR),)
 ifneq ($(wildcard ../shared/data/.),)
-study test: export GEMSTONES_DATA_DIR := $(abspath ../shared/data)
+paper test: export GEMSTONES_DATA_DIR := $(abspath ../shared/data)
 endif
 endif
 
-study: .stamps/report ## Reproduce the paper's study in out/study
-	$(VENV)/bin/gemstones study gemstones --output out/study
+study: .stamps/report ## Study our own suite, pebbles, in out/study
+	$(VENV)/bin/gemstones study pebbles --output out/study
+
+paper: .stamps/report ## Reproduce the paper's study in out/paper
+	$(VENV)/bin/gemstones study gemstones --output out/paper
 
 test: .stamps/dev ## Run all tests
 	$(VENV)/bin/python -m pytest -n 2

@@ -4,7 +4,7 @@
     python studies/learning_rate.py RUNS [--output studies/learning-rate]
 
 The recipe's rule is lr_eff = lr_base / (width · √depth) (Gemstones, §3.1). It holds where shapes of every size have
-their least loss at one value of lr_eff · width · √depth, though at different lr_eff. Needs the extra `report`.
+their least loss at one value of lr_eff · width · √depth. Needs the extra `report`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent / "learning-rate"
 FIGURE = "learning-rate"
 EFFECTIVE, SCALED = "lr_eff", "lr_eff·width·√depth"
+STEP = 2.0
+"""Between neighbouring rates of the grid."""
 
 
 @dataclass(frozen=True)
@@ -160,27 +162,22 @@ def one_rate_for_all(
     return min(((value, above) for value, above in worst.items()), key=lambda pair: pair[1], default=None)
 
 
-def widest_step(shape: Swept) -> float:
-    """The largest factor between neighbouring rates."""
-    return max(later.rate / trial.rate for trial, later in zip(shape.trials, shape.trials[1:], strict=False))
-
-
 def farthest(shapes: Sequence[Swept]) -> Swept:
     """The shape whose best lr_eff·width·√depth is farthest from the median of all, in the logarithm."""
     logs = np.log([shape.best.rate * shape.scale for shape in shapes])
     return shapes[int(np.abs(logs - np.median(logs)).argmax())]
 
 
-def verdict(apart: float, together: float, step: float) -> str:
+def verdict(apart: float, together: float) -> str:
     """Whether best rates that span `apart` collapse under the rule, where they span `together`.
 
-    They do where the rule removes half of the spread, in the logarithm, and leaves no more than a `step` of the grid.
+    They do where the rule removes half of the spread, in the logarithm, and leaves no more than a `STEP`.
     """
     left = math.log(together) / math.log(apart) if apart > 1 else math.inf
     share = f"the rule leaves {left:.0%} of the spread (in the logarithm)"
     if left >= 1:
         return "they do not collapse, the rule brings them no closer together"
-    if left > 0.5 or together > step:
+    if left > 0.5 or together > STEP:
         return f"they do not collapse, {share}"
     return f"they collapse, {share}"
 
@@ -200,17 +197,21 @@ def findings(shapes: Sequence[Swept]) -> list[str]:
         rates = [shape.best.rate for shape in known]
         apart, together = spread(rates), spread([shape.best.rate * shape.scale for shape in known])
         slope = float(np.polyfit(np.log([shape.scale for shape in known]), np.log(rates), 1)[0])
-        odd = farthest(known)
-        rest = [shape for shape in known if shape is not odd]
-        said += [
+        said.append(
             f"Over {len(known)} shapes whose width²·depth spans a factor {spread([s.size for s in known]):.3g}, best "
             f"{EFFECTIVE} spans a factor {apart:.2f} and best {SCALED} a factor {together:.2f}: "
-            f"{verdict(apart, together, max(map(widest_step, known)))}. The farthest from the others is {odd.name}: among "
-            f"these the factors are {spread([s.best.rate for s in rest]):.2f} and "
-            f"{spread([s.best.rate * s.scale for s in rest]):.2f}.",
+            f"{verdict(apart, together)}."
+        )
+        odd = farthest(known)
+        if rest := [shape.best.rate for shape in known if shape is not odd]:
+            scaled = [shape.best.rate * shape.scale for shape in known if shape is not odd]
+            said[-1] += (
+                f" Without {odd.name}, the farthest, the factors are {spread(rest):.2f} and {spread(scaled):.2f}."
+            )
+        said.append(
             f"Best {EFFECTIVE} goes as width·√depth to the power {slope:.2f} (least squares in logarithms); the rule's "
-            "power is -1, a constant rate's 0.",
-        ]
+            "power is -1, a constant rate's 0."
+        )
     for one, other in combinations(known, 2):
         if one.size == other.size:
             apart = spread([one.best.rate, other.best.rate])
@@ -226,20 +227,17 @@ def findings(shapes: Sequence[Swept]) -> list[str]:
             f"{scaled_one[1]:.3f} nats/token against the best of its own grid; with one {EFFECTIVE} for all, "
             f"{rate_one[0]:.3g}, up to {rate_one[1]:.3f}."
         )
-    if diverged := [(s, t) for s in shapes for t in s.trials if t.loss is None]:
-        named = ", ".join(f"{shape.name} at {trial.rate * shape.scale:.3g}" for shape, trial in diverged)
-        said.append(f"Diverged and given up: {named} (values of {SCALED}).")
-    if rolled := [(s, t) for s in shapes for t in s.trials if t.rollbacks and t.loss is not None]:
-        named = ", ".join(f"{shape.name} at {trial.rate * shape.scale:.3g}" for shape, trial in rolled)
-        said.append(f"Rolled back to an earlier checkpoint on the way, marked *: {named}.")
+    if diverged := [
+        f"{s.name} at {t.rate * s.scale:.3g}" for s in shapes for t in s.trials if t.loss is None
+    ]:
+        said.append(f"Diverged and given up: {', '.join(diverged)} (values of {SCALED}).")
     return said
 
 
 def best_table(shapes: Sequence[Swept]) -> str:
     """A row for each shape's optimum."""
     lines = [
-        "| shape | width²·depth | width / depth | best lr_eff | best lr_eff·width·√depth | least loss (nats/token) "
-        "| inside the grid |",
+        f"| shape | width²·depth | width / depth | best {EFFECTIVE} | best {SCALED} | least loss | inside |",
         "|---|---:|---:|---:|---:|---:|---|",
     ]
     for shape in shapes:
@@ -280,31 +278,15 @@ def figure(shapes: Sequence[Swept], title: str) -> alt.HConcatChart:
     colors = [style.ORANGE, style.TEAL, style.BLUE, style.MAGENTA, style.BLACK, style.RED, style.GREY]
     names = [shape.name for shape in shapes]
     scale = alt.Scale(domain=names, range=[colors[i % len(colors)] for i in range(len(names))])
-    rows: list[dict[str, Any]] = [
-        {"shape": s.name, EFFECTIVE: t.rate, SCALED: t.rate * s.scale, "loss": t.loss, "kind": "trial"}
-        for s in shapes
-        for t in s.trials
-        if t.loss is not None
-    ]
-    rows += [
-        {
-            "shape": s.name,
-            EFFECTIVE: s.best.rate,
-            SCALED: s.best.rate * s.scale,
-            "loss": s.best.loss,
-            "kind": "best",
-        }
-        for s in shapes
-        if s.best.inside
-    ]
+
+    def row(shape: Swept, rate: float, loss: float, kind: str) -> dict[str, Any]:
+        return {"shape": shape.name, EFFECTIVE: rate, SCALED: rate * shape.scale, "loss": loss, "kind": kind}
+
+    rows = [row(s, t.rate, t.loss, "trial") for s in shapes for t in s.trials if t.loss is not None]
+    rows += [row(s, s.best.rate, s.best.loss, "best") for s in shapes if s.best.inside]
     # Rates at which a run diverged have no loss: a cross at the upper rim.
-    top = style.padded(min(row["loss"] for row in rows), max(row["loss"] for row in rows))
-    rows += [
-        {"shape": s.name, EFFECTIVE: t.rate, SCALED: t.rate * s.scale, "loss": top[1], "kind": "diverged"}
-        for s in shapes
-        for t in s.trials
-        if t.loss is None
-    ]
+    top = style.padded(min(r["loss"] for r in rows), max(r["loss"] for r in rows))
+    rows += [row(s, t.rate, top[1], "diverged") for s in shapes for t in s.trials if t.loss is None]
 
     def panel(field: str, *, legend: bool) -> Any:
         values = [row[field] for row in rows]
@@ -331,8 +313,8 @@ def figure(shapes: Sequence[Swept], title: str) -> alt.HConcatChart:
     subtitle = (
         f"One run for each shape and rate; diamonds: optimum of the parabola through the best three{crossed}"
     )
-    heading = alt.TitleParams(title, subtitle=subtitle, offset=14)
     panels = alt.hconcat(panel(EFFECTIVE, legend=False), panel(SCALED, legend=True))
+    heading = alt.TitleParams(title, subtitle=subtitle, offset=14)
     themed: alt.HConcatChart = style.themed(
         panels.resolve_scale(color="independent").properties(title=heading)
     )
@@ -351,6 +333,8 @@ def page(sweep: Sweep) -> str:
         f"torch {start.versions.get('torch', 'unknown')}, {start.device}, {counted(start.threads, 'thread')}"
     )
     said = "\n".join(f"- {sentence}" for sentence in findings(shapes))
+    rolled_back = any(trial.rollbacks for shape in shapes for trial in shape.trials)
+    starred = ", an asterisk marks a rollback on the way" if rolled_back else ""
     return f"""# Does the learning-rate rule hold at this scale?
 
 Written by `studies/learning_rate.py` from the ledgers of the runs; not by hand.
@@ -367,7 +351,8 @@ The loss is that of the held-out windows after the last step.
 
 {best_table(shapes)}
 
-Best rates are the vertices of parabolas through the best trial and its two neighbours, in log rate.
+Best rates are the vertices of parabolas through the best trial and its two neighbours, in log rate; inside is an
+optimum with rates of the grid on both sides. Losses are in nats/token.
 
 {said}
 
@@ -376,7 +361,7 @@ good part of a step of the grid.
 
 ## Losses
 
-Columns are {SCALED}, cells nats/token; the least of a shape is bold.
+Columns are {SCALED}, cells nats/token; the least of a shape is bold{starred}.
 
 {loss_table(shapes)}
 

@@ -44,3 +44,8 @@ def gemstones(_session_data_dir: None) -> RunTable:
 @pytest.fixture(scope="session")
 def chinchilla(_session_data_dir: None) -> RunTable:
     return load("chinchilla")
+
+
+@pytest.fixture(scope="session")
+def pebbles() -> RunTable:
+    return load("pebbles")

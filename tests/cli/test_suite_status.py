@@ -97,6 +97,7 @@ def test_every_state_from_planted_ledgers(cli: Cli, tmp_path: Path) -> None:
     first = runs[0]
     assert (first["step"], first["steps"], first["tokens"]) == (10, 10, 160)
     assert (first["train_loss"], first["loss"], first["seconds"]) == (5.0, 4.5, 24.0)
+    assert first["learning_rate"] == tasks[0].spec.learning_rate
     assert first["remaining_seconds"] == 0
     assert (runs[1]["rollbacks"], runs[1]["reason"]) == (1, "nan again")
     assert runs[2]["reason"] == "out of memory"

@@ -184,3 +184,18 @@ def test_findings_are_said_once_warnings_first() -> None:
     assert [finding.level for finding in findings] == ["warning", "note"]
     assert findings[0].runs == (wrong.id,)
     assert findings[1].runs == (first.id, second.id, wrong.id)
+
+
+def test_evaluations_that_cost_much_are_found() -> None:
+    # 10 evaluations of 480 windows of 256 tokens, at a third of the price: a tenth of 4,096,000 tokens.
+    assert suite_cost([spec(evaluate_sequences=480)], RATE, None, 480).findings == ()
+    [finding] = suite_cost([spec()], RATE, None, 4800).findings
+    assert finding.level == "warning"
+    assert finding.message.startswith(
+        "evaluations cost 100% of the training on top, each of 1,228,800 held-out"
+    )
+    [finding] = suite_cost([spec(evaluate_sequences=480)], RATE, None, 100).findings
+    assert (finding.level, finding.message) == (
+        "note",
+        "an evaluation is of all 100 held-out windows: 480 are asked for",
+    )

@@ -164,6 +164,8 @@ def test_kaplan_has_no_loss() -> None:
     assert made.params_convention == "non_embedding"
     assert made.params == pytest.approx(1.6e9 * (1e22 / 8.64e19) ** 0.88)
     assert 6 * made.params * made.tokens == pytest.approx(1e22)
+    # The FLOPs of its runs are not known: there is always something to say all the same.
+    assert plan(1e18, LAWS["kaplan"]).extrapolation.sentence().startswith("within the fitted runs, as far")
 
 
 def test_draws_give_the_exact_optimum_of_each() -> None:
@@ -176,6 +178,18 @@ def test_draws_give_the_exact_optimum_of_each() -> None:
     for theta in refit.theta_draws[::2]:
         everywhere = surface.loss(theta, 1e22, slice(None), slice(None))
         assert everywhere[surface.minimise(theta, 1e22)] == everywhere.min()
+
+
+def test_a_steep_draw_overflows_nothing() -> None:
+    constraints = Constraints(depth_min=1, template=Shape(32, 1, head_size=16, vocabulary=1024))
+    column, row = constraints.grid()
+    surface = Surface.of(("N", "T"), "total", column[:, 0], row[0], constraints)
+    # N's term is 1 at 10^6 parameters, and about e^1000 at 40 thousand.
+    steep = np.array([300.0, 0.3, 300.0 * np.log(1e6), 3.0, 0.0])
+    loss = surface.loss(steep, 1e13, slice(None), slice(None))
+    assert np.isfinite(loss).all() and loss.max() > 1e200
+    i, j = surface.minimise(steep, 1e13)
+    assert loss[i, j] == loss.min() < 100
 
 
 def test_the_refits_plan_has_intervals_around_it() -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gemstones.laws.envelope import envelope
 from gemstones.laws.published import published
@@ -18,7 +20,14 @@ from gemstones.plan.plan import Plan
 from gemstones.report import style
 from gemstones.report.approach1 import approach1_figure
 from gemstones.report.approach3 import BEYOND, INSIDE, MOST_BUDGETS, REFERENCE, approach3_figure
-from gemstones.report.prescriptions import by_law, grid, prescriptions, references
+from gemstones.report.prescriptions import (
+    REFERENCES,
+    by_law,
+    grid,
+    prescriptions,
+    references,
+    usual_budgets,
+)
 from gemstones.report.save import PNG_SCALE, save_figure
 from gemstones.report.study import Study
 from gemstones.runs import RunTable
@@ -244,6 +253,27 @@ def test_the_grid_reaches_the_fitted_runs() -> None:
     assert grid()[0] == pytest.approx(1e18) and grid()[-1] == pytest.approx(1e25) and len(grid()) == 25
     wide = grid((1e14, 3e19))
     assert wide[0] == pytest.approx(1e14) and 3e19 in wide and 1e14 in wide
+
+
+@given(st.floats(1e3, 1e30), st.floats(1.0, 1e12))
+def test_budgets_begin_within_the_runs_and_end_a_hundred_times_beyond(least: float, ratio: float) -> None:
+    budgets = usual_budgets((least, least * ratio))
+    assert list(budgets) == sorted(set(budgets)) and len(budgets) >= 2
+    assert least / 3.2 <= budgets[0] <= least * ratio * 3.2
+    assert 31 <= budgets[-1] / (least * ratio) <= 320
+    drawn = grid((least, least * ratio))
+    assert drawn[0] <= budgets[0] * 1.001 and drawn[-1] > budgets[-1]
+
+
+def test_usual_budgets_are_those_of_the_paper(gemstones: RunTable, chinchilla: RunTable) -> None:
+    for runs in (gemstones.select("all"), chinchilla.select("epoch")):
+        flops = runs.numbers("flops")
+        assert usual_budgets((flops.min(), flops.max())) == usual_budgets() == (1e20, 1e22, 1e24)
+
+
+def test_published_laws_are_compared_with_near_their_runs_only() -> None:
+    assert set(references((1e17, 1e19))) == set(references()) == set(REFERENCES)
+    assert references((1e11, 3e13)) == {} and references((1e25, 1e26)) == {}
 
 
 def test_drawing_registers_nothing(gemstones_study: Study) -> None:

@@ -108,6 +108,22 @@ def test_chinchilla_leaves_out_what_it_does_not_know(chinchilla_study: Study) ->
     assert hours.startswith("no frontier of epoch over device hours:")
 
 
+def test_pebbles_are_studied_at_their_own_scale(pebbles: RunTable, tmp_path: Path) -> None:
+    made = study(pebbles, tmp_path, bootstrap=0)
+    assert {f.law.form for f in made.fits} == {"N,T", "w,d,T", "w,d,N,T"}
+    assert {e.resource for e in made.envelopes} == {"flops", "device_hours"}
+    most = pebbles.select().numbers("flops").max()
+    assert most / 100 < made.settings.budgets[0] < most < made.settings.budgets[-1] < 1000 * most
+    planned = [plan for plan in made.plans if plan.law_form == "N,T"]
+    assert [plan.budget_flops for plan in planned] == list(made.settings.budgets)
+    assert {plan.models.vocabulary for plan in made.plans} == {1024}
+    assert planned[-1].extrapolation.flops_decades == pytest.approx(1.7, abs=0.8)
+    assert any("published laws are left out" in note for note in made.notes)
+    assert {f"figures/{name}.svg" for name in FIGURES} <= written(tmp_path)
+    drawn = (tmp_path / "figures" / "approach1.svg").read_text() + (tmp_path / "study.json").read_text()
+    assert "Chinchilla" not in drawn and "Kaplan" not in drawn and "/work" not in drawn
+
+
 def test_three_columns_are_enough(small_study: Study) -> None:
     assert [f.law.form for f in small_study.fits] == ["N,T"]
     assert any("assumed to be one run" in a for a in small_study.provenance["assumptions"])

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gemstones.errors import InvalidTable, Unavailable
-from gemstones.runs.fetch import ENTRIES, Entry, cache_path, fetch
+from gemstones.runs.fetch import ENTRIES, Entry, Packaged, cache_path, fetch
 
 CONTENT = b"run,tokens,loss\na,1,3\n"
 ENTRY = Entry(
@@ -67,6 +67,18 @@ def test_urls_are_quoted() -> None:
         "https://raw.githubusercontent.com/mcleish7/gemstone-scaling-laws/5f420478f6057b0cbb4d13405fb10ca64675bccb/"
         "wandb_dfs/wandb_df_for_fitting_hot_100b%2B_477.jsonl"
     )
+
+
+def test_a_file_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMSTONES_DATA_DIR", str(tmp_path))
+    here = Packaged("fetch", "fetch.py", "MIT")
+    path = fetch(here)
+    assert path == Path(sys.modules["gemstones.runs.fetch"].__file__ or "")
+    assert here.sha256 == hashlib.sha256(path.read_bytes()).hexdigest() and here.url == ""
+    with pytest.raises(Unavailable) as caught:
+        fetch(Packaged("gone", "gone.parquet", "MIT"))
+    assert one_line(caught.value).startswith("gone comes with the package, but ")
+    assert caught.value.exit_status == 1
 
 
 def test_a_wrong_hash_in_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

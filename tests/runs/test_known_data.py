@@ -29,6 +29,8 @@ GEMSTONES = {
     "chinchilla-reduced": (24, 5),
 }
 CHINCHILLA = {"epoch": (240, 240), "all": (245, 245), "hoffmann-reduced": (28, 28)}
+# 13 shapes, 9 of them at half the rate too, evaluated 30 times; 5 cooled down at 3 points
+PEBBLES = {"all": (13 * 30, 13), "lr-ablation": (9 * 30, 9), "cooldown": (5 * 3, 5)}
 
 
 def cases() -> Iterator[tuple[str, str, tuple[int, int]]]:
@@ -36,6 +38,8 @@ def cases() -> Iterator[tuple[str, str, tuple[int, int]]]:
         yield "gemstones", name, expected
     for name, expected in CHINCHILLA.items():
         yield "chinchilla", name, expected
+    for name, expected in PEBBLES.items():
+        yield "pebbles", name, expected
 
 
 @pytest.fixture
@@ -59,7 +63,8 @@ def test_every_selection_is_in_the_truth_table() -> None:
 
     assert set(selections_of("gemstones")) == set(GEMSTONES)
     assert set(selections_of("chinchilla")) == set(CHINCHILLA)
-    assert [DATASETS[name].default_selection for name in DATASETS] == ["all", "epoch"]
+    assert set(selections_of("pebbles")) == set(PEBBLES)
+    assert [DATASETS[name].default_selection for name in DATASETS] == ["all", "epoch", "all"]
 
 
 def test_gemstones_columns(gemstones: RunTable) -> None:
@@ -183,6 +188,7 @@ FINGERPRINTS = {
     ("gemstones", None): "ab13fd9698016f9249a3f9b40d5667525f58db804e6d4299de486e3e282dae09",
     ("gemstones", "all"): "497dbfc864c58729050729daa0b380314fe1dd5ee09ebf01e1d1ade70ee4d0ca",
     ("chinchilla", "epoch"): "4de6919bd785a0a9ff21200be8a6fab96d821b697f082c317ba4f57863ca4de4",
+    ("pebbles", None): "7524162e6402233ca6d8b0e523c7482068de858b651a10c7fa62f8ebc34d9f43",
 }
 
 

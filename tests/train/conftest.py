@@ -23,8 +23,8 @@ STEP = CONTEXT * BATCH
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     folder = tmp_path_factory.mktemp("text") / "corpus"
-    text = Path(gemstones.__file__).parent / "runs"
-    build([text], folder, Options(vocabulary=300, validation=0.2, pad_vocabulary_to_multiple=4), workers=1)
+    text = sorted((Path(gemstones.__file__).parent / "runs").glob("*.py"))
+    build(text, folder, Options(vocabulary=300, validation=0.2, pad_vocabulary_to_multiple=4), workers=1)
     return Corpus.open(folder)
 
 

@@ -15,6 +15,7 @@ from gemstones.errors import InvalidRequest
 from gemstones.units import parse_quantity
 
 if TYPE_CHECKING:
+    from gemstones.design.layout import Layout
     from gemstones.design.spec import RunSpec
     from gemstones.runs.ledger import Event, Start
 
@@ -53,10 +54,12 @@ def train(
     from gemstones.train.run import train as train_run
     from gemstones.train.sinks import open_sink
 
+    shared = Layout.parse(layout)
+    _check_started(shared)
     alone = int(os.environ.get("RANK", "0")) == 0
     options = Options(
         corpus=corpus,
-        layout=Layout.parse(layout),
+        layout=shared,
         device=device,
         threads=_at_least_one(threads, "threads"),
         micro_sequences=_at_least_one(micro_batch, "micro-batch"),
@@ -83,7 +86,7 @@ def train(
     elif alone:
         why = f": {outcome.reason}" if outcome.reason else ""
         print(f"{run.name}: {outcome.state} at step {outcome.step:,} of {outcome.steps:,}{why}")
-    if options.layout.processes > 1:
+    if shared.processes > 1:
         from gemstones.train.ranks import leave_group
 
         leave_group(status)
@@ -129,6 +132,19 @@ class Bar:
     def finish(self, state: str) -> None:
         """Leave the last line standing."""
         self._progress.stop()
+
+
+def _check_started(layout: Layout) -> None:
+    """The layout is of as many processes as torchrun, or SLURM, has started."""
+    started = os.environ.get("WORLD_SIZE", "1")
+    if started != str(layout.processes):
+        raise InvalidRequest(
+            f"layout {layout} is of {layout.processes} processes, and there are {started}: start it with "
+            f"`torchrun --nproc-per-node {layout.processes} -m gemstones train RUN --layout {layout}`"
+            if layout.processes > 1
+            else f"{started} processes were started, and layout {layout} is of one: say with --layout how they share "
+            f"the run, like {started}x1"
+        )
 
 
 def _at_least_one(value: int | None, option: str) -> int | None:

@@ -20,6 +20,10 @@ from gemstones.errors import InvalidRequest
 
 CHECKPOINT_BYTES_PER_PARAM = BYTES_PER_PARAM["float32"]["weights"] + BYTES_PER_PARAM["float32"]["optimizer"]
 """Float32 weights and AdamW's two moments: 4 + 8."""
+FORWARD_SHARE = 1 / 3
+"""Of a training step's FLOPs: the backward pass has twice those of the forward pass."""
+MUCH_EVALUATION = 0.5
+"""Cost of all evaluations, as a fraction of training, beyond which the suite's author should know."""
 VOCABULARY_MULTIPLE = 64
 """What matrix products on accelerators want of their dimensions; the paper pads 50,277 to 50,304 = 64 · 786."""
 
@@ -118,11 +122,15 @@ class SuiteCost:
 
 
 def suite_cost(
-    specs: Iterable[RunSpec], flops_per_second_per_device: float, corpus_tokens: int | None = None
+    specs: Iterable[RunSpec],
+    flops_per_second_per_device: float,
+    corpus_tokens: int | None = None,
+    held_out_windows: int | None = None,
 ) -> SuiteCost:
     """The cost of `specs` on devices that do `flops_per_second_per_device` of matmul FLOPs in training.
 
-    With `corpus_tokens`, the corpus's size, runs that read it more than once are noted.
+    With `corpus_tokens`, the size of the training split, runs that read it more than once are noted; with
+    `held_out_windows`, the number of windows of the other split, runs that spend much on evaluations.
     """
     if not 0 < flops_per_second_per_device < float("inf"):
         raise InvalidRequest(
@@ -131,7 +139,7 @@ def suite_cost(
     specs = tuple(specs)
     found: dict[tuple[Literal["warning", "note"], str], list[str]] = {}
     for spec in specs:
-        for level, message in _findings(spec, corpus_tokens):
+        for level, message in (*_findings(spec, corpus_tokens), *_on_evaluations(spec, held_out_windows)):
             found.setdefault((level, message), []).append(spec.id)
     findings = [Finding(level, message, tuple(runs)) for (level, message), runs in found.items()]
     return SuiteCost(
@@ -218,3 +226,23 @@ def _findings(spec: RunSpec, corpus_tokens: int | None) -> Iterator[tuple[Litera
     if corpus_tokens is not None and spec.trained_tokens > corpus_tokens:
         epochs = spec.trained_tokens / corpus_tokens
         yield "note", f"the corpus of {corpus_tokens:,} tokens is read {epochs:.3g} times"
+
+
+def _on_evaluations(
+    spec: RunSpec, held_out_windows: int | None
+) -> Iterator[tuple[Literal["warning", "note"], str]]:
+    if held_out_windows is None:
+        return
+    if spec.evaluate_sequences > held_out_windows:
+        yield (
+            "note",
+            f"an evaluation is of all {held_out_windows:,} held-out windows: {spec.evaluate_sequences:,} are asked for",
+        )
+    tokens = min(spec.evaluate_sequences or held_out_windows, held_out_windows) * spec.context
+    share = FORWARD_SHARE * tokens * len(spec.evaluation_steps) / spec.own_tokens
+    if share > MUCH_EVALUATION:
+        yield (
+            "warning",
+            f"evaluations cost {share:.0%} of the training on top, each of {tokens:,} held-out tokens: lower "
+            "training.evaluate_sequences, or raise evaluate_every",
+        )

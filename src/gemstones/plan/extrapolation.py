@@ -67,7 +67,7 @@ class Extrapolation:
             if ratio is not None and ratio != 1:
                 times = f"{ratio:.3g}" if ratio < 1000 else f"{float(f'{ratio:.3g}'):,.0f}"
                 parts.append(f"{name} {times}x {'the largest' if ratio > 1 else 'the smallest'} fitted")
-        return ", ".join(parts)
+        return ", ".join(parts) or "within the fitted runs, as far as these are known"
 
 
 def _ratio(value: float | None, fitted: Interval | None) -> float | None:

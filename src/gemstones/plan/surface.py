@@ -23,6 +23,8 @@ COARSE_RATIO = 1.08
 REACH = 4
 """Steps around its best that the second pass covers: along the valley of equal FLOPs neighbouring widths differ
 by a thousandth of a percent of loss, so the first pass may be a few steps off."""
+STEEPEST = 600.0
+"""Logarithm of the largest term: a draw with an exponent of 70 has larger ones, beyond every float."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,7 @@ class Surface:
         total = np.zeros_like(tokens)
         windows = (tokens, *(_window(column, rows, columns) for column in self.log_columns))
         for i, log_column in zip(order, windows, strict=True):
-            total += np.exp(theta[k + i] - theta[i] * log_column)
+            total += np.exp(np.minimum(theta[k + i] - theta[i] * log_column, STEEPEST))
         return np.asarray(total + np.exp(theta[2 * k]))
 
     def minimise(self, theta: FloatArray, budget_flops: float) -> tuple[int, int]:

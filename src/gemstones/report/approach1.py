@@ -2,7 +2,7 @@
 
 Row one has every run's loss over FLOPs and device hours, with the lower hull (black crosses) and the row of
 least loss in each bin (red). Row two has the tokens per parameter of those points, with the lines fitted to
-them, their intervals, and Chinchilla's prescription by Epoch AI's refit.
+them, their intervals, and, where it is not far from these runs, Chinchilla's prescription by Epoch AI's refit.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.published import LAWS
 from gemstones.report import style
 from gemstones.report.numbers import counted
+from gemstones.report.prescriptions import comparable
 from gemstones.report.words import (
     PARAMS_WORDS,
     RESOURCE_WORDS,
@@ -149,11 +150,12 @@ def _losses(
 
 
 def _lines(envelopes: Sequence[Envelope], curves: Rows) -> Rows:
-    """The lines fitted over one resource, as far as its runs reach; over FLOPs with Chinchilla's."""
-    over = np.geomspace(*_span(curves, "resource"), POINTS)
+    """The lines fitted over one resource, as far as its runs reach; over FLOPs with Chinchilla's if it is near."""
+    span = _span(curves, "resource")
+    over = np.geomspace(*span, POINTS)
     lines = [row for e in envelopes for row in _line(e, over)]
     first = envelopes[0]
-    if first.resource == "flops":
+    if first.resource == "flops" and comparable(span):
         lines += _chinchilla(over, first.resource_convention)
     return lines
 

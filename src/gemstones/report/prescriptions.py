@@ -20,7 +20,10 @@ COUNT = 25
 PUBLISHED = (1e18, 1e22)
 """What the published runs span, in round FLOPs: taken where there are no others."""
 REFERENCES = ("chinchilla-epoch", "kaplan")
-"""Published laws that every figure and table compares with."""
+"""Published laws that figures and tables compare with."""
+FARTHEST = 100.0
+"""Runs whose FLOPs lie this much beside the published ones are compared with none: of 10^13 FLOPs Kaplan's law asks for
+a million tokens a parameter."""
 
 
 def usual_budgets(flops: Interval | None = None) -> tuple[float, ...]:
@@ -48,9 +51,14 @@ def _power_of_ten(exponent: int) -> float:
     return float(f"1e{exponent}")  # 10.0**23 is not 1e23
 
 
-def references() -> dict[str, AnyLaw]:
-    """The published laws to compare with, by name."""
-    return {name: published(name) for name in REFERENCES}
+def comparable(flops: Interval) -> bool:
+    """Whether runs of `flops` are near enough to the published ones to be compared with them."""
+    return flops[1] >= PUBLISHED[0] / FARTHEST and flops[0] <= PUBLISHED[1] * FARTHEST
+
+
+def references(flops: Interval | None = None) -> dict[str, AnyLaw]:
+    """The published laws to compare runs of `flops` with, by name."""
+    return {name: published(name) for name in REFERENCES if comparable(flops or PUBLISHED)}
 
 
 def prescriptions(

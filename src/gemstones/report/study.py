@@ -24,7 +24,16 @@ from gemstones.plan.plan import NEAR, Plan
 from gemstones.report import tables
 from gemstones.report.approach1 import approach1_figure
 from gemstones.report.approach3 import approach3_figure
-from gemstones.report.prescriptions import AnyLaw, grid, prescriptions, references, usual_budgets
+from gemstones.report.numbers import flops_text
+from gemstones.report.prescriptions import (
+    PUBLISHED,
+    AnyLaw,
+    comparable,
+    grid,
+    prescriptions,
+    references,
+    usual_budgets,
+)
 from gemstones.report.save import save_figure, write_table
 from gemstones.report.steps import (
     LAWS,
@@ -111,7 +120,8 @@ def study(
     """
     given = None if budgets is None else {parse_quantity(budget, "budget") for budget in budgets}
     chosen = selected(runs, select)
-    wanted = usual_budgets(_flops_span(chosen[0].fitted)) if given is None else tuple(sorted(given))
+    spanned = _flops_span(chosen[0].fitted)
+    wanted = usual_budgets(spanned) if given is None else tuple(sorted(given))
     settings = Settings(select, wanted, bootstrap, seed, delta)
     output = _writable(Path(output))
     tell = _Progress(progress, len(chosen))
@@ -137,7 +147,10 @@ def study(
         plans += planned
         notes += [*missing, *unread, *edges]
         figures.append(_figures(runs, tables_of, made, read, output, position, tell))
-    plans += prescriptions(references(), wanted)[0]
+    plans += prescriptions(references(spanned), wanted)[0]
+    if spanned is not None and not comparable(spanned):
+        theirs, ours = (" to ".join(map(flops_text, span)) for span in (PUBLISHED, spanned))
+        notes.append(f"published laws are left out: they are of runs of {theirs} FLOPs, these are of {ours}")
     if not fits:
         notes.append("no plan from these runs: no law could be fitted to them")
 
@@ -230,10 +243,11 @@ def _figures(
             best = planning[0]
             fitted = best.law.fitted.flops
             laws: dict[str, AnyLaw] = {made.law.name: made for made in planning}
-            drawn, _ = prescriptions(laws | references(), grid(fitted))
-            title = f"Approach 3: {selection_words(best.dataset, best.selection)}"
-            figure3 = approach3_figure(drawn, fitted, title)
-            files += save_figure(figure3, _folder(output / "figures") / f"approach3{suffix}")
+            drawn, _ = prescriptions(laws | references(fitted), grid(fitted))
+            if drawn:
+                title = f"Approach 3: {selection_words(best.dataset, best.selection)}"
+                figure3 = approach3_figure(drawn, fitted, title)
+                files += save_figure(figure3, _folder(output / "figures") / f"approach3{suffix}")
         share(1.0)
         return files
 

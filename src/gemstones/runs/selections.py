@@ -14,8 +14,8 @@
     chinchilla-reduced                24      5
 
     pebbles                         rows   runs
-    all (the default)                420     14
-    lr-ablation                      150      5
+    all (the default)                390     13
+    lr-ablation                      270      9
     cooldown                          15      5
 
 Any other table has `all`: every row of the family `main`, or without a family. Steps of `gemstones` are

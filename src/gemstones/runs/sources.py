@@ -186,7 +186,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             ),
             Dataset(
                 "pebbles",
-                "Pebbles: 14 shapes of 0.1M to 0.5M to 6M tokens, 5 with half the learning rate, 5 cooled down",
+                "Pebbles: 13 shapes of 0.1M to 0.5M to 6M tokens, 9 with half the learning rate, 5 cooled down",
                 (Packaged("pebbles", "pebbles.parquet", "MIT"),),
                 "MIT",
                 _read_pebbles,

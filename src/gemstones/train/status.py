@@ -34,6 +34,8 @@ class RunStatus:
     family: str
     shape: str
     parent: str
+    learning_rate: float
+    """After warm-up."""
     state: RunState
     step: int
     """Done, from the start of training: a parent's up to the fork included."""
@@ -137,6 +139,7 @@ def _run_status(task: RunTask, ledger: Ledger, state: RunState, reason: str) -> 
         family=spec.family,
         shape=str(spec.shape),
         parent=spec.parent,
+        learning_rate=spec.learning_rate,
         state=state,
         step=step,
         steps=spec.steps,

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from gemstones.cli.options import Json
 from gemstones.cli.output import print_json, print_notes, print_table
+from gemstones.cli.suite.live import duration
 from gemstones.errors import InvalidRequest, MissingExtra
 from gemstones.units import format_quantity, parse_quantity
 
@@ -71,6 +72,7 @@ def plan(
     from gemstones.design.cost import Finding, suite_cost
     from gemstones.design.layout import Layout
     from gemstones.design.suite import expand, load_suite
+    from gemstones.train.corpus import windows
 
     if tensor is not None and ranks is None:
         raise InvalidRequest(f"tensor {tensor} is the degree of a dry run: give --ranks too, or use --layout")
@@ -84,7 +86,10 @@ def plan(
     sharded = None if ranks is None else _sharded(specs, ranks, 1 if tensor is None else tensor)
     rate = _throughput(throughput, utilisation, suite.training.precision)
     cost = suite_cost(
-        specs, rate.flops_per_second_per_device, None if opened is None else opened.total("train")
+        specs,
+        rate.flops_per_second_per_device,
+        None if opened is None else opened.total("train"),
+        None if opened is None else windows(opened, "validation", suite.models.context),
     )
     findings = [*cost.findings, *_on_corpus(suite, opened, specs)]
     if sharded is not None and sharded["problem"]:
@@ -248,23 +253,25 @@ def _print(summary: dict[str, Any]) -> None:
     runs, totals, conventions = summary["runs"], summary["totals"], summary["conventions"]
     print_table(
         f"{summary['suite']}: {totals['runs']} runs, parents first",
-        ("run", "family", "shape", "parent", "params", "tokens", "own", "rate", "FLOPs", "device hours"),
+        # Family and shape are in the id.
+        ("run", "parent", "params", "tokens", "own", "rate", "FLOPs", "device hours"),
         [
             (
-                *(run["id"], run["family"], run["shape"], run["parent"] or "-"),
+                *(run["id"], run["parent"] or "-"),
                 *(format_quantity(run[name]) for name in ("params_total", "tokens", "own_tokens")),
                 f"{run['learning_rate']:.3g}",
                 *(format_quantity(run["flops"]), _hours(run["device_hours"])),
             )
             for run in runs
         ],
-        left=(0, 1, 2, 3),
+        left=(0, 1),
     )
     _print_shapes(summary["memory"])
     print(f"in all: {format_quantity(totals['own_tokens'])} tokens trained on")
     print(f"FLOPs: {format_quantity(totals['flops'])}, {conventions['flops']}")
     print(f"matmul FLOPs: {format_quantity(totals['flops_matmul'])}, {conventions['flops_matmul']}")
-    print(f"device hours: {_hours(totals['device_hours'])}: {conventions['device_hours']}")
+    hours = totals["device_hours"]
+    print(f"device hours: {_hours(hours)} ({duration(3600 * hours)}): {conventions['device_hours']}")
     print(
         f"checkpoints: {totals['checkpoints']:,}, {_size(totals['bytes_written'])} written, "
         f"{_size(totals['bytes_kept'])} kept for good: {conventions['checkpoints']}"

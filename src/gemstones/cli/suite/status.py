@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gemstones.train.status import SuiteStatus
 
 CONVENTIONS = {
+    "learning_rate": "after warm-up: lr_eff",
     "step": "done, a parent's up to the fork included; of steps",
     "train_loss": "of the last step's batch, nats/token",
     "loss": "of the last evaluation on held-out windows, nats/token",
@@ -59,36 +60,26 @@ def _print(folder: Path, found: SuiteStatus) -> None:
     def left(seconds: float | None) -> str:
         return "?" if seconds is None else duration(seconds)
 
-    rows = [
-        (
-            run.id,
-            run.state,
-            f"{run.step:,}/{run.steps:,}",
-            format_quantity(run.tokens),
-            number(run.train_loss),
-            number(run.loss),
-            str(run.rollbacks),
-            str(run.sessions),
-            duration(run.seconds),
-            left(run.remaining_seconds),
-        )
-        for run in found.runs
-    ]
-    header = (
-        "run",
-        "state",
-        "step",
-        "tokens",
-        "train loss",
-        "loss",
-        "rollbacks",
-        "sessions",
-        "spent",
-        "left",
-    )
-    print_table(f"{folder}: {found.state}", header, rows, left=(0, 1))
+    columns: dict[str, list[str]] = {
+        "run": [run.id for run in found.runs],
+        "rate": [f"{run.learning_rate:.3g}" for run in found.runs],
+        "state": [run.state for run in found.runs],
+        "step": [f"{run.step:,}/{run.steps:,}" for run in found.runs],
+        "tokens": [format_quantity(run.tokens) for run in found.runs],
+        "train loss": [number(run.train_loss) for run in found.runs],
+        "held-out loss": [number(run.loss) for run in found.runs],
+    }
+    # Told where there is something to tell: the table is wide.
+    if any(run.rollbacks for run in found.runs):
+        columns["rollbacks"] = [str(run.rollbacks) for run in found.runs]
+    if any(run.sessions > 1 for run in found.runs):
+        columns["sessions"] = [str(run.sessions) for run in found.runs]
+    columns["spent"] = [duration(run.seconds) for run in found.runs]
+    columns["left"] = [left(run.remaining_seconds) for run in found.runs]
+    rows = list(zip(*columns.values(), strict=True))
+    print_table(f"{folder}: {found.state}", list(columns), rows, left=(0, 2))
     print_notes(*((run.id, [run.reason]) for run in found.runs if run.reason))
     print(
         f"{found.finished} of {len(found.runs)} runs finished; {duration(found.seconds)} spent, "
-        f"{left(found.remaining_seconds)} left, one run at a time"
+        f"{left(found.remaining_seconds)} left, one run at a time; losses in nats/token"
     )

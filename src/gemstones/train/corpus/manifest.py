@@ -152,8 +152,8 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except (FileNotFoundError, NotADirectoryError):
-        rule = "is not a finished corpus: make one with `gemstones corpus build`"
-        raise InvalidCorpus(rule if folder.exists() else "does not exist", file=folder) from None
+        what = "is not a finished corpus" if folder.exists() else "does not exist"
+        raise InvalidCorpus(f"{what}: make one with `gemstones corpus build`", file=folder) from None
     except OSError as error:
         raise InvalidCorpus(f"cannot be read: {error.strerror}", file=path) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -40,9 +40,10 @@ def checked(options: Options, *, tokenizer_given: bool) -> Options:
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"option out of range: {one_line(error)}") from None
     if tokenizer_given == (options.vocabulary is not None):
+        given = "not both" if tokenizer_given else "and neither is"
         raise InvalidRequest(
-            "either a vocabulary, to train a tokenizer on this text, or the file of a tokenizer must be given, "
-            "not both"
+            "either a vocabulary, to train a tokenizer of that size on this text, or the file of a tokenizer must be "
+            f"given, {given}: choose --vocabulary or --tokenizer"
         )
     if options.vocabulary is not None:
         check_trained_vocabulary(options.vocabulary)

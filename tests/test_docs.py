@@ -1,0 +1,152 @@
+"""The documentation against the code: every field of every format, every suite file, every command."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gemstones.cli.app import build
+from gemstones.design import suite_file
+from gemstones.design.spec import RunSpec
+from gemstones.design.suite import expand, load_suite
+from gemstones.runs import ledger
+from gemstones.runs.collect import COLUMNS, PROVENANCE, TIMINGS
+from gemstones.runs.folders import RunFile, SuiteFolder
+from gemstones.runs.schema import SCHEMA
+
+ROOT = Path(__file__).parents[1]
+FORMATS = (ROOT / "docs" / "ledger.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+TABLES: dict[str, type[msgspec.Struct]] = {
+    "Top level": suite_file.Contents,
+    "[models]": suite_file.Models,
+    "[shapes]": suite_file.ShapesTable,
+    "[training]": suite_file.Training,
+    "[training.patch]": suite_file.PatchTable,
+    "suite.json": SuiteFolder,
+    **{event.__struct_config__.tag: event for event in ledger.Event.__args__},  # type: ignore[attr-defined]
+}
+"""Sections of docs/ledger.md, by their headings, that have the fields of one struct."""
+
+
+def section(heading: str) -> str:
+    """The text below a heading, up to the next one."""
+    start = re.search(rf"^#+ {re.escape(heading)}$", FORMATS, re.MULTILINE)
+    assert start, f"docs/ledger.md has no section {heading}"
+    return re.split(r"^#+ ", FORMATS[start.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """The cells of every table, without its head."""
+    found = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    return [
+        [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+        for table in found
+    ]
+
+
+def fields_of(struct: type[msgspec.Struct]) -> list[tuple[str, str]]:
+    """Names and defaults, as the documentation writes them."""
+
+    def default(field: msgspec.structs.FieldInfo) -> str:
+        if field.required:
+            return "required"
+        value: Any = field.default
+        if value is msgspec.NODEFAULT:
+            value = field.default_factory()  # type: ignore[operator]
+        if value is msgspec.UNSET or isinstance(value, msgspec.Struct):
+            return "-"
+        return f"`{json.dumps(value)}`"
+
+    return [(f"`{field.name}`", default(field)) for field in msgspec.structs.fields(struct)]
+
+
+def written(rows: list[list[str]]) -> list[tuple[str, str]]:
+    assert all(row[2] for row in rows), "a field without a meaning"
+    return [(row[0], row[1]) for row in rows]
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_fields_and_defaults(heading: str) -> None:
+    (table,) = tables(section(heading))
+    assert written(table) == fields_of(TABLES[heading])
+
+
+def test_fields_of_runs_families_and_checkpoints() -> None:
+    file, spec = tables(section("run.json"))
+    assert (written(file), written(spec)) == (fields_of(RunFile), fields_of(RunSpec))
+    ablation, cooldown = tables(section("[[families]]"))
+    tag = [("`family`", "required")]
+    assert written(ablation) == tag + fields_of(suite_file.LrAblation)
+    assert written(cooldown) == tag + fields_of(suite_file.Cooldown)
+    checkpoint = pytest.importorskip("gemstones.train.checkpoint")
+    (marker,) = tables(section("Checkpoints"))
+    assert written(marker) == fields_of(checkpoint.Complete)
+
+
+def test_columns_of_the_collected_table() -> None:
+    text = section("Collected table")
+    schema, more = tables(text)
+    assert [(row[0], row[1]) for row in schema] == [(f"`{c.name}`", c.unit) for c in SCHEMA]
+    assert [(row[0], row[1]) for row in more] == [(f"`{name}`", dtype) for name, dtype in COLUMNS.items()]
+    timings, provenance = re.findall(
+        r"(?:[Tt]imings|provenance) (?:are|is) ((?:`\w+`[, \n]*(?:and )?)+)", text
+    )
+    assert re.findall(r"`(\w+)`", timings) == [*TIMINGS]
+    assert re.findall(r"`(\w+)`", provenance) == [*PROVENANCE]
+
+
+# ---------------------------------------------------------------- examples
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Every block of code in `language`, with the name of its page."""
+    return [
+        (page.name, block)
+        for page in PAGES
+        for block in re.findall(
+            rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+        )
+    ]
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("toml"))
+def test_suite_files(page: str, text: str, tmp_path: Path) -> None:
+    file = tmp_path / "suite.toml"
+    file.write_text(text)
+    assert expand(load_suite(file), vocabulary=512)
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every `$ gemstones …`, its lines joined."""
+    return [
+        (page, words)
+        for page, block in blocks("console")
+        for words in re.findall(
+            r"^\$ (?:torchrun .*-m )?gemstones (.*)", re.sub(r"\\\n\s*", "", block), re.MULTILINE
+        )
+    ]
+
+
+@pytest.mark.parametrize(("page", "command"), commands())
+def test_commands(page: str, command: str) -> None:
+    """The words are understood, up to what is the shell's; nothing is run."""
+    words = itertools.takewhile(
+        lambda word: word not in {"|", ">", "&", "&&"}, shlex.split(command, comments=True)
+    )
+    build().parse_args([*words], exit_on_error=False, print_error=False)
+
+
+def test_pages_are_linked_and_found() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    assert all(f"docs/{page.name}" in PAGES[0].read_text("utf-8") for page in PAGES[1:])
