@@ -14,7 +14,7 @@ from gemstones.design.spec import RunSpec
 from gemstones.design.suite import expand, load_suite
 from gemstones.laws.fit import fit
 from gemstones.plan.plan import plan
-from gemstones.runs import DATASETS, Architecture, RunTable, load
+from gemstones.runs import DATASETS, Architecture, RunTable, build_table, load
 from gemstones.runs.collect import COLUMNS, PROVENANCE
 from gemstones.runs.fetch import fetch
 from gemstones.shape import Shapes
@@ -132,3 +132,13 @@ def test_the_recipe_prints_the_losses_of_the_table(pebbles: RunTable) -> None:
     for width, depth, total in ends.select("width", "depth", "params_total").unique().iter_rows():
         assert printed[f"{width}x{depth}"][1] == f"{total:,.0f}"
     assert pebbles.frame["corpus_fingerprint"][0] in text
+
+
+def test_any_collected_table_has_its_families_as_selections(pebbles: RunTable, tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    build_table(pebbles.frame, dataset="mine").write_parquet(path)
+    for name in ("all", "lr-ablation", "cooldown"):
+        mine, known = load(str(path)).select(name), pebbles.select(name)
+        assert (mine.rows, mine.runs) == (known.rows, known.runs), name
+    without = build_table(pebbles.frame.drop("parent"), dataset="mine")
+    assert (without.select("cooldown").rows, without.select("cooldown").runs) == (15, 15)

@@ -18,8 +18,8 @@
     lr-ablation                      270      9
     cooldown                          15      5
 
-Any other table has `all`: every row of the family `main`, or without a family. Steps of `gemstones` are
-optimizer steps of 2048 sequences of 2048 tokens: 477 are 2B tokens, 2385 are 10B.
+Any other table has `all` (the family `main`, and rows without a family), `lr-ablation` and `cooldown` (the ends).
+Steps of `gemstones` are optimizer steps of 2048 sequences of 2048 tokens: 477 are 2B tokens, 2385 are 10B.
 """
 
 from __future__ import annotations
@@ -130,8 +130,11 @@ def _cooldown_ends(frame: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
     # On the way the rate is not 0 yet. Those of one parent are branches of one run, and are resampled as one.
-    cooled = _family(frame, "cooldown").with_columns(pl.col("parent").alias("run"))
-    return cooled.filter(pl.col("tokens") == pl.col("tokens").max().over("run", "fork_tokens"))
+    cooled = _family(frame, "cooldown")
+    ends = cooled.filter(pl.col("tokens") == pl.col("tokens").max().over("run"))
+    if "parent" not in frame.columns:  # a table that was not collected from ledgers
+        return ends
+    return ends.with_columns(pl.coalesce(pl.col("parent").cast(pl.String), "run").alias("run"))
 
 
 def _main_or_no_family(frame: pl.DataFrame) -> pl.DataFrame:
@@ -184,6 +187,8 @@ CHINCHILLA = _by_name(
 )
 """Selections of the data set `chinchilla`; the first is the default."""
 
+_COOLDOWN = Selection("cooldown", "ends of the cooldowns, those from one run as one run", _cooldown_ends)
+
 PEBBLES = _by_name(
     Selection("all", "main, every 0.2M tokens", lambda frame: _family(frame, "main")),
     Selection(
@@ -191,11 +196,15 @@ PEBBLES = _by_name(
         "half the learning rate, every 0.2M tokens",
         lambda frame: _family(frame, "lr-ablation"),
     ),
-    Selection("cooldown", "ends of the cooldowns, those from one run as one run", _cooldown_ends),
+    _COOLDOWN,
 )
 """Selections of the data set `pebbles`; the first is the default."""
 
-OTHER = _by_name(Selection("all", "every row of the family main, or without a family", _main_or_no_family))
+OTHER = _by_name(
+    Selection("all", "every row of the family main, or without a family", _main_or_no_family),
+    Selection("lr-ablation", "every row of the family", lambda frame: _family(frame, "lr-ablation")),
+    _COOLDOWN,
+)
 """Selections of any other table."""
 
 
