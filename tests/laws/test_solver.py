@@ -33,6 +33,17 @@ def test_best_known_objectives(case: tuple[str, str, str, float], request: pytes
     assert fitted.status == "converged"
 
 
+def test_a_fit_that_did_not_come_to_rest_says_so(
+    chinchilla: RunTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = chinchilla.select("epoch")
+    assert not any(flag.startswith("not_converged") for flag in fit(table, "N,T").flags)
+    monkeypatch.setattr("gemstones.laws.diagnostics.STATIONARY", 0.0)
+    doubtful = fit(table, "N,T")
+    assert doubtful.status == "not_converged"
+    assert doubtful.flags[0].startswith("not_converged: the relative gradient is ")
+
+
 def test_epochs_constants(chinchilla: RunTable) -> None:
     law = fit(chinchilla.select("epoch"), "N,T", objective=Objective(delta=1e-3)).law
     a, b = np.exp(law.log_coefficients)

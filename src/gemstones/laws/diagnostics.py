@@ -98,6 +98,16 @@ def law_flags(law: Law, columns: FloatArray) -> list[str]:
     return flags
 
 
+def convergence_flags(stationarity: float) -> list[str]:
+    """A fit that did not come to rest."""
+    if stationarity < STATIONARY:
+        return []
+    return [
+        f"not_converged: the relative gradient is {stationarity:.1g}, not below {STATIONARY:g}: these runs may not "
+        "determine every term"
+    ]
+
+
 def row_flags(parameters: int, rows: int) -> list[str]:
     """Too few rows for the law."""
     if rows >= 2 * parameters:

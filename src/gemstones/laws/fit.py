@@ -15,8 +15,8 @@ from gemstones.errors import InvalidRequest, InvalidShape
 from gemstones.files import write_text
 from gemstones.laws.diagnostics import (
     LEAST_RUNS,
-    STATIONARY,
     check_separable,
+    convergence_flags,
     count_flags,
     draw_flags,
     law_flags,
@@ -265,7 +265,10 @@ def fit(
         fitted=fitted_range(table, terms, convention),
         models=Models.of(table.architecture.like()),
     )
-    flags += law_flags(fitted, columns) + row_flags(len(solution.theta), table.rows) + run_flags(runs)
+    unsettled = convergence_flags(solution.stationarity)
+    flags += (
+        unsettled + law_flags(fitted, columns) + row_flags(len(solution.theta), table.rows) + run_flags(runs)
+    )
     if {"w", "d"} & set(terms):
         flags += count_flags(table, fitted.models, convention)
     draws: FloatArray = np.zeros((0, len(solution.theta)))
@@ -293,7 +296,7 @@ def fit(
         fingerprint=table.fingerprint,
         rows=table.rows,
         runs=runs,
-        status="converged" if solution.stationarity < STATIONARY else "not_converged",
+        status="not_converged" if unsettled else "converged",
         stationarity=solution.stationarity,
         conditioning=solution.conditioning,
         flags=tuple(flags),
