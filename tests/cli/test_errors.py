@@ -55,7 +55,7 @@ def test_bad_files(cli: Cli, tmp_path: Path) -> None:
     table.write_text(GOOD)
     assert_refused(cli, "fit", table, "--where", "loss > 100", saying=("mine", "loss > 100"))
     assert_refused(cli, "fit", table, "--where", "loss >", saying=("'loss >'",))
-    assert_refused(cli, "fit", table, "--select", "cooldown", saying=("cooldown", "all"))
+    assert_refused(cli, "fit", table, "--select", "le100B", saying=("le100B", "all"))
     import polars as pl
 
     pl.read_csv(table).write_parquet(tmp_path / "mine.parquet")
@@ -240,3 +240,20 @@ def test_a_terminal_that_cannot_show_everything() -> None:
         env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "6?N?T" in done.stdout and done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"),
+    [
+        ("torch", ["train", "somewhere"], "train"),
+        ("torch", ["export", "somewhere", "--output", "elsewhere"], "train"),
+        ("torch", ["suite", "run", "suite.toml"], "train"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_one_line(package: str, arguments: list[str], extra: str) -> None:
+    without = f"import sys; sys.modules[{package!r}] = None"
+    code = f"{without}; from gemstones.cli.app import run; sys.exit(run({arguments!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"pip install 'gemstones[{extra}]'" in line

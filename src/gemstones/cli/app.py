@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from gemstones.errors import GemstonesError
+from gemstones.errors import GemstonesError, MissingExtra
 
 COMMANDS = {
     "count": "Parameters, FLOPs per token and memory of a shape.",
@@ -34,6 +34,19 @@ GROUPS = ("data", "corpus", "suite", "runs")
 """Commands that have commands of their own."""
 
 USAGE_STATUS = 2
+
+EXTRAS = {
+    "torch": "train",
+    "tokenizers": "train",
+    "safetensors": "train",
+    "transformers": "export",
+    "submitit": "cluster",
+    "tensorboard": "trackers",
+    "wandb": "trackers",
+    "altair": "report",
+    "vl_convert": "report",
+}
+"""Packages that are not installed with the package itself, and the extra that brings each."""
 
 
 def build() -> App:
@@ -68,6 +81,11 @@ def run(arguments: Sequence[str]) -> int:
         return _say(" ".join(str(error).split()), USAGE_STATUS)
     except GemstonesError as error:
         return _say(" ".join(str(error).split()), error.exit_status)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        return _say(str(MissingExtra(EXTRAS[package], f"this command ({package} is not installed)")), 1)
     except KeyboardInterrupt:
         return _say("interrupted", 130)
     except BrokenPipeError:
