@@ -3,8 +3,8 @@
     gemstones suite run studies/learning-rate.toml --corpus CORPUS --output RUNS --slots 2 --threads 1
     python studies/learning_rate.py RUNS [--output studies/learning-rate]
 
-The recipe's rule is lr_eff = lr_base / (width · √depth) (Gemstones, §3.1). It holds where shapes of every size have
-their least loss at one value of lr_eff · width · √depth. Needs the extra `report`.
+The recipe's rule, lr_eff = lr_base / (width · √depth) (Gemstones, §3.1), holds where shapes of every size have their
+least loss at one lr_base. Needs the extra `report`.
 """
 
 from __future__ import annotations
