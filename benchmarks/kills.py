@@ -43,8 +43,7 @@ def main() -> None:
 def measured(scratch: Path, kills: int, choice: random.Random) -> str:
     corpus = scratch / "corpus"
     text = [Path(gemstones.__file__).parent / package for package in ("design", "laws", "plan")]
-    build(text, corpus, Options(vocabulary=512, validation=0.1))
-    fingerprint = _fingerprint(corpus)
+    fingerprint = build(text, corpus, Options(vocabulary=512, validation=0.1)).corpus.fingerprint
     # Saves at every 4th step: a session that is killed after a few seconds has seen many.
     spec = RunSpec.of(
         Shape(64, 2, head_size=16, vocabulary=512, context=128),
@@ -119,12 +118,6 @@ def _trained(step: Step) -> tuple[int, int, float, float, float]:
 def _equal(one: Path, other: Path) -> bool:
     (_, left), (_, right) = read_weights(one), read_weights(other)
     return left.keys() == right.keys() and all(bool((left[name] == right[name]).all()) for name in left)
-
-
-def _fingerprint(corpus: Path) -> str:
-    from gemstones.train.corpus import Corpus
-
-    return Corpus.open(corpus).fingerprint
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def one_rate_for_all(
         for rate, loss in finished:
             tried.setdefault(float(f"{axis(shape, rate):.6g}"), []).append(loss - least)
     worst = {value: max(above) for value, above in tried.items() if len(above) == len(shapes)}
-    return min(((value, above) for value, above in worst.items()), key=lambda pair: pair[1], default=None)
+    return min(worst.items(), key=lambda pair: pair[1], default=None)
 
 
 def farthest(shapes: Sequence[Swept]) -> Swept:
@@ -380,18 +380,16 @@ def main() -> None:
     """Write README.md and the figure."""
     from gemstones.report.save import save_figure
 
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
     parser.add_argument("runs", type=Path, help="folder of `gemstones suite run`")
     parser.add_argument("--output", type=Path, default=HERE, help="folder to write to (default: %(default)s)")
     given = parser.parse_args()
     sweep = read(given.runs)
     given.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        _, drawing = save_figure(
-            figure(sweep.shapes, "Held-out loss over the learning rate"), Path(scratch, FIGURE)
-        )
+        drawn = figure(sweep.shapes, "Held-out loss over the learning rate")
+        _, drawing = save_figure(drawn, Path(scratch, FIGURE))
         write_text(given.output / drawing.name, drawing.read_text())
     write_text(given.output / "README.md", page(sweep))
     print("\n".join(findings(sweep.shapes)))

@@ -142,7 +142,8 @@ def test_commands(page: str, command: str) -> None:
     words = itertools.takewhile(
         lambda word: word not in {"|", ">", "&", "&&"}, shlex.split(command, comments=True)
     )
-    build().parse_args([*words], exit_on_error=False, print_error=False)
+    called, *_ = build().parse_args([*words], exit_on_error=False, print_error=False)
+    assert called.__module__.startswith("gemstones.cli."), command
 
 
 def test_pages_are_linked_and_found() -> None:

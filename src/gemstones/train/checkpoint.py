@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import torch
@@ -63,7 +63,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Complete(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`complete.json`."""
 
-    format: int = 1
+    format: Literal[1] = 1
     run: str
     """Id of the run."""
     step: Count

@@ -138,8 +138,10 @@ def train_steps(
             reason = diverged(losses, spec.spike_nats)
         else:
             reason = diverged(losses) or f"the gradient norm is {result.gradient_norm}"
-        if ranks.by_first(lambda reason=reason: bool(reason)):  # type: ignore[misc]
-            return Ended(here(), reason, result.loss if math.isfinite(result.loss) else None)
+        if ranks.largest(int(bool(reason))):  # all go back, or none
+            return Ended(
+                here(), reason or "seen on another rank", result.loss if math.isfinite(result.loss) else None
+            )
         if step in evaluations:
             start = time.perf_counter()
             loss, sequences = evaluate(setup.model, setup.corpus, spec, ranks, setup.micro_sequences)
