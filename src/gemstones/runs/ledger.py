@@ -168,8 +168,16 @@ class Ledger:
         return self.starts[0].step if self.starts else 0
 
     def skipped_batches(self, step: int, inherited: int = 0) -> int:
-        """Batches passed over before step number `step`: it reads batch step − 1 + this many."""
-        return max([inherited, *(r.skipped_batches for r in self.rollbacks if r.to_step < step)])
+        """Batches passed over before step number `step`: see `passed_over`."""
+        return passed_over(self.rollbacks, step, inherited)
+
+
+def passed_over(rollbacks: Iterable[Rollback], step: int, inherited: int = 0) -> int:
+    """Batches passed over before step number `step`, which reads batch step − 1 + this many.
+
+    `inherited` are those of the run's parents up to its fork.
+    """
+    return max([inherited, *(r.skipped_batches for r in rollbacks if r.to_step < step)])
 
 
 def read_ledger(path: Path) -> Ledger:

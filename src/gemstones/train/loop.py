@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ import torch
 from gemstones.accounting.flops import flops_per_token
 from gemstones.design.divergence import HISTORY_STEPS, diverged
 from gemstones.design.spec import RunSpec
-from gemstones.runs.ledger import Evaluation, Event, Saved, Step
+from gemstones.runs.ledger import Evaluation, Event, Rollback, Saved, Step, passed_over
 from gemstones.train.checkpoint import retire, save
 from gemstones.train.corpus import Corpus, batch
 from gemstones.train.evaluate import evaluate
@@ -56,14 +56,15 @@ class Position:
     """Steps done."""
     losses: tuple[float, ...] = ()
     """Of the last steps, for the divergence rule."""
-    skips: tuple[tuple[int, int], ...] = ((0, 0),)
-    """(step, batches passed over from there on), ascending: what rollbacks have left behind, ahead of `step` too
-    where an older checkpoint was resumed from."""
+    rollbacks: tuple[Rollback, ...] = ()
+    """In force; ahead of `step` too, where an older checkpoint was resumed from."""
+    inherited: int = 0
+    """Batches passed over before the run's fork."""
 
     @property
     def skipped_batches(self) -> int:
         """Batches passed over before the next step, which reads batch `step + skipped_batches`."""
-        return max(skipped for start, skipped in self.skips if start <= self.step)
+        return passed_over(self.rollbacks, self.step + 1, self.inherited)
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def train_steps(
     step, losses, saved = position.step, list(position.losses), position.step
 
     def here() -> Position:
-        return Position(step, tuple(losses), position.skips)
+        return replace(position, step=step, losses=tuple(losses))
 
     def save_now() -> None:
         nonlocal saved

@@ -219,8 +219,7 @@ def _position(ledger: Ledger, checkpoint: Checkpoint | None, spec: RunSpec, inhe
     """Where the state of `checkpoint`, or of the run's start, stands."""
     step = checkpoint.step if checkpoint else spec.fork_step
     before = [done.loss for done in ledger.steps if done.step <= step]
-    skips = [(spec.fork_step, inherited), *((r.to_step, r.skipped_batches) for r in ledger.rollbacks)]
-    return Position(step, tuple(before[-HISTORY_STEPS:]), tuple(skips))
+    return Position(step, tuple(before[-HISTORY_STEPS:]), ledger.rollbacks, inherited)
 
 
 def _newest(folder: Path, ledger: Ledger, say: Callable[[str], None]) -> Checkpoint | None:
