@@ -8,7 +8,7 @@ from gemstones.laws.polish import polish
 from gemstones.laws.problem import Problem
 from gemstones.laws.resample import CHUNK, draw_weights, refit
 from gemstones.laws.screen import screen
-from gemstones.laws.solver import solve
+from gemstones.laws.solver.solve import solve
 from gemstones.runs import RunTable
 
 CODES = np.repeat(np.arange(6), [1, 2, 3, 4, 5, 6])

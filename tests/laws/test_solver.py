@@ -7,7 +7,7 @@ import scipy.optimize
 from gemstones.laws.fit import fit
 from gemstones.laws.objective import Objective, ObjectiveKind
 from gemstones.laws.problem import Problem
-from gemstones.laws.solver import solve
+from gemstones.laws.solver.solve import solve
 from gemstones.runs import RunTable
 
 # (data set, selection, law, δ): best known objective and exponents

@@ -30,7 +30,7 @@ from gemstones.laws.objective import Objective, ObjectiveKind
 from gemstones.laws.problem import Problem
 from gemstones.laws.resample import Unit, check_resampling, resample
 from gemstones.laws.shown import fit_html, fit_lines
-from gemstones.laws.solver import STARTS, solve
+from gemstones.laws.solver.solve import STARTS, solve
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 

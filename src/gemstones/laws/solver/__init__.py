@@ -1,0 +1,1 @@
+"""The solver of laws: numerics alone, ignorant of tables, columns and names."""
