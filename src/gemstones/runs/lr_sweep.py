@@ -18,8 +18,8 @@ from gemstones.design.recipe import Patch, learning_rate
 from gemstones.errors import InvalidTable
 from gemstones.runs.architecture import GEMSTONES_ARCHITECTURE
 from gemstones.runs.fetch import ENTRIES, Entry, fetch
+from gemstones.runs.formats.delimited import typed_csv
 from gemstones.runs.one_line import one_line
-from gemstones.runs.readers import parse_csv
 from gemstones.shape import Shape
 
 UNIFORM_LOSS = math.log(GEMSTONES_ARCHITECTURE.like().vocabulary)
@@ -70,7 +70,7 @@ def load_lr_sweep() -> tuple[SweepRun, ...]:
 
 def parse_lr_sweep(content: bytes, entry: Entry) -> tuple[SweepRun, ...]:
     """The runs of a file's content: every shape once with every rate, and a finite loss for each."""
-    rows = parse_csv(content, entry.name).iter_rows(named=True)
+    rows = typed_csv(content, entry.name).iter_rows(named=True)
     runs = [_run(row, number, entry.name) for number, row in enumerate(rows, start=1)]
     if len(runs) != entry.rows:
         raise InvalidTable(f"has {len(runs)} rows, expected {entry.rows}", file=entry.name)

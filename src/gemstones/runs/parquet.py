@@ -90,14 +90,16 @@ def table_fields(metadata: Mapping[str, str], file: str) -> TableFields | None:
     return fields
 
 
-def check_units(metadata: Mapping[str, str], columns: Mapping[str, str], file: str) -> None:
-    """Units that a file declares are the schema's; `columns` maps schema names to names in the file."""
-    if "units" not in metadata:
-        return
+def declared_units(metadata: Mapping[str, str], file: str) -> Mapping[str, str]:
+    """Units by column that the file declares, none where it does not."""
     try:
-        declared = msgspec.json.decode(metadata["units"], type=dict[str, str])
+        return msgspec.json.decode(metadata.get("units", "{}"), type=dict[str, str])
     except msgspec.DecodeError as error:
         raise InvalidTable(f"has unreadable metadata 'units': {one_line(error)}", file=file) from None
+
+
+def check_units(declared: Mapping[str, str], columns: Mapping[str, str], file: str) -> None:
+    """Units that a file declares are the schema's; `columns` maps schema names to names in the file."""
     for name, unit in UNITS.items():
         found = declared.get(columns.get(name, name), unit)
         if found != unit:

@@ -22,8 +22,10 @@ from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.runs.architecture import GEMSTONES_ARCHITECTURE
 from gemstones.runs.building import build_table
 from gemstones.runs.fetch import ENTRIES, Entry, Packaged, fetch
+from gemstones.runs.formats import SUFFIXES
+from gemstones.runs.formats.delimited import typed_csv
 from gemstones.runs.one_line import one_line
-from gemstones.runs.readers import SUFFIXES, parse_csv, read_runs
+from gemstones.runs.readers import read_runs
 from gemstones.runs.selections import default_selection
 from gemstones.runs.table import RunTable, Source
 from gemstones.shape import Shape
@@ -134,7 +136,7 @@ def _read_chinchilla(dataset: Dataset) -> RunTable:
     import polars as pl
 
     (entry,) = dataset.entries
-    frame = parse_csv(fetch(entry).read_bytes(), entry.name)
+    frame = typed_csv(fetch(entry).read_bytes(), entry.name)
     size, flops = frame["Model Size"], frame["Training FLOP"]
     frame = frame.with_columns(
         pl.Series("run", [f"chinchilla/{row:03d}" for row in range(1, frame.height + 1)]),
