@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.laws.fit import fit
 from gemstones.runs import DATASETS, RunTable, load
 from gemstones.runs.selections import CHINCHILLA_REDUCED_TOKENS_B
 from gemstones.shape import Shape, Shapes
@@ -28,14 +30,22 @@ GEMSTONES = {
     "width512": (175, 5),
     "chinchilla-reduced": (24, 5),
 }
+# 22 shapes, every 10B tokens to 350B
+GEMSTONES_LOSSES = {"all": (770, 22), "le100B": (220, 22), "gt120B": (528, 22), "width512": (175, 5)}
 CHINCHILLA = {"epoch": (240, 240), "all": (245, 245), "hoffmann-reduced": (28, 28)}
 # 13 shapes, 9 of them at half the rate too, evaluated 30 times; 5 cooled down at 3 points
 PEBBLES = {"all": (13 * 30, 13), "lr-ablation": (9 * 30, 9), "cooldown": (5 * 3, 5)}
 
 
+OTHER_LOSSES = ("gemstones-fineweb-edu", "gemstones-dclm")
+
+
 def cases() -> Iterator[tuple[str, str, tuple[int, int]]]:
     for name, expected in GEMSTONES.items():
         yield "gemstones", name, expected
+    for name, expected in GEMSTONES_LOSSES.items():
+        for dataset in OTHER_LOSSES:
+            yield dataset, name, expected
     for name, expected in CHINCHILLA.items():
         yield "chinchilla", name, expected
     for name, expected in PEBBLES.items():
@@ -44,7 +54,7 @@ def cases() -> Iterator[tuple[str, str, tuple[int, int]]]:
 
 @pytest.fixture
 def table(request: pytest.FixtureRequest, dataset: str) -> RunTable:
-    loaded: RunTable = request.getfixturevalue(dataset)
+    loaded: RunTable = load(dataset) if dataset in OTHER_LOSSES else request.getfixturevalue(dataset)
     return loaded
 
 
@@ -64,7 +74,46 @@ def test_every_selection_is_in_the_truth_table() -> None:
     assert set(selections_of("gemstones")) == set(GEMSTONES)
     assert set(selections_of("chinchilla")) == set(CHINCHILLA)
     assert set(selections_of("pebbles")) == set(PEBBLES)
-    assert [DATASETS[name].default_selection for name in DATASETS] == ["all", "epoch", "all"]
+    for name in OTHER_LOSSES:
+        assert set(selections_of(name)) == set(GEMSTONES_LOSSES)
+    assert {name: DATASETS[name].default_selection for name in DATASETS} == {
+        "gemstones": "all", "gemstones-fineweb-edu": "all", "gemstones-dclm": "all", "chinchilla": "epoch",
+        "pebbles": "all",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("dataset", "first_loss"), [
+    ("gemstones-fineweb-edu", 3.362790967), ("gemstones-dclm", 3.4733363719),
+])  # fmt: skip
+def test_other_losses_are_of_the_main_runs(gemstones: RunTable, dataset: str, first_loss: float) -> None:
+    table = load(dataset)
+    assert table.assumptions == () and table.flops_convention == "gemstones"
+    assert [source.name for source in table.sources] == [dataset]
+    assert table.frame["loss"][0] == pytest.approx(
+        first_loss, abs=1e-6
+    )  # as printed in the first line of the file
+    assert table.frame["device_hours"].null_count() == table.rows
+    same = ["run", "family", "width", "depth", "params_total", "tokens", "step", "flops"]
+    ours, theirs = (t.frame.select(same).sort("run", "step") for t in (gemstones.select("all"), table))
+    assert ours.equals(theirs)
+    # Another text, another level: no loss is that of the runs' own validation set, and none is far from it.
+    joined = gemstones.select("all").frame.join(table.frame, on=["run", "step"], suffix="_there")
+    apart = (joined["loss_there"] - joined["loss"]).abs()
+    assert apart.min() > 0 and apart.max() < 0.3
+
+
+def test_a_loss_of_another_line_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    line = (
+        '{"step":2385,"final_loss":3.7,"run_name":"Gemstone-768x3","width":512,"depth":3,"tokens":10003415040,'
+        '"params_active_precise":103814400,"num_nodes":null,"seconds_per_step":null}'
+    )
+    path = tmp_path / "losses.jsonl"
+    path.write_text(line)
+    monkeypatch.setattr("gemstones.runs.sources.fetch", lambda entry: path)
+    with pytest.raises(
+        InvalidTable, match=r"^gemstones-dclm, row 1, column run_name: 'Gemstone-768x3' is not named"
+    ):
+        load("gemstones-dclm")
 
 
 def test_gemstones_columns(gemstones: RunTable) -> None:
@@ -103,8 +152,8 @@ def test_chinchilla_reduced_has_the_rounded_tokens_and_their_flops(gemstones: Ru
         run: sorted(group["tokens"].to_list())
         for (run,), group in table.frame.group_by("run", maintain_order=True)
     }
-    assert per_run["main/384x13"] == [4e9, 6e9, 12e9, 14e9, 26e9]
-    assert per_run["main/512x13"] == [4e9, 8e9, 14e9]
+    assert per_run["main/384x13"] == [4e9, 6e9, 12e9, 26e9]
+    assert per_run["main/512x13"] == [4e9, 8e9, 12e9, 14e9]  # 13.0 is half-way, 12 the even multiple of 2
     assert per_run["main/2048x27"] == [8e9, 16e9, 24e9, 32e9, 48e9, 82e9, 124e9]
     assert "main/512x11" not in per_run  # 9e7 to one digit, where Hoffmann et al. have no run
 
@@ -112,7 +161,12 @@ def test_chinchilla_reduced_has_the_rounded_tokens_and_their_flops(gemstones: Ru
 def test_chinchilla_reduced_targets_are_the_runs_of_hoffmann_reduced(chinchilla: RunTable) -> None:
     tokens = np.sort(chinchilla.select("hoffmann-reduced").numbers("tokens") / 1e9)
     targets = np.sort([t for group in CHINCHILLA_REDUCED_TOKENS_B.values() for t in group])
-    np.testing.assert_allclose(targets, tokens, atol=6e-4)
+    np.testing.assert_allclose(targets, tokens, rtol=7e-3)  # three digits, some of them cut off, not rounded
+
+
+def test_chinchilla_reduced_gives_the_published_objective(gemstones: RunTable) -> None:
+    made = fit(gemstones.select("chinchilla-reduced"), "N,T")
+    assert made.objective == pytest.approx(2.257192154e-5, rel=1e-6)
 
 
 def test_chinchilla_columns(chinchilla: RunTable) -> None:
@@ -176,7 +230,8 @@ def test_an_empty_selection_is_refused(gemstones: RunTable) -> None:
 
 def test_load_refuses_unknown_names_and_options_of_known_ones() -> None:
     with pytest.raises(
-        InvalidRequest, match=r"^data set 'gemstone' is unknown: choose from gemstones, chinchilla"
+        InvalidRequest,
+        match=r"^data set 'gemstone' is unknown: choose from gemstones, gemstones-fineweb-edu, ",
     ):
         load("gemstone")
     with pytest.raises(InvalidRequest, match=r"^vocabulary cannot be set for the data set gemstones"):

@@ -323,8 +323,19 @@ def test_a_table_does_not_take_the_name_of_a_data_set(rows: Rows, tmp_path: Path
 def test_all_of_a_users_table_is_its_family_main(rows: Rows) -> None:
     frame = pl.DataFrame(rows).with_columns(pl.Series("family", ["main", "main", "cooldown", "cooldown"]))
     assert read_runs(frame).select().rows == 2
-    with pytest.raises(GemstonesError, match="has no rows of 4; families are x: widen it"):
-        read_runs(frame.with_columns(family=pl.lit("x"))).select()
+    with pytest.raises(
+        GemstonesError, match=r"has no rows of 4: its family is cooldown, so take --select cooldown$"
+    ):
+        read_runs(frame.with_columns(family=pl.lit("cooldown"))).select()
+
+
+@pytest.mark.parametrize(
+    "families", [["pythia", "pythia", "opt", "opt"], [None, None, "opt", "opt"], ["main", "opt"] * 2]
+)
+def test_families_that_are_not_a_suites_select_nothing(rows: Rows, families: list[str | None]) -> None:
+    frame = pl.DataFrame(rows).with_columns(pl.Series("family", families))
+    assert read_runs(frame).select().rows == 4
+    assert read_runs(frame).select(where="family = 'opt'").rows == 2
 
 
 def test_options_that_no_model_can_have_are_refused(rows: Rows) -> None:

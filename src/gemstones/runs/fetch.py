@@ -100,6 +100,18 @@ ENTRIES: Mapping[str, Entry] = MappingProxyType(
                 199,
             ),
             _gemstones(
+                "gemstones-fineweb-edu",
+                "benchmarks/fineweb_edu_losses_combined.jsonl",
+                "03285285a54b54e90800e2a5097affb988cac6f6c6a2f5e79f31dd5136a96457",
+                770,
+            ),
+            _gemstones(
+                "gemstones-dclm",
+                "benchmarks/fineweb_dclm_losses_combined.jsonl",
+                "98c0f1762a59650086ed35b151d70e3a92ad5dd49d78e1f743d85a9b17b70da6",
+                770,
+            ),
+            _gemstones(
                 "industry-losses",
                 "data/our_val_loss_data.json",
                 "6d3f5d014c895d4e8eeede2a9431c4fe53c428104cc4250e4fedd53394f8e204",

@@ -13,12 +13,16 @@
     width512                         175      5
     chinchilla-reduced                24      5
 
+    gemstones-fineweb-edu, gemstones-dclm (the main runs every 10B tokens): all (the default), le100B, gt120B and
+    width512, which are the rows of those of `gemstones`
+
     pebbles                         rows   runs
     all (the default)                390     13
     lr-ablation                      270      9
     cooldown                          15      5
 
-Any other table has `all` (the family `main`, and rows without a family), `lr-ablation` and `cooldown` (the ends).
+Any other table has `all` (the family `main`, and rows without a family), `lr-ablation` and `cooldown` (the ends). Where
+its families are not those of a suite (`FAMILIES`), `all` is every row: the column is one like any other.
 Steps of `gemstones` are optimizer steps of 2048 sequences of 2048 tokens: 477 are 2B tokens, 2385 are 10B.
 """
 
@@ -45,18 +49,22 @@ LAST_STEP_LR_ABLATION = 23_840
 CHINCHILLA_REDUCED_SHAPES = ("384x13", "512x11", "512x13", "1280x15", "1792x18", "2048x27")
 CHINCHILLA_REDUCED_TOKENS_B: Mapping[float, tuple[float, ...]] = MappingProxyType(
     {
-        7e7: (3.154, 6.526, 11.889, 13.026, 25.181),
-        1e8: (3.238, 7.475, 13.081, 13.709),
-        5e8: (5.759, 12.450, 23.957, 47.131),
-        1e9: (1.575, 4.733, 7.730, 8.779, 15.781, 16.366, 32.734),
-        2e9: (0.812, 8.051, 16.266, 24.337, 32.681, 48.755, 81.278, 124.514),
+        7e7: (3.15, 6.53, 11.9, 13.0, 25.1),
+        1e8: (3.24, 7.47, 13.0, 13.7),
+        5e8: (5.76, 12.5, 24.0, 47.1),
+        1e9: (1.57, 4.73, 7.73, 8.78, 15.8, 16.4, 32.7),
+        2e9: (0.812, 8.05, 16.3, 24.3, 32.7, 48.8, 81.2, 124.0),
     }
 )
-"""Size class → tokens (10^9) of the Chinchilla runs of that class: those of `hoffmann-reduced`.
+"""Size class → tokens (10^9) of the Chinchilla runs of that class, those of `hoffmann-reduced`, to the three digits
+that the published selection has: 13.0 is half-way between two checkpoints, of which it takes the even multiple.
 
 A class is a number of parameters to one significant digit. 512x11 is of the class 9e7, for which there is no
 Chinchilla run, so five shapes are left.
 """
+
+FAMILIES = ("main", "lr-ablation", "cooldown")
+"""Kinds of runs of a suite."""
 
 DENSE_SUFFIX = "-2B"
 """Of the selections that have every checkpoint of the same runs, 2B tokens apart: the paper reads frontiers off
@@ -103,8 +111,9 @@ def _width512(frame: pl.DataFrame) -> pl.DataFrame:
 def _chinchilla_reduced(frame: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
-    # Checkpoints are 2B tokens apart: a Chinchilla run goes to the nearest even number of billions, and those
-    # that meet there are one row. The fit uses the rounded tokens, and the FLOPs have to be theirs.
+    # Checkpoints are 2B tokens apart: a Chinchilla run goes to the nearest multiple of that (half-way, as Python's
+    # `round` has it, to the even multiple), and those that meet there are one row. The fit uses the rounded tokens,
+    # and the FLOPs have to be theirs.
     shape = pl.format("{}x{}", "width", "depth")
     wanted = [
         (pl.col("params_total").round_sig_figs(1).round() == size)
@@ -144,6 +153,10 @@ def _cooldown_ends(frame: pl.DataFrame) -> pl.DataFrame:
 def _main_or_no_family(frame: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
+    if not set(frame["family"].drop_nulls().unique()) <= set(
+        FAMILIES
+    ):  # a column of the user's own: Pythia, Llama
+        return frame
     return frame.filter(pl.col("family").is_null() | (pl.col("family") == "main"))
 
 
@@ -184,6 +197,9 @@ GEMSTONES = _by_name(
 )
 """Selections of the data set `gemstones`; the first is the default."""
 
+GEMSTONES_LOSSES = _by_name(*(GEMSTONES[name] for name in ("all", "le100B", "gt120B", "width512")))
+"""Selections of `gemstones-fineweb-edu` and `gemstones-dclm`, which have the main runs every 10B tokens."""
+
 CHINCHILLA = _by_name(
     Selection("epoch", "losses below the fifth highest: Epoch AI's outlier rule", _epoch),
     Selection("all", "every run", lambda frame: frame),
@@ -205,16 +221,30 @@ PEBBLES = _by_name(
 """Selections of the data set `pebbles`; the first is the default."""
 
 OTHER = _by_name(
-    Selection("all", "every row of the family main, or without a family", _main_or_no_family),
+    Selection(
+        "all",
+        "every row of the family main or without one; every row, where families are the table's own",
+        _main_or_no_family,
+    ),
     Selection("lr-ablation", "every row of the family", lambda frame: _family(frame, "lr-ablation")),
     _COOLDOWN,
 )
 """Selections of any other table."""
 
+_BY_DATASET: Mapping[str, Mapping[str, Selection]] = MappingProxyType(
+    {
+        "gemstones": GEMSTONES,
+        "gemstones-fineweb-edu": GEMSTONES_LOSSES,
+        "gemstones-dclm": GEMSTONES_LOSSES,
+        "chinchilla": CHINCHILLA,
+        "pebbles": PEBBLES,
+    }
+)
+
 
 def selections_of(dataset: str) -> Mapping[str, Selection]:
     """The selections that a table of this data set has, the default first."""
-    return {"gemstones": GEMSTONES, "chinchilla": CHINCHILLA, "pebbles": PEBBLES}.get(dataset, OTHER)
+    return _BY_DATASET.get(dataset, OTHER)
 
 
 def default_selection(dataset: str) -> str:
@@ -255,9 +285,12 @@ def select(table: RunTable, name: str | None, where: str | None) -> RunTable:
         frame, selection = _where(frame, where), f"{selection} where {one_line(where)}"
     if frame.height == 0:
         families = table.frame["family"].drop_nulls().unique(maintain_order=True).to_list()
-        remedy = f"; families are {listed(families)}" if families and "main" not in families else ""
+        remedy = "widen it"
+        if families and set(families) <= set(selections) - {"all"}:  # of a suite, but not its main runs
+            of = f"family is {families[0]}" if len(families) == 1 else f"families are {listed(families)}"
+            remedy = f"its {of}, so take --select {families[0]}"
         raise InvalidTable(
-            f"selection {selection!r} has no rows of {table.rows:,}{remedy}: widen it", file=table.origin
+            f"selection {selection!r} has no rows of {table.rows:,}: {remedy}", file=table.origin
         )
     return replace(table, frame=frame, selection=selection)
 

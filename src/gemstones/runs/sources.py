@@ -1,6 +1,7 @@
 """The known data sets, and `load`, which takes the name of one or a path.
 
 - `gemstones`: the three run files of the paper as the families `main`, `lr-ablation` and `cooldown`.
+- `gemstones-fineweb-edu`, `gemstones-dclm`: the main runs' losses on two other validation sets, every 10B tokens.
 - `chinchilla`: the runs of Hoffmann et al., read off their Figure 4 by Epoch AI (Besiroglu et al., 2024).
 - `pebbles`: a suite of our own, `studies/pebbles.toml`, as `gemstones runs collect` made a table of its ledgers;
   it comes with the package, and `studies/pebbles/README.md` makes it again.
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 DEVICES_PER_NODE = 8
 """Of the machine that trained the Gemstones: MI250X cards, of which each is two devices (paper §3)."""
 
-_RUN_NAME = re.compile(r"(?:cooler_)?PyGemma-(\d+x\d+)_pretrain")
+_RUN_NAME = re.compile(r"(?:cooler_)?PyGemma-(\d+x\d+)_pretrain|Gemstone-(\d+x\d+)")
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,28 @@ class GemstonesRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     depth: int
     tokens: int
     step: int
-    num_nodes: int
-    seconds_per_step: float
+    num_nodes: int | None
+    seconds_per_step: float | None
+    """None, as `num_nodes`, in the files of other validation sets: step times are of the run, not of a loss."""
     final_loss: float
 
 
 def _read_gemstones(dataset: Dataset) -> RunTable:
+    return _gemstones_table(
+        dataset, {entry: entry.name.removeprefix("gemstones-") for entry in _published(dataset)}
+    )
+
+
+def _read_gemstones_losses(dataset: Dataset) -> RunTable:
+    return _gemstones_table(dataset, dict.fromkeys(_published(dataset), "main"))
+
+
+def _gemstones_table(dataset: Dataset, families: Mapping[Entry, str]) -> RunTable:
+    """The rows of run files, each of one family, as one table."""
     import polars as pl
 
-    families = [entry.name.removeprefix("gemstones-") for entry in dataset.entries]
-    frame = pl.concat([_gemstones_family(ENTRIES[f"gemstones-{family}"], family) for family in families])
     table = build_table(
-        frame,
+        pl.concat([_gemstones_family(entry, family) for entry, family in families.items()]),
         dataset=dataset.name,
         file=dataset.name,
         architecture=GEMSTONES_ARCHITECTURE,
@@ -107,13 +118,15 @@ def _gemstones_family(entry: Entry, family: str) -> pl.DataFrame:
             row = decoder.decode(line)
         except msgspec.DecodeError as error:
             raise InvalidTable(one_line(error), file=entry.name, row=number) from None
-        if (name := _RUN_NAME.fullmatch(row.run_name)) is None or name[1] != f"{row.width}x{row.depth}":
+        name = _RUN_NAME.fullmatch(row.run_name)
+        if name is None or f"{row.width}x{row.depth}" not in name.groups():
             raise InvalidTable(
                 f"{row.run_name!r} is not named by its shape", file=entry.name, row=number, column="run_name"
             )
         rows.append(row)
     if len(rows) != entry.rows:
         raise InvalidTable(f"has {len(rows)} rows, expected {entry.rows}", file=entry.name)
+    devices = [None if row.num_nodes is None else row.num_nodes * DEVICES_PER_NODE for row in rows]
     return pl.DataFrame(
         {
             "run": [f"{family}/{row.width}x{row.depth}" for row in rows],
@@ -125,7 +138,7 @@ def _gemstones_family(entry: Entry, family: str) -> pl.DataFrame:
             "step": [row.step for row in rows],
             "loss": [row.final_loss for row in rows],
             "seconds_per_step": [row.seconds_per_step for row in rows],
-            "devices": [row.num_nodes * DEVICES_PER_NODE for row in rows],
+            "devices": devices,
             "run_name": [row.run_name for row in rows],
             "num_nodes": [row.num_nodes for row in rows],
         }
@@ -164,6 +177,10 @@ def _read_pebbles(dataset: Dataset) -> RunTable:
     return replace(table, dataset=dataset.name, sources=tuple(sources))
 
 
+def _published(dataset: Dataset) -> tuple[Entry, ...]:
+    return tuple(entry for entry in dataset.entries if isinstance(entry, Entry))
+
+
 def _sources(dataset: Dataset) -> tuple[Source, ...]:
     return tuple(Source(entry.name, entry.url, entry.sha256, entry.licence) for entry in dataset.entries)
 
@@ -178,6 +195,20 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 (ENTRIES["gemstones-main"], ENTRIES["gemstones-lr-ablation"], ENTRIES["gemstones-cooldown"]),
                 "MIT",
                 _read_gemstones,
+            ),
+            Dataset(
+                "gemstones-fineweb-edu",
+                "Gemstones on FineWeb-Edu: the losses of the 22 main runs on another validation set, every 10B tokens",
+                (ENTRIES["gemstones-fineweb-edu"],),
+                "MIT",
+                _read_gemstones_losses,
+            ),
+            Dataset(
+                "gemstones-dclm",
+                "Gemstones on DCLM: the losses of the 22 main runs on another validation set, every 10B tokens",
+                (ENTRIES["gemstones-dclm"],),
+                "MIT",
+                _read_gemstones_losses,
             ),
             Dataset(
                 "chinchilla",
