@@ -20,6 +20,7 @@ from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.envelope import BINS, Envelope
 from gemstones.laws.envelope import envelope as find_envelope
 from gemstones.laws.interval import interval_note
+from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_quantity
 
 
@@ -88,7 +89,7 @@ def _print(found: Envelope) -> None:
     if found.method == "hull":
         print_table(
             "frontier",
-            ("run", unit, "tokens", "loss (nats)"),
+            ("run", unit, "tokens", f"loss ({SHORT[found.loss_unit]})"),
             [
                 (p["run"], f"{p['resource']:.4g}", format_quantity(p["tokens"]), f"{p['loss']:.4f}")
                 for p in found.frontier

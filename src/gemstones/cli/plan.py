@@ -18,14 +18,15 @@ from gemstones.plan.flop_optimal import Beside, flop_optimal
 from gemstones.plan.plan import NEAR, Plan, default_constraints, default_throughput
 from gemstones.plan.plan import plan as make_plan
 from gemstones.plan.shown import (
-    MEMBER_HEADER,
     SHOWN,
     budget_text,
     flops_convention,
+    member_header,
     member_rows,
     near_sentence,
     plan_rows,
 )
+from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_flops, format_quantity, parse_quantity
 
 
@@ -149,7 +150,7 @@ def _print_beside(beside: Beside) -> None:
         ("T (tokens)", *(format_quantity(one.tokens) for one in (made, other))),
         (f"T/N ({made.params_convention})", *(f"{one.tokens_per_param:.3g}" for one in (made, other))),
         (
-            "predicted loss (nats)",
+            f"predicted loss ({SHORT[made.loss_unit]})",
             *("-" if one.loss is None else f"{one.loss:.4f}" for one in (made, other)),
         ),
         (
@@ -184,4 +185,4 @@ def _print_near(made: Plan, everything: bool) -> None:
         return
     spread = "" if everything else "; the best of those spread over the set (--near-all lists every one):"
     print(near_sentence(near, made.loss) + spread)
-    print_table("", MEMBER_HEADER, member_rows(near, None if everything else SHOWN))
+    print_table("", member_header(made.loss_unit), member_rows(near, None if everything else SHOWN))

@@ -88,6 +88,7 @@ class Backtest:
             ],
             "params_convention": self.params_convention,
             "flops_convention": self.tables[0].flops_convention,
+            "loss_unit": self.tables[0].loss_unit,
             "objective_kind": self.objective.kind,
             "delta": self.objective.delta if self.objective.kind == "huber" else None,
             "level": self.resamples.level,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gemstones.display import Row, html_table, interval_text
+from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_flops, format_quantity
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def constant_rows(law: Law, intervals: Mapping[str, Any] | None = None) -> list[
     ]
     return [
         *rows,
-        constant_row("irreducible loss (nats)", law.irreducible_loss, known.get("irreducible_loss")),
+        constant_row(
+            f"irreducible loss ({SHORT[law.loss_unit]})", law.irreducible_loss, known.get("irreducible_loss")
+        ),
     ]
 
 

@@ -23,6 +23,7 @@ from gemstones.laws.interval import DEFAULT_LEVEL, NO_DRAWS, check_level, interv
 from gemstones.laws.law import Interval
 from gemstones.laws.parallel import run_chunks
 from gemstones.laws.resample import CHUNK, Unit, check_resampling, draw_weights
+from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 
@@ -68,6 +69,7 @@ class Envelope:
     """By quantity: `params`, `tokens`, `tokens_per_param`."""
     assumptions: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    loss_unit: LossUnit = "nats"
     unit: Unit = "run"
     seed: int = 0
     level: float = DEFAULT_LEVEL
@@ -106,6 +108,7 @@ class Envelope:
             "method": self.method,
             "bins": self.bins,
             "params_convention": self.params_convention,
+            "loss_unit": self.loss_unit,
             "points": len(self.frontier),
             "fits": {name: {"slope": x.slope, "intercept": x.intercept} for name, x in self.fits.items()},
             "intervals": self.intervals,
@@ -242,7 +245,8 @@ def envelope(
         ),
         fits={name: Line(*map(float, fitted[i])) for i, name in enumerate(QUANTITIES)},
         assumptions=tuple(table.assumptions),
-        flags=tuple(run_flags(runs)),
+        flags=(*table.warnings, *run_flags(runs)),
+        loss_unit=table.loss_unit,
         unit=unit,
         seed=seed,
         level=level,

@@ -145,6 +145,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "log_coefficients": dict(zip(law.terms, law.log_coefficients, strict=True)),
             "log_irreducible": law.log_irreducible,
             "irreducible_loss": law.irreducible_loss,
+            "loss_unit": law.loss_unit,
             "optimal_exponents": self.optimal_exponents,
             "intervals": self.intervals,
             "level": self.level if self.draws else None,
@@ -262,7 +263,7 @@ def fit(
     check_resampling(bootstrap, unit, seed)
     terms = parse_terms(law, convention)
     columns, loss = table_columns(terms, table, convention), table.numbers("loss")
-    flags = check_separable(terms, table, columns, force)
+    flags = [*table.warnings, *check_separable(terms, table, columns, force)]
     codes = table.run_codes
     runs = int(codes.max()) + 1
 
@@ -277,6 +278,7 @@ def fit(
         source=f"{table.dataset}, {table.selection}",
         fitted=fitted_range(table, terms, convention),
         models=Models.of(table.architecture.like()),
+        loss_unit=table.loss_unit,
     )
     unsettled = convergence_flags(solution.stationarity)
     flags += (

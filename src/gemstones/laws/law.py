@@ -13,6 +13,7 @@ from gemstones.accounting.parameters import ParamsConvention
 from gemstones.display import few_lines
 from gemstones.laws.constants import law_html, law_notes
 from gemstones.laws.form import column_name
+from gemstones.runs.loss_units import LossUnit
 from gemstones.shape import FloatArray, Shape
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """L̂ = Σ_i exp(log_coefficients_i)·x_i^(−exponents_i) + exp(log_irreducible), in nats per token."""
+    """L̂ = Σ_i exp(log_coefficients_i)·x_i^(−exponents_i) + exp(log_irreducible), in `loss_unit`."""
 
     terms: tuple[str, ...]
     exponents: tuple[float, ...]
@@ -73,6 +74,8 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Publication, or data and selection."""
     fitted: FittedRange = FittedRange()
     models: Models = Models()
+    loss_unit: LossUnit = "nats"
+    """Of predicted losses."""
 
     @classmethod
     def of_theta(
@@ -85,6 +88,7 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         source: str = "",
         fitted: FittedRange | None = None,
         models: Models | None = None,
+        loss_unit: LossUnit = "nats",
     ) -> Law:
         """From θ = (exponents, log coefficients, E), as the solver has it."""
         k = len(terms)
@@ -99,6 +103,7 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             source,
             fitted or FittedRange(),
             models or Models(),
+            loss_unit,
         )
 
     @property
@@ -113,7 +118,7 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def irreducible_loss(self) -> float:
-        """exp(E): the loss of an infinite model on infinite data, in nats per token."""
+        """exp(E): the loss of an infinite model on infinite data."""
         return math.exp(self.log_irreducible)
 
     @property

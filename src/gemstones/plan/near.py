@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gemstones.display import few_lines
 from gemstones.plan.shown import near_html, near_sentence
+from gemstones.runs.loss_units import LossUnit
 from gemstones.shape import FloatArray
 
 SHOWN = 50
@@ -54,6 +55,7 @@ class NearOptimal:
     """All of them, or some spread over the set; the best first."""
     truncated_by: tuple[str, ...] = ()
     """Edges of the search that the set touches: it may go on beyond."""
+    loss_unit: LossUnit = "nats"
 
     def __repr__(self) -> str:
         return few_lines(f"NearOptimal: {near_sentence(self)}", [f"{len(self.members):,} of them in members"])

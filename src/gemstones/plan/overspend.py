@@ -23,6 +23,7 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource, hull_points
 from gemstones.laws.law import Interval
 from gemstones.plan.shown import overspend_header, overspend_heading, overspend_notes, overspend_rows
+from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray, IntArray
 from gemstones.units import format_quantity, parse_quantity
@@ -48,7 +49,6 @@ class Overspent:
     tokens: float
     """Of the checkpoint."""
     loss: float
-    """In nats per token."""
     resource: float
     """Used by then: FLOPs or device hours."""
     on_frontier: bool
@@ -107,6 +107,7 @@ class Overspend:
     """Runs without a checkpoint near the tokens, and where their nearest is."""
     notes: tuple[str, ...]
     assumptions: tuple[str, ...] = ()
+    loss_unit: LossUnit = "nats"
 
     def __repr__(self) -> str:
         largest = ", ".join(f"{s.name} {s.overspend:.1%}" for s in self.shapes[:3] if s.overspend is not None)
@@ -129,6 +130,7 @@ class Overspend:
             "resource": self.resource,
             "resource_convention": self.resource_convention,
             "method": self.method,
+            "loss_unit": self.loss_unit,
             "shapes": [one.summary() for one in self.shapes],
             "frontier": [one.name for one in self.frontier],
             "left_out": list(self.left_out),
@@ -185,6 +187,7 @@ def overspend(
         left_out=left_out,
         notes=tuple(_notes(method, taken, left_out)),
         assumptions=table.assumptions,
+        loss_unit=table.loss_unit,
     )
 
 

@@ -47,7 +47,7 @@ class Overtrained:
     tokens: float
     design: Design | None
     loss: float | None = None
-    """Predicted, in nats per token."""
+    """Predicted, in the unit of the plan."""
     loss_increase: float | None = None
     """Over the loss of the optimum, as a fraction."""
     loss_interval: Interval | None = None
@@ -147,6 +147,7 @@ class Overtraining:
             "source": best.law_source,
             "flops_convention": best.flops_convention,
             "params_convention": self.params_convention,
+            "loss_unit": best.loss_unit,
             "optimum": {
                 "shape": None if best.shape is None else str(best.shape),
                 "params": best.params,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from gemstones.plan.cost import FLOPS, Cost, amount_text
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import NearOptimal
 from gemstones.plan.shown import plan_html, plan_notes, plan_sentence
+from gemstones.runs.loss_units import LossUnit
 from gemstones.shape import Shape
 from gemstones.units import format_quantity, parse_quantity
 
@@ -56,7 +57,7 @@ class Plan:
     inference_tokens: float
     inference_flops: float
     loss: float | None
-    """Predicted, in nats per token; None for a law of the optimum alone."""
+    """Predicted; None for a law of the optimum alone."""
     intervals: dict[str, Interval] | None
     intervals_note: str
     relaxed: dict[str, float] | None
@@ -68,6 +69,8 @@ class Plan:
     extrapolation: Extrapolation
     models: Models
     """With what shapes were counted."""
+    loss_unit: LossUnit = "nats"
+    """Of losses."""
     device_hours: float | None = None
     """Of training; None without a throughput model or a shape."""
     device_hours_interval: Interval | None = None
@@ -123,6 +126,7 @@ class Plan:
             "tokens_per_param": self.tokens_per_param,
             "aspect_ratio": None if self.shape is None else self.shape.aspect_ratio,
             "loss": self.loss,
+            "loss_unit": self.loss_unit,
             "flops": self.flops,
             "device_hours": self.device_hours,
             "device_hours_interval": self.device_hours_interval,
@@ -161,6 +165,9 @@ class Request:
 
     def plan(self, **found: Any) -> Plan:
         """The plan with what was `found`, and what the request says of itself."""
+        unit: LossUnit = self.law.loss_unit if isinstance(self.law, Law) else "nats"
+        if found.get("near_optimal") is not None:
+            found["near_optimal"] = replace(found["near_optimal"], loss_unit=unit)
         return Plan(
             budget=self.budget,
             resource=self.cost.resource,
@@ -170,6 +177,7 @@ class Request:
             params_convention=self.law.params_convention,
             inference_tokens=self.cost.inference_tokens,
             models=Models.of(self.constraints.template),
+            loss_unit=unit,
             flags=() if self.fit is None else self.fit.flags,
             assumptions=() if self.fit is None else self.fit.plan_assumptions,
             **found,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gemstones.display import Row, html_table, interval_text, labelled
 from gemstones.laws.interval import NO_DRAWS
 from gemstones.plan.cost import amount_text
+from gemstones.runs.loss_units import SHORT, LossUnit
 from gemstones.units import format_flops, format_quantity
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 """Members of a near-optimal set that are listed unless all are asked for."""
-MEMBER_HEADER = ("shape", "tokens", "predicted loss (nats)", "over the best")
+
+
+def member_header(loss_unit: LossUnit) -> Row:
+    """Of the members of a near-optimal set."""
+    return "shape", "tokens", f"predicted loss ({SHORT[loss_unit]})", "over the best"
 
 
 def flops_convention(convention: str, each: str = "6·N·T") -> str:
@@ -66,7 +71,7 @@ def plan_rows(plan: Plan) -> list[Row]:
     ]
     if plan.loss is not None:
         ends = interval_text(intervals.get("loss"), "{:.4f}".format)
-        rows.append(("predicted loss (nats)", f"{plan.loss:.4f}", ends))
+        rows.append((f"predicted loss ({SHORT[plan.loss_unit]})", f"{plan.loss:.4f}", ends))
     if plan.resource != "flops" or plan.inference_tokens:
         rows.append(flops(f"training FLOPs ({training})", plan.flops, intervals.get("flops")))
     if plan.inference_tokens:
@@ -90,6 +95,7 @@ def plan_sentence(plan: Plan) -> str:
     if plan.loss is not None:
         loss = f", loss {plan.loss:.4f}"
         loss += f" {interval_text(intervals['loss'], '{:.4f}'.format)}" if "loss" in intervals else ""
+        loss += f" {SHORT[plan.loss_unit]}"
     return (
         f"{budget_text(plan)} by {plan.law_name} [{plan.law_form}]: {f'{plan.shape}, ' if plan.shape else ''}"
         f"{amount('params', plan.params)} {plan.params_convention} parameters, "
@@ -132,7 +138,10 @@ def plan_html(plan: Plan) -> str:
     )
 
 
-PLANS_HEADER = ("budget", "law", "shape", "N", "T (tokens)", "predicted loss (nats)", "interval")
+def plans_header(plans: Sequence[Plan]) -> Row:
+    """Of several plans, whose losses have one unit."""
+    unit = plans[0].loss_unit if plans else "nats"
+    return "budget", "law", "shape", "N", "T (tokens)", f"predicted loss ({SHORT[unit]})", "interval"
 
 
 def plans_rows(plans: Sequence[Plan]) -> list[Row]:
@@ -176,7 +185,7 @@ def near_html(near: NearOptimal) -> str:
     """A near-optimal set in a notebook."""
     return html_table(
         near_sentence(near),
-        MEMBER_HEADER,
+        member_header(near.loss_unit),
         member_rows(near),
         (
             f"the best {min(SHOWN, len(near.members))} of {len(near.members)} that are listed, spread over the set",
@@ -193,7 +202,7 @@ def overspend_unit(found: Overspend) -> str:
 
 def overspend_header(found: Overspend) -> Row:
     """Of the rows below."""
-    return "run", "loss (nats)", overspend_unit(found), "overspend", "leave one out"
+    return "run", f"loss ({SHORT[found.loss_unit]})", overspend_unit(found), "overspend", "leave one out"
 
 
 def overspend_rows(found: Overspend) -> list[Row]:
@@ -238,7 +247,7 @@ def overtrain_header(found: Overtraining) -> Row:
         f"N ({found.params_convention})",
         "T (tokens)",
         "T/N",
-        "predicted loss (nats)",
+        f"predicted loss ({SHORT[found.optimum.loss_unit]})",
         interval,
         "increase",
         interval,

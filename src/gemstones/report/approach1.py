@@ -30,6 +30,7 @@ from gemstones.report.words import (
     resource_title,
     selection_words,
 )
+from gemstones.runs.loss_units import PER
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 
@@ -170,7 +171,7 @@ def _losses(
     import altair as alt
 
     resource = envelopes[0].resource
-    axes = (x, style.log_y("loss", "Loss (nats/token)", loss, "plain"))
+    axes = (x, style.log_y("loss", f"Loss ({PER[envelopes[0].loss_unit]})", loss, "plain"))
     runs = alt.Chart(data(f"runs-{resource}", curves)).encode(
         *axes, detail="run:N", tooltip=["run:N", "loss:Q", "resource:Q", "params_total:Q"]
     )

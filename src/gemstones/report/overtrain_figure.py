@@ -18,6 +18,7 @@ from gemstones.plan.overtrain import TYPICAL, Overtrained, Overtraining
 from gemstones.report import style
 from gemstones.report.words import PARAMS_WORDS, flops_words, law_words, need_altair
 from gemstones.runs.industry import IndustryModel
+from gemstones.runs.loss_units import PER
 from gemstones.units import format_quantity
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _panel(
     x = _factors_axis(x_domain)
 
     def y(field: str) -> alt.Y:
-        title = "Predicted loss (nats/token)" if first else ""
+        title = f"Predicted loss ({PER[found.optimum.loss_unit]})" if first else ""
         return style.log_y(field, title, y_domain, "plain", most=8)
 
     curve = alt.Chart(alt.NamedData(name=f"curve-{i}"))

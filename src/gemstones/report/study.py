@@ -26,7 +26,7 @@ from gemstones.laws.resample import check_resampling
 from gemstones.laws.step_time import StepTime
 from gemstones.plan.choices import Selected
 from gemstones.plan.plan import NEAR, Plan, default_throughput
-from gemstones.plan.shown import PLANS_HEADER, plans_rows
+from gemstones.plan.shown import plans_header, plans_rows
 from gemstones.report import tables
 from gemstones.report.analyses import (
     BACKTEST_TIME,
@@ -64,11 +64,11 @@ from gemstones.report.steps import (
 from gemstones.report.style import RunColors
 from gemstones.report.words import need_altair, resampled_words, selection_words
 from gemstones.runs import RunTable
+from gemstones.runs.loss_units import WORDS, LossUnit
 from gemstones.units import parse_quantity
 from gemstones.version import __version__
 
 CONVENTIONS = {
-    "loss": "nats per token",
     "parameters": "every count of parameters is in the convention named beside it; total counts everything",
     "flops": "gemstones: Appendix G of the Gemstones paper; 6N_x: 6 times parameters of convention x, times tokens",
     "laws": "L = sum of exp(log_coefficient) * x^(-exponent) over the terms x, plus exp(log_irreducible)",
@@ -96,6 +96,7 @@ class Study:
     """What was left out, and why."""
     output: Path
     files: tuple[Path, ...]
+    loss_unit: LossUnit = "nats"
 
     def __repr__(self) -> str:
         found = f"{counted(len(self.fits), 'fit')}, {counted(len(self.plans), 'plan')}"
@@ -103,7 +104,9 @@ class Study:
 
     def _repr_html_(self) -> str:
         rows = plans_rows(self.plans)
-        return html_table(f"Study of {self.dataset}: what it prescribes", PLANS_HEADER, rows, self._said())
+        return html_table(
+            f"Study of {self.dataset}: what it prescribes", plans_header(self.plans), rows, self._said()
+        )
 
     def _said(self) -> list[str]:
         page = [f"to read: {self.output / PAGE}"] if self.output / PAGE in self.files else []
@@ -112,12 +115,17 @@ class Study:
         written = f"{counted(len(self.files), 'file')} in {self.output}"
         return [*page, written, how, *labelled(("flag", flags), ("note", self.notes))]
 
+    @property
+    def conventions(self) -> dict[str, str]:
+        """What its numbers mean."""
+        return {"loss": WORDS[self.loss_unit], **CONVENTIONS}
+
     def summary(self) -> dict[str, Any]:
         """The study as plain values: what `study.json` holds."""
         return {
             "dataset": self.dataset,
             "settings": asdict(self.settings) | {"bins": BINS, "near": NEAR},
-            "conventions": CONVENTIONS,
+            "conventions": self.conventions,
             "provenance": self.provenance,
             "fits": [{"name": made.law.name, **made.summary()} for made in self.fits],
             "envelopes": [made.summary() for made in self.envelopes],
@@ -183,7 +191,12 @@ def study(
         plans += planned
         notes += [*missing, *unread, *edges]
         figures.append(_figures(runs, tables_of, made, read, output, position, tell))
-    plans += prescriptions(references(spanned), wanted)[0]
+    if runs.loss_unit == "nats":
+        plans += prescriptions(references(spanned), wanted)[0]
+    else:
+        notes.append(
+            f"published laws are left out: they predict nats per token, these are {WORDS[runs.loss_unit]}"
+        )
     notes += _left_out(spanned, fits)
     planning = planning_fits([made for made in fits if made.selection == chosen[0].fitted.selection])
     asked = analyse(runs, chosen, planning, settings, output, workers, tell.step, quick=quick)
@@ -209,6 +222,7 @@ def study(
         notes=tuple(dict.fromkeys(notes)),
         output=output,
         files=tuple(files),
+        loss_unit=runs.loss_unit,
     )
     if output / PAGE in files:
         write_text(output / PAGE, study_html(result, runs))
@@ -258,7 +272,7 @@ def _write_tables(
         "plans": tables.plans_table(plans),
         "near_optimal": tables.near_optimal_table(plans),
     }
-    return [path for name, table in made.items() for path in write_table(table, folder / name, tables.UNITS)]
+    return [path for name, table in made.items() for path in write_table(table, folder / name, table.units)]
 
 
 def _figures(
@@ -286,7 +300,8 @@ def _figures(
             best = planning[0]
             fitted = best.law.fitted.flops
             laws: dict[str, AnyLaw] = {made.law.name: made for made in planning}
-            drawn, _ = prescriptions(laws | references(fitted), grid(fitted))
+            others = references(fitted) if runs.loss_unit == "nats" else {}
+            drawn, _ = prescriptions(laws | others, grid(fitted))
             if drawn:
                 title = f"Approach 3: {selection_words(best.dataset, best.selection)}"
                 figure3 = approach3_figure(drawn, fitted, title)

@@ -29,6 +29,7 @@ from gemstones.report.words import (
     resampled_words,
     resource_title,
 )
+from gemstones.runs.loss_units import PER
 
 QUANTITY_WORDS = {
     "width": "width",
@@ -108,7 +109,7 @@ def _fit(fit: Fit) -> Iterable[str]:
     )
     yield f"  exponents {exponents}"
     irreducible = estimate_text("irreducible_loss", law.irreducible_loss, intervals.get("irreducible_loss"))
-    yield f"  irreducible loss {irreducible} nats/token"
+    yield f"  irreducible loss {irreducible} {PER[law.loss_unit]}"
     if (optimal := fit.optimal_exponents) is not None:
         ends = intervals.get("optimal_exponents", {})
         yield (
@@ -157,7 +158,7 @@ def plan_sentence(plan: Plan) -> str:
 
 def _facts(plan: Plan) -> list[str]:
     shape = "" if plan.shape is None else f"{plan.shape}, "
-    loss = "" if plan.loss is None else f", loss {quantity_text('loss', plan.loss)} nats/token"
+    loss = "" if plan.loss is None else f", loss {quantity_text('loss', plan.loss)} {PER[plan.loss_unit]}"
     facts = [
         f"For {flops_text(plan.budget_flops)} FLOPs ({flops_words(plan.flops_convention)}): {shape}"
         f"{number_text(plan.params)} parameters ({PARAMS_WORDS[plan.params_convention]}), "

@@ -23,12 +23,12 @@ from gemstones.report.words import (
     models_words,
     resampled_words,
 )
+from gemstones.runs.loss_units import PER, LossUnit
 
 if TYPE_CHECKING:
     import polars as pl
 
 UNITS = {
-    "irreducible_loss": "nats/token",
     "budget": "FLOPs",
     "width": "channels",
     "depth": "blocks",
@@ -36,14 +36,13 @@ UNITS = {
     "params_total": "parameters",
     "tokens": "tokens",
     "tokens_per_param": "tokens/parameter",
-    "loss": "nats/token",
     "flops_beyond_fitted": "decades",
     "width_least": "channels",
     "width_most": "channels",
     "depth_least": "blocks",
     "depth_most": "blocks",
 }
-"""Of the columns below; the ends of an interval have the unit of what they enclose."""
+"""Of the columns below but losses, whose unit is the runs'; the ends of an interval have that of what they enclose."""
 
 TITLES = {
     "params": "N",
@@ -65,6 +64,13 @@ class Table:
     frame: pl.DataFrame
     hidden: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    loss_unit: LossUnit = "nats"
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Of its columns."""
+        loss = PER[self.loss_unit]
+        return {**UNITS, "loss": loss, "irreducible_loss": loss}
 
 
 def fits_table(fits: Sequence[Fit]) -> Table:
@@ -83,6 +89,7 @@ def fits_table(fits: Sequence[Fit]) -> Table:
         _frame([_fit_row(fit, terms) for fit in fits]),
         frozenset({"interval", "flags"}),
         tuple(notes) if fits else (),
+        fits[0].law.loss_unit if fits else "nats",
     )
 
 
@@ -114,6 +121,7 @@ def plans_table(plans: Sequence[Plan]) -> Table:
         _frame([_plan_row(plan) for plan in plans]),
         frozenset({"aspect_ratio", "interval", "flops_beyond_fitted", "flags"}),
         (*notes, *models_words(plans)),
+        plans[0].loss_unit if plans else "nats",
     )
 
 

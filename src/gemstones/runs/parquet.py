@@ -16,6 +16,8 @@ import msgspec
 from gemstones.errors import InvalidTable
 from gemstones.files import write_bytes
 from gemstones.runs.architecture import Architecture
+from gemstones.runs.dropped import Dropped
+from gemstones.runs.loss_units import PER, LossUnit
 from gemstones.runs.one_line import one_line
 from gemstones.runs.schema import SCHEMA_VERSION, UNITS
 from gemstones.runs.table import RunTable, Source
@@ -34,6 +36,12 @@ class TableFields(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     flops_convention: str
     sources: tuple[Source, ...]
     architecture: Architecture
+    loss_unit: LossUnit = "nats"
+    format: str = "gemstones"
+    mapped: dict[str, str] = {}
+    where: str = ""
+    dropped: tuple[Dropped, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def write_parquet(table: RunTable, path: Path) -> None:
@@ -48,10 +56,16 @@ def write_parquet(table: RunTable, path: Path) -> None:
         flops_convention=table.flops_convention,
         sources=table.sources,
         architecture=table.architecture,
+        loss_unit=table.loss_unit,
+        format=table.format,
+        mapped=dict(table.mapped),
+        where=table.where,
+        dropped=table.dropped,
+        warnings=table.warnings,
     )
     metadata = {
         "gemstones": msgspec.json.encode(fields).decode(),
-        "units": msgspec.json.encode(dict(UNITS)).decode(),
+        "units": msgspec.json.encode({**UNITS, "loss": PER[table.loss_unit]}).decode(),
     }
     buffer = io.BytesIO()
     try:

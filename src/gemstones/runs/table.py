@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +15,8 @@ from numpy.typing import NDArray
 from gemstones.display import html_table, labelled
 from gemstones.errors import InvalidTable
 from gemstones.runs.architecture import ASSUMED, Architecture
+from gemstones.runs.dropped import Dropped
+from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.one_line import listed, one_line
 from gemstones.runs.schema import SCHEMA
 
@@ -56,6 +60,18 @@ class RunTable:
     sources: tuple[Source, ...] = ()
     architecture: Architecture = ASSUMED
     """What was said about the models beside width and depth."""
+    loss_unit: LossUnit = "nats"
+    """Of `loss`; nothing is converted."""
+    format: str = "frame"
+    """What the runs were read from: `csv`, `nanochat`, `frame`, …"""
+    mapped: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Column → the expression over columns of the source that it is; only those that are not simply there."""
+    where: str = ""
+    """The condition that rows were kept for when they were read, before any rule."""
+    dropped: tuple[Dropped, ...] = ()
+    """Rows of the source that are not here, by reason."""
+    warnings: tuple[str, ...] = ()
+    """What looks wrong and was accepted; a fit to these rows carries them as flags."""
 
     @property
     def rows(self) -> int:

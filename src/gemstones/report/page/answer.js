@@ -30,7 +30,7 @@
         ...(of.flags.length
           ? [Object.assign(document.createElement("span"), { className: "flag", textContent: "†" })]
           : []),
-        made.loss === null ? "." : `, to a predicted loss of ${made.loss.toFixed(4)} nats per token.`,
+        made.loss === null ? "." : `, to a predicted loss of ${made.loss.toFixed(4)} ${of.lossUnit}.`,
       );
       byId("level").textContent = of.level ? `${general(100 * of.level, 3)}% interval` : "Interval";
       byId("quantities").replaceChildren(...quantities(shown).map(quantityRow));
@@ -59,7 +59,7 @@
       ]);
       rows.push(["T, tokens", numberText(made.tokens), ends("tokens", numberText)]);
       rows.push(["T/N", numberText(made.tokensPerParam), ends("tokensPerParam", numberText)]);
-      if (made.loss !== null) rows.push(["Predicted loss, nats per token", loss(made.loss), ends("loss", loss)]);
+      if (made.loss !== null) rows.push([`Predicted loss, ${of.lossUnit}`, loss(made.loss), ends("loss", loss)]);
       if (made.loss !== null && wanted.factor !== 1) {
         const percent = (value) => `${(100 * value).toFixed(2)}%`;
         rows.push([

@@ -11,6 +11,7 @@ from gemstones.report.numbers import flops_text, interval_text, number_text, qua
 from gemstones.report.page.page import Figure, Headline, Stat
 from gemstones.report.study import Study
 from gemstones.report.words import PARAMS_WORDS, law_words, need_altair
+from gemstones.runs.loss_units import WORDS
 
 if TYPE_CHECKING:
     import altair as alt
@@ -55,7 +56,7 @@ def headline(study: Study) -> Headline | None:
         ("params", f"parameters ({PARAMS_WORDS[plan.params_convention]})", plan.params),
         ("tokens", "tokens", plan.tokens),
         ("tokens_per_param", "tokens per parameter", plan.tokens_per_param),
-        ("loss", "predicted loss, nats per token", plan.loss),
+        ("loss", f"predicted loss, {WORDS[plan.loss_unit]}", plan.loss),
     ):
         if value is not None:
             found = (plan.intervals or {}).get(name)

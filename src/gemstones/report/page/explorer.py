@@ -23,6 +23,7 @@ from gemstones.laws.published import FrontierLaw
 from gemstones.laws.step_time import StepTime
 from gemstones.plan.plan import NEAR, default_constraints, default_throughput
 from gemstones.report.words import PARAMS_WORDS, law_words
+from gemstones.runs.loss_units import WORDS
 from gemstones.shape import FloatArray
 
 AnyLaw = Fit | Law | FrontierLaw
@@ -85,6 +86,7 @@ def law_data(name: str, law: AnyLaw) -> dict[str, Any]:
         "form": bare.form,
         "source": bare.source,
         "convention": bare.params_convention,
+        "lossUnit": WORDS[bare.loss_unit if isinstance(bare, Law) else "nats"],
         "fitted": msgspec.structs.asdict(bare.fitted),
         "models": constraints.template.architecture,
         "ranges": _ranges(constraints),

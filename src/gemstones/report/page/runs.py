@@ -11,6 +11,7 @@ from gemstones.report.page.page import Figure, Section
 from gemstones.report.page.table import TableBlock
 from gemstones.report.tables import Table
 from gemstones.report.words import need_altair
+from gemstones.runs.loss_units import PER
 from gemstones.runs.schema import UNITS
 from gemstones.runs.table import RunTable
 
@@ -43,7 +44,7 @@ def runs_section(runs: RunTable) -> Section:
         "The runs",
         (f"{counted(runs.rows, 'checkpoint')} of {counted(runs.runs, 'run')}.",),
         figures=tuple(figures),
-        tables=(TableBlock("runs", "Runs", table, {**UNITS, "final_loss": UNITS["loss"]}),),
+        tables=(TableBlock("runs", "Runs", table, {**UNITS, "final_loss": PER[runs.loss_unit]}),),
     )
 
 
@@ -99,7 +100,7 @@ def loss_curves(runs: RunTable) -> alt.TopLevelMixin | None:
             .mark_line(strokeWidth=1.3, opacity=0.85)
             .encode(
                 style.log_x("tokens", "Tokens", tokens, "si", 6),
-                style.log_y("loss", "Loss (nats/token)", losses, "plain"),
+                style.log_y("loss", f"Loss ({PER[runs.loss_unit]})", losses, "plain"),
                 color=colors.encoding(legend=family == last),
                 detail="run:N",
                 tooltip=["run:N", "loss:Q"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from gemstones.laws.published import LAW_NAMES, published
@@ -14,7 +15,7 @@ from gemstones.report.page.page import Figure, Page, Section
 from gemstones.report.page.runs import runs_section
 from gemstones.report.page.table import TableBlock
 from gemstones.report.steps import planning_fits
-from gemstones.report.study import CONVENTIONS, Study
+from gemstones.report.study import Study
 from gemstones.report.tables import Table, envelopes_table, fits_table, near_optimal_table, plans_table
 from gemstones.report.words import (
     flops_words,
@@ -157,7 +158,7 @@ def _fits(study: Study) -> Section | None:
             "and † marks every number that comes from it.",
         ),
         flags=tuple(flags),
-        tables=(TableBlock("fits", "Fitted laws", Table(table.frame, table.hidden, notes)),),
+        tables=(TableBlock("fits", "Fitted laws", replace(table, notes=notes)),),
     )
 
 
@@ -176,7 +177,7 @@ def _plans(study: Study) -> Section | None:
             "Approach 3: width over depth, and tokens per parameter, over the budget",
             "What the laws prescribe over the budget, with intervals, within the fitted runs and beyond.",
         ),
-        tables=(TableBlock("plans", "Plans", Table(table.frame, table.hidden, notes)),),
+        tables=(TableBlock("plans", "Plans", replace(table, notes=notes)),),
     )
 
 
@@ -198,7 +199,9 @@ def _near_optimal(study: Study) -> Section | None:
 def _provenance(study: Study) -> Section:
     known, settings = study.provenance, study.settings
     budgets = ", ".join(flops_text(b) for b in settings.budgets)
-    facts = [(CONVENTION_WORDS.get(name, name.capitalize()), text) for name, text in CONVENTIONS.items()]
+    facts = [
+        (CONVENTION_WORDS.get(name, name.capitalize()), text) for name, text in study.conventions.items()
+    ]
     if known["flops_convention"]:
         facts.append(("FLOPs of these runs", flops_words(known["flops_convention"])))
     facts += [("Shapes", sentence) for sentence in models_words(study.plans)]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from gemstones.report.numbers import interval_text, quantity_text
-from gemstones.report.tables import TITLES, UNITS, Table
+from gemstones.report.tables import TITLES, Table
 
 MOST_ROWS = 400
 """Shown; the download has all."""
@@ -36,7 +36,13 @@ class TableBlock:
     name: str
     title: str
     table: Table
-    units: dict[str, str] = field(default_factory=lambda: dict(UNITS))
+    own_units: dict[str, str] | None = None
+    """Those of a study's tables unless given."""
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Of its columns."""
+        return self.table.units if self.own_units is None else self.own_units
 
 
 @dataclass(frozen=True)
