@@ -6,20 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gemstones.runs.dropped import Dropped
 from gemstones.runs.table import Source
 
 if TYPE_CHECKING:
     import polars as pl
 
     from gemstones.runs.parquet import TableFields
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """Rows that were left out, and why: `reason` completes "left out: …"."""
-
-    reason: str
-    rows: int
 
 
 @dataclass(frozen=True, eq=False)
