@@ -45,6 +45,9 @@ def refusal(text: str | float, what: str = "quantity") -> str:
         ("1.5e-3M", 1500),
         ("2_048", 2048),
         ("543,482,880", 543_482_880),
+        ("1,000,000", 1_000_000),
+        ("3_200", 3200),
+        ("12,500K", 12_500_000),
         ("+7", 7),
         (2048, 2048),
         (0.25, 0.25),
@@ -103,6 +106,7 @@ def test_a_number_is_itself_or_refused(number: float) -> None:
         ("", "is not a number: write it like 2048, 1e22, 50M or 100B"),
         ("many", "is not a number: write it like 2048, 1e22, 50M or 100B"),
         ("1.2.3", "is not a number: write it like 2048, 1e22, 50M or 100B"),
+        ("1,000_000", "is not a number: write it like 2048, 1e22, 50M or 100B"),
         ("5 MB", "is not a number: write it like 2048, 1e22, 50M or 100B"),
         ("100\nB\n?", "is not a number: write it like 2048, 1e22, 50M or 100B"),
         ("nan", "is not a number: write it like 2048, 1e22, 50M or 100B"),
@@ -113,6 +117,27 @@ def test_a_number_is_itself_or_refused(number: float) -> None:
 )
 def test_refusals_say_the_value_and_the_rule(text: str, rule: str) -> None:
     assert refusal(text, "budget") == f"budget {text!r} {rule}"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("1,5e22", "1.5e22"),
+        ("1,5", "1.5"),
+        ("0,500", "0.500"),
+        ("3,4061", "3.4061"),
+        ("1_5", "15"),
+        ("1,234.5", "1234.5"),
+        ("1.234,5", "1234.5"),
+        ("1,000e3", "1.000e3"),
+        ("1,00,000", "100000"),
+        ("1_5e22", "15e22"),
+    ],
+)
+def test_separators_elsewhere_are_refused_with_the_number_that_was_meant(text: str, meant: str) -> None:
+    rule = "is not a number: only whole numbers have thousands separators, in groups of three"
+    assert refusal(text, "budget") == f"budget {text!r} {rule}; write {meant}"
+    assert parse_quantity(meant) > 0
 
 
 def test_counts_are_whole() -> None:

@@ -13,25 +13,25 @@ from gemstones.errors import InvalidQuantity
 SUFFIXES = {"": 0, "K": 3, "M": 6, "B": 9, "G": 9, "T": 12, "P": 15, "E": 18, "Z": 21, "Y": 24}
 """Powers of ten by suffix."""
 
-_QUANTITY = re.compile(
-    r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?)\s*([KkMmBbGgTtPpEeZzYy]?)\s*"
-)
+_SUFFIX = f"[{''.join(SUFFIXES)}{''.join(SUFFIXES).lower()}]?"
+_GROUPED = r"[1-9][0-9]{0,2}(?P<separator>[,_])[0-9]{3}(?:(?P=separator)[0-9]{3})*"
+_PLAIN = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?"
+_QUANTITY = re.compile(rf"\s*([+-]?(?:{_GROUPED}|{_PLAIN}))\s*({_SUFFIX})\s*")
 
 
 def parse_quantity(text: str | float, what: str = "quantity") -> float:
     """The positive, finite number that `text` denotes; `what` names it in the error.
 
-    >>> parse_quantity("100B"), parse_quantity("1e22"), parse_quantity("2_048")
-    (100000000000.0, 1e+22, 2048.0)
+    Thousands are separated by `,` or `_` in whole numbers only, and in groups of three: `1,5e22` is refused.
+
+    >>> parse_quantity("100B"), parse_quantity("1e22"), parse_quantity("2_048"), parse_quantity("1,000,000")
+    (100000000000.0, 1e+22, 2048.0, 1000000.0)
     """
     if isinstance(text, str):
-        match = _QUANTITY.fullmatch(text)
-        if match is None:
-            raise InvalidQuantity(f"{what} {text!r} is not a number: write it like 2048, 1e22, 50M or 100B")
-        digits = match[1].replace("_", "").replace(",", "")
-        # One conversion of the whole decimal: float("0.3") * 1e9 would not be 3e8 exactly.
-        mantissa, _, exponent = digits.lower().partition("e")
-        value = float(f"{mantissa}e{int(exponent or 0) + SUFFIXES[match[2].upper()]}")
+        number = read_number(text)
+        if number is None:
+            raise InvalidQuantity(f"{what} {text!r} is not a number: {_remedy(text)}")
+        value = number
     else:
         try:
             value = float(text)
@@ -40,6 +40,35 @@ def parse_quantity(text: str | float, what: str = "quantity") -> float:
     if not (math.isfinite(value) and value > 0):
         raise InvalidQuantity(f"{what} {text!r} must be positive and finite")
     return value
+
+
+def read_number(text: str) -> float | None:
+    """The number that `text` writes, of either sign, infinite where no float is as large; None where it is none.
+
+    >>> read_number("-2.5K"), read_number("1,5"), read_number("1e999")
+    (-2500.0, None, inf)
+    """
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        return None
+    digits = match[1].replace("_", "").replace(",", "")
+    # One conversion of the whole decimal: float("0.3") * 1e9 would not be 3e8 exactly.
+    mantissa, _, exponent = digits.lower().partition("e")
+    return float(f"{mantissa}e{int(exponent or 0) + SUFFIXES[match[3].upper()]}")
+
+
+def _remedy(text: str) -> str:
+    """How to write what was meant."""
+    separated = text.strip()
+    if ("," in separated) != ("_" in separated) and len(separated) <= 40:
+        # 1,5e22 has the decimal comma of half the world, 1.234,5 its thousands as well; 1,234.5 ours.
+        comma_last = separated.rfind(",") > separated.rfind(".")
+        decimal = separated.replace(".", "").replace(",", ".") if comma_last else separated.replace(",", "")
+        for meant in (decimal, separated.replace(",", "")):
+            plain = meant.replace("_", "")
+            if read_number(plain) is not None:
+                return f"only whole numbers have thousands separators, in groups of three; write {plain}"
+    return "write it like 2048, 1e22, 50M or 100B"
 
 
 def parse_count(text: str | float, what: str = "count") -> int:

@@ -209,8 +209,8 @@ def test_mapping_takes_columns_by_name_and_keeps_the_others(rows: Rows) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("loss", "columns 'loss': 'loss' is not NAME=COLUMN"),
-        ("", "columns '': '' is not NAME=COLUMN"),
+        ("loss", "columns 'loss': 'loss' is not NAME=EXPRESSION"),
+        ("", "columns '': '' is not NAME=EXPRESSION"),
         ("loss=a,loss=b", "columns 'loss=a,loss=b': loss is given twice"),
         ("params=n", "columns: 'params' is no column of a run table: choose from run, family"),
     ],
@@ -223,7 +223,7 @@ def test_mapping_errors(text: str, message: str) -> None:
 
 
 NAMES = (
-    st.text(st.characters(exclude_characters=",", exclude_categories=("Cs",)), min_size=1)
+    st.text(st.characters(exclude_characters=",()'\"`", exclude_categories=("Cs",)), min_size=1)
     .map(str.strip)
     .filter(len)
 )
@@ -232,6 +232,15 @@ NAMES = (
 @given(st.dictionaries(st.sampled_from(list(COLUMNS)), NAMES, min_size=1))
 def test_mappings_are_read_as_they_are_written(columns: dict[str, str]) -> None:
     assert parse_columns(",".join(f"{name}={source}" for name, source in columns.items())) == columns
+
+
+def test_mappings_are_split_outside_parentheses_and_quotes() -> None:
+    assert parse_columns("loss=min(a, b), run='x,(y', tokens=\"n, (t\"*2,flops=`a,b`") == {
+        "loss": "min(a, b)",
+        "run": "'x,(y'",
+        "tokens": '"n, (t"*2',
+        "flops": "`a,b`",
+    }
 
 
 @given(st.text())

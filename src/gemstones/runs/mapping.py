@@ -6,11 +6,12 @@ A column that is missing is an error that suggests the nearest names.
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.runs.nearest import nearest
 from gemstones.runs.one_line import listed, one_line
 from gemstones.runs.schema import COLUMNS
 
@@ -19,24 +20,40 @@ if TYPE_CHECKING:
 
 
 def parse_columns(text: str) -> dict[str, str]:
-    """`text` as schema name → name in the file; a name in the file may hold `=` and spaces, but no comma.
+    """`text` as schema name → expression over the columns of the file, split at commas outside () and quotes.
 
-    >>> parse_columns("loss=val_loss, tokens=n_tokens")
-    {'loss': 'val_loss', 'tokens': 'n_tokens'}
+    >>> parse_columns("loss=val_loss, tokens=_step*524288, flops=max(a,b)*1e9, run='x,y'")
+    {'loss': 'val_loss', 'tokens': '_step*524288', 'flops': 'max(a,b)*1e9', 'run': "'x,y'"}
     """
     columns: dict[str, str] = {}
-    for part in text.split(","):
+    for part in _split(text):
         name, equals, source = (piece.strip() for piece in part.partition("="))
         if not (name and equals and source):
             raise InvalidRequest(
-                f"columns {one_line(text)!r}: {one_line(part)!r} is not NAME=COLUMN: write them like "
-                "loss=val_loss,tokens=n_tokens"
+                f"columns {one_line(text)!r}: {one_line(part)!r} is not NAME=EXPRESSION: write them like "
+                'loss=val_loss,tokens=_step*524288, and names that hold a comma in double quotes like loss="a,b"'
             )
         if name in columns:
             raise InvalidRequest(f"columns {one_line(text)!r}: {one_line(name)} is given twice")
         columns[name] = source
     check_names(columns)
     return columns
+
+
+_PIECE = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`|.""", re.DOTALL)
+"""A quoted text, or one character; a quote that is not closed is a character."""
+
+
+def _split(text: str) -> list[str]:
+    parts, inside = [""], 0
+    for match in _PIECE.finditer(text):
+        piece = match[0]
+        if piece == "," and not inside:
+            parts.append("")
+            continue
+        inside = max(0, inside + (piece == "(") - (piece == ")"))
+        parts[-1] += piece
+    return parts
 
 
 def check_names(columns: Mapping[str, str]) -> None:
@@ -89,14 +106,6 @@ def check_required(frame: pl.DataFrame, file: str) -> None:
 def _suggestion(name: str, frame: pl.DataFrame) -> str:
     near = nearest(name, (column for column in frame.columns if column not in COLUMNS))
     return f"; map it with --columns {name}={one_line(near) if near else 'ITS_NAME'}"
-
-
-def nearest(name: str, found: Iterable[str]) -> str | None:
-    """The name most like `name`, one that contains it first."""
-    names = list(found)
-    containing = [other for other in names if name.lower() in other.lower()]
-    near = containing or difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return near[0] if near else None
 
 
 def _free_name(name: str, taken: Iterable[str]) -> str:

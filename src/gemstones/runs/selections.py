@@ -34,6 +34,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.runs.expressions import parse_condition
 from gemstones.runs.one_line import listed, one_line
 
 if TYPE_CHECKING:
@@ -296,13 +297,4 @@ def select(table: RunTable, name: str | None, where: str | None) -> RunTable:
 
 
 def _where(frame: pl.DataFrame, where: str) -> pl.DataFrame:
-    import polars as pl
-
-    try:
-        return frame.filter(pl.sql_expr(where))
-    # polars panics on some conditions; a panic is no PolarsError and no Exception.
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, TypeError, ValueError) as error:
-        raise InvalidRequest(
-            f"condition {one_line(where)!r} cannot be applied: {one_line(error)}; write it like "
-            "width >= 512 AND tokens > 1e10"
-        ) from None
+    return frame.filter(parse_condition(where, frame.columns).evaluate(frame))

@@ -296,7 +296,9 @@ def test_intervals_are_made_alike(gemstones_page: Path, reader: Reader) -> None:
 def test_quantities_are_read_alike(gemstones_page: Path, reader: Reader) -> None:
     page = reader.open(gemstones_page)
     texts = ["1e22", "3.2E21", "500E", "0.3B", "2_048", "1,000", "7k", ".5G", "1.e3", "9007199254740993",
-             "", "e22", "1e", "1x", "-3", "0", "1e999", "1 000", "nan", "--1", "1e22 FLOPs", "<b>"]  # fmt: skip
+             "1,000,000", "3_200", "12,500K", "1,5e22", "1,5", "1_5", "1,234.5", "1.234,5", "0,500",
+             "1,000_000", "1,00,000", "1,000e3", "", "e22", "1e", "1x", "-3", "0", "1e999", "1 000",
+             "nan", "--1", "1e22 FLOPs", "<b>"]  # fmt: skip
     for text in texts:
         theirs = page.evaluate(
             "(t) => { try { return gemstones.parseQuantity(t, 'budget'); } catch (e) { return e.message; } }",

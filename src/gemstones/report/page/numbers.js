@@ -11,21 +11,44 @@ class Mistake extends Error {
 }
 
 const SUFFIXES = { "": 0, K: 3, M: 6, B: 9, G: 9, T: 12, P: 15, E: 18, Z: 21, Y: 24 };
-const QUANTITY = /^\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?)\s*([KMBGTPEZY]?)\s*$/i;
+const GROUPED = "[1-9][0-9]{0,2}(?<separator>[,_])[0-9]{3}(?:\\k<separator>[0-9]{3})*";
+const PLAIN = "(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?";
+const QUANTITY = new RegExp(`^\\s*([+-]?(?:${GROUPED}|${PLAIN}))\\s*([KMBGTPEZY]?)\\s*$`, "i");
 
-/** gemstones.units.parse_quantity: `100B`, `1e22`, `2048`. */
+/** gemstones.units.parse_quantity: `100B`, `1e22`, `2048`, `1,000,000`. */
 function parseQuantity(text, what = "quantity", field = "budget") {
-  const match = QUANTITY.exec(text);
-  if (!match) {
-    throw new Mistake(`${what} ‘${text}’ is not a number: write it like 2048, 1e22, 50M or 100B`, field);
-  }
-  const [mantissa, exponent = "0"] = match[1].replace(/[_,]/g, "").toLowerCase().split("e");
-  // One conversion of the whole decimal: 0.3 * 1e9 would not be 3e8 exactly.
-  const value = Number(`${mantissa}e${Number(exponent) + SUFFIXES[match[2].toUpperCase()]}`);
+  const value = readNumber(text);
+  if (value === null) throw new Mistake(`${what} ‘${text}’ is not a number: ${remedy(text)}`, field);
   if (!(Number.isFinite(value) && value > 0)) {
     throw new Mistake(`${what} ‘${text}’ must be positive and finite`, field);
   }
   return value;
+}
+
+/** gemstones.units.read_number: null where it is none. */
+function readNumber(text) {
+  const match = QUANTITY.exec(text);
+  if (!match) return null;
+  const [mantissa, exponent = "0"] = match[1].replace(/[_,]/g, "").toLowerCase().split("e");
+  // One conversion of the whole decimal: 0.3 * 1e9 would not be 3e8 exactly.
+  return Number(`${mantissa}e${Number(exponent) + SUFFIXES[match[3].toUpperCase()]}`);
+}
+
+/** How to write what was meant. */
+function remedy(text) {
+  const separated = text.trim();
+  if (separated.includes(",") !== separated.includes("_") && separated.length <= 40) {
+    const commaLast = separated.lastIndexOf(",") > separated.lastIndexOf(".");
+    const noCommas = separated.replace(/,/g, "");
+    const decimal = commaLast ? separated.replace(/\./g, "").replace(/,/g, ".") : noCommas;
+    for (const meant of [decimal, noCommas]) {
+      const plain = meant.replace(/_/g, "");
+      if (readNumber(plain) !== null) {
+        return `only whole numbers have thousands separators, in groups of three; write ${plain}`;
+      }
+    }
+  }
+  return "write it like 2048, 1e22, 50M or 100B";
 }
 
 /** As parseQuantity, for a whole number; gemstones.units.parse_count. */
