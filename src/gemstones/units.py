@@ -30,7 +30,7 @@ def parse_quantity(text: str | float, what: str = "quantity") -> float:
     if isinstance(text, str):
         number = read_number(text)
         if number is None:
-            raise InvalidQuantity(f"{what} {text!r} is not a number: {_remedy(text)}")
+            raise InvalidQuantity(f"{what} {text!r} is not a number: {remedy(text)}")
         value = number
     else:
         try:
@@ -57,8 +57,12 @@ def read_number(text: str) -> float | None:
     return float(f"{mantissa}e{int(exponent or 0) + SUFFIXES[match[3].upper()]}")
 
 
-def _remedy(text: str) -> str:
-    """How to write what was meant."""
+def remedy(text: str) -> str:
+    """How to write what was meant by a text that is no quantity.
+
+    >>> remedy("1,5e22")
+    'only whole numbers have thousands separators, in groups of three; write 1.5e22'
+    """
     separated = text.strip()
     if ("," in separated) != ("_" in separated) and len(separated) <= 40:
         # 1,5e22 has the decimal comma of half the world, 1.234,5 its thousands as well; 1,234.5 ours.

@@ -63,7 +63,7 @@ def test_bad_files(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "cut.parquet").write_bytes(whole[: len(whole) // 2])
     assert_refused(cli, "fit", tmp_path / "cut.parquet", saying=("cut.parquet",))
     assert_refused(cli, "fit", tmp_path / "none.csv", saying=("none.csv",))
-    assert_refused(cli, "fit", "gemstone", saying=("gemstone", "gemstones, chinchilla"))
+    assert_refused(cli, "fit", "gemstone", saying=("gemstone", "gemstones, gemstones-fineweb-edu"))
     assert_refused(cli, "fit", table, "--columns", "loss", saying=("loss=",))
 
 
@@ -143,7 +143,7 @@ def test_bad_words(cli: Cli) -> None:
     assert_refused(cli, "design", "--sizes", "big", saying=("big",))
     assert_refused(cli, "design", "--sizes", "50M", "--tolerance", "5", saying=("tolerance",))
     assert_refused(cli, "data", "show", "pile", saying=("pile",))
-    assert_refused(cli, "data", "fetch", "pile", saying=("pile", "gemstones, chinchilla"))
+    assert_refused(cli, "data", "fetch", "pile", saying=("pile", "gemstones, gemstones-fineweb-edu"))
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,6 +17,8 @@ from hypothesis import strategies as st
 
 from gemstones.errors import InvalidRequest, UserError
 from gemstones.runs.expressions import parse_condition, parse_expression
+from gemstones.runs.expressions.functions import FUNCTIONS
+from gemstones.runs.mapping import parse_columns
 
 FRAME = pl.DataFrame(
     {
@@ -560,3 +565,24 @@ def test_any_text_is_an_expression_or_one_line(text: str, parse: Callable[..., A
         return
     assert len(series) == FRAME.height
     assert parse is parse_expression or series.dtype == pl.Boolean
+
+
+def test_the_documentation() -> None:
+    """Its conditions and columns are read, and what it shows is what is said."""
+    page = (Path(__file__).parents[2] / "docs" / "expressions.md").read_text("utf-8")
+    names = ("_step", "eval/loss", "run", "ppl", "total_gflops", "tokens", "family", "width", "loss")
+    commands = [shlex.split(line) for line in re.findall(r"^\$ (gemstones .*)$", page, re.MULTILINE)]
+    assert len(commands) == 4
+    for words in commands:
+        if "--columns" in words:
+            for text in parse_columns(words[words.index("--columns") + 1]).values():
+                assert parse_expression(text, names).names
+    wheres = [words[words.index("--where") + 1] for words in commands if "--where" in words]
+    for text in wheres[:-1]:
+        assert parse_condition(text, names).names
+    with pytest.raises(InvalidRequest) as caught:
+        parse_condition(wheres[-1], names)
+    assert f"gemstones: {caught.value}" in page.splitlines()
+    functions = re.search(r"^\| functions \| (.*) \|$", page, re.MULTILINE)
+    assert functions
+    assert {*re.findall(r"\b([a-z]+[0-9]*)[`(]", functions[1]), "size"} == {*FUNCTIONS}

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
+from gemstones.cli.numbers import NUMBERS
 from gemstones.errors import GemstonesError, MissingExtra
 
 COMMANDS = {
@@ -65,6 +66,7 @@ def build() -> App:
         version=gemstones.__version__,
         version_flags=["--version"],
         suppress_keyboard_interrupt=False,
+        default_parameter=NUMBERS,
     )
     for name, summary in COMMANDS.items():
         target = "app" if name in GROUPS else name
