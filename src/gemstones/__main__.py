@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line and leave with its exit status."""
+    _open_streams()
     from gemstones.cli.app import run
 
     for stream in (sys.stdout, sys.stderr):
@@ -15,6 +18,17 @@ def main() -> None:
             stream.reconfigure(errors="replace")
 
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_streams() -> None:
+    """Standard streams that the caller closed lead nowhere: else the next file to be opened would take their place."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+                setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
 
 
 if __name__ == "__main__":

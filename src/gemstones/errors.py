@@ -5,6 +5,7 @@
     │   ├── InvalidQuantity     a number or a quantity with a suffix that cannot be read
     │   ├── InvalidShape        a shape that breaks a rule of the architecture
     │   ├── InvalidTable        a file or frame of runs: file, row, column and rule
+    │   ├── InvalidPath         a path that cannot be read or written as it was named
     │   ├── InvalidRequest      a request that has no meaning for this data or this law
     │   └── EdgeOfSearch        an optimum on the edge of the shapes that were searched
     └── Failure               exit 1: nothing the user wrote is wrong
@@ -52,6 +53,10 @@ class InvalidTable(UserError):
         super().__init__(f"{', '.join(where)}: {rule}" if where else rule)
 
 
+class InvalidPath(UserError):
+    """A path that cannot be read or written as it was named: no such folder, no permission, another's file."""
+
+
 class InvalidRequest(UserError):
     """A request that has no meaning for this data or this law."""
 
@@ -72,4 +77,9 @@ class MissingExtra(Failure):
     """An optional dependency that is not installed."""
 
     def __init__(self, extra: str, needed_for: str) -> None:
+        self.extra, self.needed_for = extra, needed_for
         super().__init__(f"{needed_for} needs the extra '{extra}': pip install 'gemstones[{extra}]'")
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        # As it was made: an exception is pickled with its message alone, and workers send theirs to the caller.
+        return type(self), (self.extra, self.needed_for)

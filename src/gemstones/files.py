@@ -1,23 +1,69 @@
-"""Writing files whole or not at all: under a temporary name in the same folder, then renamed."""
+"""Writing files whole or not at all: under a temporary name in the same folder, then renamed.
+
+What goes wrong with a file is either the user's mistake, a path that is not what it was taken for (`InvalidPath`, exit
+status 2), or the machine's: a full disk, a quota, a broken device, too many open files (`Failure`, exit status 1).
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
 
-from gemstones.errors import InvalidRequest
+from gemstones.errors import Failure, GemstonesError, InvalidPath
+
+OF_THE_PATH = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EEXIST,
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+        errno.EINVAL,
+    }
+)
+"""Error numbers that say something of the path that was given; all others are the machine's."""
+
+
+Wrong = (OSError, ValueError, RuntimeError)
+"""What the file system raises; `ValueError` for a null character in a path, `RuntimeError` for a link to itself."""
+
+
+def trouble(error: Exception, what: str) -> GemstonesError:
+    """The error to raise for one of `Wrong`, met when something was done to a path: `what` failed, and why.
+
+    >>> trouble(OSError(errno.ENOSPC, "No space left on device"), "fit.json cannot be written")
+    Failure('fit.json cannot be written: No space left on device')
+    """
+    if not isinstance(error, OSError):
+        return InvalidPath(f"{what}: {error}")
+    kind = InvalidPath if of_the_path(error) else Failure
+    return kind(f"{what}: {error.strerror or error}")
+
+
+def of_the_path(error: OSError) -> bool:
+    """Whether `error` says something of the path that was given, or of what it holds, and nothing of the machine."""
+    return error.errno is None or error.errno in OF_THE_PATH
 
 
 def check_writable(path: Path) -> None:
     """Refuse a path that cannot be written, before the work whose result it is to hold."""
-    target = path.resolve()
-    if target.is_dir():
-        raise InvalidRequest(f"output {path} is a folder: name a file in it")
-    if not target.parent.is_dir():
-        raise InvalidRequest(f"output {path}: the folder {target.parent} does not exist")
-    if not os.access(target if target.exists() else target.parent, os.W_OK):
-        raise InvalidRequest(f"output {path}: no permission to write there")
+    try:
+        target = path.resolve()
+        if target.is_dir():
+            raise InvalidPath(f"output {path} is a folder: name a file in it")
+        if not target.parent.is_dir():
+            raise InvalidPath(f"output {path}: the folder {target.parent} does not exist")
+        if not os.access(target if target.exists() else target.parent, os.W_OK):
+            raise InvalidPath(f"output {path}: no permission to write there")
+    except Wrong as error:
+        if isinstance(error, InvalidPath):
+            raise
+        raise trouble(error, f"output {path} cannot be written") from None
 
 
 def check_folder(output: Path) -> None:
@@ -27,18 +73,18 @@ def check_folder(output: Path) -> None:
         reason = "" if existing.is_dir() else f"{existing} is a file: name a folder"
         if not reason and not os.access(existing, os.W_OK):
             reason = f"no permission to write in {existing}"
-    except OSError as error:
-        reason = error.strerror or "the path is invalid"
+    except Wrong as error:
+        raise trouble(error, f"output {output} cannot be made a folder") from None
     if reason:
-        raise InvalidRequest(f"output {output} cannot be made a folder: {reason}")
+        raise InvalidPath(f"output {output} cannot be made a folder: {reason}")
 
 
 def make_folder(folder: Path) -> Path:
     """`folder`, made with its parents if it is not there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidRequest(f"output {folder} cannot be made a folder: {error.strerror}") from None
+    except Wrong as error:
+        raise trouble(error, f"output {folder} cannot be made a folder") from None
     return folder
 
 
@@ -46,24 +92,26 @@ def write_bytes(path: Path, content: bytes) -> None:
     """`content` as `path`; an interruption leaves what was there before.
 
     A link is followed, and what is no regular file (a device, a pipe) is written to, not replaced. Raises
-    `InvalidRequest` where the path cannot be written.
+    `InvalidPath` where the path is wrong, and `Failure` where the machine fails.
     """
     temporary = None
-    target = path.resolve()
     try:
+        target = path.resolve()
         if target.exists() and not target.is_file() and not target.is_dir():
             target.write_bytes(content)
             return
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             temporary = Path(file.name)
             file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # a full disk or a quota may be noticed no earlier
         # Temporary files are private to their owner; a result is as readable as any other file.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(target)
-    except OSError as error:
-        raise InvalidRequest(f"{path} cannot be written: {error.strerror}") from None
+    except Wrong as error:
+        raise trouble(error, f"{path} cannot be written") from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

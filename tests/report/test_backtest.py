@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gemstones.errors import InvalidRequest
+from gemstones.errors import InvalidPath, InvalidRequest
 from gemstones.laws.backtest import Backtest, backtest
 from gemstones.report.backtest_figure import backtest_figure, residuals_figure
 from gemstones.report.backtest_files import write_backtest
@@ -134,7 +134,7 @@ def test_files(made: Backtest, gemstones: RunTable, tmp_path: Path) -> None:
     for text in ("N,T, FLOPs > 1.3e19", "w,d,T, FLOPs > 4.3e20", "Residual (%)", "FLOPs (Appendix G)"):
         assert text in drawn
     (tmp_path / "file").write_text("")
-    with pytest.raises(InvalidRequest, match="is a file: name a folder"):
+    with pytest.raises(InvalidPath, match="is a file: name a folder"):
         write_backtest(made, gemstones, tmp_path / "file")
 
 

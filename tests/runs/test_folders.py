@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gemstones.errors import InvalidRequest
+from gemstones.errors import InvalidPath, InvalidRequest
 from gemstones.runs.folders import (
     RUN,
     SUITE,
@@ -98,7 +98,7 @@ def test_no_file_and_no_json(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"run\.json is not JSON"):
         read_run(tmp_path)
     (tmp_path / SUITE).mkdir()
-    with pytest.raises(InvalidRequest, match=r"suite\.json cannot be read"):
+    with pytest.raises(InvalidPath, match=r"suite\.json cannot be read"):
         read_suite(tmp_path)
-    with pytest.raises(InvalidRequest, match="cannot be made"):
+    with pytest.raises(InvalidPath, match="cannot be made"):
         write_run(tmp_path / RUN / "below", RunFile(corpus="c", spec=MAIN))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gemstones.errors import InvalidRequest
+from gemstones.errors import InvalidPath, InvalidRequest
 from gemstones.runs import RunTable, Source, build_table, load, read_runs
 from gemstones.runs.schema import UNITS
 
@@ -124,10 +124,10 @@ def test_writing_leaves_nothing_but_the_file(rows: Rows, tmp_path: Path) -> None
     table.write_parquet(tmp_path / "t.parquet")
     table.write_parquet(str(tmp_path / "t.parquet"))
     assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
-    with pytest.raises(InvalidRequest, match="cannot be written: No such file or directory"):
+    with pytest.raises(InvalidPath, match="cannot be written: No such file or directory"):
         table.write_parquet(tmp_path / "no" / "t.parquet")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InvalidRequest, match="cannot be written: Is a directory"):
+    with pytest.raises(InvalidPath, match="cannot be written: Is a directory"):
         table.write_parquet(tmp_path / "folder")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "t.parquet"]
 

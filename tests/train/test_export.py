@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gemstones.accounting.parameters import params
 from gemstones.design.spec import RunSpec
-from gemstones.errors import Failure, InvalidRequest, MissingExtra
+from gemstones.errors import Failure, InvalidPath, InvalidRequest, MissingExtra
 from gemstones.runs.folders import RunFile, write_run
 from gemstones.runs.ledger import LEDGER, Evaluation, Start, Step
 from gemstones.shape import Shape
@@ -394,7 +394,7 @@ def test_weights_and_tokenizer_must_be_those_of_the_run(tokenizer: Tokenizer, tm
         attempt(Shape(64, 3, head_size=16, vocabulary=299, context=96))
     with pytest.raises(InvalidRequest, match="is not id 5, which ends a document"):
         attempt(end_of_document=5)
-    with pytest.raises(InvalidRequest, match=r"none\.json cannot be read"):
+    with pytest.raises(InvalidPath, match=r"none\.json cannot be read"):
         attempt(file=tmp_path / "none.json")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,19 +1,24 @@
 """The command line: which commands there are, and how each run of one ends.
 
 Exit status 0 when done, 2 for a mistake of the user's (one line on standard error: what was given, the rule
-it breaks, what to do), 1 for a failure that is not. Commands are imported when they are called, so `--help`
-loads nothing heavy.
+it breaks, what to do), 1 for a failure that is not, 128 and its number for a signal. Commands are imported when they
+are called, so `--help` loads nothing heavy.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 
 from cyclopts import App, CycloptsError
 
 from gemstones.cli.numbers import NUMBERS
+from gemstones.cli.stopping import Stopped, stoppable
 from gemstones.errors import GemstonesError, MissingExtra
 
 COMMANDS = {
@@ -41,6 +46,10 @@ GROUPS = ("data", "corpus", "suite", "runs")
 """Commands that have commands of their own."""
 
 USAGE_STATUS = 2
+
+DEBUG = "GEMSTONES_DEBUG"
+"""Environment variable: a defect then ends with its traceback."""
+LESS_MEMORY = "call again with fewer --workers, or on fewer rows (--where)"
 
 EXTRAS = {
     "torch": "train",
@@ -77,34 +86,79 @@ def build() -> App:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit status."""
     try:
-        build()(
-            list(arguments) or ["--help"],
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
-        )
-        if sys.stdout is not None:  # closed by the caller
-            sys.stdout.flush()
-    except CycloptsError as error:
-        return _say(" ".join(str(error).split()), USAGE_STATUS)
-    except GemstonesError as error:
-        return _say(" ".join(str(error).split()), error.exit_status)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS:
-            raise
-        return _say(str(MissingExtra(EXTRAS[package], f"this command ({package} is not installed)")), 1)
-    except KeyboardInterrupt:
-        return _say("interrupted", 130)
+        with stoppable(_say):
+            build()(
+                list(arguments) or ["--help"],
+                exit_on_error=False,
+                print_error=False,
+                result_action="return_value",
+            )
+            if sys.stdout is not None:  # closed by the caller
+                sys.stdout.flush()
     except BrokenPipeError:
         # The reader (head, less) has gone: not an error, and nothing is left to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _say(f"{where}{error.strerror or error}", 1)
+        _drop_output()
+    except SystemExit as error:
+        # The same, of help: rich ends the process then.
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+    except Exception as error:
+        message, status = _ending(error)
+        _drop_output()
+        _say(message)
+        return status
+    except KeyboardInterrupt as error:
+        stopped = error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
+        _drop_output()
+        _say(stopped.message)
+        return stopped.exit_status
     return 0
 
 
-def _say(message: str, status: int) -> int:
-    print(f"gemstones: {message}", file=sys.stderr)
-    return status
+def _ending(error: Exception) -> tuple[str, int]:
+    """What is said of an error, and the exit status."""
+    status = 1
+    match error:
+        case CycloptsError():
+            message, status = str(error), USAGE_STATUS
+        case GemstonesError():
+            message, status = str(error), error.exit_status
+        case ModuleNotFoundError(name=str(name)) if (package := name.partition(".")[0]) in EXTRAS:
+            message = str(MissingExtra(EXTRAS[package], f"this command ({package} is not installed)"))
+        case MemoryError():
+            message = f"out of memory{f' ({error})' if str(error) else ''}: {LESS_MEMORY}"
+        case BrokenExecutor():
+            message = f"a worker process died, perhaps for want of memory: {LESS_MEMORY}"
+        case OSError():
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+            where = error.filename or ("output cannot be written" if full else "")
+            message = f"{where}{': ' if where else ''}{error.strerror or error}"
+        case _:
+            if os.environ.get(DEBUG):
+                raise error
+            message = (
+                f"a defect of gemstones, please report it: {type(error).__name__}: {error} "
+                f"({DEBUG}=1 shows where it happened)"
+            )
+    return message, status
+
+
+def _drop_output() -> None:
+    """Drop what was printed and cannot be written, so that Python does not try again as it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _say(message: str) -> None:
+    """One line on standard error, whatever there is to say; nothing where it cannot be written."""
+    line = "".join(c if c.isprintable() else " " for c in f"gemstones: {message}")
+    try:
+        print(" ".join(line.split()), file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        _drop_output()

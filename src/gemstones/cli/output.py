@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import sys
@@ -46,8 +47,11 @@ def print_table(
         table.add_column(Text(name), justify="left" if i in left else "right", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row))  # as it is: a run may be called [red]
-    width = Console(file=sys.stdout, width=10_000).measure(table).maximum
-    Console(file=sys.stdout, markup=False, highlight=False, width=width).print(table)
+    written = io.StringIO()  # not standard output itself: rich ends the process when a reader of it has gone
+    styled = sys.stdout is not None and sys.stdout.isatty()
+    width = Console(file=written, width=10_000).measure(table).maximum
+    Console(file=written, markup=False, highlight=False, width=width, force_terminal=styled).print(table)
+    print(written.getvalue(), end="")
 
 
 def print_notes(*groups: tuple[str, Sequence[str]]) -> None:

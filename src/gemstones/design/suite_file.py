@@ -32,6 +32,7 @@ from gemstones.design.field_errors import at, field_error
 from gemstones.design.recipe import CLIP_NORM, LR_BASE, PatchMode
 from gemstones.design.spec import LARGEST, TrainingPrecision
 from gemstones.errors import InvalidQuantity, InvalidRequest
+from gemstones.files import of_the_path
 from gemstones.units import parse_count
 
 Whole = Annotated[int, Meta(ge=1, le=2**53)]
@@ -173,6 +174,8 @@ def load_suite(path: str | Path) -> Suite:
         document = tomllib.loads(file.read_text("utf-8"))
         contents = msgspec.convert(document, Contents, dec_hook=_quantity)
     except OSError as error:
+        if not of_the_path(error):
+            raise
         raise at(str(file), f"cannot be read: {error.strerror}") from None
     except msgspec.ValidationError as error:
         raise at(str(file), str(field_error(error, document, Contents))) from None

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from gemstones.accounting.parameters import ParamsConvention, params_convention
 from gemstones.errors import InvalidRequest, InvalidShape
-from gemstones.files import write_text
+from gemstones.files import trouble, write_text
 from gemstones.laws.diagnostics import (
     LEAST_RUNS,
     check_separable,
@@ -193,7 +193,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         try:
             text = Path(path).read_bytes()
         except OSError as error:
-            raise InvalidRequest(f"{path}: cannot be read ({error.strerror})") from None
+            raise trouble(error, f"{path} cannot be read") from None
         return cls.from_json(text, str(path))
 
     def _by_term(self, draws: FloatArray, estimates: FloatArray) -> dict[str, Interval]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from gemstones.errors import InvalidRequest
-from gemstones.files import write_bytes
+from gemstones.files import make_folder, write_bytes
 from gemstones.version import __version__
 
 Made = TypeVar("Made", bound=msgspec.Struct)
@@ -59,13 +59,8 @@ def _read(path: Path, key: Key, read: Callable[[bytes], Made]) -> Made | None:
 
 
 def folder_of_fits(output: Path) -> Path:
-    """`fits` in `output`, made if it is not there; raises `InvalidRequest` if it cannot be."""
-    folder = output / "fits"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidRequest(f"output {output} cannot be made a folder: {error.strerror}") from None
-    return folder
+    """`fits` in `output`, made if it is not there; raises `InvalidPath` if it cannot be."""
+    return make_folder(output / "fits")
 
 
 def _name(key: Key) -> str:

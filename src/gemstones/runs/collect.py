@@ -34,6 +34,7 @@ from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, params
 from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidTable
+from gemstones.files import of_the_path
 from gemstones.runs.architecture import Architecture
 from gemstones.runs.building import build_table
 from gemstones.runs.folders import RUN, SUITE, ledger_of, read_run, read_suite
@@ -179,6 +180,8 @@ def _names(folder: Path) -> list[str] | None:
     try:
         names = sorted(path.name for path in folder.iterdir() if (path / RUN).is_file())
     except OSError as error:
+        if not of_the_path(error):
+            raise
         raise InvalidTable(f"cannot be read: {error.strerror}", file=one_line(folder)) from None
     if not names:
         raise InvalidTable(

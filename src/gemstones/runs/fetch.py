@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gemstones.errors import InvalidTable, Unavailable
+from gemstones.files import of_the_path
 from gemstones.runs.one_line import one_line
 
 RAW_URL = "https://raw.githubusercontent.com"
@@ -187,6 +188,8 @@ def _verified(path: Path, entry: Entry) -> Path:
     try:
         found = _sha256(path)
     except OSError as error:
+        if not of_the_path(error):
+            raise
         raise InvalidTable(
             f"cannot be read ({one_line(error.strerror)}), expected SHA-256 {entry.sha256}, found none: "
             f"GEMSTONES_DATA_DIR must hold {entry.location}, or be unset",

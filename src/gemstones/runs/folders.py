@@ -16,7 +16,7 @@ import msgspec
 from gemstones.design.field_errors import field_error
 from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidRequest
-from gemstones.files import write_text
+from gemstones.files import trouble, write_text
 from gemstones.runs.ledger import LEDGER, Ledger, read_ledger
 from gemstones.runs.one_line import one_line
 
@@ -89,7 +89,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidRequest(f"folder {folder} cannot be made: {error.strerror}") from None
+        raise trouble(error, f"folder {folder} cannot be made") from None
 
 
 def _read(path: Path, kind: type[_Kind], what: str) -> _Kind:
@@ -98,7 +98,7 @@ def _read(path: Path, kind: type[_Kind], what: str) -> _Kind:
     except FileNotFoundError:
         raise InvalidRequest(f"{path.parent} has no {path.name}: name {what}") from None
     except OSError as error:
-        raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from None
+        raise trouble(error, f"{path} cannot be read") from None
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidRequest(f"{path} is not JSON: {one_line(error)}") from None
     try:

@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Meta
 
 from gemstones.errors import InvalidTable
+from gemstones.files import of_the_path
 from gemstones.runs.one_line import one_line
 
 LEDGER = "ledger.jsonl"
@@ -187,6 +188,8 @@ def read_ledger(path: Path) -> Ledger:
     except FileNotFoundError:
         return Ledger()
     except OSError as error:
+        if not of_the_path(error):
+            raise
         raise InvalidTable(f"cannot be read: {error.strerror}", file=str(path)) from None
     return stitched(parse(content, str(path)), str(path))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from gemstones.design.spec import RunSpec
 from gemstones.design.suite import expand, load_suite
 from gemstones.errors import InvalidRequest
+from gemstones.files import trouble
 from gemstones.runs.folders import (
     RUN,
     SUITE,
@@ -97,7 +98,7 @@ def suite_locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidRequest(f"output {folder} cannot be made: {error.strerror}") from None
+        raise trouble(error, f"output {folder} cannot be made") from None
     with locked(
         folder / SUITE_LOCK,
         FREEING_SECONDS,

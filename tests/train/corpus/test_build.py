@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gemstones.errors import Failure, InvalidRequest
+from gemstones.errors import Failure, InvalidPath, InvalidRequest
 from gemstones.train.corpus import Corpus, InvalidCorpus, Options, build, encode, extract
 from tests.train.corpus.conftest import SMALL, decoded, snapshot, stream, text_of, write_texts
 
@@ -212,7 +212,7 @@ def test_options_that_make_no_sense(tmp_path: Path, texts: Path) -> None:
             build([texts], tmp_path / "c", options)
     with pytest.raises(InvalidRequest, match="not both"):
         build([texts], tmp_path / "c", Options(vocabulary=300), tokenizer=tmp_path / "t.json")
-    with pytest.raises(InvalidRequest, match=r"t\.json cannot be read"):
+    with pytest.raises(InvalidPath, match=r"t\.json cannot be read"):
         build([texts], tmp_path / "c", Options(), tokenizer=tmp_path / "t.json")
     assert list(tmp_path.iterdir()) == []
 

@@ -19,7 +19,8 @@ from typing import Protocol, TypeVar
 import msgspec
 import numpy as np
 
-from gemstones.errors import InvalidRequest, UserError
+from gemstones.errors import UserError
+from gemstones.files import trouble
 from gemstones.train.corpus import workers as pool
 from gemstones.train.corpus.encode import (
     EncodeUnit,
@@ -231,7 +232,7 @@ def _read_tokenizer(file: Path, options: Options) -> bytes:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise InvalidRequest(f"tokenizer {file} cannot be read: {error.strerror}") from None
+        raise trouble(error, f"tokenizer {file} cannot be read") from None
     vocabulary_of(parse_tokenizer(content, file), options.end_of_document)
     return content
 

@@ -19,6 +19,7 @@ from typing import IO, Any, Literal
 
 import msgspec
 
+from gemstones.files import of_the_path
 from gemstones.runs.one_line import one_line
 from gemstones.train.corpus.errors import InvalidCorpus
 from gemstones.train.corpus.html import html_text
@@ -69,6 +70,8 @@ def documents_of(path: Path, field: str = "text") -> Iterator[str]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InvalidCorpus(f"is not a whole gzip file: {one_line(error)}", file=path) from None
     except OSError as error:
+        if not of_the_path(error):
+            raise
         raise InvalidCorpus(f"cannot be read: {error.strerror or one_line(error)}", file=path) from None
 
 

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from gemstones.files import of_the_path
 from gemstones.train.corpus.documents import kind_of
 from gemstones.train.corpus.errors import InvalidCorpus
 
@@ -97,6 +98,8 @@ class _Walk:
         except FileNotFoundError:
             raise InvalidCorpus("does not exist: name files or folders of text", file=path) from None
         except OSError as error:
+            if not of_the_path(error):
+                raise
             raise InvalidCorpus(f"cannot be read: {error.strerror}", file=path) from None
         if not (stat.S_ISREG(mode.st_mode) or stat.S_ISDIR(mode.st_mode)):
             raise InvalidCorpus("is neither a file nor a folder", file=path)
@@ -134,6 +137,8 @@ def sha256_of(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
+        if not of_the_path(error):
+            raise
         raise InvalidCorpus(f"cannot be read: {error.strerror}", file=path) from None
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from gemstones.errors import InvalidRequest
+from gemstones.files import trouble
 from gemstones.train.corpus.errors import InvalidCorpus
 from gemstones.train.corpus.extract import write_whole
 from gemstones.train.corpus.manifest import MANIFEST, SPLITS, Manifest, read_manifest
@@ -67,7 +68,7 @@ def locked(output: Path) -> Iterator[None]:
         output.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(output, os.O_RDONLY)
     except OSError as error:
-        raise InvalidRequest(f"output {output} cannot be made: {error.strerror}") from None
+        raise trouble(error, f"output {output} cannot be made") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

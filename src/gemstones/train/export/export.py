@@ -22,7 +22,7 @@ from torch import Tensor
 from gemstones.accounting.parameters import params
 from gemstones.design.spec import RunSpec
 from gemstones.errors import Failure, InvalidRequest
-from gemstones.files import write_bytes, write_text
+from gemstones.files import trouble, write_bytes, write_text
 from gemstones.runs.folders import ledger_of, read_run
 from gemstones.runs.one_line import one_line
 from gemstones.shape import Shape
@@ -187,7 +187,7 @@ def _read_tokenizer(tokenizer: Tokenizer, shape: Shape) -> bytes:
     try:
         content = tokenizer.file.read_bytes()
     except OSError as error:
-        raise InvalidRequest(f"tokenizer {tokenizer.file} cannot be read: {error.strerror}") from None
+        raise trouble(error, f"tokenizer {tokenizer.file} cannot be read") from None
     parsed = parse_tokenizer(content, tokenizer.file)
     largest = max(parsed.get_vocab(with_added_tokens=True).values())
     if largest >= shape.vocabulary:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gemstones.errors import InvalidRequest
+from gemstones.files import trouble
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
@@ -58,7 +59,7 @@ def whole_folder(output: Path, *, force: bool) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         filling.mkdir()
     except OSError as error:
-        raise InvalidRequest(f"output {output} cannot be made: {error.strerror}") from None
+        raise trouble(error, f"output {output} cannot be made") from None
     try:
         yield filling
         check_output(output, force=force)  # it took a while
