@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gemstones.errors import InvalidPath, InvalidRequest
+from gemstones.errors import InvalidPath
 from gemstones.runs import RunTable, Source, build_table, load, read_runs
 from gemstones.runs.schema import UNITS
 
