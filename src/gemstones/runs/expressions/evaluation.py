@@ -170,7 +170,7 @@ class Evaluation:
                 self.error(
                     node,
                     f"{one_line(text, 60)!r} in row {row} holds {many} with a suffix, like 20M: "
-                    "leave such rows out with --where, or map a column",
+                    "use a column that has the number",
                 )
             found[text] = quantities[0]
         if not found:
