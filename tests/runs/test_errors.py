@@ -170,8 +170,8 @@ def test_fewer_parameters_than_embeddings(rows: Rows) -> None:
         ("runs.jsonl", b'{"run":"a","tokens":true,"loss":3}', "row 1, column tokens: True is not a number"),
         ("runs.jsonl", b'{"run":"a","tokens":[1],"loss":3}', "row 1, column tokens: '[1]' is not a number"),
         ("runs.parquet", b"PAR1", "is no whole Parquet file: "),
-        ("runs.txt", b"", "has suffix '.txt': it must be one of .parquet, .csv, .jsonl, .ndjson"),
-        ("runs", b"", "has suffix '': it must be one of"),
+        ("runs.txt", b"", "is empty: a header and rows are needed"),
+        ("runs", b"one\ntwo\n", "is of no format that is told by its content: choose one with --format, of "),
     ],
 )
 def test_a_broken_file_is_one_line(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
@@ -190,7 +190,10 @@ def test_a_truncated_parquet_file_is_one_line(rows: Rows, tmp_path: Path) -> Non
 def test_what_is_no_file_is_one_line(tmp_path: Path) -> None:
     assert message_of(tmp_path).startswith(f"{tmp_path}: is a folder without suite.json, run.json, or runs'")
     assert message_of(tmp_path / "no.csv").startswith(f"{tmp_path / 'no.csv'}: does not exist")
-    assert message_of(17) == "frame: a int holds no runs: give a path, or a frame of polars, pandas or Arrow"
+    assert message_of(17) == (
+        "frame: a int holds no runs: give a path, a frame of polars, pandas or Arrow, a list of mappings, or a "
+        "mapping of columns"
+    )
 
 
 def test_declared_units_are_held_against_the_schema(rows: Rows, tmp_path: Path) -> None:

@@ -301,7 +301,7 @@ def test_any_json_is_a_table_or_one_line(tmp_path: Path, rows: Rows) -> None:
     assert_table_or_one_line(write_json_lines(rows, tmp_path / "any.jsonl"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(cut=st.data())
 def test_a_damaged_parquet_file_is_a_table_or_one_line(tmp_path: Path, cut: st.DataObject) -> None:
     path = tmp_path / "any.parquet"

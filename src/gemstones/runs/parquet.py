@@ -23,7 +23,7 @@ from gemstones.runs.schema import SCHEMA_VERSION, UNITS
 from gemstones.runs.table import RunTable, Source
 
 if TYPE_CHECKING:
-    import polars as pl
+    pass
 
 
 class TableFields(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -44,11 +44,9 @@ class TableFields(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def write_parquet(table: RunTable, path: Path) -> None:
-    """Write under a temporary name in the same folder, then rename: a reader never sees half a file."""
-    import polars as pl
-
-    fields = TableFields(
+def fields_of(table: RunTable) -> TableFields:
+    """What is kept of `table` beside its frame."""
+    return TableFields(
         schema_version=SCHEMA_VERSION,
         dataset=table.dataset,
         selection=table.selection,
@@ -63,8 +61,14 @@ def write_parquet(table: RunTable, path: Path) -> None:
         dropped=table.dropped,
         warnings=table.warnings,
     )
+
+
+def write_parquet(table: RunTable, path: Path) -> None:
+    """Write under a temporary name in the same folder, then rename: a reader never sees half a file."""
+    import polars as pl
+
     metadata = {
-        "gemstones": msgspec.json.encode(fields).decode(),
+        "gemstones": msgspec.json.encode(fields_of(table)).decode(),
         "units": msgspec.json.encode({**UNITS, "loss": PER[table.loss_unit]}).decode(),
     }
     buffer = io.BytesIO()
@@ -73,18 +77,6 @@ def write_parquet(table: RunTable, path: Path) -> None:
     except pl.exceptions.PolarsError as error:
         raise InvalidTable(f"cannot be written as Parquet: {one_line(error)}", file=one_line(path)) from None
     write_bytes(path, buffer.getvalue())
-
-
-def parse_parquet(content: bytes, file: str) -> tuple[pl.DataFrame, Mapping[str, str]]:
-    """Frame and key-value metadata of a Parquet file; `InvalidTable` where it is truncated or none at all."""
-    import polars as pl
-
-    try:
-        metadata = pl.read_parquet_metadata(io.BytesIO(content))
-        return pl.read_parquet(io.BytesIO(content), hive_partitioning=False, glob=False), metadata
-    # Bytes that are no Parquet file can reach a panic of polars, which is no PolarsError and no Exception.
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        raise InvalidTable(f"is no whole Parquet file: {one_line(error)}", file=file) from None
 
 
 def table_fields(metadata: Mapping[str, str], file: str) -> TableFields | None:

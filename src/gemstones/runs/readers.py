@@ -12,7 +12,6 @@ from gemstones.runs.building import build_table
 from gemstones.runs.cells import inferred
 from gemstones.runs.formats import open_frame, open_runs
 from gemstones.runs.mapping import parse_columns
-from gemstones.runs.one_line import one_line
 from gemstones.runs.parquet import check_units
 from gemstones.runs.schema import COLUMNS
 from gemstones.runs.table import RunTable
@@ -43,17 +42,11 @@ def read_runs(
         columns = parse_columns(columns)
     architecture = Architecture(vocabulary, head_size, context, queries_per_kv)
     architecture.like()  # options that no model can have are refused before any file is read
-    is_file = isinstance(source, str | Path)
-    if is_file and _is_folder(Path(source)):
-        if columns or architecture != Architecture():
-            raise InvalidRequest(
-                f"columns, vocabulary and the like cannot be set for the folder {one_line(source)}: "
-                "its ledgers tell them"
-            )
-        from gemstones.runs.collect import collect
-
-        return collect(Path(source)).table
-    opened = open_runs(source, reserved=reserved) if is_file else open_frame(source)
+    opened = open_runs(source, reserved=reserved) if isinstance(source, str | Path) else open_frame(source)
+    if opened.format == "ledgers" and (columns or architecture != Architecture()):
+        raise InvalidRequest(
+            f"columns, vocabulary and the like cannot be set for the folder {opened.file}: its ledgers tell them"
+        )
     check_units(opened.units, columns or {}, opened.file)
     fields = opened.fields
     if fields is None:
@@ -89,10 +82,3 @@ def _inferred(frame: pl.DataFrame) -> pl.DataFrame:
         for series in frame.get_columns()
         if series.dtype == pl.String and series.name not in COLUMNS
     )
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):  # too long a name, a null character: for the rules of files to tell
-        return False

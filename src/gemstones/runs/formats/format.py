@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from gemstones.runs.formats.content import Content
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from gemstones.runs.formats.opened import Opened
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
-class Format:
-    """One format of files, in one module of this package."""
+class Format(Generic[T]):
+    """One format, in one module of this package: of files (`T` is `Content`) or of folders (`T` is `Path`)."""
 
     name: str
     """As `--format` takes it."""
@@ -24,6 +24,6 @@ class Format:
     """A command that reads it, for the documentation."""
     source: str
     """Public place where the shape of these files can be seen."""
-    detect: Callable[[Content], bool]
-    """Whether the content is of this format: by what it says, not by its suffix."""
-    open: Callable[[Content], Opened]
+    detect: Callable[[T], bool]
+    """Whether it is of this format: by what it holds first, then by its name."""
+    open: Callable[[T], Opened]

@@ -1,39 +1,43 @@
-"""One JSON object a line (JSON lines, NDJSON); a key that an object lacks is null there."""
+"""One JSON object a line (JSON lines, NDJSON); a key that an object lacks is null there.
+
+Source: https://jsonlines.org
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from gemstones.errors import InvalidTable
-from gemstones.runs.cells import series_of_cells
 from gemstones.runs.formats.content import Content
 from gemstones.runs.formats.format import Format
+from gemstones.runs.formats.json_text import parse_json
 from gemstones.runs.formats.opened import Opened
-from gemstones.runs.one_line import one_line
+from gemstones.runs.formats.records import frame_of_records
 
 
-def _open(content: Content) -> Opened:
-    import msgspec
-    import polars as pl
-
-    decoder = msgspec.json.Decoder(dict[str, Any])
-    objects: list[dict[str, Any]] = []
+def objects_of(content: Content) -> Iterator[dict[str, Any]]:
+    """The objects of the lines that are not empty. Raises `InvalidTable`, with the row."""
+    row = 0
     # Not str.splitlines, which also splits at characters that may stand inside a JSON string.
     for line in content.text.split("\n"):
         if not line.strip():
             continue
-        try:
-            objects.append(decoder.decode(line))
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        row += 1
+        value = parse_json(line, content.file, row, "JSON object")
+        if not isinstance(value, dict):
             raise InvalidTable(
-                f"is no JSON object: {one_line(error)}", file=content.file, row=len(objects) + 1
-            ) from None
-    if not objects:
+                f"is no JSON object: Expected `object`, got a {type(value).__name__}",
+                file=content.file,
+                row=row,
+            )
+        yield value
+
+
+def _open(content: Content) -> Opened:
+    frame = frame_of_records(objects_of(content), content.file)
+    if not frame.height:
         raise InvalidTable("is empty: one JSON object a line is needed", file=content.file)
-    names = dict.fromkeys(name for item in objects for name in item)
-    frame = pl.DataFrame(
-        {name: series_of_cells(name, [item.get(name) for item in objects]) for name in names}
-    )
     return Opened(frame, JSON_LINES.name, content.file)
 
 
@@ -42,6 +46,6 @@ JSON_LINES = Format(
     files="JSON lines: one object a row",
     command="gemstones data show runs.jsonl",
     source="https://jsonlines.org",
-    detect=lambda content: content.suffix in (".jsonl", ".ndjson"),
+    detect=lambda content: content.suffix in (".jsonl", ".ndjson") or bool(content.first_object),
     open=_open,
 )

@@ -30,6 +30,8 @@ class Opened:
     """What errors call the file."""
     dataset: str = "frame"
     """What the table is called: the file's stem."""
+    one_run: bool = False
+    """Whether all rows are of one run, which nothing but the file's name tells."""
     known: Mapping[str, str] = field(default_factory=dict)
     """Expression by name of the schema, where the format defines it; `--columns` goes before it."""
     remedies: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,43 @@
+"""CSV, TSV, and CSV with semicolons, as plain tables: every column as text.
+
+Sources: RFC 4180; https://www.iana.org/assignments/media-types/text/tab-separated-values
+"""
+
+from __future__ import annotations
+
+from gemstones.runs.formats.content import Content
+from gemstones.runs.formats.delimited import find_separator, is_table, parse_delimited
+from gemstones.runs.formats.format import Format
+from gemstones.runs.formats.opened import Opened
+
+SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".dat", ".log")
+
+
+def _format(name: str, separator: str, files: str, command: str, source: str) -> Format[Content]:
+    def detect(content: Content) -> bool:
+        table = content.is_text and (content.suffix in SUFFIXES or is_table(content.text))
+        return table and find_separator(content.text) == separator
+
+    def open_table(content: Content) -> Opened:
+        table = parse_delimited(content.text, content.file, separator)
+        said = ("decimal commas: 3,406 is read as 3.406",) if table.decimal_comma else ()
+        return Opened(table.frame, name, content.file, assumptions=said, decimal_comma=table.decimal_comma)
+
+    return Format(name, files, command, source, detect, open_table)
+
+
+CSV = _format("csv", ",", "a CSV file with a header", "gemstones data show runs.csv", "RFC 4180")
+TSV = _format(
+    "tsv",
+    "\t",
+    "a table with tabs between its columns",
+    "gemstones data show runs.tsv",
+    "https://www.iana.org/assignments/media-types/text/tab-separated-values",
+)
+SEMICOLONS = _format(
+    "csv-semicolon",
+    ";",
+    "a CSV file of a spreadsheet with semicolons, and perhaps decimal commas",
+    "gemstones data show runs.csv",
+    "https://www.rfc-editor.org/rfc/rfc4180 with the separator of locales that write 3,406",
+)
