@@ -25,8 +25,8 @@ import numpy as np
 import scipy.optimize
 import scipy.special
 
+from gemstones.laws.columns import table_columns
 from gemstones.laws.fit import fit
-from gemstones.laws.form import table_columns
 from gemstones.laws.objective import Objective
 from gemstones.laws.polish import polish
 from gemstones.laws.problem import Problem

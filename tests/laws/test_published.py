@@ -22,7 +22,7 @@ def test_names() -> None:
 
 def test_constants_predict_what_was_published(gemstones: RunTable, chinchilla: RunTable) -> None:
     """Each law explains its own data: the objective of the published constants is the published one."""
-    from gemstones.laws.form import table_columns
+    from gemstones.laws.columns import table_columns
     from gemstones.laws.objective import huber
 
     table = gemstones.select("all")

@@ -78,7 +78,7 @@ def _print(fitted: Fit, output: Path | None) -> None:
     print(f"{law}")
     print(
         f"{fitted.dataset} ({fitted.selection}): {fitted.rows:,} rows of {fitted.runs} runs; "
-        + (f"N counts {law.params_convention} parameters; " if "N" in law.terms else "")
+        + (f"N counts {law.params_convention} parameters; " if "N" in law.symbols else "")
         + f"objective {fitted.objective:.9g} ({how}, summed); {fitted.status}"
     )
 

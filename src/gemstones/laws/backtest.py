@@ -24,7 +24,7 @@ from gemstones.display import few_lines
 from gemstones.errors import InvalidRequest
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.envelope import BINS
-from gemstones.laws.form import parse_terms
+from gemstones.laws.form import parse_form
 from gemstones.laws.held_out import Resamples
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level
 from gemstones.laws.objective import Objective
@@ -165,7 +165,7 @@ def backtest(
     check_level(level)
     check_resampling(draws, "run", seed)
     resamples = Resamples(draws, seed, level)
-    forms = list(dict.fromkeys(",".join(parse_terms(law, convention)) for law in laws))
+    forms = list(dict.fromkeys(parse_form(law, convention).text for law in laws))
     given = [tables] if isinstance(tables, RunTable) else tables
     selections = [selection for table in given for selection in standard_selections(table)]
     names = [selection.selection for selection in selections]

@@ -20,6 +20,9 @@ HEADER = ("", "value", "interval")
 def constant_rows(law: Law, intervals: Mapping[str, Any] | None = None) -> list[Row]:
     """Every constant of a law with its interval; `intervals` are those of a fit."""
     known = intervals or {}
+    if law.formula is not None:
+        ends = known.get("constants", {})
+        return [_of_any_size(name, value, ends.get(name)) for name, value in law.constants.items()]
     rows = [
         constant_row(f"{what} of {term}", value, known.get(key, {}).get(term))
         for key, what, values in (
@@ -28,12 +31,17 @@ def constant_rows(law: Law, intervals: Mapping[str, Any] | None = None) -> list[
         )
         for term, value in zip(law.terms, values, strict=True)
     ]
-    return [
-        *rows,
-        constant_row(
-            f"irreducible loss ({SHORT[law.loss_unit]})", law.irreducible_loss, known.get("irreducible_loss")
-        ),
-    ]
+    if law.outer_exponent is not None:
+        rows.append(constant_row("outer exponent", law.outer_exponent, known.get("outer_exponent")))
+    if law.irreducible_loss is not None:
+        rows.append(
+            constant_row(
+                f"irreducible loss ({SHORT[law.loss_unit]})",
+                law.irreducible_loss,
+                known.get("irreducible_loss"),
+            )
+        )
+    return rows
 
 
 def law_notes(law: Law | FrontierLaw) -> list[str]:
@@ -49,7 +57,8 @@ def law_notes(law: Law | FrontierLaw) -> list[str]:
         )
         if ends is not None
     ]
-    counts = [f"N counts {law.params_convention} parameters"] if {"N", "C"} & {*law.form.split(",")} else []
+    counted = law.form == "C" or "N" in getattr(law, "symbols", ())
+    counts = [f"N counts {law.params_convention} parameters"] if counted else []
     return [
         law.source,
         *counts,
@@ -66,3 +75,12 @@ def law_html(law: Law) -> str:
 def constant_row(name: str, value: float, ends: Any) -> Row:
     """One of them, to four decimals."""
     return name, f"{value:.4f}", interval_text(ends, "{:.4f}".format)
+
+
+def _of_any_size(name: str, value: float, ends: Any) -> Row:
+    """One of a formula, whose coefficients are not logarithms: to five digits."""
+
+    def number(x: float) -> str:
+        return f"{x:.4f}" if 1e-2 <= abs(value) < 1e4 or not value else f"{x:.4e}"
+
+    return name, number(value), interval_text(ends, number)

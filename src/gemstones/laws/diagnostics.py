@@ -7,18 +7,22 @@ so all the way into the report.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import ParamsConvention, params
 from gemstones.errors import InvalidRequest
-from gemstones.laws.form import column_name
-from gemstones.laws.law import Law, Models
+from gemstones.laws.columns import column_name
+from gemstones.laws.dual import value_of
+from gemstones.laws.form import Form
+from gemstones.laws.law import Models
 from gemstones.runs.table import RunTable
-from gemstones.shape import FloatArray, Shapes
+from gemstones.shape import FloatArray, IntArray, Shapes
 
+Codes = Mapping[str, IntArray]
+"""For every column between whose values constants differ, the position of each row's value."""
 STATIONARY = 1e-6
 """Relative gradient under which a fit counts as converged."""
 ZERO_SHARE = 1e-3
@@ -65,35 +69,63 @@ def collinear_columns(terms: Sequence[str], table: RunTable, columns: FloatArray
     return None
 
 
-def check_separable(terms: Sequence[str], table: RunTable, columns: FloatArray, force: bool) -> list[str]:
+def check_separable(form: Form, table: RunTable, columns: FloatArray, force: bool) -> list[str]:
     """The flag of collinear columns if `force`d, an `InvalidRequest` otherwise."""
-    reason = collinear_columns(terms, table, columns)
+    reason = collinear_columns(form.columns, table, columns)
     if reason is None:
         return []
     if not force:
-        simpler = "N,T" if "w" in terms or "d" in terms else "fewer terms"
+        simpler = "N,T" if {"w", "d"} & set(form.columns) else "fewer terms"
         raise InvalidRequest(
-            f"law {','.join(terms)} on {table.dataset}: {reason}: fit {simpler}, add runs that differ, or --force"
+            f"law {form.text} on {table.dataset}: {reason}: fit {simpler}, add runs that differ, or --force"
         )
     return [f"collinear_columns: {reason}"]
 
 
-def law_flags(law: Law, columns: FloatArray) -> list[str]:
+def shares(form: Form, theta: FloatArray, log_columns: Sequence[FloatArray], codes: Codes) -> FloatArray:
+    """Share of every term of the predicted loss in every row, (terms, rows), for θ (m,).
+
+    What is left is the constant's. Of a power of a sum, each term has its share of the sum.
+    """
+    rows = len(log_columns[0])
+    terms = np.array(
+        [np.broadcast_to(value_of(term), rows) for term in form.log_terms(theta, log_columns, codes)]
+    )
+    log_sum = np.logaddexp.reduce(terms)
+    outside = value_of(form.outside(theta, log_sum, codes))
+    powered = (form.outer_exponent(theta) or 1.0) * log_sum
+    with np.errstate(under="ignore"):
+        return np.asarray(np.exp(terms - log_sum + powered - outside))
+
+
+def law_flags(form: Form, theta: FloatArray, log_columns: Sequence[FloatArray], codes: Codes) -> list[str]:
     """Terms at zero and exponents out of range."""
     flags = []
-    parts = np.exp(np.array(law.log_coefficients) - np.array(law.exponents) * np.log(columns))
-    constant = np.full((len(columns), 1), law.irreducible_loss)
-    share = np.hstack([parts, constant])
-    share /= share.sum(1, keepdims=True)
-    for name, largest in zip([*law.terms, "E"], share.max(0), strict=True):
-        if largest < ZERO_SHARE:
-            what = "the irreducible loss" if name == "E" else f"the term in {name}"
-            flags.append(f"term_at_zero: {what} is at most {largest:.1g} of the predicted loss")
+    share = shares(form, theta, log_columns, codes)
+    largest = share.max(1)
+    names = [f"the term in {term}" for term in form.terms or ()] or [
+        f"the term {term.text}" for term in form.structure.terms
+    ]
+    parts = [*zip(names, largest, strict=True)]
+    if form.structure.constant is not None:
+        parts.append(("the irreducible loss", 1 - share.sum(0).min()))
+    for name, most in parts:
+        if most < ZERO_SHARE:
+            flags.append(f"term_at_zero: {name} is at most {max(most, 0.0):.1g} of the predicted loss")
     low, high = EXPONENT_RANGE
-    for term, exponent, largest in zip(law.terms, law.exponents, share.max(0), strict=False):
-        if largest >= ZERO_SHARE and not low <= exponent <= high:
+    outer = form.outer_exponent(theta) or 1.0
+    for entry, value in zip(form.entries, theta, strict=True):
+        if entry.kind != "exponent":
+            continue
+        alive = any(
+            most >= ZERO_SHARE and entry.parameter.name in term.constants
+            for term, most in zip(form.structure.terms, largest, strict=True)
+        )
+        if alive and not low <= value * outer <= high:
+            what = entry.name.removeprefix("a_") if form.terms else entry.name
+            power = f" (times the outer exponent {outer:.3g})" if outer != 1 else ""
             flags.append(
-                f"exponent_out_of_range: {term} has exponent {exponent:.3g}, outside {low:g} to {high:g}"
+                f"exponent_out_of_range: {what} has exponent {value:.3g}{power}, outside {low:g} to {high:g}"
             )
     return flags
 
@@ -151,13 +183,21 @@ def count_flags(table: RunTable, models: Models, convention: ParamsConvention) -
     return flags
 
 
-def draw_flags(terms: Sequence[str], draws: FloatArray) -> list[str]:
+def draw_flags(form: Form, draws: FloatArray) -> list[str]:
     """Exponents that leave their range in a tenth of the resamples or more."""
     low, high = EXPONENT_RANGE
-    exponents = draws[:, : len(terms)]
-    outside = ((exponents < low) | (exponents > high)).mean(0)
-    return [
-        f"unstable_exponent: {term} leaves {low:g} to {high:g} in {share:.0%} of the resamples"
-        for term, share in zip(terms, outside, strict=True)
-        if share >= 0.1
-    ]
+    outer = form.structure.outer
+    around = (
+        np.exp(draws[:, form.index(outer)]) if isinstance(outer, str) else np.full(len(draws), outer or 1.0)
+    )
+    flags = []
+    for i, entry in enumerate(form.entries):
+        if entry.kind == "exponent":
+            exponents = draws[:, i] * around
+            outside = ((exponents < low) | (exponents > high)).mean()
+            if outside >= 0.1:
+                what = entry.name.removeprefix("a_") if form.terms else entry.name
+                flags.append(
+                    f"unstable_exponent: {what} leaves {low:g} to {high:g} in {outside:.0%} of the resamples"
+                )
+    return flags

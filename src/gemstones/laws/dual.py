@@ -63,7 +63,7 @@ class Dual:
     __rmul__ = __mul__
 
 
-Number = Dual | FloatArray
+Number = Dual | FloatArray | float
 
 
 def variables(values: Sequence[FloatArray]) -> list[Dual]:
@@ -105,10 +105,10 @@ def logaddexp(x: Number, y: Number) -> Number:
     """log(e^x + e^y), without overflow."""
     if not isinstance(x, Dual) and not isinstance(y, Dual):
         return np.asarray(np.logaddexp(x, y))
-    total = np.logaddexp(_value(x), _value(y))
+    total = np.logaddexp(value_of(x), value_of(y))
     difference = x - y
     assert isinstance(difference, Dual)
-    share = np.exp(_value(x) - total)
+    share = np.exp(value_of(x) - total)
     mean = difference * share + y
     assert isinstance(mean, Dual)
     outer = difference.gradient[:, None] * difference.gradient[None]
@@ -129,16 +129,17 @@ def where(condition: BoolArray, x: Number, y: Number) -> Number:
 
 def minimum(x: Number, y: Number) -> Number:
     """The lesser of both, with its derivatives."""
-    return where(_value(x) <= _value(y), x, y)
+    return where(value_of(x) <= value_of(y), x, y)
 
 
 def maximum(x: Number, y: Number) -> Number:
     """The greater of both, with its derivatives."""
-    return where(_value(x) >= _value(y), x, y)
+    return where(value_of(x) >= value_of(y), x, y)
 
 
-def _value(x: Number) -> FloatArray:
-    return x.value if isinstance(x, Dual) else x
+def value_of(x: Number) -> FloatArray:
+    """The value alone."""
+    return x.value if isinstance(x, Dual) else np.asarray(x)
 
 
 def _lifted(x: Number, other: Number) -> Dual:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 from gemstones.laws.dual import Number, exp, log, logaddexp, maximum, minimum, power
 from gemstones.laws.linear import Polynomial
@@ -25,9 +24,9 @@ class Values:
 
     def polynomial(self, polynomial: Polynomial) -> Number:
         """Σ factor·Π logs."""
-        total: Number = np.float64(0.0)  # type: ignore[assignment]
+        total: Number = 0.0
         for monomial, factor in polynomial.items():
-            one: Number = np.float64(factor)  # type: ignore[assignment]
+            one: Number = factor
             for atom in monomial:
                 one = one * self.log_of(atom)
             total = total + one
@@ -37,7 +36,7 @@ class Values:
         """The log of a positive expression."""
         match tree:
             case Written(value):
-                return np.log(value)
+                return math.log(value)
             case Column(name):
                 return self.log_columns[name]
             case Constant(name) if name in self.positive:
@@ -66,21 +65,17 @@ class Values:
     def value_of(self, tree: Expression) -> Number:  # noqa: PLR0911
         """An expression of any sign."""
         match tree:
-            case Written(value):
-                return np.float64(value)  # type: ignore[return-value]
+            case Written(number):
+                return number
             case Constant(name) if name not in self.positive:
                 return self.constants[name]
             case Sum(parts):
                 return _sum([self.value_of(p) if sign == 1 else -self.value_of(p) for sign, p in parts])
             case Product(factors):
-                product = (
-                    self.value_of(factors[0][1])
-                    if factors[0][0] == 1
-                    else power(self.value_of(factors[0][1]), -1)
-                )
-                for sign, factor in factors[1:]:
+                product: Number = 1.0
+                for sign, factor in factors:
                     value = self.value_of(factor)
-                    product = product * (value if sign == 1 else power(value, -1))
+                    product = product * (value if sign == 1 else power(value, -1.0))
                 return product
             case Power(base, Written(exponent)):
                 return power(self.value_of(base), exponent)
@@ -103,6 +98,6 @@ def _sum(parts: list[Number]) -> Number:
 
 def _log_repeated(x: Number, unique: Number, passes: Number) -> Number:
     """log of u·(1 + r·(1 − exp(−(x/u − 1)/r))) beyond u, of x up to it; all arguments are logs."""
-    repeats = maximum(exp(x - unique) - 1.0, np.float64(0.0))  # type: ignore[arg-type]
+    repeats = maximum(exp(x - unique) - 1.0, 0.0)
     worn = 1.0 - exp(-(repeats * exp(-passes)))
     return minimum(x, unique) + log(1.0 + exp(passes) * worn)

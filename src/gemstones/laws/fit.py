@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from gemstones.accounting.parameters import ParamsConvention, params_convention
 from gemstones.errors import InvalidRequest, InvalidShape
 from gemstones.files import trouble, write_text
+from gemstones.laws.columns import group_codes, group_levels, table_columns
 from gemstones.laws.diagnostics import (
     LEAST_RUNS,
     check_separable,
@@ -23,9 +24,9 @@ from gemstones.laws.diagnostics import (
     row_flags,
     run_flags,
 )
-from gemstones.laws.form import parse_terms, table_columns
+from gemstones.laws.form import Form, parse_form
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level, interval, interval_note
-from gemstones.laws.law import FittedRange, Interval, Law, Models
+from gemstones.laws.law import FittedRange, Interval, Law, Models, law_problem
 from gemstones.laws.objective import Objective, ObjectiveKind
 from gemstones.laws.problem import Problem
 from gemstones.laws.resample import Unit, check_resampling, resample
@@ -75,21 +76,23 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a plan assumes beyond that when it counts shapes like the fitted ones."""
     resampling: Resampling | None = None
     draws: tuple[tuple[float, ...], ...] = ()
-    """θ of every resample: exponents, log coefficients, E."""
+    """θ of every resample, in the order of `Law.theta`."""
     level: float = DEFAULT_LEVEL
     """Of the intervals, e.g. 0.95."""
 
     @property
     def theta_draws(self) -> FloatArray:
         """(draws, m); empty without resampling."""
-        return np.array(self.draws).reshape(len(self.draws), 2 * len(self.law.terms) + 1)
+        return np.array(self.draws).reshape(len(self.draws), len(self.law.theta))
 
     @property
     def optimal_exponents(self) -> dict[str, float] | None:
-        """Exponents of N*(C) and T*(C) under 6·N·T (Hoffmann et al. 2022, Equation 4), for laws in N and T."""
-        if set(self.law.terms) != {"N", "T"}:
-            return None
-        return {name: float(x[0]) for name, x in self._optimal(self.law.theta[None]).items()}
+        """Exponents of N*(C) and T*(C) under 6·N·T (Hoffmann et al. 2022, Equation 4), for laws in N and T.
+
+        An exponent around the sum does not move the optimum.
+        """
+        of_law = self._optimal(self.law.theta[None])
+        return None if of_law is None else {name: float(x[0]) for name, x in of_law.items()}
 
     @property
     def plan_assumptions(self) -> tuple[str, ...]:
@@ -111,26 +114,46 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Intervals of every constant and of what follows from them alone; None without draws."""
         if not self.draws:
             return None
-        k, theta, draws = len(self.law.terms), self.law.theta, self.theta_draws
-        intervals: dict[str, Any] = {
-            "exponents": self._by_term(draws[:, :k], theta[:k]),
-            "log_coefficients": self._by_term(draws[:, k : 2 * k], theta[k : 2 * k]),
-            "log_irreducible": interval(draws[:, 2 * k], theta[2 * k], level=self.level),
-            "irreducible_loss": interval(
-                np.exp(draws[:, 2 * k]), self.law.irreducible_loss, level=self.level
-            ),
-        }
+        law, theta, draws = self.law, self.law.theta, self.theta_draws
+        form = law.parsed_form
+        intervals: dict[str, Any] = {"exponents": None, "log_coefficients": None}
+        powers, of_draws = form.powers(theta), form.powers(draws)
+        if powers is not None and of_draws is not None:
+            for name, estimates, drawn in zip(
+                ("exponents", "log_coefficients"), powers[1:], of_draws[1:], strict=True
+            ):
+                intervals[name] = {
+                    symbol: self._interval(drawn[:, i], estimates[i]) for i, symbol in enumerate(powers[0])
+                }
+        if (constant := form.structure.constant) is not None and law.log_irreducible_loss is not None:
+            i = None if isinstance(constant, float) else form.index(constant)
+            logs = np.full(len(draws), law.log_irreducible_loss) if i is None else draws[:, i]
+            intervals["log_irreducible"] = self._interval(logs, law.log_irreducible_loss)
+            intervals["irreducible_loss"] = self._interval(np.exp(logs), np.exp(law.log_irreducible_loss))
+        if law.outer_exponent is not None:
+            intervals["outer_exponent"] = self._interval(
+                np.exp(draws[:, form.index("p")]), law.outer_exponent
+            )
         if (optimal := self.optimal_exponents) is not None:
-            of_draws = self._optimal(draws)
+            drawn_optimal = self._optimal(draws)
+            assert drawn_optimal is not None
             intervals["optimal_exponents"] = {
-                name: interval(of_draws[name], estimate, level=self.level)
-                for name, estimate in optimal.items()
+                name: self._interval(drawn_optimal[name], estimate) for name, estimate in optimal.items()
+            }
+        if law.formula is not None:
+            natural = np.array([entry.parameter.positive for entry in form.entries])
+            with np.errstate(over="ignore"):
+                values = np.where(natural, np.exp(draws), draws)
+            intervals["constants"] = {
+                name: self._interval(values[:, i], value)
+                for i, (name, value) in enumerate(law.constants.items())
             }
         return intervals
 
     def summary(self) -> dict[str, Any]:
         """The fit as plain values, without its draws: what `gemstones fit --json` prints."""
         law = self.law
+        powers = law.parsed_form.powers(law.theta)
         return {
             "law": law.form,
             "dataset": self.dataset,
@@ -141,11 +164,15 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "objective_kind": self.objective_kind,
             "delta": self.delta if self.objective_kind == "huber" else None,
             "objective": self.objective,
-            "exponents": dict(zip(law.terms, law.exponents, strict=True)),
-            "log_coefficients": dict(zip(law.terms, law.log_coefficients, strict=True)),
-            "log_irreducible": law.log_irreducible,
+            "exponents": None if powers is None else dict(zip(powers[0], powers[1].tolist(), strict=True)),
+            "log_coefficients": None
+            if powers is None
+            else dict(zip(powers[0], powers[2].tolist(), strict=True)),
+            "log_irreducible": law.log_irreducible_loss,
             "irreducible_loss": law.irreducible_loss,
             "loss_unit": law.loss_unit,
+            "outer_exponent": law.parsed_form.outer_exponent(law.theta),
+            **({} if law.formula is None else {"constants": law.constants}),
             "optimal_exponents": self.optimal_exponents,
             "intervals": self.intervals,
             "level": self.level if self.draws else None,
@@ -196,14 +223,14 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise trouble(error, f"{path} cannot be read") from None
         return cls.from_json(text, str(path))
 
-    def _by_term(self, draws: FloatArray, estimates: FloatArray) -> dict[str, Interval]:
-        return {
-            term: interval(of_term, float(estimate), level=self.level)
-            for term, of_term, estimate in zip(self.law.terms, draws.T, estimates, strict=True)
-        }
+    def _interval(self, draws: FloatArray, estimate: float) -> Interval:
+        return interval(draws, float(estimate), level=self.level)
 
-    def _optimal(self, theta: FloatArray) -> dict[str, FloatArray]:
-        alpha, beta = theta[:, self.law.terms.index("N")], theta[:, self.law.terms.index("T")]
+    def _optimal(self, theta: FloatArray) -> dict[str, FloatArray] | None:
+        powers = self.law.parsed_form.powers(theta)
+        if powers is None or set(powers[0]) != {"N", "T"}:
+            return None
+        alpha, beta = (powers[1][:, powers[0].index(symbol)] for symbol in ("N", "T"))
         return {"params": beta / (alpha + beta), "tokens": alpha / (alpha + beta)}
 
     def __repr__(self) -> str:
@@ -215,15 +242,18 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def _inconsistencies(fit: Fit) -> Iterator[str]:
     """What in a fit read from a file cannot have been written by `Fit.save`; each check relies on those before."""
-    law, k = fit.law, len(fit.law.terms)
-    if not (k == len(set(law.terms)) == len(law.exponents) == len(law.log_coefficients) and k > 0):
-        yield "terms and constants do not match"
-    if any(len(draw) != 2 * k + 1 for draw in fit.draws) or bool(fit.draws) != (fit.resampling is not None):
+    law = fit.law
+    if (problem := law_problem(law)) is not None:
+        yield problem
+    if any(len(draw) != len(law.theta) for draw in fit.draws) or bool(fit.draws) != (
+        fit.resampling is not None
+    ):
         yield "draws do not match the law"
     if not (np.isfinite(law.theta).all() and np.isfinite(fit.theta_draws).all()):
         yield "constants are not finite"
-    if max(abs(law.log_irreducible), *map(abs, law.exponents)) > MOST or np.abs(law.theta).max() > MOST_LOG:
-        yield "constants are out of all bounds"
+    for entry, value in zip(law.parsed_form.entries, law.theta, strict=True):
+        if abs(value) > (MOST_LOG if entry.kind == "coefficient" else MOST):
+            yield "constants are out of all bounds"
     for span in msgspec.structs.astuple(law.fitted):
         if span is not None and not 0 < span[0] <= span[1]:
             yield f"fitted range {list(span)} is not a range of positive numbers"
@@ -236,7 +266,7 @@ def _inconsistencies(fit: Fit) -> Iterator[str]:
 
 def fit(
     table: RunTable,
-    law: str = "N,T",
+    law: str | Sequence[str] | Form = "N,T",
     *,
     objective: Objective | None = None,
     params: ParamsConvention = "total",
@@ -261,30 +291,35 @@ def fit(
     convention = params_convention(params)
     check_level(level)
     check_resampling(bootstrap, unit, seed)
-    terms = parse_terms(law, convention)
-    columns, loss = table_columns(terms, table, convention), table.numbers("loss")
-    flags = [*table.warnings, *check_separable(terms, table, columns, force)]
+    if not isinstance(law, Form):
+        law = parse_form(law if isinstance(law, str) else ",".join(law), convention)
+    form = law
+    columns, loss = table_columns(form.columns, table, convention), table.numbers("loss")
+    form = msgspec.structs.replace(form, levels=tuple((g, group_levels(g, table)) for g in form.groups))
+    group_of_rows = {group: group_codes(group, levels, table) for group, levels in form.levels}
+    flags = [*table.warnings, *check_separable(form, table, columns, force)]
     codes = table.run_codes
     runs = int(codes.max()) + 1
 
+    if form.terms is None or form.has_outer:
+        raise InvalidRequest(f"law {form.text} cannot be fitted yet: fit a list of columns, like N,T")
     problem = Problem.of(columns, loss)
     with threadpool_limits(1):  # arrays this small are slower with more, and rounded differently
         solution = solve(problem, objective, starts)
     fitted = Law.of_theta(
-        terms,
+        form,
         solution.theta,
         params_convention=convention,
         name="fit",
         source=f"{table.dataset}, {table.selection}",
-        fitted=fitted_range(table, terms, convention),
+        fitted=fitted_range(table, form.columns, convention),
         models=Models.of(table.architecture.like()),
         loss_unit=table.loss_unit,
     )
     unsettled = convergence_flags(solution.stationarity)
-    flags += (
-        unsettled + law_flags(fitted, columns) + row_flags(len(solution.theta), table.rows) + run_flags(runs)
-    )
-    if {"w", "d"} & set(terms):
+    flags += unsettled + law_flags(form, solution.theta, [*np.log(columns).T], group_of_rows)
+    flags += row_flags(len(solution.theta), table.rows) + run_flags(runs)
+    if {"w", "d"} & set(form.columns):
         flags += count_flags(table, fitted.models, convention)
     draws: FloatArray = np.zeros((0, len(solution.theta)))
     if bootstrap and (unit == "row" or runs >= LEAST_RUNS):
@@ -300,7 +335,7 @@ def fit(
             workers=workers,
             progress=progress,
         )
-        flags += draw_flags(terms, draws)
+        flags += draw_flags(form, draws)
     return Fit(
         law=fitted,
         objective_kind=objective.kind,
@@ -323,7 +358,7 @@ def fit(
     )
 
 
-def fitted_range(table: RunTable, terms: Sequence[str], convention: ParamsConvention) -> FittedRange:
+def fitted_range(table: RunTable, symbols: Sequence[str], convention: ParamsConvention) -> FittedRange:
     """What the rows span; None for a column that is not known in every row.
 
     FLOPs are counted as plans of the law are: 6·N·T for a law in N and T alone, as the table has them else.
@@ -337,7 +372,7 @@ def fitted_range(table: RunTable, terms: Sequence[str], convention: ParamsConven
         return float(values.min()), float(values.max())
 
     flops = span("flops")
-    if set(terms) == {"N", "T"}:
+    if set(symbols) == {"N", "T"}:
         used = 6 * table.numbers(f"params_{convention}") * table.numbers("tokens")
         flops = float(used.min()), float(used.max())
     return FittedRange(

@@ -1,83 +1,423 @@
-"""The forms of laws: sums of powers of named columns, plus a constant (paper, Equations 1–3).
+"""The forms of laws: what is fitted, as a value, and the one function that all of them are.
 
-    L̂ = Σ_i exp(c_i)·x_i^(−e_i) + exp(E)
+    log L̂ = logaddexp( p·log Σᵢ exp(ηᵢ), E )
 
-A form is written as its terms: `N,T` is Equation 1, `w,d,N,T` Equation 2, `w,d,T` Equation 3. Adding a
-form is writing it: every comma-separated list of terms is one, and any numeric column of the run table
-can be a term by its name (`N,T,batch_size`). Adding a symbol is one line in `COLUMNS`.
+Every form is a formula (`gemstones.laws.formula`). A list of columns is short for the sum of their powers and a
+constant: `N,T` is the paper's Equation 1 (McLeish et al. 2025), `w,d,N,T` Equation 2, `w,d,T` Equation 3, and
+`(w,d,N,T)^p` has an exponent around the sum. θ is a vector of m numbers: exponents, log coefficients, the log of the
+irreducible loss, the log of the outer exponent, and whatever else there is, each in the order of the formula.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
+import msgspec
 import numpy as np
 
-from gemstones.accounting.flops import flops_per_token
-from gemstones.accounting.parameters import PARAMS_CONVENTIONS, ParamsConvention, params
-from gemstones.errors import InvalidRequest, InvalidTable
-from gemstones.runs.table import RunTable
-from gemstones.shape import FloatArray, Shapes
+from gemstones.accounting.parameters import ParamsConvention
+from gemstones.errors import InvalidRequest
+from gemstones.laws import dual
+from gemstones.laws.dual import Dual
+from gemstones.laws.evaluate import Values
+from gemstones.laws.formula import parse_formula
+from gemstones.laws.listed import as_list, canonical, tree_of
+from gemstones.laws.solver.problem import EXPONENTS, LOG_OUTER, Kind
+from gemstones.laws.terms import Parameter, Structure, structure_of
+from gemstones.laws.tree import Column, Constant, Expression, Number, constants, rebuilt, written
+from gemstones.shape import FloatArray, IntArray
 
-COLUMNS = {"w": "width", "d": "depth", "N": "params_{convention}", "T": "tokens"}
-"""Symbol → column of the run table; N counts parameters in the fit's convention."""
-
-SHAPE_COLUMNS: dict[str, Callable[[Shapes], FloatArray]] = {
-    "width": lambda shapes: shapes.width,
-    "depth": lambda shapes: shapes.depth,
-    "aspect_ratio": lambda shapes: shapes.aspect_ratio,
-    "flops_per_token": flops_per_token,
-    **{f"params_{c}": lambda shapes, c=c: params(shapes, c) for c in PARAMS_CONVENTIONS},  # type: ignore[misc]
-}
-"""Columns that a shape determines: a law in these and tokens can prescribe shapes."""
-
-_TERM = re.compile(r"[A-Za-z_]\w*")
+FREE = (-4.0, 4.0)
+"""Default bounds of interactions and of further exponents of a term."""
 
 
-def parse_terms(text: str, convention: ParamsConvention = "total") -> tuple[str, ...]:
-    """Terms of a law written like `w,d,N,T`; a column that has a symbol becomes it, so `width` is `w`."""
-    symbols = {column_name(symbol, convention): symbol for symbol in COLUMNS}
-    terms = tuple(symbols.get(part.strip(), part.strip()) for part in text.split(","))
-    bad = next((t for t in terms if not _TERM.fullmatch(t)), None)
-    if bad is not None or len(set(terms)) != len(terms):
-        raise InvalidRequest(
-            f"law {text!r} is not a list of different columns: write it like N,T or w,d,N,T, "
-            f"with {', '.join(COLUMNS)} or names of columns"
+@dataclass(frozen=True)
+class Entry:
+    """One number of θ."""
+
+    name: str
+    """`A`, or `A[main]` for one value of a group."""
+    label: str
+    """As flags and tables name it: `exponent of N` in a list of columns, the name in a formula."""
+    parameter: Parameter
+    level: str | None
+    """The value of its group."""
+
+    @property
+    def kind(self) -> Kind:
+        """What it is to the solver."""
+        return self.parameter.kind
+
+    @property
+    def key(self) -> str:
+        """What θ holds: `a`, or `log A` where it is the logarithm of the constant."""
+        return f"log {self.name}" if self.parameter.positive else self.name
+
+
+class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A family of laws, as it is written; `parse_form` reads it."""
+
+    text: str
+    """Canonical: `N,T`, `(w,d,N,T)^p`, `E + A/N^a + B/T^b`."""
+    bounds: tuple[tuple[str, float, float], ...] = ()
+    """Constants with their least and greatest value, where these are not the usual."""
+    levels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The values of every column between which constants differ; known once there is a table."""
+
+    @property
+    def terms(self) -> tuple[str, ...] | None:
+        """The columns of a list, as they are written; None for a formula."""
+        listed = as_list(self.text)
+        return None if listed is None else listed[0]
+
+    @property
+    def structure(self) -> Structure:
+        """The formula, understood."""
+        return _structure(self.text)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Symbols of the columns that the form needs: the order of `log_columns` everywhere."""
+        return self.structure.columns
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Columns between whose values constants differ."""
+        return tuple(dict.fromkeys(p.group for p in self.structure.parameters if p.group))
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What θ holds, (m,)."""
+        return _entries(self.text, self.levels)
+
+    @property
+    def has_outer(self) -> bool:
+        """Whether there is an exponent around the sum."""
+        return self.structure.outer is not None
+
+    def index(self, name: str) -> int:
+        """Position in θ of a constant, the first of a group's."""
+        return _index(self.text, self.levels)[name]
+
+    def at(self, levels: Mapping[str, str]) -> tuple[Form, IntArray]:
+        """The form of one value of every group, and which numbers of θ are its own.
+
+        >>> form = msgspec.structs.replace(parse_form("E[family] + A/N^a"), levels=(("family", ("a", "b")),))
+        >>> plain, index = form.at({"family": "b"})
+        >>> plain.text, index
+        ('E + A/N^a', array([0, 1, 3]))
+        """
+        known = dict(self.levels)
+        chosen = {}
+        for group in self.groups:
+            level = levels.get(group)
+            if level is None or level not in known.get(group, ()):
+                raise InvalidRequest(
+                    f"law {self.text} differs by {group}: say which, {group}= one of {', '.join(known.get(group, ()))}"
+                    + ("" if level is None else f"; not {level!r}")
+                )
+            chosen[group] = level
+        index = [i for i, e in enumerate(self.entries) if e.level in (None, chosen.get(e.parameter.group))]
+        tree = rebuilt(
+            tree_of(self.text), lambda part: Constant(part.name) if isinstance(part, Constant) else part
         )
-    return terms
+        return Form(written(tree), self.bounds), np.array(index)
 
+    def limits(self) -> tuple[FloatArray, FloatArray]:
+        """Bounds of θ, (m,) each."""
+        given = {name: (low, high) for name, low, high in self.bounds}
+        lower, upper = [], []
+        for entry in self.entries:
+            parameter = entry.parameter
+            if parameter.name in given:
+                low, high = given[parameter.name]
+                if parameter.positive:
+                    with np.errstate(divide="ignore"):
+                        low, high = float(np.log(low)), float(np.log(high))
+            else:
+                low, high = _usual(parameter)
+            lower.append(low)
+            upper.append(high)
+        return np.array(lower), np.array(upper)
 
-def column_name(term: str, convention: ParamsConvention) -> str:
-    """Name in the run table of a term's column."""
-    return COLUMNS.get(term, term).format(convention=convention)
+    # ------------------------------------------------------------------------------------- the law itself
 
+    def log_terms(
+        self,
+        theta: FloatArray,
+        log_columns: Sequence[dual.Number],
+        codes: Mapping[str, IntArray] | None = None,
+    ) -> list[dual.Number]:
+        """log of every term: ηᵢ for θ (m,), shaped like the columns; for θ (D, m), (D, …).
 
-def table_columns(terms: Sequence[str], table: RunTable, convention: ParamsConvention) -> FloatArray:
-    """Values of the terms' columns, (rows, k); `InvalidTable` where one is not positive: powers need it."""
-    columns = []
-    for term in terms:
-        name = column_name(term, convention)
-        values = table.numbers(name)
-        bad = np.flatnonzero(~((values > 0) & np.isfinite(values)))
-        if bad.size:
-            raise InvalidTable(
-                f"{values[bad[0]]:g} must be positive and finite to be a term of a law",
-                file=table.origin,
-                row=int(bad[0]) + 1,
-                column=name,
+        `log_columns` are in the order of `columns` and broadcast against each other, so that a column that varies
+        along one axis costs no more than that. `codes` numbers the rows' values of each group.
+        """
+        values = self._values(theta, log_columns, codes)
+        terms = []
+        for term in self.structure.terms:
+            eta: dual.Number = values.polynomial(term.offset)
+            for name, polynomial in term.linear:
+                eta = eta + values.constants[name] * values.polynomial(polynomial)
+            for polynomial, tree in term.rest:
+                eta = eta + values.polynomial(polynomial) * values.value_of(tree)
+            terms.append(eta)
+        return terms
+
+    def log_sum(
+        self,
+        theta: FloatArray,
+        log_columns: Sequence[dual.Number],
+        codes: Mapping[str, IntArray] | None = None,
+    ) -> dual.Number:
+        """log Σ exp(ηᵢ): without outer exponent and irreducible loss. At a budget the best shape minimises it."""
+        first, *others = self.log_terms(theta, log_columns, codes)
+        total = first
+        for term in others:
+            total = dual.logaddexp(total, term)
+        return total
+
+    def log_loss(
+        self,
+        theta: FloatArray,
+        log_columns: Sequence[dual.Number],
+        codes: Mapping[str, IntArray] | None = None,
+    ) -> dual.Number:
+        """log L̂ for θ (m,), shaped like the columns; for θ (D, m), (D, …). Loss in the unit that was fitted."""
+        return self.outside(theta, self.log_sum(theta, log_columns, codes), codes)
+
+    def outside(
+        self, theta: FloatArray, log_sum: dual.Number, codes: Mapping[str, IntArray] | None = None
+    ) -> dual.Number:
+        """log L̂ from the log of the sum of terms: the outer exponent and the irreducible loss."""
+        structure = self.structure
+        dims = np.ndim(log_sum.value if isinstance(log_sum, Dual) else log_sum) - (np.ndim(theta) - 1)
+        total = log_sum
+        if isinstance(structure.outer, str):
+            total = total * np.exp(self._constant(theta, structure.outer, codes, dims))
+        elif structure.outer is not None:
+            total = total * structure.outer
+        if isinstance(structure.constant, str):
+            return dual.logaddexp(total, self._constant(theta, structure.constant, codes, dims))
+        if structure.constant is not None:
+            return dual.logaddexp(total, np.asarray(np.log(structure.constant)))
+        return total
+
+    def derivatives(self, theta: FloatArray, log_columns: Sequence[FloatArray]) -> Dual:
+        """log L̂ with its gradient (q, …) and Hessian (q, q, …) in the logs of the q columns."""
+        value = self.log_loss(theta, dual.variables(list(log_columns)))
+        assert isinstance(value, Dual)
+        return value
+
+    def powers(self, theta: FloatArray) -> tuple[tuple[str, ...], FloatArray, FloatArray] | None:
+        """Columns, exponents (…, k) and log coefficients (…, k) of a law that is a sum of powers of one column each.
+
+        None for other forms. θ is (m,) or (D, m).
+        """
+        columns = _power_columns(self.text)
+        if columns is None:
+            return None
+        theta = np.asarray(theta)
+
+        def filled(references: Sequence[str | float]) -> FloatArray:
+            parts = [
+                theta[..., self.index(r)] if isinstance(r, str) else np.full(theta.shape[:-1], r)
+                for r in references
+            ]
+            return np.stack(parts, axis=-1)
+
+        return (
+            tuple(c for c, _, _ in columns),
+            filled([e for _, e, _ in columns]),
+            filled([c for _, _, c in columns]),
+        )
+
+    def log_irreducible(self, theta: FloatArray) -> float | None:
+        """E of θ (m,), or None where there is none or it differs by group."""
+        constant = self.structure.constant
+        if constant is None:
+            return None
+        if not isinstance(constant, str):
+            return float(np.log(constant))
+        entry = self.entries[self.index(constant)]
+        return float(theta[self.index(constant)]) if entry.level is None else None
+
+    def outer_exponent(self, theta: FloatArray) -> float | None:
+        """p of θ (m,), or None for a plain sum."""
+        outer = self.structure.outer
+        return float(np.exp(theta[self.index(outer)])) if isinstance(outer, str) else outer
+
+    def _values(
+        self,
+        theta: FloatArray,
+        log_columns: Sequence[dual.Number],
+        codes: Mapping[str, IntArray] | None,
+    ) -> Values:
+        structure = self.structure
+        dims = max((np.ndim(c.value if isinstance(c, Dual) else c) for c in log_columns), default=0)
+        return Values(
+            dict(zip(structure.columns, log_columns, strict=True)),
+            {p.name: self._constant(theta, p.name, codes, dims) for p in structure.parameters},
+            structure.positive,
+        )
+
+    def _constant(
+        self, theta: FloatArray, name: str, codes: Mapping[str, IntArray] | None, dims: int
+    ) -> FloatArray:
+        """A constant as it is kept: a number, (D, 1, …), or by row where it differs between groups."""
+        theta = np.asarray(theta)
+        entry = self.entries[self.index(name)]
+        if entry.level is None:
+            value = theta[..., self.index(name)]
+            return value.reshape(value.shape + (1,) * dims) if theta.ndim > 1 else value
+        if codes is None or entry.parameter.group not in codes:
+            raise InvalidRequest(
+                f"law {self.text} differs by {entry.parameter.group}: say which of its values is meant"
             )
-        columns.append(values)
-    return np.column_stack(columns)
+        return np.asarray(theta[..., self.index(name) + codes[entry.parameter.group]])
 
 
-def shape_terms(terms: Sequence[str], convention: ParamsConvention) -> list[str]:
-    """The columns of `terms` other than tokens, or an error if a shape does not determine them all."""
-    columns = [column_name(term, convention) for term in terms if term != "T"]
-    unknown = [c for c in columns if c not in SHAPE_COLUMNS]
-    if unknown or "T" not in terms:
-        what = (
-            f"column {unknown[0]} is not a function of a shape" if unknown else "it has no term in tokens (T)"
-        )
-        raise InvalidRequest(f"law {','.join(terms)} cannot prescribe: {what}")
-    return columns
+# ---------------------------------------------------------------------------------------------- reading forms
+
+
+def parse_form(
+    text: str,
+    convention: ParamsConvention = "total",
+    *,
+    fix: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> Form:
+    """A form from a list of columns or a formula; `InvalidRequest` where it cannot be read.
+
+    `fix` gives constants a value, `bounds` a range. The constants of a list of columns are E, p, and for each column
+    the exponent `a_N` and the coefficient `A_N`.
+
+    >>> parse_form("width,depth,N,T").text, parse_form("( N, T )**p").text
+    ('w,d,N,T', '(N,T)^p')
+    >>> parse_form("E + A/N^a + B/tokens^a", fix={"E": 1.69}).text
+    '1.69 + A/N^a + B/T^a'
+    """
+    form = Form(canonical(text, convention))
+    if fix:
+        form = _fixed(form, fix)
+    _ = form.structure
+    if bounds:
+        form = msgspec.structs.replace(form, bounds=_bounds(form, bounds))
+    return form
+
+
+@lru_cache(maxsize=512)
+def _structure(text: str) -> Structure:
+    return structure_of(tree_of(text))
+
+
+@lru_cache(maxsize=512)
+def _entries(text: str, levels: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[Entry, ...]:
+    known = dict(levels)
+    listed = as_list(text) is not None
+    entries = []
+    for parameter in _structure(text).parameters:
+        of_group = known.get(parameter.group, ("",)) if parameter.group else (None,)
+        for level in of_group:
+            name = parameter.name if level is None else f"{parameter.name}[{level}]"
+            label = _list_label(parameter) if listed else name
+            entries.append(Entry(name, label, parameter, level))
+    return tuple(entries)
+
+
+def _list_label(parameter: Parameter) -> str:
+    """What a constant of a list of columns is called."""
+    _, _, column = parameter.name.partition("_")
+    match parameter.kind:
+        case "exponent":
+            return f"exponent of {column}"
+        case "coefficient":
+            return f"coefficient of {column}"
+        case "outer":
+            return "outer exponent"
+        case _:
+            return "irreducible loss"
+
+
+@lru_cache(maxsize=512)
+def _index(text: str, levels: tuple[tuple[str, tuple[str, ...]], ...]) -> dict[str, int]:
+    first: dict[str, int] = {}
+    for i, entry in enumerate(_entries(text, levels)):
+        first.setdefault(entry.parameter.name, i)
+    return first
+
+
+@lru_cache(maxsize=512)
+def _power_columns(text: str) -> tuple[tuple[str, str | float, str | float], ...] | None:
+    """Column, exponent and log coefficient of every term, each a constant's name or a number."""
+    structure = _structure(text)
+    if any(p.group for p in structure.parameters):
+        return None
+    found: list[tuple[str, str | float, str | float]] = []
+    for term in structure.terms:
+        if len(term.columns) != 1 or term.rest:
+            return None
+        atom = (Column(term.columns[0]),)
+        exponent: str | float = -term.offset.get(atom, 0.0)
+        coefficient: str | float = term.offset.get((), 0.0)
+        if set(term.offset) - {atom, ()}:
+            return None
+        for name, polynomial in term.linear:
+            if polynomial == {atom: -1.0} and exponent == 0.0:
+                exponent = name
+            elif polynomial == {(): 1.0} and coefficient == 0.0:
+                coefficient = name
+            else:
+                return None
+        found.append((term.columns[0], exponent, coefficient))
+    columns = [column for column, _, _ in found]
+    return tuple(found) if len(set(columns)) == len(columns) else None
+
+
+def _fixed(form: Form, values: Mapping[str, float]) -> Form:
+    tree = tree_of(form.text)
+    names = {c.name for c in constants(tree)}
+    for name, value in values.items():
+        if name not in names:
+            raise InvalidRequest(
+                f"fix {name}={value:g}: law {form.text} has no {name}: it has {', '.join(sorted(names))}"
+            )
+        positive = next(p for p in form.structure.parameters if p.name == name).positive
+        if not np.isfinite(value) or (positive and value <= 0):
+            raise InvalidRequest(
+                f"fix {name}={value:g}: {name} must be {'positive' if positive else 'finite'}"
+            )
+
+    def change(part: Expression) -> Expression:
+        if isinstance(part, Constant) and part.name in values:
+            value = values[part.name]
+            return Number(value) if value >= 0 else rebuilt(parse_formula(f"-{-value!r}"), lambda p: p)
+        return part
+
+    return Form(written(rebuilt(tree, change)))
+
+
+def _bounds(form: Form, bounds: Mapping[str, tuple[float, float]]) -> tuple[tuple[str, float, float], ...]:
+    parameters = {p.name: p for p in form.structure.parameters}
+    for name, (low, high) in bounds.items():
+        given = f"bound {name}={low:g}..{high:g}"
+        if name not in parameters:
+            raise InvalidRequest(f"{given}: law {form.text} has no {name}: it has {', '.join(parameters)}")
+        if not low < high:
+            raise InvalidRequest(
+                f"{given}: the least value must be below the greatest; for one value use fix {name}="
+            )
+        if parameters[name].positive and (low < 0 or high <= 0):
+            raise InvalidRequest(f"{given}: {name} is positive, so its least value is at least 0")
+    return tuple(sorted((name, float(low), float(high)) for name, (low, high) in bounds.items()))
+
+
+def _usual(parameter: Parameter) -> tuple[float, float]:
+    """Bounds of a constant as it is kept, where nobody asked for others."""
+    if parameter.kind == "exponent":
+        return EXPONENTS
+    if parameter.kind == "outer":
+        return LOG_OUTER
+    return FREE if parameter.free else (-np.inf, np.inf)

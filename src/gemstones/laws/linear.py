@@ -114,10 +114,7 @@ def multiplied(left: Linear, right: Linear, positive: frozenset[str]) -> Linear:
         for b in _parts(right, positive):
             factor = _multiplied(a.polynomial, b.polynomial)
             if a.tree is None or b.tree is None:
-                one = b if a.tree is None else a
-                product += (
-                    Linear(rest=((factor, one.tree),)) if one.name is None else Linear({one.name: factor})
-                )
+                product += (b if a.tree is None else a).with_polynomial(factor)
             else:
                 product += Linear(rest=((factor, product_of(iter([(1, a.tree), (1, b.tree)]))),))
     return product

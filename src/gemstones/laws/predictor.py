@@ -15,10 +15,11 @@ import numpy as np
 
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.errors import InvalidTable
+from gemstones.laws.columns import table_columns
 from gemstones.laws.diagnostics import collinear_columns, row_flags
 from gemstones.laws.envelope import BINS, bin_points, hull_points
 from gemstones.laws.fit import fit
-from gemstones.laws.form import parse_terms, table_columns
+from gemstones.laws.form import parse_form
 from gemstones.laws.objective import Objective
 from gemstones.runs.table import RunTable
 from gemstones.shape import BoolArray, FloatArray, IntArray
@@ -38,7 +39,7 @@ class Predictor:
 
     approach: Approach
     law: str
-    """Its terms, like `w,d,N,T`."""
+    """Its form, like `w,d,N,T` or a formula."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ def predictors_of(
         *(Predictor(approach, FRONTIER_LAW) for approach in FRONTIER_APPROACHES),
     ):
         try:
-            table_columns(parse_terms(predictor.law, convention), table, convention)
+            table_columns(parse_form(predictor.law, convention).columns, table, convention)
         except InvalidTable as error:
             name = (
                 predictor.law if predictor.approach == "approach3" else f"Approach 1 by {predictor.approach}"
@@ -97,21 +98,23 @@ def fit_and_predict(
 
     Too few rows, terms that they cannot separate, and predictions that are not finite are a `reason`, not an error.
     """
-    terms = parse_terms(predictor.law, convention)
-    columns = table_columns(terms, table, convention)
+    form = parse_form(predictor.law, convention)
+    columns = table_columns(form.columns, table, convention)
     rows = _fitted_rows(predictor, table, part)
     unpredicted = np.full(table.rows, np.nan)
-    if too_few := row_flags(2 * len(terms) + 1, len(rows)):
+    if too_few := row_flags(len(form.entries), len(rows)):
         return Predicted(rows, unpredicted, reason=too_few[0].partition(": ")[2])
-    if (inseparable := collinear_columns(terms, table, columns[rows])) is not None:
+    if (inseparable := collinear_columns(form.columns, table, columns[rows])) is not None:
         return Predicted(rows, unpredicted, reason=inseparable)
     part_only = replace(table, frame=table.frame[rows])
-    made = fit(part_only, predictor.law, objective=objective, params=convention)
+    fitted = fit(part_only, predictor.law, objective=objective, params=convention)
     with np.errstate(over="ignore"):
-        predicted = made.law.loss(columns)
+        predicted = fitted.law.losses(table)
     if not np.isfinite(predicted).all():
-        return Predicted(rows, unpredicted, reason=f"no finite loss is predicted for every row by {made.law}")
-    flags = tuple(flag for flag in made.flags if flag.partition(":")[0] not in UNRELATED_FLAGS)
+        return Predicted(
+            rows, unpredicted, reason=f"no finite loss is predicted for every row by {fitted.law}"
+        )
+    flags = tuple(flag for flag in fitted.flags if flag.partition(":")[0] not in UNRELATED_FLAGS)
     return Predicted(rows, np.log(predicted) - np.log(table.numbers("loss")), flags)
 
 

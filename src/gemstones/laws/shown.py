@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +36,7 @@ def fit_rows(fit: Fit) -> list[Row]:
 def fit_evidence(fit: Fit) -> str:
     """What a fit was made of, and by which objective."""
     kind = f"huber, δ {fit.delta:g}" if fit.objective_kind == "huber" else fit.objective_kind
-    counts = f"; N counts {fit.law.params_convention} parameters" if "N" in fit.law.terms else ""
+    counts = f"; N counts {fit.law.params_convention} parameters" if "N" in fit.law.symbols else ""
     return (
         f"{fit.rows:,} rows of {fit.runs:,} runs; objective {fit.objective:.6g} ({kind}, summed), "
         f"{fit.status.replace('_', ' ')}{counts}"
@@ -51,21 +52,34 @@ def fit_intervals(fit: Fit) -> str:
 
 def fit_lines(fit: Fit) -> str:
     """A fit in a terminal."""
+    constants = "; ".join(
+        f"{name} {value} {ends}".removesuffix(" -")
+        for name, value, ends in constant_rows(fit.law, fit.intervals)
+    )
+    return few_lines(
+        f"Fit {fit.law.form} to {fit.dataset}, {fit.selection}: {fit.law}",
+        (
+            fit_evidence(fit),
+            constants if fit.law.formula is not None else _exponents(fit),
+            fit_intervals(fit),
+            *labelled(("flag", fit.flags)),
+        ),
+    )
+
+
+def _exponents(fit: Fit) -> str:
     intervals = fit.intervals or {}
     exponents = ", ".join(
         f"{term} {with_interval(value, intervals.get('exponents', {}).get(term), '{:.3f}'.format)}"
         for term, value in zip(fit.law.terms, fit.law.exponents, strict=True)
     )
-    loss = with_interval(fit.law.irreducible_loss, intervals.get("irreducible_loss"), "{:.3f}".format)
-    return few_lines(
-        f"Fit {fit.law.form} to {fit.dataset}, {fit.selection}: {fit.law}",
-        (
-            fit_evidence(fit),
-            f"exponents: {exponents}; irreducible loss {loss}",
-            fit_intervals(fit),
-            *labelled(("flag", fit.flags)),
-        ),
+    outer = ""
+    if (p := fit.law.outer_exponent) is not None:
+        outer = f"around the sum {with_interval(p, intervals.get('outer_exponent'), '{:.3f}'.format)}; "
+    loss = with_interval(
+        math.exp(fit.law.log_irreducible or 0), intervals.get("irreducible_loss"), "{:.3f}".format
     )
+    return f"exponents: {exponents}; {outer}irreducible loss {loss}"
 
 
 def fit_html(fit: Fit) -> str:

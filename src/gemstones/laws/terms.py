@@ -64,6 +64,12 @@ class TermOf:
     columns: tuple[str, ...]
     """Of the term, in the order in which they are written."""
 
+    @property
+    def constants(self) -> frozenset[str]:
+        """Names of the constants in it."""
+        nonlinear = {c.name for _, tree in self.rest for c in constants(tree)}
+        return frozenset(nonlinear | {name for name, _ in self.linear})
+
 
 @dataclass(frozen=True, eq=False)
 class Structure:
@@ -219,9 +225,7 @@ def _parameters(
         raise InvalidRequest(
             f"law has {len(groups)} constants, more than {MOST_CONSTANTS}: write a smaller one"
         )
-    in_terms = {c.name for term in terms for part in _term_parts(term) for c in constants(part)} | {
-        name for term in terms for name, _ in term.linear
-    }
+    in_terms = frozenset().union(*(term.constants for term in terms))
     for name, what in ((constant, "the irreducible loss"), (outer, "the exponent around the sum")):
         if isinstance(name, str) and name in in_terms:
             raise InvalidRequest(f"law has {name} as {what} and in a term: give them two names")

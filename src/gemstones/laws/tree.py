@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gemstones.runs.schema import SCHEMA
@@ -16,8 +16,6 @@ SYMBOLS = {
     "F": "flops_per_token",
     "P": "params_non_embedding",
     "b": "projection_flops",
-    "lr": "learning_rate",
-    "batch": "batch_size",
 }
 """Symbol → column. N counts parameters in the fit's convention; b is 2·d·w², the FLOPs per token of a square projection
 in every block, forward."""
@@ -166,42 +164,44 @@ def product_of(factors: Iterator[tuple[int, Expression]]) -> Expression:
     return flat[0][1] if len(flat) == 1 and flat[0][0] == 1 else Product(tuple(flat))
 
 
-def written(tree: Expression) -> str:
-    """The text of a tree: `parse_formula` of it gives the tree back."""
-    return _written(tree, 0, column=False)
+def written(tree: Expression, values: Mapping[str, str] | None = None) -> str:
+    """The text of a tree: `parse_formula` gives the tree back. With `values` in place of constants, for people."""
+    return _Writer(values or {}).text(tree, 0)
 
 
-def _written(tree: Expression, within: int, *, column: bool) -> str:
-    """With parentheses where `tree` binds less than `within`: 0 sum, 1 product, 2 power, 3 base or exponent.
+@dataclass(frozen=True)
+class _Writer:
+    values: Mapping[str, str]
+    """Texts that stand in place of constants."""
 
-    `column` says that a name here is read as a column.
-    """
-    binds, text = 3, ""
-    match tree:
-        case Number(value):
-            text = f"{value:g}" if float(f"{value:g}") == value else repr(value)
-        case Column(name):
-            bare = name in BARE or (column and _PLAIN.fullmatch(name) is not None)
-            text = name if bare else f"{{{name}}}"
-        case Constant(name, group):
-            plain = _PLAIN.fullmatch(group) is not None
-            text = name + (f"[{group if plain else f'{{{group}}}'}]" if group else "")
-        case Call(function, arguments):
-            inside = ", ".join(_written(a, 0, column=function == "log") for a in arguments)
-            text = f"{function}({inside})"
-        case Power(base, exponent):
-            binds = 2
-            text = f"{_written(base, 3, column=True)}^{_written(exponent, 3, column=False)}"
-        case Product(factors):
-            binds = 1
-            text = "".join(
-                f"{'*' if power == 1 else '/'}{_written(f, 2, column=False)}" for power, f in factors
-            )
-            text = text.removeprefix("*") if text.startswith("*") else "1" + text
-        case Sum(parts):
-            binds = 0
-            text = "".join(
-                f"{' + ' if sign == 1 else ' - '}{_written(p, 1, column=False)}" for sign, p in parts
-            )
-            text = text.removeprefix(" + ") if text.startswith(" + ") else "-" + text.removeprefix(" - ")
-    return f"({text})" if binds < within else text
+    def text(self, tree: Expression, within: int, *, column: bool = False) -> str:
+        """With parentheses where `tree` binds less than `within`: 0 sum, 1 product, 2 power, 3 base or exponent.
+
+        `column` says that a name here is read as a column.
+        """
+        binds, text = 3, ""
+        match tree:
+            case Number(value):
+                text = f"{value:g}" if float(f"{value:g}") == value else repr(value)
+            case Column(name):
+                bare = name in BARE or (column and _PLAIN.fullmatch(name) is not None)
+                text = name if bare else f"{{{name}}}"
+            case Constant(name) if name in self.values:
+                text = self.values[name]
+                binds = 0 if text.startswith("-") else 3
+            case Constant(name, group):
+                plain = _PLAIN.fullmatch(group) is not None
+                text = name + (f"[{group if plain else f'{{{group}}}'}]" if group else "")
+            case Call(function, arguments):
+                inside = ", ".join(self.text(a, 0, column=function == "log") for a in arguments)
+                text = f"{function}({inside})"
+            case Power(base, exponent):
+                binds, text = 2, f"{self.text(base, 3, column=True)}^{self.text(exponent, 3)}"
+            case Product(factors):
+                text = "".join(f"{'*' if power == 1 else '/'}{self.text(f, 2)}" for power, f in factors)
+                binds, text = 1, text.removeprefix("*") if text.startswith("*") else "1" + text
+            case Sum(parts):
+                text = "".join(f"{' + ' if sign == 1 else ' - '}{self.text(part, 1)}" for sign, part in parts)
+                binds = 0
+                text = text.removeprefix(" + ") if text.startswith(" + ") else "-" + text.removeprefix(" - ")
+        return f"({text})" if binds < within else text

@@ -16,9 +16,10 @@ from typing import Any, Literal, cast
 from gemstones.accounting.flops import FlopsConvention
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, ParamsConvention, params_convention
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.laws.columns import shape_terms, table_columns
 from gemstones.laws.diagnostics import collinear_columns
 from gemstones.laws.envelope import Method
-from gemstones.laws.form import parse_terms, shape_terms, table_columns
+from gemstones.laws.listed import parse_terms
 from gemstones.laws.objective import Objective
 from gemstones.runs.selections import dense_selection, selections_of
 from gemstones.runs.table import RunTable

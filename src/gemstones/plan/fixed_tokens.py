@@ -12,7 +12,7 @@ import numpy as np
 
 from gemstones.accounting.parameters import params
 from gemstones.design.feasible import Constraints
-from gemstones.laws.form import SHAPE_COLUMNS
+from gemstones.laws.columns import SHAPE_COLUMNS
 from gemstones.laws.law import Interval, Law
 from gemstones.plan.cost import Cost
 from gemstones.plan.surface import STEEPEST

@@ -253,6 +253,10 @@ def plan(
     )
     if isinstance(bare, FrontierLaw):
         return plan_frontier(request, bare)
+    if bare.formula is not None or bare.outer_exponent is not None:
+        raise InvalidRequest(
+            f"law {bare.form} cannot be planned with yet: fit a list of columns, like w,d,N,T"
+        )
     if set(bare.terms) == {"N", "T"} and cost.resource == "flops":
         return plan_params(request, bare)
     return plan_shape(request, bare)

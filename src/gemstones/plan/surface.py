@@ -14,7 +14,7 @@ import numpy as np
 
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.design.feasible import Constraints
-from gemstones.laws.form import SHAPE_COLUMNS, shape_terms
+from gemstones.laws.columns import SHAPE_COLUMNS, shape_terms
 from gemstones.plan.cost import FLOPS, Cost
 from gemstones.shape import BoolArray, FloatArray, IntArray, Shape, Shapes
 

@@ -108,7 +108,9 @@ def _fit(fit: Fit) -> Iterable[str]:
         f"{'converged' if fit.status == 'converged' else 'NOT CONVERGED'}"
     )
     yield f"  exponents {exponents}"
-    irreducible = estimate_text("irreducible_loss", law.irreducible_loss, intervals.get("irreducible_loss"))
+    irreducible = estimate_text(
+        "irreducible_loss", law.irreducible_loss or 0.0, intervals.get("irreducible_loss")
+    )
     yield f"  irreducible loss {irreducible} {PER[law.loss_unit]}"
     if (optimal := fit.optimal_exponents) is not None:
         ends = intervals.get("optimal_exponents", {})

@@ -15,8 +15,8 @@ import numpy as np
 
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
+from gemstones.laws.columns import shape_terms
 from gemstones.laws.fit import Fit
-from gemstones.laws.form import shape_terms
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.law import Law
 from gemstones.laws.published import FrontierLaw

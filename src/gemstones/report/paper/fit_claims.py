@@ -175,6 +175,7 @@ def _constants(published: Published, law: Law, ours: Fit) -> Iterator[Claim]:
         (f"log coefficient of {term}", theirs, here, of_terms.get(term, NO_DRAWS))
         for term, theirs, here in zip(law.terms, law.log_coefficients, ours.law.log_coefficients, strict=True)
     ]
+    assert law.log_irreducible is not None and ours.law.log_irreducible is not None  # sums of powers
     rows.append(
         ("E", law.log_irreducible, ours.law.log_irreducible, intervals.get("log_irreducible", NO_DRAWS))
     )
@@ -193,12 +194,13 @@ def _constants(published: Published, law: Law, ours: Fit) -> Iterator[Claim]:
 
 
 def _irreducible(made: Fit) -> Iterator[Claim]:
-    ends = (made.intervals or {}).get("irreducible_loss", NO_DRAWS)
+    ends, irreducible = (made.intervals or {}).get("irreducible_loss", NO_DRAWS), made.law.irreducible_loss
+    assert irreducible is not None
     yield statement(
         "published fit",
         "the law in w, d and T on all has no irreducible loss: exp(E) goes to 0",
-        f"exp(E) is {_nats(made.law.irreducible_loss)} nats per token",
-        made.law.irreducible_loss < NOTHING,
+        f"exp(E) is {_nats(irreducible)} nats per token",
+        irreducible < NOTHING,
         interval=ends,
         settled=isinstance(ends, str) or ends[1] < NOTHING or ends[0] > NOTHING,
         write=_nats,

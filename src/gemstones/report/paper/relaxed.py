@@ -15,8 +15,8 @@ import numpy as np
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
 from gemstones.design.feasible import Constraints
+from gemstones.laws.columns import SHAPE_COLUMNS, shape_terms
 from gemstones.laws.fit import Fit
-from gemstones.laws.form import SHAPE_COLUMNS, shape_terms
 from gemstones.laws.interval import interval
 from gemstones.laws.law import Interval, Law
 from gemstones.plan.plan import default_constraints

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gemstones.errors import InvalidRequest
-from gemstones.laws.form import table_columns
+from gemstones.laws.columns import table_columns
 from gemstones.laws.law import Interval
 from gemstones.laws.objective import Objective, huber
 from gemstones.laws.parallel import run_chunks
