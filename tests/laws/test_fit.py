@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.errors import InvalidPath, InvalidRequest, InvalidTable
 from gemstones.laws.fit import Fit, fit
 from gemstones.laws.law import Law
 from gemstones.runs import RunTable, load
@@ -53,7 +53,7 @@ def test_a_damaged_fit_is_refused(gemstones: RunTable, tmp_path) -> None:  # typ
         with pytest.raises(InvalidRequest, match="not a fit") as caught:
             Fit.from_json(damaged, "mine.json")
         assert "mine.json" in str(caught.value) and "\n" not in str(caught.value)
-    with pytest.raises(InvalidRequest, match="cannot be read"):
+    with pytest.raises(InvalidPath, match="cannot be read"):
         Fit.load(tmp_path / "none.json")
 
 
