@@ -37,6 +37,8 @@ _NUMBER = re.compile(
 _PIECE = re.compile(rf"[\w.]+|{_SYMBOL.pattern}|\S")
 """What an error shows of the place that it points at."""
 _QUOTED = {quote: re.compile(f"{quote}((?:[^{quote}]|{quote}{quote})*){quote}") for quote in "'\"`"}
+_OPENING = "'\"`()+-−,"
+"""What a name may begin with only in quotes, for a value may."""
 _RESERVED = frozenset({"not", "null", "true", "false"})
 """Words that are no column where a value is expected, unless quoted."""
 
@@ -47,10 +49,8 @@ class Tokens:
     def __init__(self, text: str, names: Iterable[str], what: str) -> None:
         self.text, self.what, self.at = text, what, 0
         self.names = dict.fromkeys(names)
-        self._by_first: dict[str, list[str]] = {}
-        for name in sorted(self.names, key=len, reverse=True):
-            if name and name[0] not in "'\"`()+-−," and not name[0].isspace():
-                self._by_first.setdefault(name[0], []).append(name)
+        self._bare = {name for name in self.names if name and not (name[0] in _OPENING or name[0].isspace())}
+        self._lengths = sorted({len(name) for name in self._bare}, reverse=True)
         if len(text) > LONGEST_TEXT:
             raise InvalidRequest(
                 f"{what} {one_line(text, 60)!r} has {len(text):,} characters: at most {LONGEST_TEXT:,} are read"
@@ -113,9 +113,10 @@ class Tokens:
     def known_name(self) -> str:
         """The longest known column that is next, not yet read; empty if there is none."""
         at = self.skip()
-        for name in self._by_first.get(self.text[at : at + 1], ()):
-            if self.text.startswith(name, at) and name.lower() not in _RESERVED:
-                after = self.text[at + len(name) : at + len(name) + 1]
+        for length in self._lengths:
+            name = self.text[at : at + length]
+            if name in self._bare and name.lower() not in _RESERVED:
+                after = self.text[at + length : at + length + 1]
                 if not (_joined(name[-1]) and _joined(after)):
                     return name
         return ""
