@@ -6,9 +6,9 @@ path → content → format (by what is in it) → Opened → one table of sever
 from gemstones.runs.formats.files import open_runs
 from gemstones.runs.formats.frames import open_frame
 from gemstones.runs.formats.opened import Opened
-from gemstones.runs.formats.registry import FILES, FOLDERS
+from gemstones.runs.formats.registry import ADDRESSES, FILES, FOLDERS
 
 SUFFIXES = (".parquet", ".csv", ".jsonl", ".ndjson")
 """Of files that are read; what a file holds goes before its name."""
 
-__all__ = ["FILES", "FOLDERS", "SUFFIXES", "Opened", "open_frame", "open_runs"]
+__all__ = ["ADDRESSES", "FILES", "FOLDERS", "SUFFIXES", "Opened", "open_frame", "open_runs"]

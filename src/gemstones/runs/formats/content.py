@@ -64,11 +64,11 @@ class Content:
         return parse_delimited(self.text, self.file)
 
     @cached_property
-    def header(self) -> frozenset[str]:
+    def columns(self) -> tuple[str, ...]:
         """Names of the columns that it has as a table of text, none where it is no table."""
         if not self.is_text or self.text.lstrip()[:1] in ("{", "["):
-            return frozenset()
-        return frozenset(header_of(self.text))
+            return ()
+        return tuple(header_of(self.text))
 
     @cached_property
     def json(self) -> Any:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.runs.formats.content import STANDARD_INPUT, read_content
-from gemstones.runs.formats.folders import is_folder
+from gemstones.runs.formats.folders import LEDGERS, is_folder
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.refused import refuse_known
-from gemstones.runs.formats.registry import FILES, FOLDERS, check_name
+from gemstones.runs.formats.registry import ADDRESSES, FILES, FOLDERS, check_name
 from gemstones.runs.formats.run_names import compiled, named
 from gemstones.runs.formats.together import is_constants, together
 from gemstones.runs.one_line import one_line
@@ -71,11 +71,11 @@ def _expanded(path: str | Path) -> list[str | Path]:
 
 
 def _open(path: str | Path, format: str | None) -> Opened:  # noqa: A002
+    for addresses in ADDRESSES:
+        if addresses.detect(str(path)):
+            return addresses.open(str(path))
     if str(path) != STANDARD_INPUT and is_folder(Path(path)):
-        for folders in FOLDERS:
-            if folders.name == format if format else folders.detect(Path(path)):
-                return folders.open(Path(path))
-        raise InvalidTable(f"is a folder, not a file of format {format}", file=one_line(path))
+        return _open_folder(Path(path), format)
     content = read_content(path)
     refuse_known(content)
     for known in FILES:
@@ -87,7 +87,7 @@ def _open(path: str | Path, format: str | None) -> Opened:  # noqa: A002
                 sources=opened.fields.sources if opened.fields else (content.source,),
             )
     if format:
-        raise InvalidTable(f"is a file, and format {format} is one of folders", file=content.file)
+        raise InvalidTable(f"is a file, and format {format} is not one of files", file=content.file)
     if not content.data.strip():
         raise InvalidTable("is empty: a header and rows are needed", file=content.file)
     if not content.is_text:
@@ -97,6 +97,18 @@ def _open(path: str | Path, format: str | None) -> Opened:  # noqa: A002
         f"{', '.join(known.name for known in FILES)}",
         file=content.file,
     )
+
+
+def _open_folder(folder: Path, format: str | None) -> Opened:  # noqa: A002
+    for known in FOLDERS:
+        if known.name == format if format else known.detect(folder):
+            return known.open(folder)
+    if format:
+        raise InvalidTable(
+            f"is a folder, and format {format} is not one of folders: give its files, like '{one_line(folder)}/*'",
+            file=one_line(folder),
+        )
+    return LEDGERS.open(folder)
 
 
 def _dataset(parts: Sequence[Opened], paths: Sequence[str | Path], reserved: frozenset[str]) -> str:

@@ -1,13 +1,19 @@
-"""Folders: TensorBoard's event files, W&B's offline runs, and this program's own ledgers."""
+"""Folders of runs that this program trained; and where in a folder the files of a kind are."""
 
 from __future__ import annotations
 
+import os
+from fnmatch import fnmatch
 from pathlib import Path
 
+from gemstones.runs.folders import RUN, SUITE
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.one_line import one_line
 from gemstones.runs.parquet import fields_of
+
+DEEPEST, MOST = 8, 100_000
+"""Levels of folders, and entries in them, that are looked at: a home directory is no folder of runs."""
 
 
 def is_folder(path: Path) -> bool:
@@ -16,6 +22,20 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):  # too long a name, a null character
         return False
+
+
+def files_in(folder: Path, pattern: str) -> list[Path]:
+    """Regular files in `folder` and below whose names match `pattern`, sorted, as far as is looked."""
+    found, seen, base = [], 0, len(folder.parts)
+    for parent, folders, names in os.walk(folder):
+        seen += len(folders) + len(names)
+        found += [Path(parent, name) for name in names if fnmatch(name, pattern)]
+        folders.sort()
+        if len(Path(parent).parts) - base >= DEEPEST:
+            folders.clear()
+        if seen > MOST:
+            break
+    return sorted(path for path in found if path.is_file())
 
 
 def _open_ledgers(folder: Path) -> Opened:
@@ -32,11 +52,19 @@ def _open_ledgers(folder: Path) -> Opened:
     )
 
 
+def _has_ledgers(folder: Path) -> bool:
+    try:
+        return any((each / name).is_file() for each in (folder, *folder.iterdir()) for name in (SUITE, RUN))
+    except OSError:
+        return False
+
+
 LEDGERS = Format(
     name="ledgers",
     files="a folder of runs that gemstones trained",
     command="gemstones data show out/suite",
     source="docs/ledger.md",
-    detect=lambda folder: True,
+    detect=_has_ledgers,
     open=_open_ledgers,
 )
+"""Also what a folder is taken for that is of no other format: its error says what is missing."""

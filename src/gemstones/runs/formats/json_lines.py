@@ -41,11 +41,21 @@ def _open(content: Content) -> Opened:
     return Opened(frame, JSON_LINES.name, content.file)
 
 
+def _detect(content: Content) -> bool:
+    """Whether there is an object a line; a single one is told from a JSON file by the suffix."""
+    if not content.is_text or content.text.lstrip()[:1] == "[":
+        return False
+    if content.suffix in (".jsonl", ".ndjson"):
+        return True
+    second = content.text.lstrip().partition("\n")[2].lstrip()
+    return bool(content.first_object) and second.startswith("{")
+
+
 JSON_LINES = Format(
     name="jsonl",
     files="JSON lines: one object a row",
     command="gemstones data show runs.jsonl",
     source="https://jsonlines.org",
-    detect=lambda content: content.suffix in (".jsonl", ".ndjson") or bool(content.first_object),
+    detect=_detect,
     open=_open,
 )

@@ -28,6 +28,10 @@ _GENERIC = re.compile(
 """Stems that trainers give to the files of every run: the folder tells the runs apart."""
 
 
+_CHECKPOINT = re.compile(r"checkpoint-\d+")
+"""Folders of Hugging Face's Trainer in the folder of a run."""
+
+
 def run_column(frame: pl.DataFrame) -> str | None:
     """The column that names runs, if there is one with a cell in it."""
     return next(
@@ -90,6 +94,8 @@ def _parts(path: Path) -> tuple[str, ...]:
     if path.suffix.lower() in (".gz", ".zst"):
         stem = Path(stem).stem
     folders = path.absolute().parent.parts[1:]
+    if _GENERIC.fullmatch(stem) and folders and _CHECKPOINT.fullmatch(folders[-1]):
+        folders = folders[:-1]
     return folders if folders and _GENERIC.fullmatch(stem) else (*folders, stem)
 
 

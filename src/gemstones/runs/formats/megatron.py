@@ -1,0 +1,105 @@
+"""Text logs of Megatron-LM: validation losses, with the samples consumed and the arguments printed before them.
+
+Source: https://github.com/NVIDIA/Megatron-LM, megatron/training/training.py:
+
+    seq_length ...................................... 2048
+    iteration     1000/   20000 | consumed samples:       256000 | … | global batch size:   256 | lm loss: 3.1E+00 | …
+    validation loss at iteration 1000 on validation set | lm loss value: 3.0E+00 | lm loss PPL: 2.0E+01 |
+
+Tokens are consumed samples x sequence length. Validation on the test set is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from gemstones.errors import InvalidTable
+from gemstones.runs.dropped import Dropped
+from gemstones.runs.formats.content import Content
+from gemstones.runs.formats.format import Format
+from gemstones.runs.formats.opened import Opened
+from gemstones.runs.formats.records import frame_of_records
+
+_NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?|nan|inf)"
+_ARGUMENT = re.compile(
+    r"(?:^|\s)(seq_length|num_layers|hidden_size|padded_vocab_size|kv_channels|num_attention_heads|num_query_groups)"
+    r" \.{2,} (\d+)\s*$"
+)
+_TRAINING = re.compile(r"iteration\s+(\d+)/\s*\d+ \|\s*consumed samples:\s*(\d+) \|")
+_BATCH = re.compile(r"global batch size:\s*(\d+) \|")
+_VALIDATION = re.compile(r"validation loss at iteration (\d+)(?: on (\w+) set)?(?: \[([^\]]+)\])?\s*\|(.*)")
+_LOSS = re.compile(rf"([\w ]+?) value: {_NUMBER}\s*\|")
+LOSS = "lm loss value"
+_MODEL = {
+    "width": "hidden_size",
+    "depth": "num_layers",
+    "vocabulary": "padded_vocab_size",
+    "context": "seq_length",
+    "head_size": "kv_channels",
+}
+
+
+def _open(content: Content) -> Opened:
+    tested: list[int] = []
+    rows = list(_evaluations(content.text, tested))
+    if not rows:
+        raise InvalidTable(
+            "is a log of Megatron-LM without a validation loss: train with --eval-interval, or read its TensorBoard "
+            "folder",
+            file=content.file,
+        )
+    frame = frame_of_records(rows, content.file)
+    known = {"step": "iteration"}
+    if LOSS in frame.columns:
+        known["loss"] = LOSS
+    if {"consumed samples", "seq_length"} <= set(frame.columns):
+        known["tokens"] = "consumed samples*seq_length"
+    return Opened(
+        frame,
+        MEGATRON.name,
+        content.file,
+        one_run=True,
+        known=known | {name: column for name, column in _MODEL.items() if column in frame.columns},
+        remedies={"tokens": "consumed samples*CONTEXT", "params_total": "size(run)"},
+        dropped=(Dropped("evaluations on the test set", len(tested)),) if tested else (),
+    )
+
+
+def _evaluations(text: str, tested: list[int]) -> Iterator[dict[str, Any]]:
+    """A row for each evaluation on the validation set; lines of the test set are put into `tested`."""
+    constants: dict[str, int] = {}
+    iteration, samples, batch = 0, 0, 0
+    for line in text.split("\n"):
+        if " ...." in line and (argument := _ARGUMENT.search(line)):
+            constants[argument[1]] = int(argument[2])
+        elif "consumed samples" in line and (training := _TRAINING.search(line)):
+            iteration, samples = int(training[1]), int(training[2])
+            size = _BATCH.search(line)
+            batch = int(size[1]) if size else 0
+        elif "validation loss at iteration" in line and (evaluation := _VALIDATION.search(line)):
+            step, which, text_name, losses = int(evaluation[1]), evaluation[2], evaluation[3], evaluation[4]
+            if which == "test":
+                tested.append(step)
+                continue
+            row: dict[str, Any] = {"iteration": step}
+            # The evaluation follows the training of its iteration, which is not always printed.
+            if samples and step >= iteration and (step == iteration or batch):
+                row["consumed samples"] = samples + (step - iteration) * batch
+            suffix = f" [{text_name}]" if text_name else ""
+            row |= {f"{name.strip()} value{suffix}": float(value) for name, value in _LOSS.findall(losses)}
+            yield row | constants
+
+
+MEGATRON = Format(
+    name="megatron-log",
+    files="a text log of Megatron-LM",
+    command="gemstones data show 'logs/*.log' --columns params_total=size(run)",
+    source="https://github.com/NVIDIA/Megatron-LM",
+    detect=lambda content: (
+        content.is_text
+        and (_VALIDATION.search(content.text) is not None or _TRAINING.search(content.text) is not None)
+    ),
+    open=_open,
+)

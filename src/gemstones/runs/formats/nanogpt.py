@@ -1,0 +1,58 @@
+"""Text logs of nanoGPT, modded-nanogpt and llm.c: a line an evaluation, with the step and the validation loss.
+
+Sources: https://github.com/KellerJordan/modded-nanogpt, train_gpt.py: `step:250/1750 val_loss:4.1 train_time:…`;
+https://github.com/karpathy/nanoGPT, train.py: `step 250: train loss 4.2, val loss 4.1`;
+https://github.com/karpathy/llm.c, llmc/logger.h: `s:250 tel:4.1`.
+
+The logs of modded-nanogpt begin with the whole program. None of them has tokens or parameters.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gemstones.errors import InvalidTable
+from gemstones.runs.formats.content import Content
+from gemstones.runs.formats.format import Format
+from gemstones.runs.formats.opened import Opened
+from gemstones.runs.formats.records import frame_of_records
+
+_NUMBER = r"([\d.]+(?:[eE][-+]?\d+)?|nan|inf)"
+_LINES = (
+    re.compile(rf"^step:(?P<step>\d+)/(?P<of>\d+) val_loss:{_NUMBER}", re.MULTILINE),
+    re.compile(
+        rf"^(?:\S+: )?step (?P<step>\d+): train loss (?P<train>[\d.]+), val loss {_NUMBER}", re.MULTILINE
+    ),
+    re.compile(rf"^s:(?P<step>\d+) tel:{_NUMBER}", re.MULTILINE),
+)
+
+
+def _open(content: Content) -> Opened:
+    line = next((line for line in _LINES if line.search(content.text)), None)
+    if line is None:
+        raise InvalidTable(
+            "has no line like 'step:250/1750 val_loss:4.1' or 'step 250: train loss 4.2, val loss 4.1'",
+            file=content.file,
+        )
+    rows = [
+        {"step": int(found["step"]), "val_loss": float(found[line.groups])}
+        for found in line.finditer(content.text)
+    ]
+    return Opened(
+        frame_of_records(rows, content.file),
+        NANOGPT.name,
+        content.file,
+        one_run=True,
+        known={"loss": "val_loss", "step": "step"},
+        remedies={"tokens": "step*TOKENS_PER_STEP", "params_total": "size(run)"},
+    )
+
+
+NANOGPT = Format(
+    name="nanogpt-log",
+    files="a text log of modded-nanogpt, nanoGPT or llm.c",
+    command="gemstones data show 'logs/*.txt' --columns 'tokens=step*524288,params_total=124M'",
+    source="https://github.com/KellerJordan/modded-nanogpt",
+    detect=lambda content: content.is_text and any(line.search(content.text) for line in _LINES),
+    open=_open,
+)
