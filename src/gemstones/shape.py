@@ -61,7 +61,8 @@ class Shape:
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise InvalidShape(f"{field.name} {value!r} of a shape must be a whole number of at least 1")
             if value > LARGEST:
-                raise InvalidShape(f"{field.name} {value:.3g} of a shape must be at most {LARGEST:,}")
+                written = f"{value:.3g}" if value < 10**300 else "of more than 300 digits"
+                raise InvalidShape(f"{field.name} {written} of a shape must be at most {LARGEST:,}")
             object.__setattr__(self, field.name, int(value))
         if self.width % self.head_size:
             raise InvalidShape(
@@ -137,6 +138,15 @@ class Shape:
 
     def __str__(self) -> str:
         return f"{self.width}x{self.depth}"
+
+
+def known_shape(shape: Shape | Shapes) -> Shape | Shapes:
+    """`shape`, if it is one or several; `InvalidShape` for anything else."""
+    if not isinstance(shape, Shape | Shapes):
+        raise InvalidShape(
+            f"a value of type {type(shape).__name__} is no Shape or Shapes: give one like Shape(1024, 28)"
+        )
+    return shape
 
 
 @dataclass(frozen=True, eq=False)

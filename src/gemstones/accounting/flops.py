@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import Any, Literal, get_args, overload
 
 from gemstones.accounting.parameters import params, params_by_group
+from gemstones.arguments import shown
 from gemstones.errors import InvalidRequest
-from gemstones.shape import FloatArray, Shape, Shapes
+from gemstones.shape import FloatArray, Shape, Shapes, known_shape
 
 FlopsConvention = Literal["gemstones", "matmul", "6N_total", "6N_no_embedding", "6N_non_embedding"]
 FLOPS_CONVENTIONS: tuple[FlopsConvention, ...] = get_args(FlopsConvention)
@@ -46,7 +47,8 @@ def inference_flops_per_token(shape: Shape | Shapes, convention: FlopsConvention
 
 
 def _forward_and_backward(shape: Any, convention: str) -> tuple[Any, Any]:
-    match convention:
+    known_shape(shape)
+    match str(convention):
         case "gemstones":
             return _appendix_g(shape)
         case "matmul":
@@ -60,7 +62,7 @@ def _forward_and_backward(shape: Any, convention: str) -> tuple[Any, Any]:
             counted = params(shape, "non_embedding")
         case _:
             raise InvalidRequest(
-                f"FLOP convention {convention!r} is unknown: choose from {', '.join(FLOPS_CONVENTIONS)}"
+                f"FLOP convention {shown(convention)} is unknown: choose from {', '.join(FLOPS_CONVENTIONS)}"
             )
     return 2.0 * counted, 4.0 * counted
 

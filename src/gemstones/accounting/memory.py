@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Literal
 
 from gemstones.accounting.parameters import params
+from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.shape import Shape
 
@@ -23,6 +24,7 @@ BYTES_PER_PARAM: dict[Precision, dict[str, int]] = {
 }
 
 
+@checked
 def memory_bytes(shape: Shape, precision: Precision = "mixed") -> dict[str, int]:
     """Bytes of `weights`, `gradients`, AdamW's `optimizer` state, and their `total`."""
     if precision not in BYTES_PER_PARAM:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args, overload
 
+from gemstones.arguments import shown
 from gemstones.errors import InvalidRequest
-from gemstones.shape import FloatArray, Shape, Shapes
+from gemstones.shape import FloatArray, Shape, Shapes, known_shape
 
 ParamsConvention = Literal["total", "no_embedding", "non_embedding"]
 PARAMS_CONVENTIONS: tuple[ParamsConvention, ...] = get_args(ParamsConvention)
@@ -19,10 +20,10 @@ PARAMS_CONVENTIONS: tuple[ParamsConvention, ...] = get_args(ParamsConvention)
 def params_convention(name: str) -> ParamsConvention:
     """`name` as a convention, or an error that lists them."""
     for convention in PARAMS_CONVENTIONS:
-        if convention == name:
+        if isinstance(name, str) and convention == name:
             return convention
     raise InvalidRequest(
-        f"parameter convention {name!r} is unknown: choose from {', '.join(PARAMS_CONVENTIONS)}"
+        f"parameter convention {shown(name)} is unknown: choose from {', '.join(PARAMS_CONVENTIONS)}"
     )
 
 
@@ -32,7 +33,7 @@ def params_by_group(shape: Shape) -> dict[str, int]: ...
 def params_by_group(shape: Shapes) -> dict[str, FloatArray]: ...
 def params_by_group(shape: Shape | Shapes) -> Any:
     """Parameters in `embedding`, `head`, `attention`, `mlp` and `norm`; they add up to the total."""
-    s: Any = shape
+    s: Any = known_shape(shape)
     return {
         "embedding": s.vocabulary * s.width,
         "head": s.width * s.vocabulary,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gemstones.accounting.parameters import params
+from gemstones.arguments import check_fields, checked
 from gemstones.errors import InvalidRequest, InvalidShape
 from gemstones.shape import FloatArray, Shape, Shapes
 
@@ -34,6 +35,7 @@ class Constraints:
     template: Shape = Shape(1024, 28)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.width_multiple < 1:
             raise InvalidRequest(f"width multiple {self.width_multiple} must be at least 1")
         for name, low, high in (
@@ -79,6 +81,7 @@ class Constraints:
         return widths[:, None], np.arange(self.depth_min, self.depth_max + 1, dtype=np.float64)[None, :]
 
 
+@checked
 def feasible_shapes(
     size: float, tolerance: float = 0.05, constraints: Constraints | None = None
 ) -> list[Shape]:

@@ -20,20 +20,22 @@ from typing import Any
 import numpy as np
 
 from gemstones.accounting.parameters import ParamsConvention, params_convention
+from gemstones.arguments import checked
 from gemstones.display import few_lines
 from gemstones.errors import InvalidRequest
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.envelope import BINS
-from gemstones.laws.form import parse_form
+from gemstones.laws.form import law_text, parse_form
 from gemstones.laws.held_out import Resamples
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level
 from gemstones.laws.objective import Objective
-from gemstones.laws.parallel import run_chunks
+from gemstones.laws.parallel import check_workers, run_chunks
 from gemstones.laws.predictor import Predicted, Predictor, fit_and_predict, frontier_rows, predictors_of
 from gemstones.laws.resample import check_resampling
 from gemstones.laws.scores import Comparison, Score, Target, compare, score
 from gemstones.laws.shown import backtest_html, backtest_notes, score_name
 from gemstones.laws.splits import SPLITS, Skipped, Split, splits_of
+from gemstones.runs.given import Runs, several_runs
 from gemstones.runs.table import RunTable
 from gemstones.shape import BoolArray
 
@@ -138,36 +140,39 @@ def standard_selections(table: RunTable) -> list[RunTable]:
     return [table.select(name) for name in STANDARD.get(table.dataset, (None,))]
 
 
+@checked
 def backtest(
-    tables: RunTable | Sequence[RunTable],
+    runs: Runs,
     *,
-    laws: Sequence[str] = LAWS,
+    laws: str | Sequence[str | Sequence[str]] = LAWS,
     splits: Sequence[str] = SPLITS,
     objective: Objective | None = None,
     params: ParamsConvention = "total",
     draws: int = DRAWS,
     seed: int = 0,
     level: float = DEFAULT_LEVEL,
-    workers: int = 1,
+    workers: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Backtest:
     """Fit `laws`, and the frontiers of Approach 1, to the training part of every split, and predict the rest.
 
-    `tables` are selections of one data set, or a whole data set for its standard ones; `splits` are written as for
-    `laws.splits.parse_split`; `draws` resamples of what is held out give the intervals; `progress` is told which
-    share is done. What a table does not know is left out and noted; what the rows of a training part cannot
-    determine is a row without an error, with the reason. Raises `InvalidRequest` where nothing at all is left.
+    `runs` are what `fit` takes, or several selections of one data set: a whole data set for its standard selections,
+    a table that is a selection for that one. `splits` are written as for `laws.splits.parse_split`; `draws` resamples
+    of what is held out give the intervals; `progress` is told which share is done. What a table does not know is left
+    out and noted; what the rows of a training part cannot determine is a row without an error, with the reason. Raises
+    `InvalidRequest` where nothing at all is left.
 
-    >>> backtest(load("gemstones"), workers=2)  # doctest: +SKIP
+    >>> backtest("gemstones", laws=["N,T", "w,d,N,T"], workers=2)  # doctest: +SKIP
     """
     objective = objective or Objective()
     convention = params_convention(params)
     check_level(level)
     check_resampling(draws, "run", seed)
+    check_workers(workers)
     resamples = Resamples(draws, seed, level)
-    forms = list(dict.fromkeys(parse_form(law, convention).text for law in laws))
-    given = [tables] if isinstance(tables, RunTable) else tables
-    selections = [selection for table in given for selection in standard_selections(table)]
+    written = [laws] if isinstance(laws, str) else laws
+    forms = list(dict.fromkeys(parse_form(law_text(law), convention).text for law in written))
+    selections = [selection for table in several_runs(runs) for selection in standard_selections(table)]
     names = [selection.selection for selection in selections]
     if not names or len(set(names)) < len(names) or len({s.dataset for s in selections}) > 1:
         raise InvalidRequest(

@@ -7,7 +7,7 @@ so all the way into the report.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,11 +16,13 @@ from gemstones.accounting.parameters import ParamsConvention, params
 from gemstones.errors import InvalidRequest
 from gemstones.laws.columns import column_name
 from gemstones.laws.dual import value_of
-from gemstones.laws.form import Codes, Form
+from gemstones.laws.form import Form
 from gemstones.laws.law import Models
 from gemstones.runs.table import RunTable
-from gemstones.shape import FloatArray, Shapes
+from gemstones.shape import FloatArray, IntArray, Shapes
 
+Codes = Mapping[str, IntArray]
+"""For every column between whose values constants differ, the position of each row's value."""
 STATIONARY = 1e-6
 """Relative gradient under which a fit counts as converged."""
 ZERO_SHARE = 1e-3

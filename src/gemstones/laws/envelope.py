@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gemstones.accounting.parameters import ParamsConvention, params_convention
+from gemstones.arguments import checked
 from gemstones.display import few_lines, html_table, interval_text, labelled, with_interval
 from gemstones.errors import InvalidRequest
 from gemstones.laws.diagnostics import LEAST_RUNS, run_flags
 from gemstones.laws.interval import DEFAULT_LEVEL, NO_DRAWS, check_level, interval, interval_note
 from gemstones.laws.law import Interval
-from gemstones.laws.parallel import run_chunks
+from gemstones.laws.parallel import check_workers, run_chunks
 from gemstones.laws.resample import CHUNK, Unit, check_resampling, draw_weights
+from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.loss_units import LossUnit
-from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 
 Method = Literal["hull", "bins"]
@@ -163,8 +164,9 @@ class Envelope:
         )
 
 
+@checked
 def envelope(
-    table: RunTable,
+    runs: Runs,
     *,
     resource: Resource = "flops",
     method: Method = "hull",
@@ -174,13 +176,13 @@ def envelope(
     unit: Unit = "run",
     seed: int = 0,
     level: float = DEFAULT_LEVEL,
-    workers: int = 1,
+    workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Envelope:
-    """Approach 1 on the rows of `table` with a positive resource.
+    """Approach 1 on the rows of `runs` with a positive resource.
 
-    Raises `InvalidTable` where the resource is not known, and `InvalidRequest` where the frontier has
-    fewer than two points.
+    `runs` are what `fit` takes, and of them the default selection unless another was made. Raises `InvalidTable`
+    where the resource is not known, and `InvalidRequest` where the frontier has fewer than two points.
     """
     for name, value, choices in (
         ("resource", resource, get_args(Resource)),
@@ -193,6 +195,8 @@ def envelope(
     convention = params_convention(params)
     check_level(level)
     check_resampling(bootstrap, unit, seed)
+    check_workers(workers)
+    table = selected_runs(runs)
     used = table.numbers(resource)
     positive = np.flatnonzero(used > 0)
     if not positive.size:
@@ -217,9 +221,9 @@ def envelope(
         raise InvalidRequest(
             f"the frontier of {table.dataset} ({table.selection}) has {len(points)} point(s): a line needs two or more"
         )
-    runs = int(codes.max()) + 1
+    clusters = int(codes.max()) + 1
     draws: dict[str, FloatArray] = {}
-    if bootstrap and (unit == "row" or runs >= LEAST_RUNS):
+    if bootstrap and (unit == "row" or clusters >= LEAST_RUNS):
         resampled = _resample(lines, codes, bootstrap, unit, seed, workers, progress)
         draws = {name: resampled[:, i] for i, name in enumerate(QUANTITIES)}
     names = table.frame["run"].to_list()
@@ -232,7 +236,7 @@ def envelope(
         dataset=table.dataset,
         selection=table.selection,
         rows=len(positive),
-        runs=runs,
+        runs=clusters,
         frontier=tuple(
             {
                 "run": names[positive[i]],
@@ -245,7 +249,7 @@ def envelope(
         ),
         fits={name: Line(*map(float, fitted[i])) for i, name in enumerate(QUANTITIES)},
         assumptions=tuple(table.assumptions),
-        flags=(*table.warnings, *run_flags(runs)),
+        flags=(*table.warnings, *run_flags(clusters)),
         loss_unit=table.loss_unit,
         unit=unit,
         seed=seed,
@@ -302,7 +306,7 @@ def _resample(
     draws: int,
     unit: Unit,
     seed: int,
-    workers: int,
+    workers: int | None,
     progress: Callable[[int], None] | None,
 ) -> FloatArray:
     """(slope, intercept) of each quantity in each resample, (draws, 3, 2).

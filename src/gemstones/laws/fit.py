@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from gemstones.accounting.parameters import ParamsConvention, params_convention
+from gemstones.arguments import checked, shown
 from gemstones.errors import InvalidRequest, InvalidShape
 from gemstones.files import trouble, write_text
 from gemstones.laws.columns import group_codes, group_levels, table_columns
@@ -24,14 +25,16 @@ from gemstones.laws.diagnostics import (
     row_flags,
     run_flags,
 )
-from gemstones.laws.form import Form, parse_form
+from gemstones.laws.form import Form, law_text, parse_form
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level, interval, interval_note
 from gemstones.laws.law import FittedRange, Interval, Law, Models, law_problem
 from gemstones.laws.objective import Objective, ObjectiveKind
+from gemstones.laws.parallel import check_workers
 from gemstones.laws.problem import Problem
 from gemstones.laws.resample import Unit, check_resampling, resample
 from gemstones.laws.shown import fit_html, fit_lines
 from gemstones.laws.solver.solve import STARTS, solve
+from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 
@@ -40,6 +43,9 @@ if TYPE_CHECKING:
 
 MOST, MOST_LOG = 500.0, 1e5
 """Bounds on exponents and E, and on log coefficients, that no fit comes near."""
+
+MOST_STARTS = 10_000
+"""Starting points that a fit is polished from."""
 
 Status = Literal["converged", "not_converged"]
 
@@ -264,8 +270,9 @@ def _inconsistencies(fit: Fit) -> Iterator[str]:
         yield str(error)
 
 
+@checked
 def fit(
-    table: RunTable,
+    runs: Runs,
     law: str | Sequence[str] | Form = "N,T",
     *,
     objective: Objective | None = None,
@@ -274,32 +281,36 @@ def fit(
     unit: Unit = "run",
     seed: int = 0,
     level: float = DEFAULT_LEVEL,
-    workers: int = 1,
+    workers: int | None = None,
     starts: int = STARTS,
     force: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Fit:
-    """Fit `law` (written like `N,T` or `w,d,N,T`) to the rows of `table`.
+    """Fit `law` (written like `N,T` or `w,d,N,T`, or the list of its terms) to `runs`.
 
-    `bootstrap` resamples of `unit` (whole runs, or rows) give the intervals; the same `seed` gives the same
-    draws for any number of `workers` (processes). Raises `InvalidRequest` where the runs cannot separate
+    `runs` are a known data set by name, a path, a frame (polars, pandas, Arrow), a list of dicts or a `RunTable`; of
+    them the default selection is fitted, unless `.select(...)` was called. `bootstrap` resamples of `unit` (whole
+    runs, or rows) give the intervals; the same `seed` gives the same draws for any number of `workers` (processes;
+    None for one, or for those of a `joblib.parallel_config`). Raises `InvalidRequest` where the runs cannot separate
     the law's terms, unless `force`d, and `InvalidTable` where a column is missing.
 
-    >>> fit(load("gemstones").select("all"), "w,d,N,T", bootstrap=400)  # doctest: +SKIP
+    >>> fit("gemstones", "w,d,N,T", bootstrap=400)  # doctest: +SKIP
     """
     objective = objective or Objective()
     convention = params_convention(params)
     check_level(level)
     check_resampling(bootstrap, unit, seed)
-    if not isinstance(law, Form):
-        law = parse_form(law if isinstance(law, str) else ",".join(law), convention)
-    form = law
+    check_workers(workers)
+    if not 1 <= starts <= MOST_STARTS:
+        raise InvalidRequest(f"starts {shown(starts)} must be 1 to {MOST_STARTS:,}")
+    table = selected_runs(runs)
+    form = law if isinstance(law, Form) else parse_form(law_text(law), convention)
     columns, loss = table_columns(form.columns, table, convention), table.numbers("loss")
     form = msgspec.structs.replace(form, levels=tuple((g, group_levels(g, table)) for g in form.groups))
     group_of_rows = {group: group_codes(group, levels, table) for group, levels in form.levels}
     flags = [*table.warnings, *check_separable(form, table, columns, force)]
     codes = table.run_codes
-    runs = int(codes.max()) + 1
+    clusters = int(codes.max()) + 1
 
     if form.terms is None or form.has_outer:
         raise InvalidRequest(f"law {form.text} cannot be fitted yet: fit a list of columns, like N,T")
@@ -318,11 +329,11 @@ def fit(
     )
     unsettled = convergence_flags(solution.stationarity)
     flags += unsettled + law_flags(form, solution.theta, [*np.log(columns).T], group_of_rows)
-    flags += row_flags(len(solution.theta), table.rows) + run_flags(runs)
+    flags += row_flags(len(solution.theta), table.rows) + run_flags(clusters)
     if {"w", "d"} & set(form.columns):
         flags += count_flags(table, fitted.models, convention)
     draws: FloatArray = np.zeros((0, len(solution.theta)))
-    if bootstrap and (unit == "row" or runs >= LEAST_RUNS):
+    if bootstrap and (unit == "row" or clusters >= LEAST_RUNS):
         delta = objective.huber_delta
         draws = resample(
             problem,
@@ -345,7 +356,7 @@ def fit(
         selection=table.selection,
         fingerprint=table.fingerprint,
         rows=table.rows,
-        runs=runs,
+        runs=clusters,
         status="not_converged" if unsettled else "converged",
         stationarity=solution.stationarity,
         conditioning=solution.conditioning,

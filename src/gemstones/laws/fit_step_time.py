@@ -14,12 +14,14 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.diagnostics import LEAST_RUNS, run_flags
 from gemstones.laws.fit import Resampling
 from gemstones.laws.law import Models
 from gemstones.laws.resample import CHUNK, check_resampling, draw_weights
 from gemstones.laws.step_time import FEATURES, Compared, Observation, StepTime
+from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray, Shapes
 
@@ -31,20 +33,23 @@ MOST_DEVICE_COUNTS = 6
 """Different numbers of devices that the flag about them lists: the most frequent."""
 
 
+@checked
 def fit_step_time(
-    table: RunTable, *, features: Sequence[str] | None = None, bootstrap: int = DRAWS, seed: int = 0
+    runs: Runs, *, features: Sequence[str] | None = None, bootstrap: int = DRAWS, seed: int = 0
 ) -> StepTime:
-    """Fit `features` (by default the matmul FLOPs and width·depth) to what each run of `table` took.
+    """Fit `features` (by default the matmul FLOPs and width·depth) to what each run took.
 
-    Errors are of shapes that were left out, all runs of one at a time. Resamples are by run, drawn as `fit`
-    draws them: with the same seed, resample i has the same runs as resample i of a law of the same table.
+    `runs` are what `fit` takes, and of them the default selection unless another was made. Errors are of shapes that
+    were left out, all runs of one at a time. Resamples are by run, drawn as `fit` draws them: with the same seed,
+    resample i has the same runs as resample i of a law of the same table.
     Raises `InvalidTable` where step times are not known, and `InvalidRequest` where the shapes are too few for
     the features.
 
-    >>> fit_step_time(load("gemstones").select("all"))  # doctest: +SKIP
+    >>> fit_step_time("gemstones")  # doctest: +SKIP
     """
     chosen = _known(DEFAULT_FEATURES if features is None else tuple(features))
     check_resampling(bootstrap, "run", seed)
+    table = selected_runs(runs)
     last = _last_rows(table)
     shapes = Shapes.of(table.numbers("width")[last], table.numbers("depth")[last], table.architecture.like())
     measured = table.numbers("device_hours")[last] * 3600.0 / table.numbers("tokens")[last]
@@ -59,9 +64,9 @@ def fit_step_time(
     left_out = _left_out(chosen, shapes, measured, codes)
     compared = _compare(chosen, shapes, measured, codes)
     frame = table.frame[last.tolist()]
-    runs, devices = frame["run"].to_list(), frame["devices"].to_list()
+    names, devices = frame["run"].to_list(), frame["devices"].to_list()
     off = np.log(measured / (_columns(chosen, shapes) @ coefficients))
-    draws = _draws(_columns(chosen, shapes), measured, bootstrap if len(runs) >= LEAST_RUNS else 0, seed)
+    draws = _draws(_columns(chosen, shapes), measured, bootstrap if len(names) >= LEAST_RUNS else 0, seed)
     return StepTime(
         features=chosen,
         coefficients=tuple(float(c) for c in coefficients),
@@ -69,7 +74,7 @@ def fit_step_time(
         observations=tuple(
             Observation(run, int(w), int(d), count, float(took), float(predicted))
             for run, w, d, count, took, predicted in zip(
-                runs, shapes.width, shapes.depth, devices, measured, left_out, strict=True
+                names, shapes.width, shapes.depth, devices, measured, left_out, strict=True
             )
         ),
         compared=compared,
@@ -82,7 +87,7 @@ def fit_step_time(
             "one kind of device and one way of spreading a model over devices assumed: the table names neither",
         ),
         flags=(
-            *run_flags(len(runs)),
+            *run_flags(len(names)),
             *_feature_flags(chosen, coefficients, compared),
             *_device_flags(devices, off),
         ),

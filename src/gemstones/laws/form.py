@@ -29,8 +29,6 @@ from gemstones.laws.terms import Parameter, Structure, structure_of
 from gemstones.laws.tree import Column, Constant, Expression, Number, constants, rebuilt, written
 from gemstones.shape import FloatArray, IntArray
 
-Codes = Mapping[str, IntArray]
-"""For every column between whose values constants differ, the position of each row's value."""
 FREE = (-4.0, 4.0)
 """Default bounds of interactions and of further exponents of a term."""
 
@@ -103,10 +101,6 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Position in θ of a constant, the first of a group's."""
         return _index(self.text, self.levels)[name]
 
-    def count(self, name: str) -> int:
-        """How many numbers of θ a constant has: one for each value of its group."""
-        return sum(entry.parameter.name == name for entry in self.entries)
-
     def at(self, levels: Mapping[str, str]) -> tuple[Form, IntArray]:
         """The form of one value of every group, and which numbers of θ are its own.
 
@@ -154,7 +148,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self,
         theta: FloatArray,
         log_columns: Sequence[dual.Number],
-        codes: Codes | None = None,
+        codes: Mapping[str, IntArray] | None = None,
     ) -> list[dual.Number]:
         """log of every term: ηᵢ for θ (m,), shaped like the columns; for θ (D, m), (D, …).
 
@@ -176,7 +170,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self,
         theta: FloatArray,
         log_columns: Sequence[dual.Number],
-        codes: Codes | None = None,
+        codes: Mapping[str, IntArray] | None = None,
     ) -> dual.Number:
         """log Σ exp(ηᵢ): without outer exponent and irreducible loss. At a budget the best shape minimises it."""
         first, *others = self.log_terms(theta, log_columns, codes)
@@ -189,12 +183,14 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self,
         theta: FloatArray,
         log_columns: Sequence[dual.Number],
-        codes: Codes | None = None,
+        codes: Mapping[str, IntArray] | None = None,
     ) -> dual.Number:
         """log L̂ for θ (m,), shaped like the columns; for θ (D, m), (D, …). Loss in the unit that was fitted."""
         return self.outside(theta, self.log_sum(theta, log_columns, codes), codes)
 
-    def outside(self, theta: FloatArray, log_sum: dual.Number, codes: Codes | None = None) -> dual.Number:
+    def outside(
+        self, theta: FloatArray, log_sum: dual.Number, codes: Mapping[str, IntArray] | None = None
+    ) -> dual.Number:
         """log L̂ from the log of the sum of terms: the outer exponent and the irreducible loss."""
         structure = self.structure
         dims = np.ndim(log_sum.value if isinstance(log_sum, Dual) else log_sum) - (np.ndim(theta) - 1)
@@ -257,7 +253,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self,
         theta: FloatArray,
         log_columns: Sequence[dual.Number],
-        codes: Codes | None,
+        codes: Mapping[str, IntArray] | None,
     ) -> Values:
         structure = self.structure
         dims = max((np.ndim(c.value if isinstance(c, Dual) else c) for c in log_columns), default=0)
@@ -267,7 +263,9 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             structure.positive,
         )
 
-    def _constant(self, theta: FloatArray, name: str, codes: Codes | None, dims: int) -> FloatArray:
+    def _constant(
+        self, theta: FloatArray, name: str, codes: Mapping[str, IntArray] | None, dims: int
+    ) -> FloatArray:
         """A constant as it is kept: a number, (D, 1, …), or by row where it differs between groups."""
         theta = np.asarray(theta)
         entry = self.entries[self.index(name)]
@@ -282,6 +280,11 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 # ---------------------------------------------------------------------------------------------- reading forms
+
+
+def law_text(law: str | Sequence[str]) -> str:
+    """A law as it is written: `N,T` for that, and for the list of its terms."""
+    return law if isinstance(law, str) else ",".join(map(str, law))
 
 
 def parse_form(

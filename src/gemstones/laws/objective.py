@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from gemstones.arguments import check_fields
 from gemstones.errors import InvalidRequest
 from gemstones.shape import FloatArray
 
@@ -31,6 +32,7 @@ class Objective:
     """Only Huber's function has one; for the other two it is ignored."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.kind not in get_args(ObjectiveKind):
             raise InvalidRequest(
                 f"objective {self.kind!r} is unknown: choose from {', '.join(get_args(ObjectiveKind))}"

@@ -1,62 +1,95 @@
 """Chunks of work over processes, the same results whatever their number.
 
-NumPy's threads do not help with arrays this small, and how a product is split over threads changes its
-rounding: every chunk runs with one thread, wherever it runs.
+NumPy's threads do not help with arrays this small, and how a product is split over threads changes its rounding: every
+chunk runs with one thread, wherever it runs.
+
+`workers` is a number of processes on this machine; None is one, or where the caller is inside a
+`joblib.parallel_config(...)`, those that it names: a Dask cluster, say (`docs/clusters.md`). No worker outlives the
+process that started it, whatever ended that.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from gemstones.arguments import shown
 from gemstones.errors import InvalidRequest
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
+ORPHAN_SECONDS = 0.5
+"""How often a worker looks whether the process that started it is still there."""
+
+
+def check_workers(workers: int | None) -> None:
+    """Refuse what is no number of processes."""
+    if workers is not None and workers < 1:
+        raise InvalidRequest(f"workers {shown(workers)} must be at least 1")
+
 
 def run_chunks(
     work: Callable[[Chunk], Result],
     chunks: Iterable[Chunk],
-    workers: int = 1,
+    workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Result]:
-    """`work` of every chunk, in order; `progress` is told how many are done.
-
-    With `workers` other than 1, joblib runs them (its `parallel_config` of the caller applies: processes
-    here, dask or ray where a user has a cluster).
-    """
-    if workers < 1:
-        raise InvalidRequest(f"workers {workers} must be at least 1")
+    """`work` of every chunk, in order; `progress` is told how many are done."""
+    check_workers(workers)
     todo = list(chunks)
     results: list[Result] = []
-    if workers == 1 or len(todo) < 2:
-        for chunk in todo:
-            results.append(_single_threaded(work, chunk))
+    with _done(work, todo, workers) as done:
+        for result in done:
+            results.append(result)
             if progress is not None:
                 progress(len(results))
-        return results
+    return results
+
+
+@contextmanager
+def _done(
+    work: Callable[[Chunk], Result], todo: list[Chunk], workers: int | None
+) -> Iterator[Iterator[Result]]:
+    """The results as they come, in order; what is still at work when the caller leaves is ended."""
+    count = min(workers or 1, len(todo))
+    if count < 2 and not (workers is None and len(todo) > 1 and _configured()):
+        yield (_single_threaded(work, chunk) for chunk in todo)
+        return
     from joblib import Parallel, delayed
 
-    parallel = Parallel(n_jobs=workers, return_as="generator")
+    # Without a number joblib takes the caller's own, or as many as the cluster has.
+    parallel = Parallel(n_jobs=None if workers is None else count, return_as="generator")
     with warnings.catch_warnings():
         # loky lets an idle process go and starts another: nothing that a user has to know.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         with _unasked():
             _start_trackers()
         with _unasked():  # once more: the trackers lift the block
-            made = parallel(delayed(_single_threaded)(work, chunk) for chunk in todo)
-        for result in made:
-            results.append(result)
-            if progress is not None:
-                progress(len(results))
-    return results
+            done = parallel(delayed(_in_worker)(work, chunk, os.getpid()) for chunk in todo)
+        try:
+            yield done
+        finally:
+            done.close()  # on an error or Ctrl-C this ends the workers at once
+
+
+def _configured() -> bool:
+    """Whether the caller is inside a `joblib.parallel_config` that names workers; loads nothing."""
+    if "joblib" not in sys.modules:
+        return False
+    from joblib.parallel import get_active_backend
+
+    backend, jobs = get_active_backend()
+    return int(backend.effective_n_jobs(jobs or backend.default_n_jobs)) > 1
 
 
 @contextmanager
@@ -94,6 +127,31 @@ def _start_trackers() -> None:
             os.environ["PYTHONWARNINGS"] = before
 
 
+def _in_worker(work: Callable[[Chunk], Result], chunk: Chunk, parent: int) -> Result:
+    _end_with(parent)
+    return _single_threaded(work, chunk)
+
+
 def _single_threaded(work: Callable[[Chunk], Result], chunk: Chunk) -> Result:
     with threadpool_limits(1):
         return work(chunk)
+
+
+_watching: list[Any] = []
+
+
+def _end_with(parent: int) -> None:
+    """End this process when `parent`, which started it, has ended: SIGTERM and SIGKILL leave it no time to say so.
+
+    Nothing is done in a process that `parent` did not start, as on a cluster.
+    """
+    if _watching or os.getppid() != parent or os.getpid() == parent:
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(ORPHAN_SECONDS)
+        os._exit(1)
+
+    _watching.append(threading.Thread(target=watch, name="end-with-parent", daemon=True))
+    _watching[0].start()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gemstones.accounting.parameters import ParamsConvention
+from gemstones.arguments import checked
 from gemstones.display import few_lines, html_table
 from gemstones.errors import InvalidRequest
 from gemstones.laws.constants import law_notes
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import FittedRange, Law
+from gemstones.runs.one_line import one_line
 from gemstones.units import format_flops, format_quantity
 
 if TYPE_CHECKING:
@@ -156,6 +160,30 @@ def refit() -> Fit:
     return Fit.from_json(files("gemstones.laws").joinpath("gemstones-refit.json").read_bytes(), REFIT)
 
 
+def given_law(law: Fit | Law | FrontierLaw | str | Path) -> Fit | Law | FrontierLaw:
+    """`law` itself, or what its name says: a published law, or a file that `Fit.save` wrote.
+
+    Raises `InvalidRequest` for what is neither.
+    """
+    if isinstance(law, Fit | Law | FrontierLaw):
+        return law
+    if isinstance(law, str | Path):
+        name = str(law)
+        if name in LAW_NAMES:
+            return published(name)
+        if name.endswith(".json") or os.path.exists(name):  # noqa: PTH110 (Path raises for names that are too long)
+            return Fit.load(name)
+        raise InvalidRequest(
+            f"law {one_line(name, 60)!r} is neither a law ({', '.join(LAW_NAMES)}) nor a file written by "
+            "`gemstones fit --output`"
+        )
+    raise InvalidRequest(
+        f"law of type {type(law).__name__} predicts nothing: give a fit, a law, or the name of one "
+        f"({', '.join(LAW_NAMES)})"
+    )
+
+
+@checked
 def published(name: str) -> Fit | Law | FrontierLaw:
     """A law by name; raises `InvalidRequest` with the names there are."""
     if name == REFIT:

@@ -21,6 +21,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from gemstones.arguments import shown
 from gemstones.errors import InvalidRequest
 from gemstones.laws.merge import merged
 from gemstones.laws.objective import huber
@@ -32,6 +33,10 @@ from gemstones.shape import FloatArray
 
 Unit = Literal["run", "row"]
 
+MOST_DRAWS = 1_000_000
+"""A hundred would do for most; more than this is a slip of the keyboard."""
+MOST_SEEDS = 2**63 - 1
+"""What JSON files of fits can hold."""
 CHUNK = 64
 """Resamples that are drawn, and solved, together."""
 OWN_STARTS = {1: 0, 2: 0, 3: 2}
@@ -46,12 +51,14 @@ MAX_ROUNDS = 8
 
 def check_resampling(draws: int, unit: str, seed: int) -> None:
     """Refuse what is no number of resamples, no unit or no seed."""
-    if draws < 0:
-        raise InvalidRequest(f"bootstrap {draws} must be a number of resamples, or 0 for none")
+    if not 0 <= draws <= MOST_DRAWS:
+        raise InvalidRequest(
+            f"bootstrap {shown(draws)} must be a number of resamples up to {MOST_DRAWS:,}, or 0 for none"
+        )
     if unit not in get_args(Unit):
         raise InvalidRequest(f"resampling unit {unit!r} is unknown: choose from {', '.join(get_args(Unit))}")
-    if seed < 0:
-        raise InvalidRequest(f"seed {seed} must not be negative")
+    if not 0 <= seed <= MOST_SEEDS:
+        raise InvalidRequest(f"seed {shown(seed)} must be 0 to {MOST_SEEDS}")
 
 
 def draw_weights(run_codes: NDArray[np.int64], unit: Unit, seed: int, chunk: int) -> FloatArray:
@@ -75,7 +82,7 @@ def resample(
     *,
     unit: Unit = "run",
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> FloatArray:
     """θ (draws, m; of the law) refitted to `draws` resamples; `optima` (centred) are those of the full data."""

@@ -15,10 +15,12 @@ from typing import Any, Literal, cast
 
 from gemstones.accounting.flops import FlopsConvention
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, ParamsConvention, params_convention
+from gemstones.arguments import check_fields
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.columns import shape_terms, table_columns
 from gemstones.laws.diagnostics import collinear_columns
 from gemstones.laws.envelope import Method
+from gemstones.laws.form import law_text
 from gemstones.laws.listed import parse_terms
 from gemstones.laws.objective import Objective
 from gemstones.runs.selections import dense_selection, selections_of
@@ -124,6 +126,10 @@ class Levels:
     deltas: tuple[float, ...] = DELTAS
 
     def __post_init__(self) -> None:
+        if isinstance(self.laws, list | tuple):
+            written = tuple(law_text(law) if isinstance(law, list | tuple) else law for law in self.laws)
+            object.__setattr__(self, "laws", written)
+        check_fields(self)
         for what, values, known in (
             ("approach", self.approaches, APPROACHES),
             ("FLOP convention", self.flops, FLOPS),

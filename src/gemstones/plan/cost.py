@@ -13,7 +13,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gemstones.accounting.flops import FlopsConvention, flops_per_token, inference_flops_per_token
+from gemstones.accounting.flops import (
+    FLOPS_CONVENTIONS,
+    FlopsConvention,
+    flops_per_token,
+    inference_flops_per_token,
+)
+from gemstones.arguments import check_fields
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource
 from gemstones.laws.step_time import StepTime
@@ -31,6 +37,11 @@ class Cost:
     inference_tokens: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        if self.flops_convention not in FLOPS_CONVENTIONS:
+            raise InvalidRequest(
+                f"FLOP convention {self.flops_convention!r} is unknown: choose from {', '.join(FLOPS_CONVENTIONS)}"
+            )
         if not (math.isfinite(self.inference_tokens) and self.inference_tokens >= 0):
             raise InvalidRequest(
                 f"inference tokens {self.inference_tokens:g} must be a number of tokens, or 0 for none"

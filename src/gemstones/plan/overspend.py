@@ -18,11 +18,13 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from gemstones.arguments import checked
 from gemstones.display import few_lines, html_table
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource, hull_points
 from gemstones.laws.law import Interval
 from gemstones.plan.shown import overspend_header, overspend_heading, overspend_notes, overspend_rows
+from gemstones.runs.given import Runs, densest_runs
 from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray, IntArray
@@ -139,17 +141,19 @@ class Overspend:
         }
 
 
+@checked
 def overspend(
-    table: RunTable,
-    tokens: float,
+    runs: Runs,
+    tokens: float | str,
     resource: Resource = "flops",
     method: OverspendMethod = "interpolate",
 ) -> Overspend:
-    """What every run of `table` overspent after `tokens`, at its checkpoint nearest to them.
+    """What every run overspent after `tokens`, at its checkpoint nearest to them.
 
-    A run takes part if that checkpoint is within half the spacing of its checkpoints there, or within 1% of
-    `tokens`. Raises `InvalidTable` where the resource is not known in every row, `InvalidRequest` where fewer than
-    two runs have such a checkpoint.
+    `runs` are what `fit` takes: of a whole data set the checkpoints of its default selection, all there are. A run
+    takes part if that checkpoint is within half the spacing of its checkpoints there, or within 1% of `tokens`.
+    Raises `InvalidTable` where the resource is not known in every row, `InvalidRequest` where fewer than two runs
+    have such a checkpoint.
     """
     for name, value, choices in (
         ("resource", resource, get_args(Resource)),
@@ -158,6 +162,7 @@ def overspend(
         if value not in choices:
             raise InvalidRequest(f"{name} {value!r} is unknown: choose from {', '.join(choices)}")
     asked = parse_quantity(tokens, "tokens")
+    table = densest_runs(runs)
     rows, left_out = _checkpoints(table, asked, resource)
     if len(rows) < 2:
         every = table.numbers("tokens")

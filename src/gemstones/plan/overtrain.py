@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import ParamsConvention
+from gemstones.arguments import checked
 from gemstones.design.feasible import Constraints
 from gemstones.display import few_lines, html_table
 from gemstones.errors import InvalidRequest
@@ -23,7 +25,7 @@ from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import interval
 from gemstones.laws.law import Interval, Law, predict
-from gemstones.laws.published import FrontierLaw
+from gemstones.laws.published import FrontierLaw, given_law
 from gemstones.plan.by_params import ASPECT_RATIOS
 from gemstones.plan.cost import FLOPS, Cost, amount_text
 from gemstones.plan.extrapolation import Extrapolation
@@ -181,10 +183,11 @@ class Overtraining:
         }
 
 
+@checked
 def overtrain(
-    budget: float,
-    law: Fit | Law | FrontierLaw,
-    factors: Sequence[float] | None = None,
+    budget: float | str,
+    law: Fit | Law | FrontierLaw | str | Path,
+    factors: Sequence[float | str] | None = None,
     *,
     constraints: Constraints | None = None,
     cost: Cost = FLOPS,
@@ -196,6 +199,7 @@ def overtrain(
     plan's. Raises `EdgeOfSearch` where the optimum itself lies on the edge of the search, and `InvalidRequest` for a
     law of the optimum alone.
     """
+    law = given_law(law)
     if isinstance(law, FrontierLaw):
         raise InvalidRequest(
             f"law {name or law.name} predicts no loss, so not what overtraining costs: choose one with terms in N and "

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from gemstones.accounting.flops import FlopsConvention
 from gemstones.accounting.parameters import ParamsConvention
+from gemstones.arguments import checked
 from gemstones.design.feasible import Constraints
 from gemstones.display import few_lines
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval, Law, Models
-from gemstones.laws.published import FrontierLaw
+from gemstones.laws.published import FrontierLaw, given_law
 from gemstones.laws.step_time import StepTime, gemstones_step_time
 from gemstones.plan.cost import FLOPS, Cost, amount_text
 from gemstones.plan.extrapolation import Extrapolation
@@ -212,9 +214,10 @@ def default_throughput(law: Fit | Law | FrontierLaw) -> StepTime | None:
     return shipped if isinstance(bare, Law) and bare.models == shipped.models and not assumed else None
 
 
+@checked
 def plan(
     budget: float | str,
-    law: Fit | Law | FrontierLaw,
+    law: Fit | Law | FrontierLaw | str | Path,
     *,
     cost: Cost = FLOPS,
     throughput: StepTime | None = None,
@@ -223,7 +226,7 @@ def plan(
     everything: bool = False,
     name: str | None = None,
 ) -> Plan:
-    """What to train for `budget`, of FLOPs or of what `cost` says, under a law or a fit.
+    """What to train for `budget`, of FLOPs or of what `cost` says, under a law or a fit, or the name or file of one.
 
     A law of shapes gives the exact optimum over all feasible shapes, FLOPs counted by Appendix G unless `cost`
     says otherwise; a law in N and T gives Hoffmann's closed form under 6·N·T and the feasible shapes nearest to N
@@ -239,6 +242,7 @@ def plan(
 
     if not 0 <= near < 1:
         raise InvalidRequest(f"near {near} must be a fraction of loss from 0 to below 1, like 0.005")
+    law = given_law(law)
     bare = law.law if isinstance(law, Fit) else law
     request = Request(
         parse_quantity(budget, "budget" if cost.resource == "flops" else "device hours"),

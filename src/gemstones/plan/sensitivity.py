@@ -277,7 +277,7 @@ def sensitivity(
     *,
     bootstrap: int = 100,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
     output: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Sensitivity:

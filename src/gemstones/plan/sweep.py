@@ -106,7 +106,7 @@ class Sweep:
         *,
         bootstrap: int,
         seed: int,
-        workers: int,
+        workers: int | None,
         output: Path | None,
         progress: Callable[[int], None] | None,
     ) -> tuple[list[Studied], dict[Choices, str]]:
@@ -195,6 +195,7 @@ def _law(one: _Work, bootstrap: int, seed: int, folder: Path | None) -> Fit:
             params=convention,
             bootstrap=bootstrap,
             seed=seed,
+            workers=1,  # many fits are at work at once
         )
 
     key = _key(one, bootstrap, seed) | {"law": what.law, "params": convention, "delta": delta}

@@ -72,7 +72,7 @@ def analyse(
     laws: Sequence[Fit],
     settings: Settings,
     output: Path,
-    workers: int,
+    workers: int | None,
     step: Callable[[str, float], Step],
     *,
     quick: bool,
@@ -156,7 +156,9 @@ def write_analyses(made: Analyses, runs: RunTable, output: Path) -> list[Path]:
     return files
 
 
-def _sensitivity(runs: RunTable, settings: Settings, output: Path, workers: int, share: Step) -> Sensitivity:
+def _sensitivity(
+    runs: RunTable, settings: Settings, output: Path, workers: int | None, share: Step
+) -> Sensitivity:
     sweep = Sweep.of(runs, selections=None if settings.select is None else (settings.select,))
     return sensitivity(
         sweep,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import QUANTITIES, Envelope, Resource
 from gemstones.laws.hoffmann import optimal_params_tokens
@@ -30,6 +31,7 @@ from gemstones.report.words import (
     resource_title,
     selection_words,
 )
+from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.loss_units import PER
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
@@ -66,17 +68,18 @@ class _Data:
         return alt.NamedData(name=name)
 
 
+@checked
 def approach1_figure(
-    table: RunTable,
+    runs: Runs,
     envelopes: Envelope | Sequence[Envelope],
     colors: style.RunColors | None = None,
     quantities: Sequence[str] = FIGURE_4,
 ) -> alt.VConcatChart:
-    """Figure 4 for `table` and its `envelopes` (one or two methods, over one or two resources).
+    """Figure 4 for `runs` and their `envelopes` (one or two methods, over one or two resources).
 
-    `colors` are those of the whole data set, so that a run looks the same in all of its figures; by default
-    those of `table`. `quantities` (`params`, `tokens`, `tokens_per_param`) have a row each. Raises `MissingExtra`
-    without altair.
+    `runs` are what `envelope` takes. `colors` are those of the whole data set, so that a run looks the same in all of
+    its figures; by default those of `runs`. `quantities` (`params`, `tokens`, `tokens_per_param`) have a row each.
+    Raises `MissingExtra` without altair.
     """
     need_altair()
     import altair as alt
@@ -87,6 +90,7 @@ def approach1_figure(
         raise InvalidRequest("Approach 1 needs an envelope to draw: none was given")
     if not quantities or not set(quantities) <= set(QUANTITIES):
         raise InvalidRequest(f"quantities {list(quantities)} must be some of {', '.join(QUANTITIES)}")
+    table = selected_runs(runs)
     colors = colors or style.RunColors.of(table)
     data = _Data()
     by_resource = {r: [e for e in envelopes if e.resource == r] for r in resources}

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.laws.backtest import Backtest
 from gemstones.laws.scores import Score, Target
@@ -47,6 +48,7 @@ ONCE = "once"
 Rows = list[dict[str, Any]]
 
 
+@checked
 def backtest_figure(
     backtest: Backtest, title: str = "Backtests: how well laws predict what is held out"
 ) -> alt.VConcatChart:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
+from gemstones.laws.published import given_law
 from gemstones.plan.choices import Levels
 from gemstones.plan.sensitivity import Sensitivity
 from gemstones.plan.sensitivity import sensitivity as sensitivity_of_sweep
@@ -15,15 +17,16 @@ from gemstones.plan.sweep import Sweep
 from gemstones.report.approach3 import approach3_figure as figure_of_plans
 from gemstones.report.prescriptions import AnyLaw, grid, prescriptions, references
 from gemstones.report.sensitivity import sweep_budgets
-from gemstones.runs import RunTable
+from gemstones.runs.given import Runs, given_runs
 from gemstones.units import parse_quantity
 
 if TYPE_CHECKING:
     import altair as alt
 
 
+@checked
 def sensitivity(
-    runs: RunTable,
+    runs: Runs,
     budgets: Sequence[float | str] | None = None,
     *,
     levels: Levels | None = None,
@@ -31,26 +34,28 @@ def sensitivity(
     where: str | None = None,
     bootstrap: int = 100,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
     output: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Sensitivity:
     """What `runs` prescribe for `budgets` (FLOPs) under every combination of `levels` and `selections`.
 
-    Budgets are by default from within the runs to a hundred times beyond, levels and selections the usual ones; see
+    `runs` are what `fit` takes; of a whole data set the usual selections are tried. Budgets are by default from
+    within the runs to a hundred times beyond, levels and selections the usual ones; see
     `gemstones.plan.sensitivity.sensitivity`, which this calls, for the rest.
 
-    >>> sensitivity(load("gemstones"), [1e22], selections=["all", "le100B"])  # doctest: +SKIP
+    >>> sensitivity("gemstones", [1e22], selections=["all", "le100B"])  # doctest: +SKIP
     """
-    sweep = Sweep.of(runs, levels, selections=selections, where=where)
+    sweep = Sweep.of(given_runs(runs), levels, selections=selections, where=where)
     wanted = sweep_budgets(sweep) if budgets is None else [parse_quantity(one, "budget") for one in budgets]
     return sensitivity_of_sweep(
         sweep, wanted, bootstrap=bootstrap, seed=seed, workers=workers, output=output, progress=progress
     )
 
 
+@checked
 def approach3_figure(
-    laws: AnyLaw | Sequence[AnyLaw] | Mapping[str, AnyLaw],
+    laws: AnyLaw | str | Sequence[AnyLaw | str] | Mapping[str, AnyLaw],
     budgets: Sequence[float | str] | None = None,
     *,
     compare: bool = True,
@@ -64,20 +69,23 @@ def approach3_figure(
 
     >>> approach3_figure(fit(runs, "w,d,T", bootstrap=100))  # doctest: +SKIP
     """
-    named = dict(laws) if isinstance(laws, Mapping) else _by_name(laws)
+    named = {k: given_law(v) for k, v in laws.items()} if isinstance(laws, Mapping) else _by_name(laws)
     first = next(iter(named.values()), None)
     if first is None:
         raise InvalidRequest("Approach 3 needs a law to draw: none was given")
     fitted = (first.law if isinstance(first, Fit) else first).fitted.flops
     wanted = grid(fitted) if budgets is None else [parse_quantity(one, "budget") for one in budgets]
+    if not wanted:
+        raise InvalidRequest("Approach 3 needs a budget to draw a law at: none was given")
     plans, missing = prescriptions(named | references(fitted) if compare else named, wanted)
     if not any(plan.law_name in named for plan in plans):
         raise InvalidRequest(f"no law has a plan to draw: {missing[0]}")
     return figure_of_plans(plans, fitted, title)
 
 
-def _by_name(laws: AnyLaw | Sequence[AnyLaw]) -> dict[str, AnyLaw]:
-    every = list(laws) if isinstance(laws, Sequence) else [laws]
+def _by_name(laws: AnyLaw | str | Sequence[AnyLaw | str]) -> dict[str, AnyLaw]:
+    several = [laws] if isinstance(laws, AnyLaw | str) else laws
+    every = [given_law(law) for law in several]
     names = [_name(law) for law in every]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.plan.overspend import Overspend, Overspent
 from gemstones.report import style
@@ -43,6 +44,7 @@ Rows = list[dict[str, Any]]
 _INDEPENDENT: Any = dict.fromkeys(("shape", "stroke", "fill"), "independent")
 
 
+@checked
 def overspend_figure(found: Overspend | Sequence[Overspend]) -> alt.HConcatChart:
     """Figure 7, a panel for each of `found`: overspends over FLOPs and over device hours, say.
 

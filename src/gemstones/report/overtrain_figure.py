@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.plan.cost import amount_text
 from gemstones.plan.overtrain import TYPICAL, Overtrained, Overtraining
@@ -41,6 +42,7 @@ Rows = list[dict[str, Any]]
 _INDEPENDENT: Any = dict.fromkeys(("x", "y"), "independent")
 
 
+@checked
 def overtrain_figure(
     found: Overtraining | Sequence[Overtraining], industry: Sequence[IndustryModel] = ()
 ) -> alt.HConcatChart:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gemstones.accounting.parameters import ParamsConvention
+from gemstones.arguments import checked
 from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import FrontierLaw, published
@@ -99,7 +100,7 @@ class Curve:
 
 
 def rainbow_sensitivities(
-    gemstones: RunTable, chinchilla: RunTable | None = None, *, workers: int = 1
+    gemstones: RunTable, chinchilla: RunTable | None = None, *, workers: int | None = None
 ) -> tuple[Sensitivity, ...]:
     """The fits of Figure 6, without resamples: of all usual selections of `gemstones`, and of two of `chinchilla`."""
     made = [sensitivity(Sweep.of(gemstones, LEVELS), BUDGETS, bootstrap=0, workers=workers)]
@@ -156,6 +157,7 @@ def _reference(name: str, budgets: FloatArray) -> Curve:
     return Curve(law_words(name), None, convention, f"6N_{convention}", tuple(budgets.tolist()), counted)
 
 
+@checked
 def rainbow_figure(*made: Sensitivity) -> alt.HConcatChart:
     """Figure 6 from sensitivity analyses of one or more data sets, over their budgets; see `rainbow_sensitivities`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.plan.choices import CHOICES, NO_LAW
 from gemstones.plan.decomposition import INTERACTIONS
@@ -32,6 +33,7 @@ SHARES_WIDTH, BAR = 190, 8
 # ---------------------------------------------------------------- every study
 
 
+@checked
 def studies_figure(
     made: Sensitivity, budget: float | None = None, quantity: Quantity = "n_opt"
 ) -> alt.VConcatChart:
@@ -172,6 +174,7 @@ def _level_colors(made: Sensitivity, choice: str) -> dict[str, str]:
 # ---------------------------------------------------------------- the choices' shares
 
 
+@checked
 def shares_figure(made: Sensitivity) -> alt.HConcatChart:
     """The share of each choice in the variance of what is prescribed (of its log), by quantity and budget.
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from gemstones.arguments import checked
 from gemstones.display import few_lines, html_table, labelled
 from gemstones.errors import MissingExtra
 from gemstones.files import check_folder, make_folder, write_text
@@ -64,6 +65,7 @@ from gemstones.report.steps import (
 from gemstones.report.style import RunColors
 from gemstones.report.words import need_altair, resampled_words, selection_words
 from gemstones.runs import RunTable
+from gemstones.runs.given import Runs, given_runs
 from gemstones.runs.loss_units import WORDS, LossUnit
 from gemstones.units import parse_quantity
 from gemstones.version import __version__
@@ -136,29 +138,31 @@ class Study:
         }
 
 
+@checked
 def study(
-    runs: RunTable,
+    runs: Runs,
     output: Path,
     *,
     select: str | None = None,
-    budgets: Sequence[float] | None = None,
+    budgets: Sequence[float | str] | None = None,
     bootstrap: int = 400,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
     delta: float = 1e-4,
     quick: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> Study:
     """Fit, find frontiers, plan for `budgets` (FLOPs), ask what the answer depends on, and write it all to `output`.
 
-    Selections are `all` and `le100B` of `gemstones`, else the default of the table, or `select`. `bootstrap`
-    resamples by run give the intervals; `delta` is Huber's. Budgets are by default those that `usual_budgets`
-    finds for the FLOPs of the first selection. `quick` leaves out the sensitivity analysis and the backtests, which
-    take most of the time. `progress` is told what is being done and which share of everything is done. Without the
-    extra `report` there are tables but no figures and no page.
+    `runs` are what `fit` takes. Selections are `all` and `le100B` of `gemstones`, else the default of the table, or
+    `select`. `bootstrap` resamples by run give the intervals; `delta` is Huber's. Budgets are by default those that
+    `usual_budgets` finds for the FLOPs of the first selection. `quick` leaves out the sensitivity analysis and the
+    backtests, which take most of the time. `progress` is told what is being done and which share of everything is
+    done. Without the extra `report` there are tables but no figures and no page.
 
-    >>> study(load("gemstones"), Path("out"), budgets=[1e22])  # doctest: +SKIP
+    >>> study("gemstones", "out", budgets=[1e22])  # doctest: +SKIP
     """
+    runs = given_runs(runs)
     Objective(delta=delta)  # refused before anything is done
     check_resampling(bootstrap, "run", seed)
     given = None if budgets is None else {parse_quantity(budget, "budget") for budget in budgets}
@@ -166,7 +170,6 @@ def study(
     spanned = _flops_span(chosen[0].fitted)
     wanted = usual_budgets(spanned) if given is None else tuple(sorted(given))
     settings = Settings(select, wanted, bootstrap, seed, delta)
-    output = Path(output)
     check_folder(output)
     tell = _Progress(progress, len(chosen), quick)
 

@@ -230,21 +230,34 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
 """Known data sets by name."""
 
 
-def load(name_or_path: Any, **options: Any) -> RunTable:
-    """The data set of that name, else the runs of that path or frame, with the options of `read_runs`.
+_FRAMES = ("columns", "__arrow_c_stream__", "__dataframe__")
+"""What a frame has one of, whatever library it is of."""
 
-    Raises `InvalidRequest` for a name that is neither, and for options beside a name: what they describe is
-    known for a published data set.
+
+def load(name_or_path: Any, **options: Any) -> RunTable:
+    """The data set of that name, else the runs of that path, frame or list of dicts, with the options of `read_runs`.
+
+    Raises `InvalidRequest` for what is none of these, and for options beside a name or a table: what they describe is
+    known of it.
     """
-    if isinstance(name_or_path, str) and name_or_path in DATASETS:
-        given = sorted(option for option, value in options.items() if value is not None)
-        if given:
-            raise InvalidRequest(
-                f"{', '.join(given)} cannot be set for the data set {name_or_path}: "
-                "they describe files of your own"
-            )
+    known = isinstance(name_or_path, RunTable) or (isinstance(name_or_path, str) and name_or_path in DATASETS)
+    given = sorted(option for option, value in options.items() if value is not None)
+    if known and given:
+        name = name_or_path.dataset if isinstance(name_or_path, RunTable) else name_or_path
+        raise InvalidRequest(
+            f"{', '.join(given)} cannot be set for the data set {name}: they describe files of your own"
+        )
+    if isinstance(name_or_path, RunTable):
+        return name_or_path
+    if known:
         dataset = DATASETS[name_or_path]
         return dataset.read(dataset)
+    holds_rows = isinstance(name_or_path, str | Path | list | tuple | Mapping)
+    if not holds_rows and not any(hasattr(name_or_path, name) for name in _FRAMES):
+        raise InvalidRequest(
+            f"a value of type {type(name_or_path).__name__} holds no runs: give the name of a data set "
+            f"({', '.join(DATASETS)}), a path, a frame (polars, pandas, Arrow) or a list of dicts"
+        )
     if isinstance(name_or_path, str) and "/" not in name_or_path:
         path = Path(name_or_path)
         if not path.suffix and not path.exists():

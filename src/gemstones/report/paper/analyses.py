@@ -64,7 +64,7 @@ class Analyses:
         return self.envelopes[EnvelopeKey(selection, resource, method)]
 
 
-def analyse(*, bootstrap: int, seed: int, workers: int, part: Part) -> Analyses:
+def analyse(*, bootstrap: int, seed: int, workers: int | None, part: Part) -> Analyses:
     """Refit and recompute everything; `bootstrap` resamples by run give the intervals."""
     runs = {name: load(name) for name in ("gemstones", "chinchilla")}
     gemstones, chinchilla = runs["gemstones"], runs["chinchilla"]

@@ -81,7 +81,7 @@ def paper_fits(
     runs: Mapping[str, RunTable],
     bootstrap: int = DRAWS,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
     progress: Callable[[int], None] | None = None,
     keys: Sequence[FitKey] = FITS,
 ) -> dict[FitKey, Fit]:
@@ -113,7 +113,7 @@ def paper_envelopes(
     runs: Mapping[str, RunTable],
     bootstrap: int = DRAWS,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
     progress: Callable[[int], None] | None = None,
     keys: Sequence[EnvelopeKey] = ENVELOPES,
 ) -> dict[EnvelopeKey, Envelope]:
@@ -150,7 +150,7 @@ def _each(
     make: Callable[[tuple[Key, RunTable]], Made],
     time: Callable[[tuple[Key, RunTable]], float],
     asked: list[tuple[Key, RunTable]],
-    workers: int,
+    workers: int | None,
     progress: Callable[[int], None] | None,
 ) -> dict[Key, Made]:
     """What is `asked` for, made the longest first, in the order in which it was asked for."""

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gemstones.arguments import checked
 from gemstones.display import few_lines
 from gemstones.files import make_folder, write_bytes, write_text
 from gemstones.laws.parallel import run_chunks
@@ -75,12 +76,13 @@ class Reproduction:
         }
 
 
+@checked
 def reproduce(
     output: Path,
     *,
     bootstrap: int = DRAWS,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> Reproduction:
     """Write `figures/figure-NN` (.png, .svg, .pdf, .parquet), `claims.parquet` and `paper.md` to the folder `output`.

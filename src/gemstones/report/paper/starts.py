@@ -92,7 +92,7 @@ def exponents_by_starts(
     deltas: Sequence[float] = DELTAS,
     starts: int = STARTS,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> pl.DataFrame:
     """The exponent a of T* ∝ C^a from the law `N,T`, by selection, δ, solver and number of starts.
@@ -214,7 +214,10 @@ def _or_none(value: float) -> float | None:
 
 
 def starts_figure(
-    runs: RunTable, workers: int = 1, progress: Callable[[int], None] | None = None, starts: int = STARTS
+    runs: RunTable,
+    workers: int | None = None,
+    progress: Callable[[int], None] | None = None,
+    starts: int = STARTS,
 ) -> PaperFigure:
     """Figure 20 from the runs of `gemstones`: six cases of about two seconds each, over `workers` processes."""
     need_altair()
