@@ -24,7 +24,7 @@ from tests.cli.conftest import Cli
         ("plan --device-hours 1e12", ("device hours lies on the edge of the search", "--max-width")),
         ("plan --device-hours 1e5 --throughput chinchilla", ("step times are not known", "seconds_per_step")),
         ("plan --device-hours 1e5 --throughput lumi", ("'lumi' is unknown",)),
-        ("plan --device-hours 1e5 --throughput lumi.json", ("lumi.json: cannot be read",)),
+        ("plan --device-hours 1e5 --throughput lumi.json", ("lumi.json cannot be read",)),
         ("throughput chinchilla", ("step times are not known",)),
         ("throughput gemstones --features weights", ("'weights'", "flops_matmul")),
         ("throughput gemstones --where run='main/768x3'", ("1 shape(s)", "3 or more")),

@@ -200,10 +200,18 @@ def test_where_filters_after_the_selection(gemstones: RunTable) -> None:
     [
         ("nope", None, "selection 'nope' is unknown for gemstones: choose from all, all-2B"),
         ("epoch", None, "selection 'epoch' is unknown for gemstones"),
-        ("all", "widht > 1", "condition 'widht > 1' cannot be applied: unable to find column \"widht\""),
-        ("all", "width >", "condition 'width >' cannot be applied"),
-        ("all", "width", "condition 'width' cannot be applied"),
-        ("all", "run > 1", "condition 'run > 1' cannot be applied"),
+        (
+            "all",
+            "widht > 1",
+            "condition 'widht > 1': character 1, 'widht': there is no column widht (did you mean",
+        ),
+        ("all", "width >", "condition 'width >': character 8, the end: a value is missing"),
+        ("all", "width", "condition 'width': character 1, 'width': this is neither true nor false"),
+        (
+            "all",
+            "run > 1",
+            "condition 'run > 1': character 1, 'run': row 1, column run: 'main/1024x28' is not a number",
+        ),
     ],
 )
 def test_selection_errors(gemstones: RunTable, name: str, where: str | None, message: str) -> None:
