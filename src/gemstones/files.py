@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -48,6 +49,20 @@ def trouble(error: Exception, what: str) -> GemstonesError:
 def of_the_path(error: OSError) -> bool:
     """Whether `error` says something of the path that was given, or of what it holds, and nothing of the machine."""
     return error.errno is None or error.errno in OF_THE_PATH
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a regular file, as `Path.read_bytes`; `OSError` also for what may never end.
+
+    A pipe without a writer is not waited for, and a device is not read: /dev/zero would fill the memory.
+    """
+    # Opening a pipe would already wait for its writer.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            rule = "it is a pipe or a device: write what it gives to a file, and name that"
+            raise OSError(errno.EINVAL, rule, str(path))
+        return file.read()
 
 
 def check_writable(path: Path) -> None:

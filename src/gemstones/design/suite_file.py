@@ -32,7 +32,7 @@ from gemstones.design.field_errors import at, field_error
 from gemstones.design.recipe import CLIP_NORM, LR_BASE, PatchMode
 from gemstones.design.spec import LARGEST, TrainingPrecision
 from gemstones.errors import InvalidQuantity, InvalidRequest
-from gemstones.files import of_the_path
+from gemstones.files import of_the_path, read_bytes
 from gemstones.units import parse_count
 
 Whole = Annotated[int, Meta(ge=1, le=2**53)]
@@ -171,7 +171,7 @@ def load_suite(path: str | Path) -> Suite:
     """The suite in the TOML file at `path`; `InvalidRequest` names file, field and rule in one line."""
     file = Path(path)
     try:
-        document = tomllib.loads(file.read_text("utf-8"))
+        document = tomllib.loads(read_bytes(file).decode())
         contents = msgspec.convert(document, Contents, dec_hook=_quantity)
     except OSError as error:
         if not of_the_path(error):

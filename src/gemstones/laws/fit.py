@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from gemstones.accounting.parameters import ParamsConvention, params_convention
 from gemstones.arguments import checked, shown
 from gemstones.errors import InvalidRequest, InvalidShape
-from gemstones.files import trouble, write_text
+from gemstones.files import read_bytes, trouble, write_text
 from gemstones.laws.columns import group_codes, group_levels, table_columns
 from gemstones.laws.diagnostics import (
     LEAST_RUNS,
@@ -224,7 +224,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def load(cls, path: str | Path) -> Fit:
         """Read a file that `save` wrote."""
         try:
-            text = Path(path).read_bytes()
+            text = read_bytes(Path(path))
         except OSError as error:
             raise trouble(error, f"{path} cannot be read") from None
         return cls.from_json(text, str(path))

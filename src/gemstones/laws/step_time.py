@@ -22,7 +22,7 @@ import numpy as np
 from gemstones.accounting.flops import flops_per_token
 from gemstones.display import few_lines, labelled
 from gemstones.errors import InvalidRequest, InvalidShape
-from gemstones.files import trouble, write_text
+from gemstones.files import read_bytes, trouble, write_text
 from gemstones.laws.fit import Resampling
 from gemstones.laws.interval import DEFAULT_LEVEL, interval
 from gemstones.laws.law import Interval, Models
@@ -197,7 +197,7 @@ class StepTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def load(cls, path: str | Path) -> StepTime:
         """Read a file that `save` wrote."""
         try:
-            text = Path(path).read_bytes()
+            text = read_bytes(Path(path))
         except OSError as error:
             raise trouble(error, f"{path} cannot be read") from None
         return cls.from_json(text, str(path))

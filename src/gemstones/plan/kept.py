@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from gemstones.errors import InvalidRequest
-from gemstones.files import make_folder, write_bytes
+from gemstones.files import make_folder, read_bytes, write_bytes
 from gemstones.version import __version__
 
 Made = TypeVar("Made", bound=msgspec.Struct)
@@ -50,7 +50,7 @@ def kept(folder: Path | None, key: Key, make: Callable[[], Made], read: Callable
 
 def _read(path: Path, key: Key, read: Callable[[bytes], Made]) -> Made | None:
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=_File)
+        file = msgspec.json.decode(read_bytes(path), type=_File)
         content = bytes(file.content)
         whole = file.key == key and hashlib.sha256(content).hexdigest() == file.sha256
         return read(content) if whole else None

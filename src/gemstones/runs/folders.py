@@ -16,7 +16,7 @@ import msgspec
 from gemstones.design.field_errors import field_error
 from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidRequest
-from gemstones.files import trouble, write_text
+from gemstones.files import read_bytes, trouble, write_text
 from gemstones.runs.ledger import LEDGER, Ledger, read_ledger
 from gemstones.runs.one_line import one_line
 
@@ -94,7 +94,7 @@ def _make(folder: Path) -> None:
 
 def _read(path: Path, kind: type[_Kind], what: str) -> _Kind:
     try:
-        document = msgspec.json.decode(path.read_bytes())
+        document = msgspec.json.decode(read_bytes(path))
     except FileNotFoundError:
         raise InvalidRequest(f"{path.parent} has no {path.name}: name {what}") from None
     except OSError as error:

@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Meta
 
 from gemstones.errors import InvalidTable
-from gemstones.files import of_the_path
+from gemstones.files import of_the_path, read_bytes
 from gemstones.runs.one_line import one_line
 
 LEDGER = "ledger.jsonl"
@@ -184,7 +184,7 @@ def passed_over(rollbacks: Iterable[Rollback], step: int, inherited: int = 0) ->
 def read_ledger(path: Path) -> Ledger:
     """The ledger in the file at `path`, which may not exist yet; `InvalidTable` names a line that is wrong."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except FileNotFoundError:
         return Ledger()
     except OSError as error:

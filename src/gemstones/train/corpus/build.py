@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from gemstones.errors import UserError
-from gemstones.files import trouble
+from gemstones.files import read_bytes, trouble
 from gemstones.train.corpus import workers as pool
 from gemstones.train.corpus.encode import (
     EncodeUnit,
@@ -230,7 +230,7 @@ def _run(
 
 def _read_tokenizer(file: Path, options: Options) -> bytes:
     try:
-        content = file.read_bytes()
+        content = read_bytes(file)
     except OSError as error:
         raise trouble(error, f"tokenizer {file} cannot be read") from None
     vocabulary_of(parse_tokenizer(content, file), options.end_of_document)

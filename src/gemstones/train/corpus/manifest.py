@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from gemstones.files import of_the_path
+from gemstones.files import of_the_path, read_bytes
 from gemstones.runs.one_line import one_line
 from gemstones.train.corpus.errors import InvalidCorpus
 from gemstones.train.corpus.options import Options, Positive
@@ -151,7 +151,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(read_bytes(path), type=Manifest)
     except (FileNotFoundError, NotADirectoryError):
         what = "is not a finished corpus" if folder.exists() else "does not exist"
         raise InvalidCorpus(f"{what}: make one with `gemstones corpus build`", file=folder) from None
