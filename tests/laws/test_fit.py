@@ -107,7 +107,7 @@ def test_flags(gemstones: RunTable) -> None:
     assert codes(fit(gemstones.select("all"))) == set()
     assert codes(fit(gemstones.select("all"), "w,d,T")) == {"term_at_zero"}
     assert codes(fit(gemstones.select("width512"))) == {"exponent_out_of_range", "too_few_runs"}
-    assert "too_few_rows" in codes(fit(runs_of(SHAPES[:4], checkpoints=2)))
+    assert "too_few_rows" in codes(fit(runs_of(SHAPES[:3], checkpoints=3)))
 
 
 def test_a_law_in_a_column_of_ones_own() -> None:

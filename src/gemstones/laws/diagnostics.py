@@ -6,23 +6,18 @@ so all the way into the report.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import ParamsConvention, params
-from gemstones.errors import InvalidRequest
-from gemstones.laws.columns import column_name
 from gemstones.laws.dual import value_of
-from gemstones.laws.form import Form
+from gemstones.laws.form import Codes, Form
 from gemstones.laws.law import Models
 from gemstones.runs.table import RunTable
-from gemstones.shape import FloatArray, IntArray, Shapes
+from gemstones.shape import FloatArray, Shapes
 
-Codes = Mapping[str, IntArray]
-"""For every column between whose values constants differ, the position of each row's value."""
 STATIONARY = 1e-6
 """Relative gradient under which a fit counts as converged."""
 ZERO_SHARE = 1e-3
@@ -36,50 +31,6 @@ LEAST_RUNS = 4
 """Under so many runs there are none at all."""
 COUNT_TOLERANCE = 0.005
 """Relative difference from which a table's counts are not those of its shapes."""
-COLLINEAR = 1e-4
-"""Smallest eigenvalue of the correlation of the log columns under which they are the same column twice."""
-
-
-def collinear_columns(terms: Sequence[str], table: RunTable, columns: FloatArray) -> str | None:
-    """Why the runs cannot separate the terms, or None.
-
-    A column that does not vary cannot be told from the constant; depth that is a function of width cannot
-    be told from width (every width was trained at one depth); columns that are powers of each other are
-    one column twice.
-    """
-    logs = np.log(columns)
-    names = [column_name(term, "total") if term != "N" else "parameters" for term in terms]
-    for name, values in zip(names, logs.T, strict=True):
-        if np.ptp(values) < 1e-9:
-            return (
-                f"{name} is the same in every row ({math.exp(values[0]):g}), so its term is a second constant"
-            )
-    if {"w", "d"} <= set(terms):
-        width, depth = columns[:, terms.index("w")], columns[:, terms.index("d")]
-        shapes = np.unique(np.column_stack([width, depth]), axis=0)
-        if len(shapes) == len(np.unique(width)):
-            return f"depth is a function of width in these {len(shapes)} shapes, so their terms cannot be separated"
-    if len(terms) > 1:
-        smallest = np.linalg.eigvalsh(np.corrcoef(logs.T))[0]
-        if smallest < COLLINEAR:
-            return (
-                f"{', '.join(names)} are powers of each other (smallest eigenvalue of the correlation of their "
-                f"logs {max(smallest, 0.0):.1g}), so their terms cannot be separated"
-            )
-    return None
-
-
-def check_separable(form: Form, table: RunTable, columns: FloatArray, force: bool) -> list[str]:
-    """The flag of collinear columns if `force`d, an `InvalidRequest` otherwise."""
-    reason = collinear_columns(form.columns, table, columns)
-    if reason is None:
-        return []
-    if not force:
-        simpler = "N,T" if {"w", "d"} & set(form.columns) else "fewer terms"
-        raise InvalidRequest(
-            f"law {form.text} on {table.dataset}: {reason}: fit {simpler}, add runs that differ, or --force"
-        )
-    return [f"collinear_columns: {reason}"]
 
 
 def shares(form: Form, theta: FloatArray, log_columns: Sequence[FloatArray], codes: Codes) -> FloatArray:

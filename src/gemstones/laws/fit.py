@@ -17,7 +17,6 @@ from gemstones.files import read_bytes, trouble, write_text
 from gemstones.laws.columns import group_codes, group_levels, table_columns
 from gemstones.laws.diagnostics import (
     LEAST_RUNS,
-    check_separable,
     convergence_flags,
     count_flags,
     draw_flags,
@@ -32,6 +31,7 @@ from gemstones.laws.objective import Objective, ObjectiveKind
 from gemstones.laws.parallel import check_workers
 from gemstones.laws.problem import Problem
 from gemstones.laws.resample import Unit, check_resampling, resample
+from gemstones.laws.separable import check_separable
 from gemstones.laws.shown import fit_html, fit_lines
 from gemstones.laws.solver.solve import STARTS, solve
 from gemstones.runs.given import Runs, selected_runs
@@ -308,7 +308,7 @@ def fit(
     columns, loss = table_columns(form.columns, table, convention), table.numbers("loss")
     form = msgspec.structs.replace(form, levels=tuple((g, group_levels(g, table)) for g in form.groups))
     group_of_rows = {group: group_codes(group, levels, table) for group, levels in form.levels}
-    flags = [*table.warnings, *check_separable(form, table, columns, force)]
+    flags = [*table.warnings, *check_separable(form, table, columns, group_of_rows, force)]
     codes = table.run_codes
     clusters = int(codes.max()) + 1
 

@@ -24,11 +24,14 @@ from gemstones.laws.dual import Dual
 from gemstones.laws.evaluate import Values
 from gemstones.laws.formula import parse_formula
 from gemstones.laws.listed import as_list, canonical, tree_of
+from gemstones.laws.literature import NAMED
 from gemstones.laws.solver.problem import EXPONENTS, LOG_OUTER, Kind
 from gemstones.laws.terms import Parameter, Structure, structure_of
 from gemstones.laws.tree import Column, Constant, Expression, Number, constants, rebuilt, written
 from gemstones.shape import FloatArray, IntArray
 
+Codes = Mapping[str, IntArray]
+"""For every column between whose values constants differ, the position of each row's value."""
 FREE = (-4.0, 4.0)
 """Default bounds of interactions and of further exponents of a term."""
 
@@ -101,6 +104,10 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Position in θ of a constant, the first of a group's."""
         return _index(self.text, self.levels)[name]
 
+    def count(self, name: str) -> int:
+        """How many numbers of θ a constant has: one for each value of its group."""
+        return sum(entry.parameter.name == name for entry in self.entries)
+
     def at(self, levels: Mapping[str, str]) -> tuple[Form, IntArray]:
         """The form of one value of every group, and which numbers of θ are its own.
 
@@ -148,7 +155,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self,
         theta: FloatArray,
         log_columns: Sequence[dual.Number],
-        codes: Mapping[str, IntArray] | None = None,
+        codes: Codes | None = None,
     ) -> list[dual.Number]:
         """log of every term: ηᵢ for θ (m,), shaped like the columns; for θ (D, m), (D, …).
 
@@ -170,7 +177,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self,
         theta: FloatArray,
         log_columns: Sequence[dual.Number],
-        codes: Mapping[str, IntArray] | None = None,
+        codes: Codes | None = None,
     ) -> dual.Number:
         """log Σ exp(ηᵢ): without outer exponent and irreducible loss. At a budget the best shape minimises it."""
         first, *others = self.log_terms(theta, log_columns, codes)
@@ -183,14 +190,12 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self,
         theta: FloatArray,
         log_columns: Sequence[dual.Number],
-        codes: Mapping[str, IntArray] | None = None,
+        codes: Codes | None = None,
     ) -> dual.Number:
         """log L̂ for θ (m,), shaped like the columns; for θ (D, m), (D, …). Loss in the unit that was fitted."""
         return self.outside(theta, self.log_sum(theta, log_columns, codes), codes)
 
-    def outside(
-        self, theta: FloatArray, log_sum: dual.Number, codes: Mapping[str, IntArray] | None = None
-    ) -> dual.Number:
+    def outside(self, theta: FloatArray, log_sum: dual.Number, codes: Codes | None = None) -> dual.Number:
         """log L̂ from the log of the sum of terms: the outer exponent and the irreducible loss."""
         structure = self.structure
         dims = np.ndim(log_sum.value if isinstance(log_sum, Dual) else log_sum) - (np.ndim(theta) - 1)
@@ -253,7 +258,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self,
         theta: FloatArray,
         log_columns: Sequence[dual.Number],
-        codes: Mapping[str, IntArray] | None,
+        codes: Codes | None,
     ) -> Values:
         structure = self.structure
         dims = max((np.ndim(c.value if isinstance(c, Dual) else c) for c in log_columns), default=0)
@@ -263,9 +268,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             structure.positive,
         )
 
-    def _constant(
-        self, theta: FloatArray, name: str, codes: Mapping[str, IntArray] | None, dims: int
-    ) -> FloatArray:
+    def _constant(self, theta: FloatArray, name: str, codes: Codes | None, dims: int) -> FloatArray:
         """A constant as it is kept: a number, (D, 1, …), or by row where it differs between groups."""
         theta = np.asarray(theta)
         entry = self.entries[self.index(name)]
@@ -296,15 +299,21 @@ def parse_form(
 ) -> Form:
     """A form from a list of columns or a formula; `InvalidRequest` where it cannot be read.
 
-    `fix` gives constants a value, `bounds` a range. The constants of a list of columns are E, p, and for each column
-    the exponent `a_N` and the coefficient `A_N`.
+    A name of `gemstones.laws.literature.NAMED` is the form of that name. `fix` gives constants a value, `bounds` a
+    range. The constants of a list of columns are E, p, and for each column the exponent `a_N` and coefficient `A_N`.
 
     >>> parse_form("width,depth,N,T").text, parse_form("( N, T )**p").text
     ('w,d,N,T', '(N,T)^p')
     >>> parse_form("E + A/N^a + B/tokens^a", fix={"E": 1.69}).text
     '1.69 + A/N^a + B/T^a'
     """
-    form = Form(canonical(text, convention))
+    named = NAMED.get(text.strip())
+    form = Form(canonical(text if named is None else named.text, convention))
+    if named is not None:
+        bounds = {
+            **{name: ends for name, ends in named.bounds.items() if name not in (fix or {})},
+            **(bounds or {}),
+        }
     if fix:
         form = _fixed(form, fix)
     _ = form.structure

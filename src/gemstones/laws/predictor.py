@@ -16,11 +16,12 @@ import numpy as np
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.errors import InvalidTable
 from gemstones.laws.columns import table_columns
-from gemstones.laws.diagnostics import collinear_columns, row_flags
+from gemstones.laws.diagnostics import row_flags
 from gemstones.laws.envelope import BINS, bin_points, hull_points
 from gemstones.laws.fit import fit
 from gemstones.laws.form import parse_form
 from gemstones.laws.objective import Objective
+from gemstones.laws.separable import collinear_columns
 from gemstones.runs.table import RunTable
 from gemstones.shape import BoolArray, FloatArray, IntArray
 

@@ -9,7 +9,7 @@ falls where a is positive.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,7 +18,6 @@ from gemstones.laws.linear import ONE, Linear, Polynomial, expression, log_of
 from gemstones.laws.solver.problem import Kind
 from gemstones.laws.tree import (
     Call,
-    Column,
     Constant,
     Expression,
     Number,
@@ -30,7 +29,6 @@ from gemstones.laws.tree import (
     constants,
     product_of,
     sum_of,
-    walk,
     written,
 )
 
@@ -115,7 +113,7 @@ def structure_of(tree: Expression) -> Structure:
         )
         for term, log in zip(summands, logs, strict=True)
     )
-    parameters = _parameters(tree, terms, constant, outer, positive)
+    parameters = _parameters(tree, summands, terms, constant, outer, positive)
     _check_told_apart(parameters, terms)
     return Structure(parameters, terms, constant, outer, columns(tree))
 
@@ -155,9 +153,23 @@ def _split(tree: Expression) -> tuple[str | float | None, str | float | None, Ex
             f"law has the exponent {written(exponent)} around its sum: a constant or a number can stand there, like "
             "(A/N^a + B/T^b)^p"
         )
+    for part in others:
+        factors = part.factors if isinstance(part, Product) else ()
+        if any(
+            isinstance(f, Power) and isinstance(f.base, Sum) and _is_sum_of_terms(f.base) for _, f in factors
+        ):
+            raise InvalidRequest(
+                f"law has a factor of a power of a sum in {written(part)}: coefficients inside the parentheses say the "
+                "same, so leave it out"
+            )
     if not others:
         raise InvalidRequest(f"law {written(tree)!r} has no term: write one like E + A/N^a + B/T^b")
     return constant, None, sum_of((1, part) for part in others)
+
+
+def _is_sum_of_terms(tree: Sum) -> bool:
+    """Whether every part has a constant and a column: A/N^a + B/T^b, but not batch + K."""
+    return all(any(constants(part)) and columns(part) for _, part in tree.parts)
 
 
 def _positive(value: float) -> float:
@@ -209,12 +221,16 @@ def _real(tree: Expression, real: bool = False) -> frozenset[str]:
             return _real(argument, True)
         case Call("log", arguments) | Call("repeated", arguments):
             return frozenset().union(*(_real(argument, False) for argument in arguments))
+        case Product(factors):  # what divides cannot be zero
+            divisors = {f for power, f in factors if power == -1 and isinstance(f, Constant)}
+            return frozenset().union(*(_real(f, real) for _, f in factors if f not in divisors))
         case _:
             return frozenset().union(*(_real(part, real) for part in children(tree)))
 
 
 def _parameters(
     tree: Expression,
+    summands: Sequence[Expression],
     terms: tuple[TermOf, ...],
     constant: str | float | None,
     outer: str | float | None,
@@ -229,7 +245,7 @@ def _parameters(
     for name, what in ((constant, "the irreducible loss"), (outer, "the exponent around the sum")):
         if isinstance(name, str) and name in in_terms:
             raise InvalidRequest(f"law has {name} as {what} and in a term: give them two names")
-    exponents = frozenset(_exponents(tree))
+    exponents, further = _directions(summands)
     kinds: dict[str, Kind] = {}
     free = set()
     for name in groups:
@@ -239,7 +255,7 @@ def _parameters(
             kinds[name] = "outer"
         elif name in positive:
             kinds[name] = "coefficient" if _is_coefficient(name, terms) else "inner"
-        elif name in exponents and not _is_further(name, terms):
+        elif name in exponents - further:
             kinds[name] = "exponent"
         else:
             kinds[name] = "inner"
@@ -265,24 +281,35 @@ def _is_coefficient(name: str, terms: tuple[TermOf, ...]) -> bool:
     return name not in nonlinear and all(p == {ONE: 1.0} for p in factors)
 
 
-def _exponents(tree: Expression) -> Iterator[str]:
-    """Constants that are a power's exponent, or its part beside interactions: a in N^a, N^-a and N^(a + g*log(X))."""
-    for power in walk(tree):
-        if isinstance(power, Power) and any(isinstance(part, Column) for part in walk(power.base)):
-            parts = power.exponent.parts if isinstance(power.exponent, Sum) else ((1, power.exponent),)
-            yield from (part.name for _, part in parts if isinstance(part, Constant))
+def _exponents(term: Expression, falls: bool = False) -> Iterator[tuple[str, bool]]:
+    """Constants that are exponents of a term's factors, and whether it falls with them: a in 1/N^a and in N^-a.
+
+    What stands in an exponent, in a sum or under a function is no factor.
+    """
+    match term:
+        case Product(factors):
+            for power, factor in factors:
+                yield from _exponents(factor, falls != (power == -1))
+        case Power(base, exponent):
+            parts = exponent.parts if isinstance(exponent, Sum) else ((1, exponent),)
+            if columns(base):
+                yield from (
+                    (part.name, falls != (sign == -1)) for sign, part in parts if isinstance(part, Constant)
+                )
 
 
-def _is_further(name: str, terms: tuple[TermOf, ...]) -> bool:
-    """Whether an exponent only ever lets a term grow that another exponent lets fall: it may be of either sign."""
-
-    def rises(polynomial: Polynomial) -> bool:
-        return all(factor > 0 for monomial, factor in polynomial.items() if monomial)
-
-    mine = [(term, p) for term in terms for linear, p in term.linear if linear == name]
-    return bool(mine) and all(
-        rises(p) and any(other != name and not rises(q) for other, q in term.linear) for term, p in mine
-    )
+def _directions(summands: Sequence[Expression]) -> tuple[frozenset[str], frozenset[str]]:
+    """Constants that are exponents, and those of either sign: where a term falls with one, others may do anything."""
+    every: set[str] = set()
+    further: set[str] = set()
+    for term in summands:
+        exponents = list(_exponents(term))
+        every |= {name for name, _ in exponents}
+        if any(falls for _, falls in exponents):
+            further |= {name for name, falls in exponents if not falls}
+    for term in summands:
+        further -= {name for name, falls in _exponents(term) if falls}
+    return frozenset(every), frozenset(further)
 
 
 def _check_told_apart(parameters: tuple[Parameter, ...], terms: tuple[TermOf, ...]) -> None:

@@ -18,11 +18,11 @@ from gemstones.accounting.parameters import PARAMS_CONVENTIONS, ParamsConvention
 from gemstones.arguments import check_fields
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.columns import shape_terms, table_columns
-from gemstones.laws.diagnostics import collinear_columns
 from gemstones.laws.envelope import Method
 from gemstones.laws.form import law_text
 from gemstones.laws.listed import parse_terms
 from gemstones.laws.objective import Objective
+from gemstones.laws.separable import collinear_columns
 from gemstones.runs.selections import dense_selection, selections_of
 from gemstones.runs.table import RunTable
 
