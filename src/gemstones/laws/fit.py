@@ -24,6 +24,7 @@ from gemstones.laws.diagnostics import (
     row_flags,
     run_flags,
 )
+from gemstones.laws.flops_model import learned_flops
 from gemstones.laws.form import Form, law_text, parse_form
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level, interval, interval_note
 from gemstones.laws.law import FittedRange, Interval, Law, Models, law_problem
@@ -167,6 +168,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "rows": self.rows,
             "runs": self.runs,
             "params_convention": law.params_convention,
+            "flops_learned": None if law.flops is None else law.flops.convention,
             "objective_kind": self.objective_kind,
             "delta": self.delta if self.objective_kind == "huber" else None,
             "objective": self.objective,
@@ -260,6 +262,8 @@ def _inconsistencies(fit: Fit) -> Iterator[str]:
     for entry, value in zip(law.parsed_form.entries, law.theta, strict=True):
         if abs(value) > (MOST_LOG if entry.kind == "coefficient" else MOST):
             yield "constants are out of all bounds"
+    if law.flops is not None and (problem := law.flops.problem) is not None:
+        yield problem
     for span in msgspec.structs.astuple(law.fitted):
         if span is not None and not 0 < span[0] <= span[1]:
             yield f"fitted range {list(span)} is not a range of positive numbers"
@@ -317,15 +321,17 @@ def fit(
     problem = Problem.of(columns, loss)
     with threadpool_limits(1):  # arrays this small are slower with more, and rounded differently
         solution = solve(problem, objective, starts)
+    flops = learned_flops(table, form.columns, convention)
     fitted = Law.of_theta(
         form,
         solution.theta,
         params_convention=convention,
         name="fit",
         source=f"{table.dataset}, {table.selection}",
-        fitted=fitted_range(table, form.columns, convention),
+        fitted=fitted_range(table, form.columns, convention, given=flops is not None),
         models=Models.of(table.architecture.like()),
         loss_unit=table.loss_unit,
+        flops=flops,
     )
     unsettled = convergence_flags(solution.stationarity)
     flags += unsettled + law_flags(form, solution.theta, [*np.log(columns).T], group_of_rows)
@@ -369,10 +375,13 @@ def fit(
     )
 
 
-def fitted_range(table: RunTable, symbols: Sequence[str], convention: ParamsConvention) -> FittedRange:
+def fitted_range(
+    table: RunTable, symbols: Sequence[str], convention: ParamsConvention, *, given: bool = False
+) -> FittedRange:
     """What the rows span; None for a column that is not known in every row.
 
-    FLOPs are counted as plans of the law are: 6·N·T for a law in N and T alone, as the table has them else.
+    FLOPs are counted as plans of the law are: 6·N·T for a law in N and T alone, unless they are `given` by the runs; as
+    the table has them else.
     """
 
     def span(column: str) -> Interval | None:
@@ -383,7 +392,7 @@ def fitted_range(table: RunTable, symbols: Sequence[str], convention: ParamsConv
         return float(values.min()), float(values.max())
 
     flops = span("flops")
-    if set(symbols) == {"N", "T"}:
+    if set(symbols) == {"N", "T"} and not given:
         used = 6 * table.numbers(f"params_{convention}") * table.numbers("tokens")
         flops = float(used.min()), float(used.max())
     return FittedRange(

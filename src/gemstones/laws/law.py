@@ -15,6 +15,7 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.columns import column_name, column_symbol, group_codes, table_columns
 from gemstones.laws.constants import law_html, law_notes
 from gemstones.laws.dual import Dual, value_of
+from gemstones.laws.flops_model import FlopsModel
 from gemstones.laws.form import Form
 from gemstones.laws.listed import tree_of
 from gemstones.laws.tree import written
@@ -33,7 +34,8 @@ class FittedRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the fitted runs span, [least, most]; None where it is not known."""
 
     flops: Interval | None = None
-    """Counted as plans of the law are: 6·N·T for a law in N and T alone, as the run table has them else."""
+    """Counted as plans of the law are: 6·N·T for a law in N and T alone, unless the runs gave their own; as the run
+    table has them else."""
     params: Interval | None = None
     """In the law's convention."""
     tokens: Interval | None = None
@@ -108,6 +110,8 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outer_exponent: float | None = None
     """None for 1."""
     formula: Formula | None = None
+    flops: FlopsModel | None = None
+    """FLOPs per token as the fitted runs gave them; None where they are Appendix G's, or 6·N for a law in N and T."""
 
     @classmethod
     def of_theta(
@@ -121,6 +125,7 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fitted: FittedRange | None = None,
         models: Models | None = None,
         loss_unit: LossUnit = "nats",
+        flops: FlopsModel | None = None,
     ) -> Law:
         """From θ (m,), as the solver has it, of a form or of a list of columns."""
         numbers = [float(x) for x in theta]
@@ -133,6 +138,7 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "fitted": fitted or FittedRange(),
             "models": models or Models(),
             "loss_unit": loss_unit,
+            "flops": flops,
         }
         if form.terms is None:
             keys = [entry.key for entry in form.entries]
@@ -254,6 +260,7 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             fitted=self.fitted,
             models=self.models,
             loss_unit=self.loss_unit,
+            flops=self.flops,
         )
         return law, index
 
