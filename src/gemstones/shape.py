@@ -151,7 +151,7 @@ def known_shape(shape: Shape | Shapes) -> Shape | Shapes:
 
 @dataclass(frozen=True, eq=False)
 class Shapes:
-    """Shapes as arrays that broadcast together; widths and depths may be real numbers.
+    """Shapes as arrays that broadcast together, every field of them; widths and depths may be real numbers.
 
     Nothing is validated: kv heads are n_q / queries_per_kv, a fraction where that does not divide (the
     relaxed convention), except where the released models make their exception.
@@ -159,11 +159,11 @@ class Shapes:
 
     width: FloatArray
     depth: FloatArray
-    head_size: int = 128
-    queries_per_kv: int = 2
-    mlp_expansion: int = 4
-    vocabulary: int = 50_304
-    context: int = 2048
+    head_size: FloatArray | int = 128
+    queries_per_kv: FloatArray | int = 2
+    mlp_expansion: FloatArray | int = 4
+    vocabulary: FloatArray | int = 50_304
+    context: FloatArray | int = 2048
 
     @classmethod
     def of(cls, width: ArrayLike, depth: ArrayLike, like: Shape | None = None) -> Shapes:
@@ -181,10 +181,10 @@ class Shapes:
     def kv_heads(self) -> FloatArray:
         """As `Shape.kv_heads`; may be a fraction."""
         heads = self.query_heads / self.queries_per_kv
-        if self.head_size == 128:
-            for (query_heads, ratio), kv_heads in KV_HEADS_EXCEPTIONS.items():
-                if ratio == self.queries_per_kv:
-                    heads = np.where(self.query_heads == query_heads, float(kv_heads), heads)
+        for (query_heads, ratio), kv_heads in KV_HEADS_EXCEPTIONS.items():
+            exception = (np.asarray(self.head_size) == 128) & (np.asarray(self.queries_per_kv) == ratio)
+            if exception.any():
+                heads = np.where(exception & (self.query_heads == query_heads), float(kv_heads), heads)
         return heads
 
     @property

@@ -11,6 +11,7 @@ from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.errors import InvalidRequest
 from gemstones.runs import DATASETS, Dataset, selections_of
 from gemstones.runs.fetch import fetch as fetch_entry
+from gemstones.runs.loss_units import WORDS
 
 app = App(name="data", help="Known data sets: list, fetch, show.")
 
@@ -54,7 +55,10 @@ def fetch(name: Name, /, *, json: Json = False) -> None:
 
 @app.command
 def show(runs: Runs, /, *, reading: Reading = Reading(), json: Json = False) -> None:
-    """What a data set or a file of runs holds: rows, runs, selections, source, licence, hash."""
+    """What a data set or files of runs hold, and everything that was guessed, dropped and assumed about them.
+
+    Every line about a guess says what to write to change it.
+    """
     table = reading.load(runs)
     selections = [
         {"name": s.name, "rule": s.rule, "rows": s.rows(table.frame).height}
@@ -68,6 +72,11 @@ def show(runs: Runs, /, *, reading: Reading = Reading(), json: Json = False) -> 
         "rows": table.rows,
         "runs": table.runs,
         "columns": [c for c in table.frame.columns if table.frame[c].null_count() < table.rows],
+        "format": table.format,
+        "loss_unit": table.loss_unit,
+        "mapped": dict(table.mapped),
+        "where": table.where,
+        "dropped": [{"reason": one.reason, "rows": one.rows} for one in table.dropped],
         "flops_convention": table.flops_convention,
         "selections": selections,
         "sources": [
@@ -78,15 +87,22 @@ def show(runs: Runs, /, *, reading: Reading = Reading(), json: Json = False) -> 
         "licence": ", ".join(dict.fromkeys(s.licence for s in table.sources if s.licence)),
         "hash": table.fingerprint,
         "assumptions": list(table.assumptions),
+        "warnings": list(table.warnings),
     }
     if json:
         print_json(summary)
         return
     selected = f", selection {table.selection}" if table.selection else ""
     print(
-        f"{table.dataset}{selected}: {table.rows:,} rows of {table.runs} runs; FLOPs {table.flops_convention or '-'}"
+        f"{table.dataset}{selected}: {table.rows:,} rows of {table.runs:,} runs; format {table.format}; "
+        f"loss in {WORDS[table.loss_unit]}; FLOPs {table.flops_convention or '-'}"
     )
     print(f"columns: {', '.join(summary['columns'])}")
+    print_notes(
+        ("mapped", [f"{name} = {text}" for name, text in table.mapped.items()]),
+        ("dropped", [str(one) for one in table.dropped]),
+        ("warning", table.warnings),
+    )
     rows = [(str(s["name"]), str(s["rule"]), f"{s['rows']:,}") for s in selections]
     print_table("", ("selection", "rule", "rows"), rows, left=(0, 1))
     for source in summary["sources"]:

@@ -39,10 +39,6 @@ def fit(
     output: Annotated[
         Path | None, Parameter(help="Write the fit, with its draws, as JSON for `plan --law`.")
     ] = None,
-    force: Annotated[
-        bool,
-        Parameter(negative="", show_default=False, help="Fit even what the runs cannot separate; flagged."),
-    ] = False,
     json: Json = False,
 ) -> None:
     """Fit a scaling law to runs (Approach 3).
@@ -59,7 +55,7 @@ def fit(
             law,
             objective=Objective(cast("Any", objective), delta),
             params=params_convention(params),
-            force=force,
+            force=reading.force,
             **resampled.arguments(progress),
         )
     if output is not None:

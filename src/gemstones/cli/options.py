@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -11,16 +11,24 @@ from cyclopts import Parameter
 
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
-from gemstones.runs import RunTable, load, parse_columns
+from gemstones.runs import DATASETS, RunTable, load, parse_columns
 from gemstones.shape import Shape
 
 FLAG = Parameter(negative="", show_default=False)
 """A switch that is off, or a list that is empty, unless it is given."""
 Json = Annotated[bool, FLAG, Parameter(name="--json", help="One JSON object on standard output.")]
 Runs = Annotated[
-    str,
+    tuple[str, ...],
     Parameter(
-        help="A known data set (`gemstones data list`), a Parquet, CSV or JSONL file, or a folder of ledgers."
+        negative="",
+        help="A known data set (`gemstones data list`), files of runs, a pattern like 'logs/*.csv', or a folder of "
+        "ledgers (docs/your-runs.md).",
+    ),
+]
+Force = Annotated[
+    bool,
+    Parameter(
+        negative="", show_default=False, help="Take what is refused as implausible or inseparable; flagged."
     ),
 ]
 Workers = Annotated[
@@ -48,29 +56,62 @@ class Reading:
     """How to read a table of your own, and which of its rows to use."""
 
     select: Annotated[str | None, Parameter(help="Named selection (`gemstones data show RUNS`).")] = None
-    where: Annotated[str | None, Parameter(help="SQL condition on columns, e.g. 'width >= 512'.")] = None
-    columns: Annotated[str | None, Parameter(help="Names in your file: loss=val_loss,tokens=n_tokens.")] = (
-        None
-    )
+    where: Annotated[
+        str | None,
+        Parameter(help="Condition on columns, before any rule, e.g. 'width >= 512 AND tokens > 2B'."),
+    ] = None
+    columns: Annotated[
+        str | None,
+        Parameter(help="What columns are over those of your file, e.g. loss=val_loss,tokens=_step*524288."),
+    ] = None
+    format: Annotated[
+        str | None, Parameter(help="Format of the files, where their content does not tell it.")
+    ] = None
+    run_from: Annotated[
+        str | None,
+        Parameter(help="Regular expression that finds a run's name in a file's, e.g. 'olmo_(.+).csv'."),
+    ] = None
+    loss_unit: Annotated[
+        str | None, Parameter(help="nats (the default), bits, both per token, or bits_per_byte.")
+    ] = None
+    duplicates: Annotated[
+        str | None,
+        Parameter(help="Of two rows of a run at the same tokens: last, first or refuse."),
+    ] = None
     vocabulary: Annotated[int | None, Parameter(help="Vocabulary of the models, to count parameters.")] = None
     head_size: Annotated[int | None, Parameter(help="Head size of the models.")] = None
     context: Annotated[int | None, Parameter(help="Sequence length of the models, to count FLOPs.")] = None
     queries_per_kv: Annotated[int | None, Parameter(help="Query heads per key-value head.")] = None
+    force: Force = False
 
-    def load(self, runs: str) -> RunTable:
-        """The table, not yet selected from."""
-        return load(
-            runs,
-            columns=None if self.columns is None else parse_columns(self.columns),
-            vocabulary=self.vocabulary,
-            head_size=self.head_size,
-            context=self.context,
-            queries_per_kv=self.queries_per_kv,
-        )
+    def load(self, runs: Sequence[str]) -> RunTable:
+        """The table, not yet selected from; of a file of your own the rows for which `--where` holds."""
+        if not runs:
+            raise InvalidRequest("runs: name a data set (gemstones data list) or a file of runs")
+        if runs[0] in DATASETS and len(runs) == 1:
+            return load(runs[0], **self._described())
+        return load(list(runs), where=self.where, force=self.force, **self._described())
 
-    def selected(self, runs: str) -> RunTable:
+    def _described(self) -> dict[str, Any]:
+        """What describes files of your own."""
+        return {
+            "columns": None if self.columns is None else parse_columns(self.columns),
+            "format": self.format,
+            "run_from": self.run_from,
+            "loss_unit": self.loss_unit,
+            "duplicates": self.duplicates,
+            "vocabulary": self.vocabulary,
+            "head_size": self.head_size,
+            "context": self.context,
+            "queries_per_kv": self.queries_per_kv,
+        }
+
+    def selected(self, runs: Sequence[str]) -> RunTable:
         """The rows asked for."""
-        return self.load(runs).select(self.select, self.where)
+        table = self.load(runs)
+        # Selections of a published data set are of its rows, whatever else is asked for.
+        published = len(runs) == 1 and runs[0] in DATASETS
+        return table.select(self.select, self.where if published else None)
 
 
 @Parameter(name="*")

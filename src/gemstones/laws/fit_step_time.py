@@ -51,7 +51,9 @@ def fit_step_time(
     check_resampling(bootstrap, "run", seed)
     table = selected_runs(runs)
     last = _last_rows(table)
-    shapes = Shapes.of(table.numbers("width")[last], table.numbers("depth")[last], table.architecture.like())
+    for column in ("width", "depth"):
+        table.numbers(column)  # refused where a row has none
+    shapes = table.architecture.shapes(table.frame[last])
     measured = table.numbers("device_hours")[last] * 3600.0 / table.numbers("tokens")[last]
     distinct, codes = np.unique(np.column_stack([shapes.width, shapes.depth]), axis=0, return_inverse=True)
     codes = codes.reshape(-1)

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gemstones.shape import Shape
+from gemstones.shape import FloatArray, Shape, Shapes
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,53 @@ class Architecture:
                 "(give params_total and flops where they differ)"
             )
         return tuple(sentences)
+
+    def told_by(self, frame: pl.DataFrame) -> Architecture:
+        """This architecture, with the open fields that a column of `frame` has in every row, where all rows agree."""
+        told = {}
+        for name in self.open_fields(frame):
+            values = frame[name].unique()
+            if len(values) == 1 and values[0] is not None:
+                told[name] = int(values[0])
+        return self.overridden(by=Architecture(**told))
+
+    def open_fields(self, frame: pl.DataFrame) -> list[str]:
+        """Fields that nobody has said for all models, and that `frame` has a column of counts for."""
+        return [
+            field.name
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) is None
+            and field.name in frame.columns
+            and _counts(frame[field.name])
+        ]
+
+    def shapes(self, frame: pl.DataFrame) -> Shapes:
+        """The shapes of the rows of `frame`: fields that are open are those of its columns, or assumed."""
+        like = self.like()
+        own: dict[str, FloatArray] = {
+            name: frame[name].cast(float).fill_null(getattr(like, name)).to_numpy()
+            for name in self.open_fields(frame)
+        }
+        width, depth = (
+            frame[name].cast(float).fill_null(float("nan")).to_numpy() for name in ("width", "depth")
+        )
+        return dataclasses.replace(Shapes.of(width, depth, like), **own)
+
+    def assumed_beside(self, frame: pl.DataFrame) -> Architecture:
+        """As if said: the fields that `frame` has in every row with a shape, so that they are not called assumed."""
+        shaped = frame.filter(frame["width"].is_not_null() & frame["depth"].is_not_null())
+        told = {name: 1 for name in self.open_fields(frame) if not shaped[name].null_count()}
+        return self.overridden(by=Architecture(**told))
+
+
+def _counts(series: pl.Series) -> bool:
+    """Whether a column holds counts: whole numbers from 1, in one row at least."""
+    import polars as pl
+
+    if not series.dtype.is_numeric():
+        return False
+    known = series.drop_nulls().cast(pl.Float64)
+    return bool(len(known)) and bool(((known >= 1) & (known == known.floor())).all())
 
 
 ASSUMED = Architecture()

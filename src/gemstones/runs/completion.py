@@ -18,6 +18,7 @@ from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params, params_by_group
 from gemstones.errors import InvalidTable
 from gemstones.runs.architecture import Architecture
+from gemstones.runs.cells import RowNumbers, row_number
 from gemstones.shape import FloatArray, Shapes
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ class Completed:
     flops_convention: str
 
 
-def complete(frame: pl.DataFrame, architecture: Architecture, file: str) -> Completed:
+def complete(
+    frame: pl.DataFrame, architecture: Architecture, file: str, rows: RowNumbers | None = None
+) -> Completed:
     """`frame` (all schema columns, numbers as Float64) with every number that the others determine."""
     import polars as pl
 
@@ -45,15 +48,17 @@ def complete(frame: pl.DataFrame, architecture: Architecture, file: str) -> Comp
         for name, dtype in frame.schema.items()
         if dtype == pl.Float64
     }
-    shapes = Shapes.of(known["width"], known["depth"], architecture.like())
+    shapes = architecture.shapes(frame)
 
-    sizes, params_assumed = _complete_params(known, shapes, file)
+    sizes, params_assumed = _complete_params(known, shapes, file, rows)
     flops, convention, flops_assumed = _complete_flops({**known, **sizes}, shapes)
     hours = _coalesce(
         known["device_hours"], device_hours(known["seconds_per_step"], known["step"], known["devices"])
     )
     completed = {**sizes, **flops, "device_hours": hours}
-    assumptions = list(architecture.assumptions(params=params_assumed, flops=flops_assumed))
+    assumptions = list(
+        architecture.assumed_beside(frame).assumptions(params=params_assumed, flops=flops_assumed)
+    )
     rule_of_thumb = [part for part in convention.split("+") if part.startswith("6N_")]
     if rule_of_thumb:
         columns = " or ".join(part.replace("6N_", "params_") for part in rule_of_thumb)
@@ -65,7 +70,7 @@ def complete(frame: pl.DataFrame, architecture: Architecture, file: str) -> Comp
 
 
 def _complete_params(
-    known: dict[str, FloatArray], shapes: Shapes, file: str
+    known: dict[str, FloatArray], shapes: Shapes, file: str, rows: RowNumbers | None
 ) -> tuple[dict[str, FloatArray], bool]:
     embedding = params_by_group(shapes)["embedding"] * np.where(np.isnan(shapes.depth), np.nan, 1.0)
     total = known["params_total"]
@@ -78,13 +83,14 @@ def _complete_params(
     }
     for name, values in sizes.items():
         wrong = np.flatnonzero(values <= 0)
+        vocabulary = np.broadcast_to(shapes.vocabulary, values.shape)
         if wrong.size:
             raise InvalidTable(
                 f"{values[wrong[0]]:.0f} is not positive: {total[wrong[0]]:.0f} parameters in all are fewer "
-                f"than the embeddings of width {shapes.width[wrong[0]]:.0f}, vocabulary {shapes.vocabulary}"
+                f"than the embeddings of width {shapes.width[wrong[0]]:.0f}, vocabulary {vocabulary[wrong[0]]:.0f}"
                 ": set --vocabulary, or give this column",
                 file=file,
-                row=int(wrong[0]) + 1,
+                row=row_number(int(wrong[0]), rows),
                 column=name,
             )
     return sizes, any(bool(np.any(np.isnan(known[name]) & ~np.isnan(sizes[name]))) for name in PARAMS_COLUMNS)

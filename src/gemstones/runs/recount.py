@@ -10,7 +10,12 @@ from dataclasses import replace
 
 from gemstones.accounting.flops import FlopsConvention, flops_per_token
 from gemstones.runs.table import RunTable
-from gemstones.shape import FloatArray, Shapes
+from gemstones.shape import FloatArray
+
+
+def _assumed(table: RunTable) -> tuple[str, ...]:
+    """What counting FLOPs from the shapes of a table assumes."""
+    return table.architecture.assumed_beside(table.frame).assumptions(params=False, flops=True)
 
 
 def recounted(table: RunTable, convention: FlopsConvention) -> RunTable:
@@ -27,11 +32,10 @@ def recounted(table: RunTable, convention: FlopsConvention) -> RunTable:
     if convention.startswith("6N_"):
         per_token = 6.0 * table.numbers(f"params_{convention.removeprefix('6N_')}")
     else:
-        shapes = Shapes.of(table.numbers("width"), table.numbers("depth"), table.architecture.like())
+        table.numbers("width"), table.numbers("depth")  # refused where a row has none
+        shapes = table.architecture.shapes(table.frame)
         per_token = flops_per_token(shapes, convention)
-        assumptions = tuple(
-            dict.fromkeys((*assumptions, *table.architecture.assumptions(params=False, flops=True)))
-        )
+        assumptions = tuple(dict.fromkeys((*assumptions, *_assumed(table))))
     frame = table.frame.with_columns(
         pl.Series("flops_per_token", per_token), pl.Series("flops", per_token * table.numbers("tokens"))
     )

@@ -5,7 +5,6 @@ Each broken rule is one `InvalidTable` that names the file, the row, the column 
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +12,10 @@ import numpy as np
 from gemstones.accounting.parameters import params
 from gemstones.errors import InvalidShape, InvalidTable
 from gemstones.runs.architecture import Architecture
-from gemstones.runs.cells import first_row
+from gemstones.runs.cells import RowNumbers, first_index, row_number
 from gemstones.runs.one_line import one_line
 from gemstones.runs.schema import SCHEMA
-from gemstones.shape import FloatArray, Shape, Shapes
+from gemstones.shape import Shape
 from gemstones.units import format_quantity
 
 if TYPE_CHECKING:
@@ -28,28 +27,43 @@ FARTHEST_FROM_CLOSED_FORM = 20
 """Architectures differ by factors of a few for the same width and depth; units by 1000 and more."""
 
 
-def check_present(frame: pl.DataFrame, file: str) -> None:
+def check_present(frame: pl.DataFrame, file: str, rows: RowNumbers | None = None) -> None:
     """Required columns have a value in every row."""
     for column in SCHEMA:
-        if column.required and (row := first_row(frame[column.name].is_null())) is not None:
-            raise InvalidTable("is missing", file=file, row=row, column=column.name)
+        if column.required and (at := first_index(frame[column.name].is_null())) is not None:
+            raise InvalidTable(
+                f"is missing: fill it in, or leave such rows out: --where '{column.name} IS NOT NULL'",
+                file=file,
+                row=row_number(at, rows),
+                column=column.name,
+            )
 
 
-def check_numbers(frame: pl.DataFrame, file: str) -> None:
+def check_numbers(frame: pl.DataFrame, file: str, rows: RowNumbers | None = None) -> None:
     """Numbers are finite and positive."""
     for column in SCHEMA:
         if column.dtype == "String":
             continue
         series = frame[column.name]
-        if (row := first_row(~series.is_finite())) is not None:
-            raise InvalidTable(f"{series[row - 1]} must be finite", file=file, row=row, column=column.name)
+        if (at := first_index(~series.is_finite())) is not None:
+            raise InvalidTable(
+                f"{series[at]} must be finite", file=file, row=row_number(at, rows), column=column.name
+            )
         low = series < 0 if column.zero_allowed else series <= 0
-        if (row := first_row(low)) is not None:
+        if (at := first_index(low)) is not None:
             rule = "must not be negative" if column.zero_allowed else "must be positive"
-            raise InvalidTable(f"{series[row - 1]:g} {rule}", file=file, row=row, column=column.name)
+            remedy = "" if column.name == "loss" else f" (--where '{column.name} > 0' leaves such rows out)"
+            if column.zero_allowed:
+                remedy = ""
+            raise InvalidTable(
+                f"{series[at]:g} {rule}{remedy}",
+                file=file,
+                row=row_number(at, rows),
+                column=column.name,
+            )
 
 
-def check_one_unit(frame: pl.DataFrame, file: str) -> None:
+def check_one_unit(frame: pl.DataFrame, file: str, rows: RowNumbers | None = None) -> None:
     """No jump between sorted neighbours of a column that only a second unit explains."""
     for column in SCHEMA:
         if not column.one_unit:
@@ -65,77 +79,77 @@ def check_one_unit(frame: pl.DataFrame, file: str) -> None:
         # The odd ones out are the fewer; of two equal groups the low one, for who writes 10 meant billions.
         below = widest + 1 <= known.size - widest - 1
         odd = values <= known[widest] if below else values >= known[widest + 1]
-        row = int(np.flatnonzero(odd)[0]) + 1
+        at = int(np.flatnonzero(odd)[0])
         other = known[widest + 1] if below else known[widest]
         raise InvalidTable(
-            f"mixed units: {values[row - 1]:g} beside {other:g}: give the whole column in {column.unit}",
+            f"mixed units: {values[at]:g} beside {other:g}: give the whole column in {column.unit}",
             file=file,
-            row=row,
+            row=row_number(at, rows),
             column=column.name,
         )
 
 
-def check_shapes(frame: pl.DataFrame, architecture: Architecture, file: str) -> None:
+def check_shapes(
+    frame: pl.DataFrame, architecture: Architecture, file: str, rows: RowNumbers | None = None
+) -> None:
     """Widths and depths can be built, and given parameters are of the size that they imply.
 
     Where models differ in what `architecture` leaves open, a column of that name tells it of each row.
     """
-    own = [name for name, said in asdict(architecture).items() if said is None and _holds_counts(frame, name)]
-    # Selected first: a column of the source may be called `row` too.
-    rows = frame.select("width", "depth", "params_total", *own).with_row_index("row", offset=1)
-    for alike in rows.partition_by(own, maintain_order=True) if own else [rows]:
-        of_rows = Architecture(**{name: int(alike[name][0]) for name in own})
-        _check_shapes(alike, architecture.overridden(by=of_rows).like(), file)
+    import polars as pl
 
-
-def _holds_counts(frame: pl.DataFrame, name: str) -> bool:
-    if name not in frame.columns or not frame[name].dtype.is_integer() or frame[name].null_count():
-        return False
-    return bool((frame[name] >= 1).all())
-
-
-def _check_shapes(rows: pl.DataFrame, like: Shape, file: str) -> None:
-    pairs = rows.select("row", "width", "depth").drop_nulls()
-    for row, width, depth in pairs.unique(["width", "depth"], keep="first").sort("row").iter_rows():
+    own = architecture.open_fields(frame)
+    like = architecture.like()
+    shaped = frame.select("width", "depth", *own).with_row_index("_index")
+    shaped = (
+        shaped.drop_nulls(["width", "depth"]).unique(["width", "depth", *own], keep="first").sort("_index")
+    )
+    for values in shaped.iter_rows(named=True):
+        fields = {
+            **like.architecture,
+            **{name: int(values[name]) for name in own if values[name] is not None},
+        }
         try:
-            Shape(int(width), int(depth), **like.architecture)
+            Shape(int(values["width"]), int(values["depth"]), **fields)
         except InvalidShape as error:
-            option = "--head-size" if width % like.head_size else "--head-size or --queries-per-kv"
-            raise InvalidTable(f"{error} ({option})", file=file, row=row, column="width") from None
+            divides = values["width"] % fields["head_size"] == 0
+            option = "--head-size or --queries-per-kv" if divides else "--head-size"
+            raise InvalidTable(
+                f"{error} ({option})", file=file, row=row_number(values["_index"], rows), column="width"
+            ) from None
 
-    given = _floats(rows, "params_total")
-    expected = params(Shapes.of(_floats(rows, "width"), _floats(rows, "depth"), like), "total")
-    off = np.abs(np.log(given / expected))  # NaN where either is unknown, and no NaN is above a limit
+    given = frame["params_total"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    shapes = architecture.shapes(frame)
+    expected = params(shapes, "total")
+    with np.errstate(invalid="ignore"):
+        off = np.abs(np.log(given / expected))  # NaN where either is unknown, and no NaN is above a limit
     far = np.flatnonzero(off > np.log(FARTHEST_FROM_CLOSED_FORM))
     if far.size:
         at = int(far[0])
+        vocabulary = np.broadcast_to(shapes.vocabulary, given.shape)[at]
         raise InvalidTable(
             f"{given[at]:g} is more than {FARTHEST_FROM_CLOSED_FORM} times off the "
-            f"{format_quantity(float(expected[at]))} of shape {rows['width'][at]:.0f}x"
-            f"{rows['depth'][at]:.0f} at vocabulary {like.vocabulary}: "
+            f"{format_quantity(float(expected[at]))} of shape {frame['width'][at]:.0f}x"
+            f"{frame['depth'][at]:.0f} at vocabulary {vocabulary:.0f}: "
             "give it in parameters, or set --vocabulary",
             file=file,
-            row=rows["row"][at],
+            row=row_number(at, rows),
             column="params_total",
         )
 
 
-def check_identity(frame: pl.DataFrame, file: str) -> None:
+def check_identity(frame: pl.DataFrame, file: str, rows: RowNumbers | None = None) -> None:
     """A run has one loss at one number of tokens."""
-    row = first_row(~frame.select("run", "tokens").to_struct().is_first_distinct())
-    if row is None:
+    at = first_index(~frame.select("run", "tokens").to_struct().is_first_distinct())
+    if at is None:
         return
-    run, tokens = frame["run"][row - 1], frame["tokens"][row - 1]
-    first = first_row((frame["run"] == run) & (frame["tokens"] == tokens))
+    run, tokens = frame["run"][at], frame["tokens"][at]
+    first = first_index((frame["run"] == run) & (frame["tokens"] == tokens))
+    assert first is not None
     raise InvalidTable(
-        f"run {one_line(run, 60)!r} has {tokens:.17g} tokens in row {first} already: "
+        f"run {one_line(run, 60)!r} has {tokens:.17g} tokens in row {row_number(first, rows)} already: "
         "give every run a name of its own",
         file=file,
-        row=row,
+        row=row_number(at, rows),
         column="tokens",
     )
-
-
-def _floats(frame: pl.DataFrame, column: str) -> FloatArray:
-    values: FloatArray = frame[column].fill_null(float("nan")).to_numpy()
-    return values

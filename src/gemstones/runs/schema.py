@@ -28,6 +28,8 @@ class Column:
     """Numbers are positive; this one may also be 0."""
     one_unit: bool = False
     """Checked for a jump between neighbouring values that only a second unit explains."""
+    thousands: bool = True
+    """Whether its whole numbers may be written with separators of thousands: a loss never has one."""
 
 
 SCHEMA: tuple[Column, ...] = (
@@ -40,10 +42,10 @@ SCHEMA: tuple[Column, ...] = (
     Column("params_non_embedding", "Float64", "parameters", "all but the input embedding and the head"),
     Column("tokens", "Float64", "tokens", "training tokens seen, T", required=True, one_unit=True),
     Column("step", "Int64", "steps", "optimizer steps taken", zero_allowed=True),
-    Column("loss", "Float64", "nats/token", "validation loss", required=True),
+    Column("loss", "Float64", "nats/token", "validation loss", required=True, thousands=False),
     Column("flops_per_token", "Float64", "FLOPs/token", "forward and backward, in the table's convention"),
     Column("flops", "Float64", "FLOPs", "flops_per_token x tokens", one_unit=True),
-    Column("seconds_per_step", "Float64", "seconds", "mean time of an optimizer step"),
+    Column("seconds_per_step", "Float64", "seconds", "mean time of an optimizer step", thousands=False),
     Column("devices", "Int64", "devices", "accelerators in use"),
     Column(
         "device_hours",

@@ -275,14 +275,16 @@ def select(table: RunTable, name: str | None, where: str | None) -> RunTable:
     frame, selection = table.frame, table.selection
     if not selection:
         selection = name or default_selection(table.dataset)
-        frame = selections[selection].rows(frame)
+        if table.where:
+            selection += f" where {table.where}"
+        frame = selections[name or default_selection(table.dataset)].rows(frame)
     elif name is not None and name != selection:
         # Rows that an earlier selection dropped cannot come back, so the name would not mean what it says.
         raise InvalidRequest(
             f"selection {name!r} of a table that is the selection {one_line(selection)!r} already: "
             "select from the whole data set"
         )
-    if where is not None:
+    if where is not None and one_line(where) != table.where:  # else it holds for every row already
         frame, selection = _where(frame, where), f"{selection} where {one_line(where)}"
     if frame.height == 0:
         families = table.frame["family"].drop_nulls().unique(maintain_order=True).to_list()

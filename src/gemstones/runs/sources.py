@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from gemstones.runs.fetch import ENTRIES, Entry, Packaged, fetch
 from gemstones.runs.formats import SUFFIXES
 from gemstones.runs.formats.delimited import typed_csv
 from gemstones.runs.one_line import one_line
-from gemstones.runs.readers import read_runs
+from gemstones.runs.readers import filtered, read_runs
 from gemstones.runs.selections import default_selection
 from gemstones.runs.table import RunTable, Source
 from gemstones.shape import Shape
@@ -240,27 +241,30 @@ def load(name_or_path: Any, **options: Any) -> RunTable:
     Raises `InvalidRequest` for what is none of these, and for options beside a name or a table: what they describe is
     known of it.
     """
+    if isinstance(name_or_path, list | tuple) and len(name_or_path) == 1 and isinstance(name_or_path[0], str):
+        (name_or_path,) = name_or_path
     known = isinstance(name_or_path, RunTable) or (isinstance(name_or_path, str) and name_or_path in DATASETS)
-    given = sorted(option for option, value in options.items() if value is not None)
+    where = options.pop("where", None) if known else None
+    given = sorted(option for option, value in options.items() if value is not None and value is not False)
     if known and given:
         name = name_or_path.dataset if isinstance(name_or_path, RunTable) else name_or_path
         raise InvalidRequest(
             f"{', '.join(given)} cannot be set for the data set {name}: they describe files of your own"
         )
     if isinstance(name_or_path, RunTable):
-        return name_or_path
+        return filtered(name_or_path, where)
     if known:
         dataset = DATASETS[name_or_path]
-        return dataset.read(dataset)
+        return filtered(dataset.read(dataset), where)
     holds_rows = isinstance(name_or_path, str | Path | list | tuple | Mapping)
     if not holds_rows and not any(hasattr(name_or_path, name) for name in _FRAMES):
         raise InvalidRequest(
             f"a value of type {type(name_or_path).__name__} holds no runs: give the name of a data set "
             f"({', '.join(DATASETS)}), a path, a frame (polars, pandas, Arrow) or a list of dicts"
         )
-    if isinstance(name_or_path, str) and "/" not in name_or_path:
+    if isinstance(name_or_path, str) and "/" not in name_or_path and name_or_path != "-":
         path = Path(name_or_path)
-        if not path.suffix and not path.exists():
+        if not path.suffix and not path.exists() and not glob.has_magic(name_or_path):
             raise InvalidRequest(
                 f"data set {one_line(name_or_path)!r} is unknown: choose from {', '.join(DATASETS)}, "
                 f"or give the path of a file ({', '.join(SUFFIXES)}) or of a folder of ledgers"
