@@ -42,19 +42,35 @@ BROKEN: dict[str, tuple[Any, str]] = {
         cell(3, loss="hi\ngh"),
         "runs.csv, row 3, column loss: 'hi gh' is not a number",
     ),
-    "NaN": (cell(2, loss="nan"), "runs.csv, row 2, column loss: nan must be finite"),
     "infinite": (cell(4, tokens="inf"), "runs.csv, row 4, column tokens: inf must be finite"),
     "zero loss": (cell(2, loss=0), "runs.csv, row 2, column loss: 0 must be positive"),
     "negative loss": (cell(2, loss=-3.5), "runs.csv, row 2, column loss: -3.5 must be positive"),
-    "zero tokens": (cell(1, tokens=0), "runs.csv, row 1, column tokens: 0 must be positive"),
+    "zero tokens": (
+        cell(1, tokens=0),
+        "runs.csv, row 1, column tokens: 0 must be positive (--where 'tokens > 0' leaves such rows out)",
+    ),
     "no parameters": (
         column("params_total", 2e8, 0, 6e8, 6e8),
-        "runs.csv, row 2, column params_total: 0 must be positive",
+        "runs.csv, row 2, column params_total: 0 must be positive (--where 'params_total > 0' leaves such rows out)",
     ),
-    "missing loss": (cell(4, loss=None), "runs.csv, row 4, column loss: is missing"),
-    "missing run": (cell(4, run=" "), "runs.csv, row 4, column run: is missing"),
+    "missing run": (
+        cell(4, run=" "),
+        "runs.csv, row 4, column run: is missing: fill it in, or leave such rows out: --where 'run IS NOT NULL'",
+    ),
+    "missing tokens": (
+        cell(4, tokens="N/A"),
+        "runs.csv, row 4, column tokens: is missing: fill it in, or leave such rows out: "
+        "--where 'tokens IS NOT NULL'",
+    ),
+    "no loss at all": (
+        column("loss", "", "-", "NaN", "n/a"),
+        "runs.csv, column loss: is missing in every row: map the column that has it with --columns loss=…",
+    ),
     "half a block": (cell(2, depth=12.5), "runs.csv, row 2, column depth: 12.5 must be a whole number"),
-    "no width": (cell(2, width=0), "runs.csv, row 2, column width: 0 must be positive"),
+    "no width": (
+        cell(2, width=0),
+        "runs.csv, row 2, column width: 0 must be positive (--where 'width > 0' leaves such rows out)",
+    ),
     "width and heads": (
         cell(2, width=500),
         "runs.csv, row 2, column width: width 500 is not a multiple of the head size 128: choose 384 "
@@ -70,19 +86,26 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "duplicate": (
         cell(4, tokens=477 * 2048 * 2048),
         "runs.csv, row 4, column tokens: run 'b' has 2000683008 tokens in row 3 already: "
+        "keep the later rows with --duplicates last, the earlier with --duplicates first, or "
         "give every run a name of its own",
     ),
     "missing column": (
-        lambda rows: [{"val_loss" if name == "loss" else name: v for name, v in row.items()} for row in rows],
+        lambda rows: [{"closs" if name == "loss" else name: v for name, v in row.items()} for row in rows],
         "runs.csv, column loss: is missing; required are tokens and loss, and run or width and depth; found "
-        "are run, width, depth, tokens, step, val_loss, seconds_per_step, devices, note; "
-        "map it with --columns loss=val_loss",
+        "are run, width, depth, tokens, step, closs, seconds_per_step, devices, note; "
+        "map it with --columns loss=closs",
     ),
     "missing column, nothing like it": (
+        without("tokens", "step"),
+        "runs.csv, column tokens: is missing; required are tokens and loss, and run or width and depth; "
+        "found are run, width, depth, loss, seconds_per_step, devices, note; "
+        "map it with --columns tokens=ITS_NAME",
+    ),
+    "steps, and no tokens": (
         without("tokens"),
         "runs.csv, column tokens: is missing; required are tokens and loss, and run or width and depth; "
         "found are run, width, depth, step, loss, seconds_per_step, devices, note; "
-        "map it with --columns tokens=ITS_NAME",
+        "--columns 'tokens=step*524288', if a step is 524,288 tokens",
     ),
     "some suffixes": (
         column("tokens", "2B", "4B", 2e9, "4B"),
@@ -96,7 +119,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     ),
     "negative suffix": (
         column("tokens", "2B", "-4B", "2B", "4B"),
-        "runs.csv, row 2, column tokens: tokens '-4B' must be positive and finite",
+        "runs.csv, row 2, column tokens: -4e+09 must be positive (--where 'tokens > 0' leaves such rows out)",
     ),
     "billions beside ones": (
         column("tokens", 2e9, 4, 2e9, 4e9),
@@ -112,7 +135,13 @@ BROKEN: dict[str, tuple[Any, str]] = {
     ),
     "parameters in millions": (
         column("params_total", 105, 105, 543, 543),
-        "runs.csv, row 1, column params_total: 105 is more than 20 times off the 98.7M of shape 512x12 "
+        "runs.csv: parameters are 105 to 543; there are 1.3e+07 tokens per parameter; parameters are 1e-06 times "
+        "those of the shapes: --columns 'params_total=params_total*1e6' reads params_total in millions "
+        "(--force takes it as it is)",
+    ),
+    "parameters of another shape": (
+        column("params_total", 5e9, 5e9, 543e6, 543e6),
+        "runs.csv, row 1, column params_total: 5e+09 is more than 20 times off the 98.7M of shape 512x12 "
         "at vocabulary 50304: give it in parameters, or set --vocabulary",
     ),
 }

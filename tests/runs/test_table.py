@@ -93,7 +93,7 @@ def test_a_selection_of_gemstones_comes_back_as_it_is(
 def test_options_of_the_first_reading_are_kept(tmp_path: Path) -> None:
     """Small models would break rules at the defaults: head size 128 does not divide 48."""
     frame = pl.DataFrame(
-        {"run": ["a", "b"], "width": [48, 32], "depth": [2, 2], "tokens": [1e3, 2e3], "loss": [3.0, 2.0]}
+        {"run": ["a", "b"], "width": [48, 32], "depth": [2, 2], "tokens": [1e4, 2e4], "loss": [3.0, 2.0]}
     )
     table = read_runs(frame, head_size=16, vocabulary=100, queries_per_kv=1)
     table.write_parquet(tmp_path / "t.parquet")

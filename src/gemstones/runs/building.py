@@ -14,7 +14,14 @@ from gemstones.runs.completion import complete
 from gemstones.runs.identity import with_runs
 from gemstones.runs.mapping import apply_mapping, check_names
 from gemstones.runs.missing import check_required
-from gemstones.runs.rules import check_identity, check_numbers, check_one_unit, check_present, check_shapes
+from gemstones.runs.rules import (
+    check_identity,
+    check_numbers,
+    check_one_unit,
+    check_present,
+    check_shapes,
+    check_sizes,
+)
 from gemstones.runs.schema import SCHEMA
 from gemstones.runs.table import RunTable, Source
 from gemstones.runs.typed import typed
@@ -54,6 +61,7 @@ def build_table(
     if not units_declared:
         check_one_unit(named.frame, file)
     check_shapes(named.frame, architecture, file)
+    check_sizes(named.frame, architecture, file)
     check_identity(named.frame, file)
     completed = complete(named.frame, architecture, file)
     # The assumptions of a file that was written and read again are made once.

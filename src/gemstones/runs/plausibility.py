@@ -31,8 +31,8 @@ from gemstones.shape import FloatArray
 from gemstones.units import format_quantity
 
 LEAST_PARAMS, MOST_PARAMS = 500.0, 1e14
-LEAST_TOKENS, MOST_TOKENS = 1e5, 1e15
-"""Of the longest run: 10^5 tokens train nothing, and there are not 10^15."""
+LEAST_TOKENS, MOST_TOKENS = 1e4, 1e15
+"""Of the longest run: 10^4 tokens train nothing, and there are not 10^15."""
 LEAST_TOKENS_PER_PARAM, MOST_TOKENS_PER_PARAM = 0.01, 1e6
 """Of the most trained run at its end, and of the median."""
 FLOPS_RATIO = (1 / 300, 100.0)

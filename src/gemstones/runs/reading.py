@@ -30,7 +30,7 @@ from gemstones.runs.mapping import Mapped, apply_mapping, check_names
 from gemstones.runs.missing import check_required
 from gemstones.runs.one_line import one_line
 from gemstones.runs.plausible_table import check_plausible
-from gemstones.runs.rules import check_numbers, check_one_unit, check_present, check_shapes
+from gemstones.runs.rules import check_numbers, check_one_unit, check_present, check_shapes, check_sizes
 from gemstones.runs.schema import COLUMNS
 from gemstones.runs.table import RunTable, Source
 from gemstones.runs.typed import readable, typed
@@ -120,7 +120,7 @@ def read_table(
         draft.said.append("commas read as decimal signs, as of the whole file")
     late = _filter(draft, request.where, decimal_comma)
     _drop_without_loss(draft, decimal_comma)
-    draft.frame = typed(draft.frame, file, draft.rows, decimal_comma=decimal_comma)
+    draft.frame = typed(draft.frame, file, draft.rows, infer=True, decimal_comma=decimal_comma)
     check_numbers(draft.frame, file, draft.rows)
     unit = _loss_unit(request, facts, mapped, draft)
     named = with_runs(draft.frame)
@@ -128,8 +128,9 @@ def read_table(
     check_present(draft.frame, file, draft.rows)
     check_one_unit(draft.frame, file, draft.rows)
     architecture = request.architecture.told_by(draft.frame)
-    check_plausible(draft.frame, mapped, guessed, architecture, unit, request, draft.warnings, file)
     check_shapes(draft.frame, architecture, file, draft.rows)
+    check_plausible(draft.frame, mapped, guessed, architecture, unit, request, draft.warnings, file)
+    check_sizes(draft.frame, architecture, file, draft.rows)
     resolved = resolve(named, draft.rows, request.duplicates, file)
     completed = complete(resolved.named.frame, architecture, file, resolved.rows)
     result = completed.frame

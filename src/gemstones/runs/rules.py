@@ -92,12 +92,10 @@ def check_one_unit(frame: pl.DataFrame, file: str, rows: RowNumbers | None = Non
 def check_shapes(
     frame: pl.DataFrame, architecture: Architecture, file: str, rows: RowNumbers | None = None
 ) -> None:
-    """Widths and depths can be built, and given parameters are of the size that they imply.
+    """Widths and depths can be built.
 
     Where models differ in what `architecture` leaves open, a column of that name tells it of each row.
     """
-    import polars as pl
-
     own = architecture.open_fields(frame)
     like = architecture.like()
     shaped = frame.select("width", "depth", *own).with_row_index("_index")
@@ -117,6 +115,13 @@ def check_shapes(
             raise InvalidTable(
                 f"{error} ({option})", file=file, row=row_number(values["_index"], rows), column="width"
             ) from None
+
+
+def check_sizes(
+    frame: pl.DataFrame, architecture: Architecture, file: str, rows: RowNumbers | None = None
+) -> None:
+    """Given parameters are of the size that the shapes of their rows imply."""
+    import polars as pl
 
     given = frame["params_total"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
     shapes = architecture.shapes(frame)

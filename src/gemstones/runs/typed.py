@@ -24,11 +24,17 @@ _SHAPE_FIELDS = {name: Column(name, "Int64", "", "") for name in SHAPE_COLUMNS}
 
 
 def typed(
-    frame: pl.DataFrame, file: str, rows: RowNumbers | None = None, *, decimal_comma: bool = False
+    frame: pl.DataFrame,
+    file: str,
+    rows: RowNumbers | None = None,
+    *,
+    infer: bool = False,
+    decimal_comma: bool = False,
 ) -> pl.DataFrame:
     """The schema's columns in order, numbers as Float64, null where absent; then those of the source.
 
-    Raises `InvalidTable` for the first cell that is not what its column holds, by its number in `rows`.
+    `infer`: whether text of the source's own columns is read as what all of its cells are. Raises `InvalidTable` for
+    the first cell that is not what its column holds, by its number in `rows`.
     """
     import polars as pl
 
@@ -46,7 +52,7 @@ def typed(
     for series in frame.drop([column.name for column in SCHEMA], strict=False).get_columns():
         if series.name in _SHAPE_FIELDS and (series.dtype == pl.String or series.dtype.is_numeric()):
             columns.append(_shape_field(series, file, rows, decimal_comma=decimal_comma))
-        elif series.dtype == pl.String:
+        elif infer and series.dtype == pl.String:
             columns.append(inferred(series, decimal_comma=decimal_comma))
         else:
             columns.append(series)
