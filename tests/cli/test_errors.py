@@ -29,9 +29,8 @@ def assert_refused(cli: Cli, *arguments: object, saying: tuple[str, ...], status
     ("change", "saying"),
     [
         (("loss", "val"), ("mine.csv", "loss", "--columns")),
-        (("3.3", "n/a"), ("mine.csv", "row 2", "loss", "n/a")),
-        (("3.3", "nan"), ("mine.csv", "row 2", "loss")),
-        (("3.3", ""), ("mine.csv", "row 2", "loss")),
+        (("3.3", "none yet"), ("mine.csv", "row 2", "loss", "none yet")),
+        (("2e9,3.3", "n/a,3.3"), ("mine.csv", "row 2", "tokens", "--where 'tokens IS NOT NULL'")),
         (("3.4", "0"), ("mine.csv", "row 3", "loss")),
         (("3.4", "-3.4"), ("mine.csv", "row 3", "loss", "-3.4")),
         (("1e9,3.4", "0,3.4"), ("mine.csv", "row 3", "tokens")),
@@ -48,6 +47,14 @@ def test_bad_tables(
     assert GOOD.count(change[0]) >= 1
     (tmp_path / "mine.csv").write_text(GOOD.replace(*change, 1))
     assert_refused(cli, command, tmp_path / "mine.csv", "--json", saying=saying)
+
+
+@pytest.mark.parametrize("missing", ["n/a", "nan", ""])
+def test_rows_without_a_loss_are_left_out_and_said(cli: Cli, tmp_path: Path, missing: str) -> None:
+    (tmp_path / "mine.csv").write_text(GOOD.replace("3.3", missing, 1))
+    fitted = cli("fit", tmp_path / "mine.csv", "--force", "--json").json
+    assert fitted["rows"] == 3
+    assert "1 row left out: no loss" in fitted["assumptions"]
 
 
 def test_bad_files(cli: Cli, tmp_path: Path) -> None:

@@ -100,7 +100,6 @@ def show(runs: Runs, /, *, reading: Reading = Reading(), json: Json = False) -> 
     print(f"columns: {', '.join(summary['columns'])}")
     print_notes(
         ("mapped", [f"{name} = {text}" for name, text in table.mapped.items()]),
-        ("dropped", [str(one) for one in table.dropped]),
         ("warning", table.warnings),
     )
     rows = [(str(s["name"]), str(s["rule"]), f"{s['rows']:,}") for s in selections]

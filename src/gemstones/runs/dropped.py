@@ -15,7 +15,7 @@ class Dropped:
     rows: int
 
     def __str__(self) -> str:
-        return f"{self.rows:,} {'row' if self.rows == 1 else 'rows'}: {self.reason}"
+        return f"{self.rows:,} {'row' if self.rows == 1 else 'rows'} left out: {self.reason}"
 
 
 def merged(dropped: Iterable[Dropped]) -> tuple[Dropped, ...]:

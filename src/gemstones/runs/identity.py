@@ -98,7 +98,8 @@ def _isoflop(frame: pl.DataFrame, size: FloatArray) -> str:
 def _shares_budgets(flops: FloatArray, size: FloatArray) -> bool:
     """Whether nearly all rows lie at a few FLOPs, each of several sizes."""
     order = np.argsort(flops, kind="stable")
-    group = np.cumsum(np.diff(np.log(flops[order]), prepend=np.log(flops[order[0]])) > SAME_BUDGET)
+    steps = np.diff(np.log(flops[order]), prepend=np.log(flops[order[0]]))
+    group: IntArray = np.cumsum((steps > SAME_BUDGET).astype(np.int64))
     if group[-1] < 1 or len(flops) < 2 * LEAST_SIZES:
         return False
     sizes = np.array([len(np.unique(part)) for part in _split(size[order], group)])

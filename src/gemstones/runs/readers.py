@@ -127,7 +127,13 @@ def filtered(table: RunTable, where: str | None) -> RunTable:
         raise InvalidTable(f"has no row for which {one_line(where)!r} holds", file=table.origin)
     lost = Dropped(f"not {one_line(where)}", table.rows - frame.height)
     both = f"({table.where}) AND ({one_line(where)})" if table.where else one_line(where)
-    return replace(table, frame=frame, where=both, dropped=merged((*table.dropped, lost)))
+    return replace(
+        table,
+        frame=frame,
+        where=both,
+        dropped=merged((*table.dropped, lost)),
+        assumptions=(*table.assumptions, str(lost)) if lost.rows else table.assumptions,
+    )
 
 
 def is_path(source: Any) -> bool:

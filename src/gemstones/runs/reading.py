@@ -136,9 +136,12 @@ def read_table(
     result = completed.frame
     dropped = [*draft.dropped, *resolved.dropped]
     if late is not None:
-        result, lost = _late(result, late, file)
-        dropped.append(lost)
-    stated = dict.fromkeys((*draft.said, *resolved.named.said, *resolved.said, *completed.assumptions))
+        result, left_out = _late(result, late, file)
+        dropped.append(left_out)
+    lost = merged(dropped)
+    stated = dict.fromkeys(
+        (*map(str, lost), *draft.said, *resolved.named.said, *resolved.said, *completed.assumptions)
+    )
     return RunTable(
         frame=schema_types(result),
         dataset=dataset,
@@ -150,7 +153,7 @@ def read_table(
         format=facts.format,
         mapped=dict(mapped.expressions),
         where=one_line(request.where) if request.where else "",
-        dropped=merged(dropped),
+        dropped=lost,
         warnings=tuple(dict.fromkeys(draft.warnings)),
     )
 
