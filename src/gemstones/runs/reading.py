@@ -9,7 +9,7 @@ was guessed, dropped or assumed is part of the table.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +29,7 @@ from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.mapping import Mapped, apply_mapping, check_names
 from gemstones.runs.missing import check_required
 from gemstones.runs.one_line import one_line
-from gemstones.runs.plausible_table import check_plausible
+from gemstones.runs.plausible_table import SIZES, check_plausible
 from gemstones.runs.rules import check_numbers, check_one_unit, check_present, check_shapes, check_sizes
 from gemstones.runs.schema import COLUMNS
 from gemstones.runs.table import RunTable, Source
@@ -123,17 +123,22 @@ def read_table(
     draft.frame = typed(draft.frame, file, draft.rows, infer=True, decimal_comma=decimal_comma)
     check_numbers(draft.frame, file, draft.rows)
     unit = _loss_unit(request, facts, mapped, draft)
+    architecture = request.architecture.told_by(draft.frame)
+    mapped = _with_shapes_that_can_be(draft, mapped, architecture, request)
     named = with_runs(draft.frame)
     draft.frame = named.frame
     check_present(draft.frame, file, draft.rows)
     check_one_unit(draft.frame, file, draft.rows)
-    architecture = request.architecture.told_by(draft.frame)
-    check_shapes(draft.frame, architecture, file, draft.rows)
     check_plausible(draft.frame, mapped, guessed, architecture, unit, request, draft.warnings, file)
     check_sizes(draft.frame, architecture, file, draft.rows)
     resolved = resolve(named, draft.rows, request.duplicates, file)
     completed = complete(resolved.named.frame, architecture, file, resolved.rows)
     result = completed.frame
+    if all(result[name].null_count() == result.height for name in SIZES):
+        draft.said.append(
+            "parameters are not known: give them with --columns params_total=…, a number like 190M, a column, or "
+            "size(run) where names of runs hold them"
+        )
     dropped = [*draft.dropped, *resolved.dropped]
     if late is not None:
         result, left_out = _late(result, late, file)
@@ -156,6 +161,26 @@ def read_table(
         dropped=lost,
         warnings=tuple(dict.fromkeys(draft.warnings)),
     )
+
+
+def _with_shapes_that_can_be(
+    draft: _Draft, mapped: Mapped, architecture: Architecture, request: Request
+) -> Mapped:
+    """Refuse widths that no model can have; where they were not called so by the caller, take them for none."""
+    import polars as pl
+
+    try:
+        check_shapes(draft.frame, architecture, draft.file, draft.rows)
+    except InvalidTable as error:
+        expression = mapped.expressions.get("width")
+        if expression is None or "width" in request.columns:
+            raise
+        draft.frame = draft.frame.with_columns(width=pl.lit(None, pl.Float64))
+        draft.said.append(f"{one_line(expression, 60)} not taken for the width: {error.rule}")
+        return replace(
+            mapped, expressions={name: text for name, text in mapped.expressions.items() if name != "width"}
+        )
+    return mapped
 
 
 def _named_by(own: Mapping[str, str], definitions: Mapping[str, str], frame: pl.DataFrame) -> dict[str, str]:

@@ -25,6 +25,10 @@ _GROUPS = ("params_lm_head", "params_transformer", "params_scalars")
 def _open(content: Content) -> Opened:
     frame = content.table.frame
     known = {name: column for name, column in _MEANINGS.items() if column in frame.columns}
+    if "model_dim" in frame.columns:
+        known |= {"head_size": "128", "queries_per_kv": "1"}
+        if "params_wte" in frame.columns:
+            known["vocabulary"] = "params_wte/model_dim"
     if "num_params" in frame.columns:
         known.setdefault("params_total", "num_params")
     if set(_GROUPS) <= set(frame.columns):
