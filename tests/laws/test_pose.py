@@ -8,7 +8,7 @@ from gemstones.laws.dual import value_of
 from gemstones.laws.form import Form, parse_form
 from gemstones.laws.pose import pose
 from gemstones.laws.solver.problem import Problem
-from tests.laws.test_law import COLUMNS, REFERENCE, theta_of
+from tests.laws.test_law import COLUMNS, CONSTANTS, REFERENCE, theta_of
 
 GROUPED = (
     "E[recipe] + A[recipe]/N^a + B/T^b[recipe]",
@@ -108,3 +108,19 @@ def test_weights_go_with_the_rows() -> None:
     logs = [np.log(COLUMNS[c]) for c in form.columns]
     problem = pose(form, logs, np.ones(6), weights=weights)
     assert problem.weights is weights and problem.taken(np.array([5])).weights == [5.0]
+
+
+def test_a_common_factor_is_fitted_by_itself_first() -> None:
+    form = parse_form("learning-rate")
+    n, t, lr = (
+        x.ravel() for x in np.meshgrid([1e8, 3e8, 1e9], [2e9, 1e10, 5e10], np.geomspace(1e-4, 1e-2, 5))
+    )
+    truth = CONSTANTS | {"L": 6e-4, "n": -0.7, "t": 0.3, "k": 0.04}
+    logs = [np.log({"N": n, "T": t, "lr": lr}[c]) for c in form.columns]
+    loss = np.exp(value_of(form.log_loss(theta_of(form, truth), logs)))
+    inner = pose(form, logs, loss).terms[0].inner
+    assert inner is not None
+    best = dict(zip([form.entries[i].name for i in inner.index], inner.starts[0], strict=True))
+    assert np.exp(best["L"]) == pytest.approx(6e-4, rel=0.05)
+    assert (best["n"], best["t"]) == pytest.approx((-0.7, 0.3), abs=0.05)
+    assert 0.02 < best["k"] < 0.08

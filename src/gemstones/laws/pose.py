@@ -13,7 +13,7 @@ from gemstones.laws.evaluate import Values
 from gemstones.laws.form import Codes, Form
 from gemstones.laws.linear import Polynomial
 from gemstones.laws.solver.problem import NO_LOSS, Problem, Term
-from gemstones.laws.starts import starts_of
+from gemstones.laws.starts import fitted_alone, starts_of
 from gemstones.laws.terms import TermOf
 from gemstones.laws.tree import Expression, constants
 from gemstones.laws.tree import columns as columns_of
@@ -51,9 +51,10 @@ def pose(
     starts_from = np.arange(len(kinds))
     for i, entry in enumerate(entries):
         starts_from[i] = -1 if entry.parameter.free else form.index(entry.parameter.name)
+    terms = tuple(_term(form, term, columns, codes, n) for term in structure.terms)
     return Problem(
         log_loss=np.log(loss),
-        terms=tuple(_term(form, term, columns, codes, n) for term in structure.terms),
+        terms=_started(form, terms, columns, np.log(loss), lower, upper),
         kinds=tuple(kinds),
         lower=lower,
         upper=upper,
@@ -63,6 +64,35 @@ def pose(
         starts_from=None if (starts_from == np.arange(len(kinds))).all() else starts_from,
         weights=weights,
     )
+
+
+def _started(
+    form: Form,
+    terms: tuple[Term, ...],
+    columns: Mapping[str, FloatArray],
+    log_loss: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
+) -> tuple[Term, ...]:
+    """The terms, with starts fitted to the rows where all of them have one factor that is not linear."""
+    first, *others = form.structure.terms
+    inner = terms[0].inner
+    if not isinstance(inner, FormulaInner) or any(term.rest != first.rest for term in others):
+        return terms
+    if any(form.entries[i].kind != "inner" for i in inner.index) or len(log_loss) <= 2 * len(inner.index):
+        return terms
+    plain = dict.fromkeys(
+        column
+        for term in form.structure.terms
+        for polynomial in (term.offset, *(p for _, p in term.linear))
+        for monomial in polynomial
+        for atom in monomial
+        for column in columns_of(atom)
+    )
+    starts = fitted_alone(
+        inner, log_loss, [columns[c] for c in plain], lower[inner.index], upper[inner.index]
+    )
+    return tuple(replace(term, inner=replace(inner, starts=starts)) for term in terms)
 
 
 def _of_rows(form: Form, name: str, codes: Codes, n: int) -> IntArray:

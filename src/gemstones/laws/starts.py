@@ -1,12 +1,14 @@
 """Where to start from: values of the constants that a formula does not have as exponents or coefficients.
 
 What a constant is added to, or divides, says how large it may be: a critical batch lies among the batches, the centre
-of a bowl among the learning rates.
+of a bowl among the learning rates. A factor that all terms have is fitted by itself first, to what a quadratic function
+of the other columns leaves of the log of reducible loss.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,10 +19,17 @@ from gemstones.laws.listed import tree_of
 from gemstones.laws.tree import Constant, Expression, Product, Sum, columns, constants, product_of, walk
 from gemstones.shape import FloatArray
 
+if TYPE_CHECKING:
+    from gemstones.laws.solver.problem import Inner
+
 QUANTILES = (0.5, 0.15, 0.85)
 """Of what a constant is compared with."""
 PASSES = (np.log(4.0), 0.0, np.log(16.0))
 """A positive constant that is compared with nothing, as its logarithm: of order one."""
+REDUCIBLE = 0.9
+"""The irreducible loss is taken as this share of the least loss while a common factor is fitted by itself."""
+STEPS = 60
+"""Of the descent that fits it."""
 SLOPE, CURVATURE = 0.0, 0.1
 """A constant that multiplies columns alone, and one that multiplies other constants."""
 
@@ -80,3 +89,41 @@ def _multiplies_constants(tree: Expression, name: str) -> bool:
 def _named(tree: Expression, name: str) -> Constant | None:
     """The constant of that name as it stands in a tree."""
     return next((c for c in constants(tree) if c.name == name), None)
+
+
+def fitted_alone(
+    inner: Inner, log_loss: FloatArray, others: Sequence[FloatArray], lower: FloatArray, upper: FloatArray
+) -> FloatArray:
+    """Starts (s, q) of a factor that all terms have, by least squares from each of its own starts, best first.
+
+    `others` are logs of the columns of the rest of the law, (n,) each. What they explain is left out by projection
+    (variable projection, Golub & Pereyra 1973), so that the descent is in the q constants of the factor alone.
+    """
+    least = float(np.exp(log_loss.min()))
+    target = np.log(np.exp(log_loss) - REDUCIBLE * least)
+    centred = [x - x.mean() for x in others]
+    features = [np.ones_like(target), *centred, *(a * b for i, a in enumerate(centred) for b in centred[i:])]
+    basis, _ = np.linalg.qr(np.column_stack(features))
+
+    def left(values: FloatArray) -> FloatArray:
+        return np.asarray(values - basis @ (basis.T @ values))
+
+    ends = []
+    for start in inner.starts:
+        theta, damping = np.clip(start, lower, upper), 1e-2
+        residual = left(target - inner.value(theta[None])[0])
+        for _ in range(STEPS):
+            slopes = left(inner.derivatives(theta[None])[0][0].T)
+            normal, gradient = slopes.T @ slopes, slopes.T @ residual
+            scale = np.maximum(np.diagonal(normal), 1e-12 * max(float(np.trace(normal)), 1e-300))
+            step = np.linalg.solve(normal + damping * np.diag(scale), gradient)
+            trial = np.clip(theta + step, lower, upper)
+            with np.errstate(over="ignore"):
+                after = left(target - inner.value(trial[None])[0])
+            better = bool(np.isfinite(after).all() and after @ after < residual @ residual)
+            damping = damping / 3 if better else damping * 4
+            if better:
+                theta, residual = trial, after
+        ends.append((float(residual @ residual), theta))
+    ends.sort(key=lambda end: end[0])
+    return np.array([theta for _, theta in ends])
