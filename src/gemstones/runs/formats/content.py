@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gemstones.errors import Failure, InvalidTable
+from gemstones.files import of_the_path
 from gemstones.runs.formats.compression import decompressed
 from gemstones.runs.formats.delimited import Delimited, header_of, parse_delimited
 from gemstones.runs.formats.json_text import parse_json
@@ -27,8 +28,6 @@ from gemstones.runs.table import Source
 LARGEST = 4 << 30
 """Bytes of a file, or of standard input, that are read."""
 STANDARD_INPUT = "-"
-USERS_MISTAKES = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
-"""Errors of the operating system that the path given causes; any other is the machine's failure."""
 _FIRST_LINE = 1 << 22
 """Characters at most of a first line that is looked at to tell a format."""
 COMPRESSED_SUFFIXES = (".gz", ".zst")
@@ -134,12 +133,10 @@ def _regular(path: Path, file: str) -> bytes:
         raise InvalidTable(
             "does not exist: give the path of a file, or the name of a data set", file=file
         ) from None
-    except USERS_MISTAKES as error:
-        raise InvalidTable(f"cannot be read: {one_line(error.strerror)}", file=file) from None
     except OSError as error:
-        if error.errno in (36, 40, 63):  # too long a name, a circle of links
-            raise InvalidTable(f"cannot be read: {one_line(error.strerror)}", file=file) from None
-        raise Failure(f"{file} cannot be read: {one_line(error.strerror)}") from None
+        if not of_the_path(error):
+            raise Failure(f"{file} cannot be read: {one_line(error.strerror)}") from None
+        raise InvalidTable(f"cannot be read: {one_line(error.strerror)}", file=file) from None
     except InvalidTable:
         raise
     except ValueError as error:  # a null character in the path

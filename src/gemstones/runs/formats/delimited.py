@@ -120,11 +120,15 @@ def _parse_rows(text: str, separator: str, file: str) -> pl.DataFrame:
     check_distinct(named, file)
     frame = frame.slice(1).rename(dict(zip(frame.columns, named, strict=True)))
     frame = frame.with_columns(pl.all().str.strip_chars().replace("", None))
-    return frame.drop(
+    frame = frame.drop(
         name
         for name, own in zip(named, names, strict=True)
         if not own and frame[name].null_count() == frame.height
     )
+
+    if not frame.width:
+        raise InvalidTable("is empty: a header and rows are needed", file=file)
+    return frame
 
 
 def _alike(text: str, separator: str) -> pl.DataFrame | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.runs.formats.content import STANDARD_INPUT, read_content
-from gemstones.runs.formats.folders import LEDGERS, is_folder
+from gemstones.runs.formats.folders import is_folder, unknown_folder
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.refused import refuse_known
 from gemstones.runs.formats.registry import ADDRESSES, FILES, FOLDERS, check_name
@@ -108,13 +108,13 @@ def _open_folder(folder: Path, format: str | None) -> Opened:  # noqa: A002
             f"is a folder, and format {format} is not one of folders: give its files, like '{one_line(folder)}/*'",
             file=one_line(folder),
         )
-    return LEDGERS.open(folder)
+    raise unknown_folder(folder)
 
 
 def _dataset(parts: Sequence[Opened], paths: Sequence[str | Path], reserved: frozenset[str]) -> str:
-    """The stem of a single file, the folder of several."""
+    """The stem of a single file; the folder of several, with the slash that no known data set has."""
     if len(parts) > 1:
         parents = {Path(path).absolute().parent.name for path in paths}
-        return one_line(parents.pop()) if len(parents) == 1 else "runs"
+        return one_line(f"{parents.pop()}/") if len(parents) == 1 else "runs/"
     stem = parts[0].dataset
     return one_line(Path(paths[0]).name) if stem in reserved and parts[0].fields is None else stem

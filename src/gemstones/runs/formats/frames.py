@@ -41,6 +41,8 @@ def open_frame(frame: Any) -> Opened:
 
     try:
         read, notes = plain(_polars_of(frame, depth=3))
+        if not read.width:
+            raise InvalidTable("is empty: it has no columns", file=_FILE)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OverflowError, UnicodeError) as error:
         raise InvalidTable(f"cannot be read: {one_line(error)}", file=_FILE) from None
     return Opened(read, "frame", _FILE, assumptions=tuple(notes), sources=(Source("frame", ""),))
@@ -66,7 +68,7 @@ def _polars_of(frame: Any, depth: int) -> pl.DataFrame:  # noqa: PLR0911
                     row=row,
                 )
         return frame_of_records(frame, _FILE)
-    if hasattr(frame, "__arrow_c_stream__"):
+    if hasattr(frame, "__arrow_c_stream__") and not isinstance(frame, type):
         return pl.DataFrame(frame)
     if depth and not isinstance(frame, type):
         for method in _CONVERSIONS:

@@ -19,7 +19,7 @@ from gemstones.runs.formats.content import Content
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.records import frame_of_records
-from gemstones.runs.one_line import listed
+from gemstones.runs.one_line import listed, one_line
 
 
 def _open(content: Content) -> Opened:
@@ -65,7 +65,9 @@ def _of_columns(columns: Mapping[str, Any], file: str) -> Iterator[Mapping[str, 
     for name, length in lengths.items():
         if length != max(lengths.values()):
             raise InvalidTable(
-                f"has {length} cells, another column {max(lengths.values())}", file=file, column=name
+                f"has {length} cells, another column {max(lengths.values())}",
+                file=file,
+                column=one_line(name, 60) or "''",
             )
     for cells in zip(*lists.values(), strict=True):
         yield dict(zip(lists, cells, strict=True))

@@ -19,6 +19,7 @@ _MEANINGS = {
     "flops": "flops_budget",
     "params_total": "params_total",
 }
+_HEADS = {"head_size": "128", "queries_per_kv": "1"}
 _GROUPS = ("params_lm_head", "params_transformer", "params_scalars")
 
 
@@ -34,11 +35,13 @@ def _open(content: Content) -> Opened:
     if set(_GROUPS) <= set(frame.columns):
         known["params_no_embedding"] = "+".join(_GROUPS)
         known["params_non_embedding"] = "+".join(_GROUPS[1:])
+    if {"params_wte", "model_dim"} <= set(frame.columns):
+        known["vocabulary"] = "params_wte/model_dim"
     return Opened(
         frame,
         NANOCHAT.name,
         content.file,
-        known=known,
+        known=known | _HEADS,
         loss_unit="bits_per_byte",
         decimal_comma=content.table.decimal_comma,
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 from gemstones.errors import InvalidTable, MissingExtra
 from gemstones.runs.formats.content import Content
-from gemstones.runs.formats.folders import files_in
+from gemstones.runs.formats.folders import files_in, has_file
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.records import frame_of_records
@@ -44,7 +44,7 @@ def _open_folder(folder: Path) -> Opened:
             digest.update(path.read_bytes())
     opened = _opened(rows, one_line(folder), one_run=not several)
     source = Source(one_line(folder.absolute().name), str(folder), digest.hexdigest())
-    return replace(opened, dataset=one_line(folder.absolute().name), sources=(source,))
+    return replace(opened, dataset=one_line(f"{folder.absolute().name}/"), sources=(source,))
 
 
 def _open_file(content: Content) -> Opened:
@@ -111,7 +111,7 @@ FOLDER = Format(
     files="a folder of TensorBoard's event files, or of such folders",
     command="gemstones data show runs/ --format tensorboard --columns 'loss=eval/loss,tokens=step*524288'",
     source="https://github.com/tensorflow/tensorboard",
-    detect=lambda folder: bool(files_in(folder, PATTERN)),
+    detect=lambda folder: has_file(folder, PATTERN),
     open=_open_folder,
 )
 EVENT_FILE = Format(

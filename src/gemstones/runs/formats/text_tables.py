@@ -10,18 +10,21 @@ from gemstones.runs.formats.delimited import find_separator, is_table, parse_del
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
 
-SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".dat", ".log")
+TABLES = (".csv", ".tsv", ".tab")
+"""Suffixes of what is a table, though its rows may differ; of any other, the rows must look like one."""
+OTHERS = (".txt", ".dat")
 
 
 def _format(name: str, separator: str, files: str, command: str, source: str) -> Format[Content]:
     def detect(content: Content) -> bool:
-        table = content.is_text and (content.suffix in SUFFIXES or is_table(content.text))
-        return table and find_separator(content.text) == separator
+        if not content.is_text or find_separator(content.text) != separator:
+            return False
+        wide = content.suffix in OTHERS and len(content.columns) > 2
+        return content.suffix in TABLES or wide or is_table(content.text)
 
     def open_table(content: Content) -> Opened:
         table = parse_delimited(content.text, content.file, separator)
-        said = ("decimal commas: 3,406 is read as 3.406",) if table.decimal_comma else ()
-        return Opened(table.frame, name, content.file, assumptions=said, decimal_comma=table.decimal_comma)
+        return Opened(table.frame, name, content.file, decimal_comma=table.decimal_comma)
 
     return Format(name, files, command, source, detect, open_table)
 

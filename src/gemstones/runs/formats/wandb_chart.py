@@ -12,6 +12,7 @@ from gemstones.errors import InvalidTable
 from gemstones.runs.formats.content import Content
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
+from gemstones.runs.one_line import one_line
 
 BETWEEN = " - "
 _BOUNDS = ("__MIN", "__MAX")
@@ -38,7 +39,7 @@ def _open(content: Content) -> Opened:
             raise InvalidTable(
                 f"is no column of a W&B chart, RUN{BETWEEN}METRIC: read it as --format csv",
                 file=content.file,
-                column=name,
+                column=one_line(name, 60),
             )
         if not metric.endswith(_BOUNDS):
             columns.setdefault(run, {})[metric] = name

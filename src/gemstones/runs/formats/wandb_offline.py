@@ -15,7 +15,7 @@ from typing import Any
 
 from gemstones.errors import InvalidTable, MissingExtra
 from gemstones.runs.formats.content import read_content
-from gemstones.runs.formats.folders import files_in
+from gemstones.runs.formats.folders import files_in, has_file
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.wandb_runs import LoggedRun, opened_runs
@@ -36,7 +36,7 @@ def _open(folder: Path) -> Opened:
         runs.append(_run(content.data, content.file))
     name = one_line(folder.absolute().name)
     source = Source(name, str(folder), digest.hexdigest())
-    return opened_runs(runs, OFFLINE.name, one_line(folder), dataset=name, source=source)
+    return opened_runs(runs, OFFLINE.name, one_line(folder), dataset=f"{name}/", source=source)
 
 
 def _run(data: bytes, file: str) -> LoggedRun:
@@ -96,6 +96,6 @@ OFFLINE = Format(
     files="a folder of W&B's offline runs (`wandb/`)",
     command="gemstones data show wandb/ --columns 'loss=eval/loss,tokens=_step*524288,params_total=n_params'",
     source="https://github.com/wandb/wandb",
-    detect=lambda folder: bool(files_in(folder, PATTERN)),
+    detect=lambda folder: has_file(folder, PATTERN),
     open=_open,
 )
