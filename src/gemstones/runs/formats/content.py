@@ -22,7 +22,7 @@ from gemstones.runs.formats.compression import decompressed
 from gemstones.runs.formats.delimited import Delimited, header_of, parse_delimited
 from gemstones.runs.formats.json_text import parse_json
 from gemstones.runs.formats.text import decoded
-from gemstones.runs.one_line import one_line
+from gemstones.runs.one_line import listed, one_line
 from gemstones.runs.table import Source
 
 LARGEST = 4 << 30
@@ -68,6 +68,16 @@ class Content:
         if not self.is_text or self.text.lstrip()[:1] in ("{", "["):
             return ()
         return tuple(header_of(self.text))
+
+    def require(self, *names: str) -> None:
+        """Refuse a table of text without one of these columns: it was taken for a format that it is not of."""
+        for name in names:
+            if name not in self.table.frame.columns:
+                raise InvalidTable(
+                    f"is missing, which files of this format have; found are {listed(self.table.frame.columns)}",
+                    file=self.file,
+                    column=name,
+                )
 
     @cached_property
     def json(self) -> Any:

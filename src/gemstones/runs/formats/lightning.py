@@ -23,6 +23,7 @@ LOSS, TOKENS = "val_loss", "total_tokens"
 def _open(content: Content) -> Opened:
     import polars as pl
 
+    content.require("step")
     frame = content.table.frame
     known = {"loss": LOSS} if LOSS in frame.columns else {}
     said: tuple[str, ...] = ()

@@ -50,6 +50,8 @@ def _open_csv(content: Content) -> Opened:
 def _open_json(content: Content) -> Opened:
     import polars as pl
 
+    if not isinstance(content.json, dict):
+        raise InvalidTable("is no object of metrics", file=content.file)
     frame = frame_of_records([content.json], content.file)
     if (found := _STEP.search(content.stem)) and "step" not in frame.columns:
         frame = frame.select(pl.lit(int(found[1])).alias("step"), pl.all())

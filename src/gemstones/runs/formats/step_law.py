@@ -18,7 +18,8 @@ def _open(content: Content) -> Opened:
     import polars as pl
 
     frame = content.table.frame
-    loss = next(name for name in _LOSSES if name in frame.columns)
+    loss = next((name for name in _LOSSES if name in frame.columns), _LOSSES[0])
+    content.require("N", "D", loss)
     said = ["losses are smoothed losses of training batches"]
     if "run" not in frame.columns:
         row = pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(len(str(frame.height)))

@@ -21,8 +21,8 @@ TOKENS = "num_input_tokens_seen"
 
 def _open(content: Content) -> Opened:
     state: dict[str, Any] = content.json
-    rows = state["log_history"]
-    if not rows or not all(isinstance(row, dict) for row in rows):
+    rows = state.get("log_history") if isinstance(state, dict) else None
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise InvalidTable("has nothing in its log_history: nothing was logged yet", file=content.file)
     frame = frame_of_records(rows, content.file)
     return Opened(

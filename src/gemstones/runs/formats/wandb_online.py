@@ -41,7 +41,9 @@ def open_address(address: str, api: Any = None) -> Opened:
         raise InvalidRequest(f"address {one_line(address)!r} has no runs")
     digest = hashlib.sha256(repr([(run.id, run.rows) for run in runs]).encode())
     source = Source(one_line(path), address, digest.hexdigest())
-    return opened_runs(runs, ADDRESS.name, one_line(address), dataset=one_line("/".join(parts[:2])), source=source)
+    return opened_runs(
+        runs, ADDRESS.name, one_line(address), dataset=one_line("/".join(parts[:2])), source=source
+    )
 
 
 def _client() -> Any:

@@ -18,6 +18,7 @@ _OWN = {"Notes", "User", "Tags", "Created", "Runtime", "Sweep", "ID"}
 def _open(content: Content) -> Opened:
     import polars as pl
 
+    content.require("Name", "State")
     frame = content.table.frame
     said = []
     if frame["Name"].is_duplicated().any():
