@@ -1,6 +1,6 @@
 """Plans for FLOPs from laws in N and T alone: Hoffmann's closed form, and the feasible shapes nearest to N.
 
-With inference the budget is 6·N·T + 2·N·inference tokens, and the optimum a root (`gemstones.plan.inference`).
+With inference the budget is 6·N·T + 2·N·inference tokens.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ import numpy as np
 from gemstones.accounting.parameters import params
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
-from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.interval import interval
-from gemstones.laws.law import Interval, Law, predict
+from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import FrontierLaw
 from gemstones.plan.cost import FLOPS
 from gemstones.plan.extrapolation import Extrapolation
-from gemstones.plan.inference import optimal_with_inference
 from gemstones.plan.near import NearOptimal, near_optimal
+from gemstones.plan.optimum import size_optima
 from gemstones.plan.plan import NO_DRAWS, Plan, Request
-from gemstones.shape import BoolArray, FloatArray, Shape, Shapes
+from gemstones.shape import BoolArray, FloatArray, IntArray, Shape, Shapes
 
 ASPECT_RATIOS = (256 / 80, 2560 / 8)
 """Width over depth of the Gemstones, from 256x80 to 2560x8. A law in N says nothing of shapes: as shapes nearest
@@ -38,16 +37,11 @@ def plan_params(request: Request, law: Law) -> Plan:
             f"FLOPs by {request.cost.flops_convention} are of shapes, which law {request.name} in N and T does not "
             f"know: count them as {counted_as}"
         )
-    order = [law.terms.index("N"), law.terms.index("T")]
-    theta = _in_order(law.theta[None], order)[0]
-    counted, tokens = (float(x) for x in _optimum(theta, request))
-    if not (np.isfinite([counted, tokens]).all() and counted > 0 and tokens > 0):
-        exponents = ", ".join(f"{e:.3g}" for e in law.exponents)
-        raise InvalidRequest(
-            f"law {request.name} has no optimum: its exponents ({exponents}) must be positive, its coefficients finite"
-        )
-    best = float(predict(theta, np.log([counted, tokens])))
-    intervals, note = _intervals(request, order, (counted, tokens))
+    counted, tokens = (float(x[0]) for x in _optima(law, law.theta[None], request))
+    if not np.isfinite([counted, tokens]).all():
+        raise InvalidRequest(_no_optimum(request, law))
+    best = float(law.loss(_columns(law, counted, tokens)))
+    intervals, note = _intervals(request, law, (counted, tokens))
     return _without_shape(
         request,
         counted,
@@ -55,7 +49,7 @@ def plan_params(request: Request, law: Law) -> Plan:
         loss=best,
         intervals=intervals,
         intervals_note=note,
-        near_optimal=_near(request, law, theta, best),
+        near_optimal=_near(request, law, best),
     )
 
 
@@ -95,28 +89,33 @@ def _without_shape(request: Request, counted: float, tokens: float, **found: Any
     )
 
 
-def _in_order(theta: FloatArray, order: list[int]) -> FloatArray:
-    """θ (…, 5) with N before T, whatever the order of the law's terms."""
-    return theta[..., [*order, *(2 + i for i in order), 4]]
+def _optima(law: Law, theta: FloatArray, request: Request) -> tuple[FloatArray, FloatArray]:
+    """N* and T* (D,) for θ (D, m)."""
+    return size_optima(law, theta, request.budget, request.cost.inference_tokens)
 
 
-def _optimum(theta: FloatArray, request: Request) -> tuple[FloatArray, FloatArray]:
-    """N* and T* for θ (…, 5), N before T."""
-    if not request.cost.inference_tokens:
-        return optimal_params_tokens(theta, request.budget)
-    return optimal_with_inference(theta, request.budget, request.cost.inference_tokens)
+def _no_optimum(request: Request, law: Law) -> str:
+    powers = law.parsed_form.powers(law.theta)
+    exponents = "" if powers is None else f" ({', '.join(f'{e:.3g}' for e in powers[1])})"
+    return f"law {request.name} has no optimum: its exponents{exponents} must be positive, its coefficients finite"
+
+
+def _columns(law: Law, counted: FloatArray | float, tokens: FloatArray | float) -> FloatArray:
+    """N and T in the order of the law's symbols, (…, 2)."""
+    pair = (tokens, counted) if law.symbols[0] == "T" else (counted, tokens)
+    return np.stack([np.asarray(x, np.float64) for x in pair], axis=-1)
 
 
 def _intervals(
-    request: Request, order: list[int], best: tuple[float, float]
+    request: Request, law: Law, best: tuple[float, float]
 ) -> tuple[dict[str, Interval] | None, str]:
     fit = request.fit
     if fit is None or not fit.draws:
         return None, NO_DRAWS
-    theta = _in_order(np.vstack([fit.law.theta, fit.theta_draws]), order)  # the plan's own first
-    counted, tokens = _optimum(theta, request)
-    losses = np.array([predict(draw, np.log(best)) for draw in theta])
-    usable = np.isfinite(counted) & np.isfinite(tokens) & (counted > 0) & (tokens > 0)
+    theta = np.vstack([law.theta, fit.theta_draws])  # the plan's own first
+    counted, tokens = _optima(law, theta, request)
+    losses = np.exp(law.log_loss([*np.log(_columns(law, *best))], theta))
+    usable = np.isfinite(counted) & np.isfinite(tokens)
     note = fit.interval_note
     without = 1 - float(usable[1:].mean())
     if without == 1:
@@ -141,16 +140,37 @@ def _grid(
     return column[:, 0], row[0], params(shapes, law.params_convention), ordinary
 
 
-def _near(request: Request, law: Law, theta: FloatArray, best: float) -> NearOptimal | None:
-    """Shapes whose N, with the T that is left for it, is within `near` of the best, of any aspect ratio."""
-    widths, depths, counted, _ = _grid(law, request.constraints)
+def _near(request: Request, law: Law, best: float) -> NearOptimal | None:
+    """Shapes of ordinary aspect ratio whose N, with the T that is left for it, is within `near` of the best."""
+    widths, depths, counted, ordinary = _grid(law, request.constraints)
     left = request.budget - 2 * request.cost.inference_tokens * counted
     if not (left > 0).any():
         raise request.unaffordable()
-    tokens = np.where(left > 0, left, np.nan) / (6 * counted)
-    loss = predict(theta, np.log(np.stack([counted, tokens], axis=-1)))
-    loss[np.isnan(loss)] = np.inf
-    return near_optimal(widths, depths, loss, tokens, request.near, best=best, everything=request.everything)
+    searched = (left > 0) & ordinary
+    tokens = np.where(searched, left, 1.0) / (6 * counted)
+    loss = np.where(searched, law.loss(_columns(law, counted, tokens)), np.inf)
+
+    def share(rows: IntArray, columns: IntArray) -> FloatArray | None:
+        fit = request.fit
+        if fit is None or not fit.draws:
+            return None
+        own = _optima(law, fit.theta_draws, request)
+        usable = np.isfinite(own[0])
+        theta = fit.theta_draws[usable]
+        if not len(theta):
+            return None
+        least = np.array(
+            [
+                law.log_loss([*one], draw)
+                for one, draw in zip(np.log(_columns(law, *own))[usable], theta, strict=True)
+            ]
+        )
+        drawn = law.log_loss([*np.log(_columns(law, counted[rows, columns], tokens[rows, columns])).T], theta)
+        return np.asarray((drawn <= least[:, None] + np.log1p(request.near)).mean(0))
+
+    return near_optimal(
+        widths, depths, loss, tokens, request.near, best=best, everything=request.everything, share=share
+    )
 
 
 def _nearest(target: float, law: Law | FrontierLaw, constraints: Constraints) -> tuple[Shape, ...]:

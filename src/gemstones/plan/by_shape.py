@@ -6,6 +6,7 @@ ratio, and the quickest of them win.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,23 +17,89 @@ from gemstones.errors import EdgeOfSearch, InvalidRequest
 from gemstones.laws.interval import interval, percentile_interval
 from gemstones.laws.law import Interval, Law
 from gemstones.plan.by_params import ASPECT_RATIOS
-from gemstones.plan.cost import amount_text
+from gemstones.plan.cost import Cost, amount_text
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import near_optimal
+from gemstones.plan.optimum import on_edge, shape_optima
 from gemstones.plan.plan import NO_DRAWS, Plan, Request
+from gemstones.plan.sight import log_columns, loss_of_sum, sight, sum_of_terms
 from gemstones.plan.spent import spent
 from gemstones.plan.surface import EVERYWHERE, Surface
-from gemstones.shape import FloatArray, Shapes
-
-BLIND = (
-    f"a law in N and T sees no shapes: searched are those of width/depth {ASPECT_RATIOS[0]:g} to {ASPECT_RATIOS[1]:g}, "
-    "as in the Gemstones, of which the quickest are the widest"
-)
+from gemstones.shape import FloatArray, IntArray, Shapes
 
 
 def blind(law: Law) -> bool:
-    """Whether a law sees nothing of a shape but its N."""
-    return set(law.terms) == {"N", "T"}
+    """Whether a law sees nothing of a shape but its counts of parameters or FLOPs."""
+    return sight(law) != "shape"
+
+
+def _sightless(law: Law) -> str:
+    return (
+        f"a law in {' and '.join(law.symbols)} sees no shapes: searched are those of width/depth "
+        f"{ASPECT_RATIOS[0]:g} to {ASPECT_RATIOS[1]:g}, as in the Gemstones, of which the quickest are the widest"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Draws:
+    """The law's draws and where each has its optimum on the grid; the plan's own first."""
+
+    theta: FloatArray
+    """(1 + draws, m)"""
+    costs: list[Cost]
+    """(1 + draws)"""
+    at: IntArray
+    """(1 + draws, 2)"""
+    resampled: bool
+    """Whether the costs differ: a draw of the law goes with the draw of the throughput model of the same number."""
+
+    @classmethod
+    def of(cls, request: Request, surface: Surface, best: tuple[int, int]) -> _Draws | None:
+        """None for a law without draws."""
+        fit, cost = request.fit, request.cost
+        if fit is None or not fit.draws:
+            return None
+        theta = np.vstack([fit.law.theta, fit.theta_draws])
+        resampled = cost.step_time is not None and bool(cost.step_time.draws)
+        costs = [cost, *(cost.of_draw(i) for i in range(len(fit.draws)))]
+        at = shape_optima(surface, theta, [request.budget], costs if resampled else None)[:, 0]
+        at[0] = best
+        return cls(theta, costs, at, resampled)
+
+    def tokens(self, surface: Surface, budget: float) -> FloatArray:
+        """Of every optimum, (1 + draws,); 0 where inference takes all of the budget."""
+        shapes = Shapes.of(surface.widths[self.at[:, 0]], surface.depths[self.at[:, 1]], surface.template)
+        tokens = self.costs[0].tokens(shapes, budget)
+        if self.resampled:
+            priced = zip(self.costs[1:], shapes.width[1:], shapes.depth[1:], strict=True)
+            tokens[1:] = [
+                float(own.tokens(Shapes.of(w, d, surface.template), budget)) for own, w, d in priced
+            ]
+        return tokens
+
+
+def _share(
+    request: Request, surface: Surface, draws: _Draws | None, rows: IntArray, columns: IntArray
+) -> FloatArray | None:
+    """Share of the draws in which each shape of the grid is within the tolerance of the draw's own best, (shapes,)."""
+    if draws is None:
+        return None
+    law, template = surface.law, surface.template
+    agreed, counted = np.zeros(len(rows)), 0
+    for theta, own, (i, j) in zip(draws.theta[1:], draws.costs[1:], draws.at[1:], strict=True):
+        shapes = Shapes.of(
+            surface.widths[np.append(rows, i)], surface.depths[np.append(columns, j)], template
+        )
+        tokens = own.tokens(shapes, request.budget)
+        if tokens[-1] <= 0:
+            continue
+        with np.errstate(divide="ignore"):
+            log_tokens = np.log(tokens)
+        seen = [log_tokens if column is None else column for column in log_columns(law, shapes)]
+        loss = loss_of_sum(law, theta, sum_of_terms(law, theta, seen))
+        agreed += (tokens[:-1] > 0) & (loss[:-1] <= loss[-1] * (1 + request.near))
+        counted += 1
+    return agreed / counted if counted else None
 
 
 def plan_shape(request: Request, law: Law) -> Plan:
@@ -41,8 +108,7 @@ def plan_shape(request: Request, law: Law) -> Plan:
     column, row = constraints.grid()
     widths, depths = column[:, 0], row[0]
     surface = Surface.of(
-        law.terms,
-        law.params_convention,
+        law,
         widths,
         depths,
         constraints,
@@ -63,10 +129,11 @@ def plan_shape(request: Request, law: Law) -> Plan:
     shape = constraints.shape(int(widths[i]), int(depths[j]))
     tokens = float(cost.tokens(Shapes.of(shape.width, shape.depth, shape), budget))
     counted = params(shape, law.params_convention)
-    intervals, intervals_note = _intervals(request, surface, (i, j))
+    draws = _Draws.of(request, surface, (i, j))
+    intervals, intervals_note = _intervals(request, surface, draws)
     resources = spent(request, shape, tokens)
     return request.plan(
-        **{**resources, "notes": (*resources.get("notes", ()), *([BLIND] if blind(law) else []))},
+        **{**resources, "notes": (*resources.get("notes", ()), *([_sightless(law)] if blind(law) else []))},
         shape=shape,
         params=counted,
         params_total=params(shape),
@@ -82,12 +149,13 @@ def plan_shape(request: Request, law: Law) -> Plan:
             surface.left(budget) / np.exp(surface.log_cost_per_token),
             request.near,
             everything=request.everything,
+            share=lambda rows, columns: _share(request, surface, draws, rows, columns),
         ),
         nearest_shapes=(),
         extrapolation=Extrapolation.of(
             law.fitted,
             # As the law's runs were counted.
-            flops=6.0 * counted * tokens if blind(law) else resources["flops"],
+            flops=6.0 * counted * tokens if sight(law) == "size" else resources["flops"],
             params=counted,
             tokens=tokens,
             width=shape.width,
@@ -118,37 +186,17 @@ def _check_edges(i: int, j: int, widths: FloatArray, depths: FloatArray, request
 
 
 def _intervals(
-    request: Request, surface: Surface, best: tuple[int, int]
+    request: Request, surface: Surface, draws: _Draws | None
 ) -> tuple[dict[str, Interval] | None, str]:
-    """Intervals of everything planned, from the optimum of every draw, and of the loss of this very plan.
-
-    A draw of the law goes with the draw of the throughput model of the same number.
-    """
+    """Intervals of everything planned, from the optimum of every draw, and of the loss of this very plan."""
     fit, budget, cost, template = request.fit, request.budget, request.cost, request.constraints.template
-    if fit is None or not fit.draws:
+    if fit is None or draws is None:
         return None, NO_DRAWS
-    draws = fit.theta_draws
-    resampled = cost.step_time is not None and bool(cost.step_time.draws)
-    of_draws = [cost.of_draw(i) for i in range(len(draws))]
-    at = np.array(
-        [
-            best,
-            *(
-                surface.minimise(theta, budget, of_draw if resampled else None)
-                for theta, of_draw in zip(draws, of_draws, strict=True)
-            ),
-        ]
-    )
+    at, best = draws.at, draws.at[0]
     shapes = Shapes.of(surface.widths[at[:, 0]], surface.depths[at[:, 1]], template)
-    tokens = cost.tokens(shapes, budget)
-    if resampled:
-        at_cost = zip(of_draws, shapes.width[1:], shapes.depth[1:], strict=True)
-        tokens[1:] = [float(own.tokens(Shapes.of(w, d, template), budget)) for own, w, d in at_cost]
+    tokens = draws.tokens(surface, budget)
     i, j = best
-    losses = [
-        surface.loss(theta, budget, slice(i, i + 1), slice(j, j + 1))[0, 0]
-        for theta in (fit.law.theta, *draws)
-    ]
+    losses = [surface.loss(theta, budget, slice(i, i + 1), slice(j, j + 1))[0, 0] for theta in draws.theta]
     counted = params(shapes, fit.law.params_convention)
     # The first of each is the plan's own.
     discrete: dict[str, Any] = {
@@ -163,7 +211,7 @@ def _intervals(
     if cost.resource != "flops" or cost.inference_tokens:
         discrete["flops"] = tokens * flops_per_token(shapes, cost.flops_convention)
     note = fit.interval_note
-    if resampled:
+    if draws.resampled:
         note += ", each with a resample of the step times"
     elif cost.resource != "flops":
         note += ", of the law alone: the throughput model has none"
@@ -171,13 +219,12 @@ def _intervals(
         note += "; the relaxed optimum has none"
     usable = tokens > 0
     if not usable[1:].any():
-        return None, f"no interval: none of {len(draws)} resamples can pay for the inference"
+        return None, f"no interval: none of {len(fit.draws)} resamples can pay for the inference"
     if not usable.all():
         note += (
             f"; {1 - usable[1:].mean():.1%} of the resamples cannot pay for the inference and are left out"
         )
-    last = np.array([len(surface.widths) - 1, len(surface.depths) - 1])
-    at_edge = int(((at[1:] == 0) | (at[1:] == last)).any(1).sum())
+    at_edge = int(on_edge(at[1:], surface).sum())
     if at_edge:
         have = "has its" if at_edge == 1 else "have their"
         note += f"; {at_edge} of the resamples {have} optimum on the edge of the search, so the ends may be too narrow"
@@ -199,7 +246,7 @@ def _relaxed(request: Request, law: Law, width: float, depth: float) -> dict[str
     reach = 0.7
     while reach > 1e-9:
         widths, depths = np.exp(log_w + reach * steps), np.exp(log_d + reach * steps)
-        surface = Surface.of(law.terms, law.params_convention, widths, depths, constraints, cost)
+        surface = Surface.of(law, widths, depths, constraints, cost)
         loss = surface.loss(law.theta, budget, EVERYWHERE, EVERYWHERE)
         i, j = np.unravel_index(int(loss.argmin()), loss.shape)
         log_w, log_d = np.log(widths[i]), np.log(depths[j])

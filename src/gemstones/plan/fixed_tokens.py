@@ -1,7 +1,7 @@
 """The best shape on a given number of tokens within a budget, exactly.
 
-At fixed tokens the law's term in T is the same for every shape, so the least sum of its other terms is looked for,
-among the shapes that the budget trains on so many tokens: cost per token ≤ (budget - inference) / T.
+Looked for is the least sum of the law's terms on so many tokens, among the shapes that the budget trains on them:
+cost per token ≤ (budget - inference) / T.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gemstones.design.feasible import Constraints
 from gemstones.laws.columns import SHAPE_COLUMNS
 from gemstones.laws.law import Interval, Law
 from gemstones.plan.cost import Cost
-from gemstones.plan.surface import STEEPEST
+from gemstones.plan.sight import TOKENS, log_columns, sum_of_terms
 from gemstones.shape import FloatArray, Shape, Shapes
 
 
@@ -34,21 +34,21 @@ class Design:
     """Edges of the search that the shape lies on."""
 
     def log_columns(self, law: Law) -> FloatArray:
-        """Logarithms of the columns of the law's terms, (k,)."""
-        values = {"T": self.tokens, "N": self.params}
+        """Logarithms of the law's symbols, (k,)."""
+        values = {TOKENS: self.tokens, "N": self.params}
         if self.shape is not None:
             shapes = Shapes.of(self.shape.width, self.shape.depth, self.shape)
             values |= {
-                term: float(SHAPE_COLUMNS[column](shapes))
-                for term, column in zip(law.terms, law.columns, strict=True)
-                if term not in values
+                symbol: float(SHAPE_COLUMNS[column](shapes))
+                for symbol, column in zip(law.symbols, law.columns, strict=True)
+                if symbol not in values
             }
-        return np.log([values[term] for term in law.terms])
+        return np.log([values[symbol] for symbol in law.symbols])
 
 
 @dataclass(frozen=True, eq=False)
 class FixedTokens:
-    """Every feasible shape: on how many tokens the budget trains it, and its loss but for the term in tokens."""
+    """Every feasible shape: on how many tokens the budget trains it, and what the law sees of it."""
 
     law: Law
     cost: Cost
@@ -57,8 +57,8 @@ class FixedTokens:
     depths: FloatArray
     tokens: FloatArray
     """(widths, depths); 0 where inference takes the whole budget, and for shapes that are left out."""
-    shape_loss: FloatArray
-    """(widths, depths), in nats per token."""
+    log_columns: tuple[FloatArray | None, ...]
+    """Of the law's symbols, None for T; each broadcasts to (widths, depths)."""
 
     @classmethod
     def of(
@@ -76,14 +76,7 @@ class FixedTokens:
         if aspect_ratios is not None:
             low, high = aspect_ratios
             tokens = np.where((shapes.aspect_ratio >= low) & (shapes.aspect_ratio <= high), tokens, 0.0)
-        shape_loss = np.zeros_like(tokens)
-        for i, term in enumerate(law.terms):
-            if term != "T":
-                log_values = np.log(SHAPE_COLUMNS[law.columns[i]](shapes))
-                shape_loss += np.exp(
-                    np.minimum(law.log_coefficients[i] - law.exponents[i] * log_values, STEEPEST)
-                )
-        return cls(law, cost, constraints, column[:, 0], row[0], tokens, shape_loss)
+        return cls(law, cost, constraints, column[:, 0], row[0], tokens, log_columns(law, shapes))
 
     def all_of_it(self, shape: Shape) -> Design:
         """The design that spends the whole budget on a shape of the search."""
@@ -93,9 +86,11 @@ class FixedTokens:
 
     def best(self, tokens: float) -> Design | None:
         """The shape of least loss on exactly `tokens`; None if the budget trains none on so many."""
-        loss = np.where(self.tokens >= tokens, self.shape_loss, np.inf)
-        i, j = (int(x) for x in np.unravel_index(int(loss.argmin()), loss.shape))
-        return self._design(i, j, tokens) if np.isfinite(loss[i, j]) else None
+        log_tokens = np.log(np.array([[tokens]]))
+        columns = [log_tokens if column is None else column for column in self.log_columns]
+        total = np.where(self.tokens >= tokens, sum_of_terms(self.law, self.law.theta, columns), np.inf)
+        i, j = (int(x) for x in np.unravel_index(int(total.argmin()), total.shape))
+        return self._design(i, j, tokens) if np.isfinite(total[i, j]) else None
 
     @property
     def most_tokens(self) -> float:

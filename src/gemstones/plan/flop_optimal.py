@@ -9,9 +9,9 @@ from gemstones.design.feasible import Constraints
 from gemstones.errors import EdgeOfSearch
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
-from gemstones.plan.by_shape import blind
 from gemstones.plan.cost import Cost
 from gemstones.plan.plan import Plan, plan
+from gemstones.plan.sight import sight
 
 SHOWN = (
     "shape", "width", "depth", "params", "params_convention", "params_total", "tokens", "tokens_per_param",
@@ -67,7 +67,7 @@ def flop_optimal(made: Plan, law: Fit | Law, *, constraints: Constraints | None 
         made.budget_flops,
         "",
     )
-    if blind(bare):
+    if sight(bare) == "size":
         cost = Cost(inference_tokens=made.inference_tokens)
         budget = 2.0 * made.params * (3.0 * made.tokens + made.inference_tokens)
         note = "a law in N and T counts FLOPs as 6·N·T and knows no shape for them, so no device hours"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from gemstones.display import few_lines
 from gemstones.plan.shown import near_html, near_sentence
 from gemstones.runs.loss_units import LossUnit
-from gemstones.shape import FloatArray
+from gemstones.shape import FloatArray, IntArray
 
 SHOWN = 50
 """Members that are listed unless all are asked for."""
@@ -27,6 +28,8 @@ class Member:
     loss: float
     loss_increase: float
     """Over the best, as a fraction."""
+    share: float | None = None
+    """Of the law's draws in which the shape is within the tolerance of that draw's own best; None without draws."""
 
     @property
     def shape(self) -> str:
@@ -40,6 +43,7 @@ class Member:
             "tokens": self.tokens,
             "loss": self.loss,
             "loss_increase": self.loss_increase,
+            "share": self.share,
         }
 
 
@@ -52,7 +56,7 @@ class NearOptimal:
     width: tuple[int, int]
     depth: tuple[int, int]
     members: tuple[Member, ...]
-    """All of them, or some spread over the set; the best first."""
+    """All of them, or some spread over the set; those that most draws agree on first, then the least loss."""
     truncated_by: tuple[str, ...] = ()
     """Edges of the search that the set touches: it may go on beyond."""
     loss_unit: LossUnit = "nats"
@@ -84,10 +88,12 @@ def near_optimal(
     *,
     best: float | None = None,
     everything: bool = False,
+    share: Callable[[IntArray, IntArray], FloatArray | None] = lambda i, j: None,
 ) -> NearOptimal | None:
     """The set on a grid: `loss` and `tokens` are (widths, depths); None if no shape is in it.
 
-    `best` is the least loss, by default that of the grid; infinite losses mark what is not feasible.
+    `best` is the least loss, by default that of the grid; infinite losses mark what is not feasible. `share` gives, for
+    positions on the grid, the share of draws in which each is near-optimal, or None.
     """
     best = float(loss.min()) if best is None else best
     i, j = np.nonzero(loss <= best * (1 + tolerance))
@@ -96,6 +102,10 @@ def near_optimal(
     order = np.argsort(loss[i, j], kind="stable")
     i, j = i[order], j[order]
     shown = np.arange(len(i)) if everything else _spread(np.log(widths[i]), np.log(depths[j]))
+    shares = share(i[shown], j[shown])
+    if shares is not None:
+        ranked = np.argsort(-shares, kind="stable")  # of equals, the least loss first
+        shown, shares = shown[ranked], shares[ranked]
     members = tuple(
         Member(
             int(widths[a]),
@@ -103,8 +113,9 @@ def near_optimal(
             float(tokens[a, b]),
             float(loss[a, b]),
             float(loss[a, b] / best - 1),
+            None if shares is None else float(shares[position]),
         )
-        for a, b in zip(i[shown], j[shown], strict=True)
+        for position, (a, b) in enumerate(zip(i[shown], j[shown], strict=True))
     )
     edges = (
         ("width_min", (i == 0).any()),

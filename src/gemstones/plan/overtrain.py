@@ -24,14 +24,16 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import interval
-from gemstones.laws.law import Interval, Law, predict
+from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import FrontierLaw, given_law
 from gemstones.plan.by_params import ASPECT_RATIOS
+from gemstones.plan.by_shape import blind
 from gemstones.plan.cost import FLOPS, Cost, amount_text
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.fixed_tokens import Design, FixedTokens
 from gemstones.plan.plan import NO_DRAWS, Plan, default_constraints, plan
 from gemstones.plan.shown import overtrain_header, overtrain_heading, overtrain_notes, overtrain_rows
+from gemstones.plan.sight import sight
 from gemstones.shape import FloatArray, Shape
 from gemstones.units import format_quantity, parse_quantity
 
@@ -220,8 +222,7 @@ def overtrain(
         designs = [_by_params(budget, factor * optimum.tokens, cost) for factor in wanted]
     else:
         # A law in N and T sees no shapes: the plan, too, is over those of ordinary aspect ratio then.
-        blind = set(bare.terms) == {"N", "T"}
-        search = FixedTokens.of(bare, budget, constraints, cost, ASPECT_RATIOS if blind else None)
+        search = FixedTokens.of(bare, budget, constraints, cost, ASPECT_RATIOS if blind(bare) else None)
         optimum = search.all_of_it(best.shape)
         designs = [search.best(factor * optimum.tokens) for factor in wanted]
         reason = (
@@ -252,7 +253,7 @@ def _predictions(
     """Loss and increase of each design with their intervals, how these were made, and their level."""
     bare = law.law if isinstance(law, Fit) else law
     columns = np.stack([design.log_columns(bare) for design in (optimum, *designs)])
-    losses = predict(bare.theta, columns)
+    losses = np.exp(bare.log_loss([*columns.T]))
     points: list[dict[str, Any]] = [
         {"loss": float(loss), "loss_increase": float(loss / losses[0] - 1)} for loss in losses[1:]
     ]
@@ -271,7 +272,7 @@ def _predictions(
 def _drawn(fit: Fit, columns: FloatArray) -> tuple[FloatArray, str]:
     """Losses under every draw whose prediction is finite, (draws, designs), and how many those are."""
     with np.errstate(over="ignore"):  # a draw with an exponent of 70 leaves all floats far from its runs
-        drawn = np.stack([predict(theta, columns) for theta in fit.theta_draws])
+        drawn = np.exp(fit.law.log_loss([*columns.T], fit.theta_draws))
     finite = np.isfinite(drawn).all(1)
     without = 1 - float(finite.mean())
     note = fit.interval_note
@@ -283,10 +284,10 @@ def _drawn(fit: Fit, columns: FloatArray) -> tuple[FloatArray, str]:
 def _extrapolation(law: Law, design: Design) -> Extrapolation:
     """Of a design from the fitted runs; FLOPs of training counted as those of the law's runs were."""
     shape = design.shape
-    blind = set(law.terms) == {"N", "T"}
     return Extrapolation.of(
         law.fitted,
-        flops=design.tokens * (6.0 * design.params if shape is None or blind else flops_per_token(shape)),
+        flops=design.tokens
+        * (6.0 * design.params if shape is None or sight(law) == "size" else flops_per_token(shape)),
         params=design.params,
         tokens=design.tokens,
         width=None if shape is None else shape.width,

@@ -23,6 +23,7 @@ from gemstones.plan.cost import FLOPS, Cost, amount_text
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import NearOptimal
 from gemstones.plan.shown import plan_html, plan_notes, plan_sentence
+from gemstones.plan.sight import sight
 from gemstones.runs.loss_units import LossUnit
 from gemstones.shape import Shape
 from gemstones.units import format_quantity, parse_quantity
@@ -257,10 +258,6 @@ def plan(
     )
     if isinstance(bare, FrontierLaw):
         return plan_frontier(request, bare)
-    if bare.formula is not None or bare.outer_exponent is not None:
-        raise InvalidRequest(
-            f"law {bare.form} cannot be planned with yet: fit a list of columns, like w,d,N,T"
-        )
-    if set(bare.terms) == {"N", "T"} and cost.resource == "flops":
+    if sight(bare) == "size" and cost.resource == "flops":
         return plan_params(request, bare)
     return plan_shape(request, bare)

@@ -21,20 +21,20 @@ from gemstones.accounting.flops import FlopsConvention, flops_per_token
 from gemstones.accounting.parameters import ParamsConvention, params
 from gemstones.design.feasible import Constraints
 from gemstones.laws.fit import Fit
-from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.interval import interval, percentile_interval
 from gemstones.laws.law import Interval, Law
 from gemstones.plan.by_params import ASPECT_RATIOS
 from gemstones.plan.cost import Cost
 from gemstones.plan.frontier_lines import FrontierLines
+from gemstones.plan.optimum import on_edge, shape_optima, size_optima
 from gemstones.plan.plan import default_constraints
-from gemstones.plan.surface import STEEPEST, Surface
+from gemstones.plan.sight import TOKENS, sight, sum_of_terms
+from gemstones.plan.surface import Surface
 from gemstones.shape import BoolArray, FloatArray, Shapes
 from gemstones.units import format_flops, format_quantity
 
 Quantity = Literal["n_opt", "t_opt", "w_opt", "d_opt"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
-EVERYWHERE = slice(None)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,7 +111,7 @@ def prescribe_law(
     """
     law = fit.law
     theta = np.vstack([law.theta, fit.theta_draws])
-    if set(law.terms) != {"N", "T"}:
+    if sight(law) != "size":
         optima = {
             flops: _shape_optima(law, theta, flops, budgets)
             for flops in dict.fromkeys(flops for _, flops in conventions)
@@ -120,22 +120,19 @@ def prescribe_law(
             _of_shapes(*optima[flops], convention, flops, budgets, widths_known=True)
             for convention, flops in conventions
         ]
-    k = [law.terms.index("N"), law.terms.index("T")]
-    theta = theta[:, [*k, *(2 + i for i in k), 4]]  # N before T
     return [
-        _closed_form(theta, convention, budgets)
+        _by_size(law, theta, convention, budgets)
         if flops == f"6N_{law.params_convention}"
         else _by_params(law, theta, convention, flops, budgets)
         for convention, flops in conventions
     ]
 
 
-def _closed_form(theta: FloatArray, convention: ParamsConvention, budgets: Sequence[float]) -> Prescribed:
-    pairs = [optimal_params_tokens(theta, budget) for budget in budgets]
+def _by_size(
+    law: Law, theta: FloatArray, convention: ParamsConvention, budgets: Sequence[float]
+) -> Prescribed:
+    pairs = [size_optima(law, theta, budget) for budget in budgets]
     counted, tokens = (np.column_stack([pair[i] for pair in pairs]) for i in (0, 1))
-    usable = _falling(theta)[:, None] & np.isfinite(counted) & np.isfinite(tokens)
-    usable &= (counted > 0) & (tokens > 0)
-    counted, tokens = np.where(usable, counted, np.nan), np.where(usable, tokens, np.nan)
     unknown = np.full_like(counted, np.nan)
     return Prescribed(
         counted,
@@ -144,7 +141,7 @@ def _closed_form(theta: FloatArray, convention: ParamsConvention, budgets: Seque
         unknown,
         counted if convention == "total" else unknown,
         discrete=False,
-        flags=_no_optimum(usable),
+        flags=_no_optimum(np.isfinite(counted)),
     )
 
 
@@ -156,24 +153,17 @@ def _by_params(
     budgets: Sequence[float],
 ) -> Prescribed:
     shapes, counted, cost = undominated(default_constraints(law), convention, flops)
-    falling = _falling(theta)
+    # Loss that does not fall with N or with T has no optimum on the line of 6·N·T either.
+    usable = np.repeat(np.isfinite(size_optima(law, theta, budgets[0])[0])[:, None], len(budgets), axis=1)
     at = np.zeros((len(theta), len(budgets)), np.intp)
     log_n, log_cost = np.log(counted), np.log(cost)
-    for row in np.flatnonzero(falling):
-        alpha, beta, log_a, log_b, _ = theta[row]
-        of_size = np.exp(np.minimum(log_a - alpha * log_n, STEEPEST))
+    for row in np.flatnonzero(usable[:, 0]):
         for column, budget in enumerate(budgets):
-            of_tokens = np.exp(np.minimum(log_b + beta * (log_cost - np.log(budget)), STEEPEST))
-            at[row, column] = (of_size + of_tokens).argmin()
-    usable = np.repeat(falling[:, None], len(budgets), axis=1)
+            pair = {"N": log_n, TOKENS: np.log(budget) - log_cost}
+            at[row, column] = sum_of_terms(law, theta[row], [pair[s] for s in law.symbols]).argmin()
     edge = usable & ((at == 0) | (at == len(counted) - 1))
     chosen = replace(shapes, width=shapes.width[at], depth=shapes.depth[at])
     return _of_shapes(chosen, edge, usable, convention, flops, budgets, widths_known=False)
-
-
-def _falling(theta: FloatArray) -> BoolArray:
-    """Whether loss falls with N and with T: without that there is no optimum."""
-    return np.asarray((theta[:, 0] > 0) & (theta[:, 1] > 0))
 
 
 @lru_cache(maxsize=16)
@@ -200,24 +190,11 @@ def _shape_optima(
     """The optima of θ (n, m), (n, budgets): which of them lie on the edge of the search, and that all are usable."""
     constraints = default_constraints(law)
     column, row = constraints.grid()
-    surface = Surface.of(
-        law.terms, law.params_convention, column[:, 0], row[0], constraints, Cost(flops_convention=flops)
-    )
-    at = np.array(
-        [[_minimum(surface, one, budget, i == 0) for budget in budgets] for i, one in enumerate(theta)]
-    )
-    lengths = np.array([len(surface.widths), len(surface.depths)])
-    edge = (((at == 0) | (at == lengths - 1)) & (lengths > 1)).any(-1)
+    surface = Surface.of(law, column[:, 0], row[0], constraints, Cost(flops_convention=flops))
+    at = shape_optima(surface, theta, budgets)
+    edge = on_edge(at, surface)
     shapes = Shapes.of(surface.widths[at[..., 0]], surface.depths[at[..., 1]], constraints.template)
     return shapes, edge, np.ones(edge.shape, np.bool_)
-
-
-def _minimum(surface: Surface, theta: FloatArray, budget: float, exact: bool) -> tuple[int, int]:
-    if not exact:
-        return surface.minimise(theta, budget)
-    loss = surface.loss(theta, budget, EVERYWHERE, EVERYWHERE)
-    i, j = np.unravel_index(int(loss.argmin()), loss.shape)
-    return int(i), int(j)
 
 
 def _of_shapes(

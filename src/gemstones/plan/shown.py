@@ -25,7 +25,7 @@ SHOWN = 10
 
 def member_header(loss_unit: LossUnit) -> Row:
     """Of the members of a near-optimal set."""
-    return "shape", "tokens", f"predicted loss ({SHORT[loss_unit]})", "over the best"
+    return "shape", "tokens", f"predicted loss ({SHORT[loss_unit]})", "over the best", "near-optimal in"
 
 
 def flops_convention(convention: str, each: str = "6·N·T") -> str:
@@ -176,7 +176,13 @@ def near_sentence(near: NearOptimal | None, loss: float | None = None) -> str:
 def member_rows(near: NearOptimal, most: int | None = SHOWN) -> list[Row]:
     """Its members, the best first; `most` of them at most."""
     return [
-        (m.shape, format_quantity(m.tokens), f"{m.loss:.4f}", f"{m.loss_increase:.3%}")
+        (
+            m.shape,
+            format_quantity(m.tokens),
+            f"{m.loss:.4f}",
+            f"{m.loss_increase:.3%}",
+            "-" if m.share is None else f"{m.share:.0%} of draws",
+        )
         for m in near.members[:most]
     ]
 

@@ -7,15 +7,14 @@ million shapes take milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gemstones.accounting.parameters import ParamsConvention
 from gemstones.design.feasible import Constraints
-from gemstones.laws.columns import SHAPE_COLUMNS, shape_terms
+from gemstones.laws.law import Law
 from gemstones.plan.cost import FLOPS, Cost
+from gemstones.plan.sight import log_columns, loss_of_sum, sum_of_terms
 from gemstones.shape import BoolArray, FloatArray, IntArray, Shape, Shapes
 
 COARSE_RATIO = 1.08
@@ -24,23 +23,20 @@ REACH = 4
 """Steps around its best that the second pass covers: along the valley of equal FLOPs neighbouring widths differ
 by a thousandth of a percent of loss, so the first pass may be a few steps off."""
 EVERYWHERE = slice(None)
-STEEPEST = 600.0
-"""Logarithm of the largest term: a draw with an exponent of 70 has larger ones, beyond every float."""
 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
     """Logs of the law's columns and costs, over widths (rows) and depths (columns)."""
 
+    law: Law
     widths: FloatArray
     depths: FloatArray
-    log_columns: tuple[FloatArray, ...]
-    """One array per term other than T, in the order of the terms; each broadcasts to (widths, depths)."""
+    log_columns: tuple[FloatArray | None, ...]
+    """One array for each of the law's symbols, None for T; each broadcasts to (widths, depths)."""
     log_cost_per_token: FloatArray
     inference: FloatArray | None
     """What is left of the budget for training is less this; None for nothing."""
-    tokens_term: int
-    """Position of T among the terms."""
     template: Shape
     """Has the other fields of the shapes."""
     outside: BoolArray | None = None
@@ -49,30 +45,28 @@ class Surface:
     @classmethod
     def of(
         cls,
-        terms: Sequence[str],
-        convention: ParamsConvention,
+        law: Law,
         widths: FloatArray,
         depths: FloatArray,
         constraints: Constraints,
         cost: Cost = FLOPS,
         aspect_ratios: tuple[float, float] | None = None,
     ) -> Surface:
-        """For a law's terms over a grid; raises `InvalidRequest` if a shape does not determine them.
+        """For a law over a grid; raises `InvalidRequest` if a shape does not determine its columns.
 
         With `aspect_ratios` (width over depth, least and most) only the shapes between them are searched.
         """
-        columns = shape_terms(terms, convention)
         shapes = Shapes.of(widths[:, None], depths[None, :], constraints.template)
         outside = None
         if aspect_ratios is not None:
             outside = (shapes.aspect_ratio < aspect_ratios[0]) | (shapes.aspect_ratio > aspect_ratios[1])
         return cls(
+            law,
             widths,
             depths,
-            tuple(np.log(SHAPE_COLUMNS[column](shapes)) for column in columns),
+            log_columns(law, shapes),
             np.log(cost.per_token(shapes)),
             cost.inference(shapes) if cost.inference_tokens else None,
-            list(terms).index("T"),
             constraints.template,
             outside,
         )
@@ -88,7 +82,9 @@ class Surface:
             self,
             widths=self.widths[rows],
             depths=self.depths[columns],
-            log_columns=tuple(_window(column, rows, columns) for column in self.log_columns),
+            log_columns=tuple(
+                None if column is None else _window(column, rows, columns) for column in self.log_columns
+            ),
             log_cost_per_token=self.log_cost_per_token[rows][:, columns],
             inference=None if self.inference is None else self.inference[rows][:, columns],
             outside=None if self.outside is None else self.outside[rows][:, columns],
@@ -103,20 +99,25 @@ class Surface:
             inference=cost.inference(shapes) if cost.inference_tokens else None,
         )
 
-    def loss(self, theta: FloatArray, budget: float, rows: slice, columns: slice) -> FloatArray:
-        """Predicted loss on a window of the grid, (rows, columns), for θ (m,); infinite where no token is left."""
-        k = len(self.log_columns) + 1
-        order = [self.tokens_term, *(i for i in range(k) if i != self.tokens_term)]
+    def sum(self, theta: FloatArray, budget: float, rows: slice, columns: slice) -> FloatArray:
+        """The sum of the law's terms on a window of the grid, (rows, columns), for θ (m,): least where loss is.
+
+        Infinite where no token is left.
+        """
         left = self.left(budget, rows, columns)
         unaffordable = left <= 0
         if self.outside is not None:
             unaffordable = unaffordable | self.outside[rows, columns]
         tokens = np.log(np.where(unaffordable, 1.0, left)) - self.log_cost_per_token[rows, columns]
-        total = np.where(unaffordable, np.inf, np.zeros_like(tokens))
-        windows = (tokens, *(_window(column, rows, columns) for column in self.log_columns))
-        for i, log_column in zip(order, windows, strict=True):
-            total += np.exp(np.minimum(theta[k + i] - theta[i] * log_column, STEEPEST))
-        return np.asarray(total + np.exp(theta[2 * k]))
+        windows = [
+            tokens if column is None else _window(column, rows, columns) for column in self.log_columns
+        ]
+        total = np.broadcast_to(sum_of_terms(self.law, theta, windows), tokens.shape)
+        return np.where(unaffordable, np.inf, total) if np.any(unaffordable) else total
+
+    def loss(self, theta: FloatArray, budget: float, rows: slice, columns: slice) -> FloatArray:
+        """Predicted loss on a window of the grid, (rows, columns), for θ (m,); infinite where no token is left."""
+        return loss_of_sum(self.law, theta, self.sum(theta, budget, rows, columns))
 
     def minimise(self, theta: FloatArray, budget: float, cost: Cost | None = None) -> tuple[int, int]:
         """Row and column of the least loss: a coarse pass over the whole grid, then all around its best.
@@ -127,8 +128,8 @@ class Surface:
 
         def best(surface: Surface) -> tuple[int, int]:
             priced = surface if cost is None else surface.at_cost(cost)
-            loss = priced.loss(theta, budget, EVERYWHERE, EVERYWHERE)
-            i, j = np.unravel_index(int(loss.argmin()), loss.shape)
+            total = priced.sum(theta, budget, EVERYWHERE, EVERYWHERE)
+            i, j = np.unravel_index(int(total.argmin()), total.shape)
             return int(i), int(j)
 
         i_coarse, j_coarse = _coarse(self.widths), _coarse(self.depths)

@@ -15,13 +15,13 @@ import numpy as np
 
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
-from gemstones.laws.columns import shape_terms
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.law import Law
 from gemstones.laws.published import FrontierLaw
 from gemstones.laws.step_time import StepTime
 from gemstones.plan.plan import NEAR, default_constraints, default_throughput
+from gemstones.plan.sight import sight
 from gemstones.report.words import PARAMS_WORDS, law_words
 from gemstones.runs.loss_units import WORDS
 from gemstones.shape import FloatArray
@@ -69,7 +69,7 @@ def prescribes(law: AnyLaw) -> bool:
     if isinstance(bare, FrontierLaw):
         return True
     try:
-        shape_terms(bare.terms, bare.params_convention)
+        sight(bare)
     except InvalidRequest:
         return False
     return True
@@ -104,7 +104,7 @@ def law_data(name: str, law: AnyLaw) -> dict[str, Any]:
             "exponent": bare.exponent,
             "terms": [],
         }
-    kind = "params" if set(bare.terms) == {"N", "T"} else "shape"
+    kind = "params" if sight(bare) == "size" else "shape"
     return data | {"kind": kind, "terms": list(bare.terms), "theta": packed(bare.theta)}
 
 

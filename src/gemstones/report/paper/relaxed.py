@@ -20,7 +20,8 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.interval import interval
 from gemstones.laws.law import Interval, Law
 from gemstones.plan.plan import default_constraints
-from gemstones.plan.surface import EVERYWHERE, STEEPEST, Surface
+from gemstones.plan.sight import STEEPEST
+from gemstones.plan.surface import EVERYWHERE, Surface
 from gemstones.shape import BoolArray, FloatArray, Shape, Shapes
 
 WIDEST, DEEPEST = 2.0**20, 2.0**16
@@ -100,7 +101,7 @@ def _coarse(
     """Log width and log depth of the best shape of a coarse grid, (2, budgets · θ)."""
     axes = [np.linspace(a, b, int((b - a) / CELL) + 2) for a, b in zip(low, high, strict=True)]
     widths, depths = (np.exp(axis) for axis in axes)
-    surface = Surface.of(law.terms, law.params_convention, widths, depths, Constraints(template=template))
+    surface = Surface.of(law, widths, depths, Constraints(template=template))
     at = [
         int(surface.loss(theta, budget, EVERYWHERE, EVERYWHERE).argmin())
         for budget in budgets
