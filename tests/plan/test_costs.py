@@ -24,7 +24,7 @@ from gemstones.laws.published import LAWS, FrontierLaw, published, refit
 from gemstones.laws.step_time import StepTime, gemstones_step_time
 from gemstones.plan.cost import FLOPS, Cost
 from gemstones.plan.flop_optimal import flop_optimal
-from gemstones.plan.inference import optimal_with_inference
+from gemstones.plan.optimum import size_optima
 from gemstones.plan.plan import default_constraints, default_throughput, plan
 from gemstones.plan.surface import Surface
 from gemstones.shape import Shape
@@ -225,7 +225,7 @@ def test_draws_give_the_exact_optimum_of_each_at_its_own_cost(law: Law) -> None:
     constraints = default_constraints(law)
     column, row = constraints.grid()
     blind = set(law.terms) == {"N", "T"}
-    grid = (law.terms, law.params_convention, column[:, 0], row[0], constraints)
+    grid = (law, column[:, 0], row[0], constraints)
     bounds = (256 / 80, 2560 / 8) if blind else None
     surface = Surface.of(*grid, HOURS, aspect_ratios=bounds)
     draws = small_fit(law, 12).theta_draws if blind else refit().theta_draws[::40]
@@ -296,7 +296,7 @@ def test_n_and_t_with_little_inference_tend_to_hoffmanns_closed_form() -> None:
     sizes = [plan(1e23, CHINCHILLA, cost=Cost(inference_tokens=t)).params for t in (1e10, 1e11, 1e12, 1e13)]
     assert sizes == sorted(sizes, reverse=True)
     theta = np.array([[0.3, 0.3, 6.0, 6.0, 0.5], [-0.1, 0.3, 6.0, 6.0, 0.5]])
-    counted, tokens = optimal_with_inference(theta, 1e22, 1e12)
+    counted, tokens = size_optima(CHINCHILLA, theta, 1e22, 1e12)
     assert np.isfinite([counted[0], tokens[0]]).all() and np.isnan([counted[1], tokens[1]]).all()
 
 

@@ -20,7 +20,8 @@ from gemstones.plan.surface import Surface
 from gemstones.runs import RunTable
 from gemstones.shape import Shape, Shapes
 
-WIDTH_DEPTH = LAWS["gemstones-width-depth"]
+WIDTH_DEPTH, CHINCHILLA = LAWS["gemstones-width-depth"], LAWS["chinchilla"]
+assert isinstance(CHINCHILLA, Law)
 assert isinstance(WIDTH_DEPTH, Law)
 
 PRESCRIBED = {
@@ -174,7 +175,7 @@ def test_draws_give_the_exact_optimum_of_each() -> None:
     assert isinstance(refit, Fit)
     constraints = default_constraints(refit.law)
     column, row = constraints.grid()
-    surface = Surface.of(refit.law.terms, "total", column[:, 0], row[0], constraints)
+    surface = Surface.of(refit.law, column[:, 0], row[0], constraints)
     for theta in refit.theta_draws[::2]:
         everywhere = surface.loss(theta, 1e22, slice(None), slice(None))
         assert everywhere[surface.minimise(theta, 1e22)] == everywhere.min()
@@ -183,7 +184,7 @@ def test_draws_give_the_exact_optimum_of_each() -> None:
 def test_a_steep_draw_overflows_nothing() -> None:
     constraints = Constraints(depth_min=1, template=Shape(32, 1, head_size=16, vocabulary=1024))
     column, row = constraints.grid()
-    surface = Surface.of(("N", "T"), "total", column[:, 0], row[0], constraints)
+    surface = Surface.of(CHINCHILLA, column[:, 0], row[0], constraints)
     # N's term is 1 at 10^6 parameters, and about e^1000 at 40 thousand.
     steep = np.array([300.0, 0.3, 300.0 * np.log(1e6), 3.0, 0.0])
     loss = surface.loss(steep, 1e13, slice(None), slice(None))

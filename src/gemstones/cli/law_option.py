@@ -7,15 +7,37 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from gemstones.cli.options import FLAG
+from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import LAW_NAMES, FrontierLaw, given_law
+from gemstones.plan.plan import of_groups
 
 LawName = Annotated[
     str, Parameter(help=f"A law by name ({', '.join(LAW_NAMES)}), or a file of `gemstones fit --output`.")
 ]
 
+Of = Annotated[
+    tuple[str, ...],
+    FLAG,
+    Parameter(
+        help="Which one, like recipe=muon, of a law whose constants differ by a column; may be repeated."
+    ),
+]
+Force = Annotated[
+    bool,
+    FLAG,
+    Parameter(help="Plan even more than 4 decades of FLOPs from the fitted runs."),
+]
 
-def law_of(name: str) -> tuple[Fit | Law | FrontierLaw, str]:
-    """The law that `name` means, and what to call it: the name, or that of the file."""
-    return given_law(name), name if name in LAW_NAMES else Path(name).name
+
+def law_of(name: str, of: tuple[str, ...] = ()) -> tuple[Fit | Law | FrontierLaw, str]:
+    """The law that `name` and `of` mean, and what to call it: the name, or that of the file."""
+    values = {}
+    for written in of:
+        column, equals, value = written.partition("=")
+        if not (column and equals and value):
+            raise InvalidRequest(f"of {written!r} is not COLUMN=VALUE: write it like recipe=muon")
+        values[column] = value
+    return of_groups(given_law(name), values), name if name in LAW_NAMES else Path(name).name

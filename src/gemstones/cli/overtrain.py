@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from gemstones.cli.law_option import LawName, law_of
+from gemstones.cli.law_option import Force, LawName, Of, law_of
 from gemstones.cli.options import Json, Ranges
 from gemstones.cli.output import print_json, print_table
 from gemstones.laws.fit import Fit
@@ -31,6 +31,8 @@ def overtrain(
         ),
     ] = None,
     ranges: Ranges = Ranges(),
+    of: Of = (),
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """What it costs to train on more tokens, or fewer, than is optimal for a budget (Figure 8).
@@ -40,12 +42,13 @@ def overtrain(
     """
     from gemstones.plan.overtrain import overtrain as find_overtraining
 
-    chosen, name = law_of(law)
+    chosen, name = law_of(law, of)
     found = find_overtraining(
         parse_quantity(budget, "budget"),
         chosen,
         None if factors is None else [parse_quantity(part, "factor") for part in factors.split(",")],
         constraints=ranges.over(default_constraints(chosen.law if isinstance(chosen, Fit) else chosen)),
+        force=force,
         name=name,
     )
     if json:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gemstones.cli.law_option import LawName, law_of
+from gemstones.cli.law_option import Force, LawName, Of, law_of
 from gemstones.cli.options import Json, Ranges
 from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.errors import InvalidRequest
@@ -55,6 +55,8 @@ def plan(
     near_all: Annotated[
         bool, Parameter(negative="", show_default=False, help="List every near-optimal shape.")
     ] = False,
+    of: Of = (),
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """What to train for a budget of FLOPs or of device hours.
@@ -68,7 +70,7 @@ def plan(
         raise InvalidRequest(
             "give either a budget of FLOPs, like `gemstones plan 1e22`, or one of hours, like `--device-hours 1e5`"
         )
-    chosen, name = law_of(law)
+    chosen, name = law_of(law, of)
     constraints = ranges.over(default_constraints(chosen.law if isinstance(chosen, Fit) else chosen))
     model = _throughput(throughput) or default_throughput(chosen)
     cost = Cost(
@@ -85,6 +87,7 @@ def plan(
         constraints=constraints,
         near=near,
         everything=near_all,
+        force=force,
         name=name,
     )
     beside = None
@@ -132,6 +135,8 @@ def _print(made: Plan, beside: Beside | None, everything: bool) -> None:
         )
     print(f"shapes counted with {made.models}")
     print(f"extrapolation: {made.extrapolation.sentence()}")
+    for other in made.compared:
+        print(other.sentence)
     if made.nearest_shapes:
         print(f"shapes nearest to N: {', '.join(map(str, made.nearest_shapes))}")
     _print_near(made, everything)

@@ -15,6 +15,7 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.interval import interval
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import FrontierLaw
+from gemstones.plan.compared import Compared, compared
 from gemstones.plan.cost import FLOPS
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import NearOptimal, near_optimal
@@ -50,6 +51,7 @@ def plan_params(request: Request, law: Law) -> Plan:
         intervals=intervals,
         intervals_note=note,
         near_optimal=_near(request, law, best),
+        compared=_compared(request, law, best),
     )
 
 
@@ -92,6 +94,16 @@ def _without_shape(request: Request, counted: float, tokens: float, **found: Any
 def _optima(law: Law, theta: FloatArray, request: Request) -> tuple[FloatArray, FloatArray]:
     """N* and T* (D,) for θ (D, m)."""
     return size_optima(law, theta, request.budget, request.cost.inference_tokens)
+
+
+def _compared(request: Request, law: Law, best: float) -> tuple[Compared, ...]:
+    if law.params_convention != "total" or request.cost.inference_tokens:
+        return ()
+
+    def increase(target: float) -> float:
+        return float(law.loss(_columns(law, target, request.budget / (6 * target)))) / best - 1
+
+    return compared(request.name, request.budget, increase)
 
 
 def _no_optimum(request: Request, law: Law) -> str:

@@ -17,6 +17,7 @@ from gemstones.errors import EdgeOfSearch, InvalidRequest
 from gemstones.laws.interval import interval, percentile_interval
 from gemstones.laws.law import Interval, Law
 from gemstones.plan.by_params import ASPECT_RATIOS
+from gemstones.plan.compared import Compared, compared, increase_on_grid
 from gemstones.plan.cost import Cost, amount_text
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import near_optimal
@@ -152,6 +153,7 @@ def plan_shape(request: Request, law: Law) -> Plan:
             share=lambda rows, columns: _share(request, surface, draws, rows, columns),
         ),
         nearest_shapes=(),
+        compared=_compared(request, surface, loss),
         extrapolation=Extrapolation.of(
             law.fitted,
             # As the law's runs were counted.
@@ -162,6 +164,14 @@ def plan_shape(request: Request, law: Law) -> Plan:
             depth=shape.depth,
         ),
     )
+
+
+def _compared(request: Request, surface: Surface, loss: FloatArray) -> tuple[Compared, ...]:
+    if request.cost.resource != "flops" or request.cost.inference_tokens:
+        return ()
+    shapes = Shapes.of(surface.widths[:, None], surface.depths[None, :], surface.template)
+    total = params(shapes)
+    return compared(request.name, request.budget, lambda target: increase_on_grid(total, loss, target))
 
 
 def _check_edges(i: int, j: int, widths: FloatArray, depths: FloatArray, request: Request) -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from gemstones.laws.law import FittedRange, Interval
+
+Reach = Literal["within", "near", "far"]
+"""Within the FLOPs of the fitted runs; up to `NEAR_DECADES` from them; farther."""
+NEAR_DECADES, MOST_DECADES = 1.0, 4.0
+"""Beyond the second a plan is refused unless it is forced: no backtest of a law has reached a tenth of that."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,19 @@ class Extrapolation:
             _ratio(width, fitted.width),
             _ratio(depth, fitted.depth),
         )
+
+    @property
+    def reach(self) -> Reach | None:
+        """How far the plan's FLOPs lie from those of the fitted runs; None where these are not known."""
+        if self.flops_decades is None:
+            return None
+        decades = abs(self.flops_decades)
+        return "within" if decades == 0 else "near" if decades <= NEAR_DECADES else "far"
+
+    @property
+    def too_far(self) -> bool:
+        """Whether a plan has to be forced."""
+        return self.flops_decades is not None and abs(self.flops_decades) > MOST_DECADES
 
     def summary(self) -> dict[str, Any]:
         """Plain values."""

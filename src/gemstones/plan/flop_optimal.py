@@ -73,7 +73,13 @@ def flop_optimal(made: Plan, law: Fit | Law, *, constraints: Constraints | None 
         note = "a law in N and T counts FLOPs as 6·N·T and knows no shape for them, so no device hours"
     try:
         other = plan(
-            budget, law, cost=cost, throughput=made.throughput, constraints=constraints, name=made.law_name
+            budget,
+            law,
+            cost=cost,
+            throughput=made.throughput,
+            constraints=constraints,
+            force=True,
+            name=made.law_name,
         )
     except EdgeOfSearch as error:
         return Beside(made, None, str(error))

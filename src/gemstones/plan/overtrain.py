@@ -8,7 +8,7 @@ exact over shapes; of a law in N and T alone, N = C / 6T.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from gemstones.plan.by_shape import blind
 from gemstones.plan.cost import FLOPS, Cost, amount_text
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.fixed_tokens import Design, FixedTokens
-from gemstones.plan.plan import NO_DRAWS, Plan, default_constraints, plan
+from gemstones.plan.plan import NO_DRAWS, Plan, default_constraints, of_groups, plan
 from gemstones.plan.shown import overtrain_header, overtrain_heading, overtrain_notes, overtrain_rows
 from gemstones.plan.sight import sight
 from gemstones.shape import FloatArray, Shape
@@ -193,6 +193,8 @@ def overtrain(
     *,
     constraints: Constraints | None = None,
     cost: Cost = FLOPS,
+    of: Mapping[str, str] | None = None,
+    force: bool = False,
     name: str | None = None,
 ) -> Overtraining:
     """The best designs for `budget` on `factors` times its optimal tokens, under a law that predicts losses.
@@ -201,7 +203,7 @@ def overtrain(
     plan's. Raises `EdgeOfSearch` where the optimum itself lies on the edge of the search, and `InvalidRequest` for a
     law of the optimum alone.
     """
-    law = given_law(law)
+    law = of_groups(given_law(law), of)
     if isinstance(law, FrontierLaw):
         raise InvalidRequest(
             f"law {name or law.name} predicts no loss, so not what overtraining costs: choose one with terms in N and "
@@ -214,7 +216,7 @@ def overtrain(
     if not wanted:
         raise InvalidRequest("no factor was given: ask for some, like 0.25,1,4")
     constraints = constraints or default_constraints(bare)
-    best = plan(budget, law, cost=cost, constraints=constraints, name=name)
+    best = plan(budget, law, cost=cost, constraints=constraints, force=force, name=name)
     reason = ""
     designs: list[Design | None]
     if best.shape is None:

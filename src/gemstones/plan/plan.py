@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval, Law, Models
 from gemstones.laws.published import FrontierLaw, given_law
 from gemstones.laws.step_time import StepTime, gemstones_step_time
+from gemstones.plan.compared import Compared
 from gemstones.plan.cost import FLOPS, Cost, amount_text
-from gemstones.plan.extrapolation import Extrapolation
+from gemstones.plan.extrapolation import MOST_DECADES, Extrapolation
 from gemstones.plan.near import NearOptimal
 from gemstones.plan.shown import plan_html, plan_notes, plan_sentence
 from gemstones.plan.sight import sight
@@ -81,6 +83,8 @@ class Plan:
     inference_device_hours: float | None = None
     throughput: StepTime | None = None
     """The throughput model that device hours are from."""
+    compared: tuple[Compared, ...] = ()
+    """What other laws would train for the same FLOPs; empty for other resources."""
     notes: tuple[str, ...] = ()
     """How shapes and hours were counted, where that needs saying."""
     flags: tuple[str, ...] = ()
@@ -142,6 +146,8 @@ class Plan:
             "relaxed": self.relaxed,
             "nearest_shapes": [str(shape) for shape in self.nearest_shapes],
             "extrapolation": self.extrapolation.summary(),
+            "reach": self.extrapolation.reach,
+            "compared": [other.summary() for other in self.compared],
             "models": msgspec.structs.asdict(self.models),
             "throughput": None if self.throughput is None else self.throughput.summary(),
             "notes": list(self.notes),
@@ -225,6 +231,8 @@ def plan(
     constraints: Constraints | None = None,
     near: float = NEAR,
     everything: bool = False,
+    of: Mapping[str, str] | None = None,
+    force: bool = False,
     name: str | None = None,
 ) -> Plan:
     """What to train for `budget`, of FLOPs or of what `cost` says, under a law or a fit, or the name or file of one.
@@ -233,8 +241,10 @@ def plan(
     says otherwise; a law in N and T gives Hoffmann's closed form under 6·N·T and the feasible shapes nearest to N
     and, for device hours, the best of the shapes of ordinary aspect ratio. `throughput` adds the device hours of
     a plan for FLOPs. `near` is the tolerance of the near-optimal set (a fraction of loss), all of whose members
-    are listed with `everything`. Raises `EdgeOfSearch` if the optimum lies on the edge of the search, and
-    `InvalidRequest` if inference alone takes more than the budget.
+    are listed with `everything`. Of a law whose constants differ by a column, `of` says which value is meant, like
+    `{"recipe": "muon"}`. Raises `EdgeOfSearch` if the optimum lies on the edge of the search, and `InvalidRequest`
+    if inference alone takes more than the budget, or if the plan lies more than 4 decades of FLOPs from the fitted
+    runs, unless `force`d.
 
     >>> plan(1e5, law, cost=Cost(step_time=gemstones_step_time()))  # device hours  # doctest: +SKIP
     """
@@ -243,7 +253,7 @@ def plan(
 
     if not 0 <= near < 1:
         raise InvalidRequest(f"near {near} must be a fraction of loss from 0 to below 1, like 0.005")
-    law = given_law(law)
+    law = of_groups(given_law(law), of)
     bare = law.law if isinstance(law, Fit) else law
     request = Request(
         parse_quantity(budget, "budget" if cost.resource == "flops" else "device hours"),
@@ -257,7 +267,33 @@ def plan(
         everything,
     )
     if isinstance(bare, FrontierLaw):
-        return plan_frontier(request, bare)
-    if sight(bare) == "size" and cost.resource == "flops":
-        return plan_params(request, bare)
-    return plan_shape(request, bare)
+        found = plan_frontier(request, bare)
+    elif sight(bare) == "size" and cost.resource == "flops":
+        found = plan_params(request, bare)
+    else:
+        found = plan_shape(request, bare)
+    if found.extrapolation.too_far and not force:
+        raise InvalidRequest(
+            f"{amount_text(request.budget, cost.resource)} is {found.extrapolation.sentence()}: beyond "
+            f"{MOST_DECADES:g} decades no law has been tested; choose a budget nearer to the runs, or ask for it all "
+            "the same with force (--force)"
+        )
+    return found
+
+
+def of_groups(law: Fit | Law | FrontierLaw, of: Mapping[str, str] | None) -> Fit | Law | FrontierLaw:
+    """The law, or the fit with its draws, of one value of each column between which its constants differ."""
+    if not of:
+        return law
+    bare = law.law if isinstance(law, Fit) else law
+    groups = () if isinstance(bare, FrontierLaw) else bare.parsed_form.groups
+    for column in of:
+        if column not in groups:
+            differs = f"it differs by {', '.join(groups)}" if groups else "its constants differ by no column"
+            raise InvalidRequest(f"law {bare.form} has no group {column}: {differs}")
+    assert isinstance(bare, Law)
+    one, index = bare.of_group(**of)
+    if not isinstance(law, Fit):
+        return one
+    draws = tuple(tuple(float(x) for x in draw) for draw in law.theta_draws[:, index])
+    return msgspec.structs.replace(law, law=one, draws=draws)

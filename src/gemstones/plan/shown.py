@@ -113,6 +113,7 @@ def plan_notes(plan: Plan) -> list[str]:
         near_sentence(plan.near_optimal, plan.loss),
         *([f"shapes nearest to N: {shapes}"] if shapes else []),
         f"extrapolation: {plan.extrapolation.sentence()}",
+        *(other.sentence for other in plan.compared),
         *labelled(("flag", plan.flags), ("flag of the step times", measured)),
     ]
 
