@@ -344,15 +344,15 @@ def test_a_law_in_n_and_t_is_given_shapes_of_ordinary_aspect_ratio_for_device_ho
 
 
 def test_large_budgets() -> None:
-    made = plan(1e7, refit().law, cost=HOURS)
+    made = plan(1e7, refit().law, cost=HOURS, force=True)
     assert made.shape is not None and made.shape.width > 20_000
     with pytest.raises(EdgeOfSearch, match="for 1B device hours lies on the edge of the search, width 65536"):
-        plan(1e9, refit().law, cost=HOURS)
+        plan(1e9, refit().law, cost=HOURS, force=True)
     for budget in (1e200, 1e300):
         with pytest.raises(EdgeOfSearch):
-            plan(budget, refit(), cost=HOURS)
-    most = plan(1e300, CHINCHILLA, cost=Cost(inference_tokens=1e13))
-    assert most.params == pytest.approx(plan(1e300, CHINCHILLA).params, rel=1e-6)
+            plan(budget, refit(), cost=HOURS, force=True)
+    most = plan(1e300, CHINCHILLA, cost=Cost(inference_tokens=1e13), force=True)
+    assert most.params == pytest.approx(plan(1e300, CHINCHILLA, force=True).params, rel=1e-6)
 
 
 def test_an_edge_beside_the_plan_is_said_and_not_an_error() -> None:

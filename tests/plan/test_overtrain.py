@@ -179,4 +179,6 @@ def test_requests_without_meaning() -> None:
         with pytest.raises(InvalidQuantity, match="factor"):
             overtrain(1e22, WIDTH_DEPTH, factors)
     with pytest.raises(EdgeOfSearch, match="width 65536"):
+        overtrain(1e30, WIDTH_DEPTH, force=True)
+    with pytest.raises(InvalidRequest, match="8.3 decades of FLOPs beyond .* force"):
         overtrain(1e30, WIDTH_DEPTH)

@@ -156,13 +156,14 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         theta: FloatArray,
         log_columns: Sequence[dual.Number],
         codes: Codes | None = None,
+        aligned: bool = False,
     ) -> list[dual.Number]:
         """log of every term: ηᵢ for θ (m,), shaped like the columns; for θ (D, m), (D, …).
 
         `log_columns` are in the order of `columns` and broadcast against each other, so that a column that varies
         along one axis costs no more than that. `codes` numbers the rows' values of each group.
         """
-        values = self._values(theta, log_columns, codes)
+        values = self._values(theta, log_columns, codes, aligned)
         terms = []
         for term in self.structure.terms:
             eta: dual.Number = values.polynomial(term.offset)
@@ -178,9 +179,13 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         theta: FloatArray,
         log_columns: Sequence[dual.Number],
         codes: Codes | None = None,
+        aligned: bool = False,
     ) -> dual.Number:
-        """log Σ exp(ηᵢ): without outer exponent and irreducible loss. At a budget the best shape minimises it."""
-        first, *others = self.log_terms(theta, log_columns, codes)
+        """log Σ exp(ηᵢ): without outer exponent and irreducible loss. At a budget the best shape minimises it.
+
+        With `aligned`, the first axis of the columns is that of θ (D, m): each θ has columns of its own.
+        """
+        first, *others = self.log_terms(theta, log_columns, codes, aligned)
         total = first
         for term in others:
             total = dual.logaddexp(total, term)
@@ -259,9 +264,10 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         theta: FloatArray,
         log_columns: Sequence[dual.Number],
         codes: Codes | None,
+        aligned: bool = False,
     ) -> Values:
         structure = self.structure
-        dims = max((np.ndim(c.value if isinstance(c, Dual) else c) for c in log_columns), default=0)
+        dims = max((np.ndim(c.value if isinstance(c, Dual) else c) for c in log_columns), default=0) - aligned
         return Values(
             dict(zip(structure.columns, log_columns, strict=True)),
             {p.name: self._constant(theta, p.name, codes, dims) for p in structure.parameters},

@@ -32,8 +32,8 @@ class Extrapolation:
         fitted: FittedRange,
         *,
         flops: float,
-        params: float,
-        tokens: float,
+        params: float | None,
+        tokens: float | None,
         width: float | None = None,
         depth: float | None = None,
     ) -> Extrapolation:

@@ -20,9 +20,9 @@ from gemstones.plan.sight import TOKENS
 from gemstones.plan.surface import EVERYWHERE, Surface
 from gemstones.shape import BoolArray, FloatArray, IntArray
 
-LOG_TOKENS = (-100.0, 250.0)
-"""Of the search for a root: all that anybody could mean, and far beyond."""
-CELLS = 700
+LOG_TOKENS = (-50.0, 700.0)
+"""Of the search for a root: all there is among floats."""
+CELLS = 1500
 """The search looks at that many numbers of tokens, and at all between the two around the best."""
 HALVINGS = 64
 """Of a cell, until neighbouring floats are reached."""
@@ -91,7 +91,7 @@ def _root(
     def rises(log_tokens: FloatArray) -> BoolArray:
         """Whether the sum of terms rises with T at log T (D, 1)."""
         logs = columns(log_tokens)
-        total = form.log_sum(theta, dual.variables(logs))
+        total = form.log_sum(theta, dual.variables(logs), aligned=True)
         assert isinstance(total, dual.Dual)
         of_params, of_tokens = total.gradient[::-1] if tokens_first else total.gradient
         inference = np.log(2.0 * inference_tokens) if inference_tokens else -np.inf
@@ -101,7 +101,7 @@ def _root(
 
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         cells = np.linspace(*LOG_TOKENS, CELLS)
-        total = np.asarray(dual.value_of(form.log_sum(theta, columns(cells[None, :]))))
+        total = np.asarray(dual.value_of(form.log_sum(theta, columns(cells))))
         best = np.where(np.isfinite(total), total, np.inf).argmin(1)
         inside = (best > 0) & (best < CELLS - 1) & np.isfinite(total[np.arange(len(total)), best])
         best = np.clip(best, 1, CELLS - 2)

@@ -266,19 +266,26 @@ def plan(
         near,
         everything,
     )
+    if not force and cost.resource == "flops":  # before the search ends on its edge
+        _check_reach(request, Extrapolation.of(bare.fitted, flops=request.budget, params=None, tokens=None))
     if isinstance(bare, FrontierLaw):
         found = plan_frontier(request, bare)
     elif sight(bare) == "size" and cost.resource == "flops":
         found = plan_params(request, bare)
     else:
         found = plan_shape(request, bare)
-    if found.extrapolation.too_far and not force:
+    if not force:
+        _check_reach(request, found.extrapolation)
+    return found
+
+
+def _check_reach(request: Request, extrapolation: Extrapolation) -> None:
+    if extrapolation.too_far:
         raise InvalidRequest(
-            f"{amount_text(request.budget, cost.resource)} is {found.extrapolation.sentence()}: beyond "
+            f"{amount_text(request.budget, request.cost.resource)} is {extrapolation.sentence()}: beyond "
             f"{MOST_DECADES:g} decades no law has been tested; choose a budget nearer to the runs, or ask for it all "
             "the same with force (--force)"
         )
-    return found
 
 
 def of_groups(law: Fit | Law | FrontierLaw, of: Mapping[str, str] | None) -> Fit | Law | FrontierLaw:
