@@ -113,7 +113,7 @@ def test_people_are_told_the_conventions(cli: Cli, words: str, said: tuple[str, 
         ("overtrain 1e22 --law kaplan", "predicts no loss"),
         ("overtrain 1e22 --law nope", "neither a law"),
         ("overtrain 1e22 --factors 1,x", "factor 'x' is not a number"),
-        ("overtrain 1e30", "edge of the search"),
+        ("overtrain 1e30 --force", "edge of the search"),
     ],
 )
 def test_mistakes_are_one_line(cli: Cli, words: str, said: str) -> None:

@@ -180,5 +180,5 @@ def test_requests_without_meaning() -> None:
             overtrain(1e22, WIDTH_DEPTH, factors)
     with pytest.raises(EdgeOfSearch, match="width 65536"):
         overtrain(1e30, WIDTH_DEPTH, force=True)
-    with pytest.raises(InvalidRequest, match="8.3 decades of FLOPs beyond .* force"):
+    with pytest.raises(InvalidRequest, match=r"8\.3 decades of FLOPs beyond .* force"):
         overtrain(1e30, WIDTH_DEPTH)

@@ -126,7 +126,7 @@ def test_an_optimum_on_the_edge_is_an_error_that_names_it() -> None:
         ),
     ):
         with pytest.raises(EdgeOfSearch, match=edge) as caught:
-            plan(budget, WIDTH_DEPTH, constraints=constraints)
+            plan(budget, WIDTH_DEPTH, constraints=constraints, force=True)
         assert caught.value.exit_status == 2 and "\n" not in str(caught.value)
 
 
