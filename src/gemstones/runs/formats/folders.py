@@ -102,7 +102,7 @@ LEDGERS = Format(
     name="ledgers",
     files="a folder of runs that gemstones trained",
     command="gemstones data show out/suite",
-    source="docs/ledger.md",
+    source="ledger.md",
     detect=_has_ledgers,
     open=_open_ledgers,
 )

@@ -81,7 +81,7 @@ JSON = Format(
     name="json",
     files="a JSON file: a list of objects, or an object of columns",
     command="gemstones data show runs.json",
-    source="RFC 8259",
+    source="https://www.rfc-editor.org/rfc/rfc8259",
     detect=lambda content: (
         content.suffix == ".json" or (content.is_text and content.text.lstrip()[:1] in ("{", "["))
     ),

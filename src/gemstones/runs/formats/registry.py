@@ -67,3 +67,12 @@ def check_name(name: str) -> None:
     """Refuse a name that no format has."""
     if name not in NAMES:
         raise InvalidRequest(f"format {one_line(name)!r} is unknown: choose from {', '.join(sorted(NAMES))}")
+
+
+def markdown() -> str:
+    """The table of docs/your-runs.md: which file somebody has, the command that reads it, and its format."""
+    formats = (*FILES[3:], *FILES[:3], *FOLDERS, *ADDRESSES)
+    rows = [f"| {known.files} | `{known.command}` | [`{known.name}`]({known.source}) |" for known in formats]
+    return "\n".join(
+        ("| which file do you have? | a command that reads it | format |", "|---|---|---|", *rows)
+    )

@@ -29,7 +29,13 @@ def _format(name: str, separator: str, files: str, command: str, source: str) ->
     return Format(name, files, command, source, detect, open_table)
 
 
-CSV = _format("csv", ",", "a CSV file with a header", "gemstones data show runs.csv", "RFC 4180")
+CSV = _format(
+    "csv",
+    ",",
+    "a CSV file with a header",
+    "gemstones data show runs.csv",
+    "https://www.rfc-editor.org/rfc/rfc4180",
+)
 TSV = _format(
     "tsv",
     "\t",
@@ -42,5 +48,5 @@ SEMICOLONS = _format(
     ";",
     "a CSV file of a spreadsheet with semicolons, and perhaps decimal commas",
     "gemstones data show runs.csv",
-    "https://www.rfc-editor.org/rfc/rfc4180 with the separator of locales that write 3,406",
+    "https://support.microsoft.com/office/import-or-export-text-txt-or-csv-files-5250ac4c-663c-47ce-937b-339e391393ba",
 )
