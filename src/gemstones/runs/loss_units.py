@@ -28,6 +28,18 @@ WORDS: Mapping[str, str] = MappingProxyType(
 """For sentences."""
 
 
+def unit_of(declared: str | None) -> LossUnit | None:
+    """The unit that a file declares in words of ours, or None.
+
+    >>> unit_of("bits/byte"), unit_of("nats"), unit_of("dB")
+    ('bits_per_byte', 'nats', None)
+    """
+    for unit in get_args(LossUnit):
+        if declared in (unit, SHORT[unit], PER[unit], WORDS[unit]):
+            return cast("LossUnit", unit)
+    return None
+
+
 def loss_unit(text: str) -> LossUnit:
     """`text` as a unit of loss, or `InvalidRequest`."""
     if text not in get_args(LossUnit):

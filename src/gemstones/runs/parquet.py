@@ -17,7 +17,7 @@ from gemstones.errors import InvalidTable
 from gemstones.files import write_bytes
 from gemstones.runs.architecture import Architecture
 from gemstones.runs.dropped import Dropped
-from gemstones.runs.loss_units import PER, LossUnit
+from gemstones.runs.loss_units import PER, LossUnit, unit_of
 from gemstones.runs.one_line import one_line
 from gemstones.runs.schema import SCHEMA_VERSION, UNITS
 from gemstones.runs.table import RunTable, Source
@@ -105,10 +105,13 @@ def declared_units(metadata: Mapping[str, str], file: str) -> Mapping[str, str]:
 
 
 def check_units(declared: Mapping[str, str], columns: Mapping[str, str], file: str) -> None:
-    """Units that a file declares are the schema's; `columns` maps schema names to names in the file."""
+    """Units that a file declares are the schema's; `columns` maps schema names to names in the file.
+
+    The loss may be in any unit of `loss_units.PER`.
+    """
     for name, unit in UNITS.items():
         found = declared.get(columns.get(name, name), unit)
-        if found != unit:
+        if found != unit and not (name == "loss" and unit_of(found)):
             raise InvalidTable(
                 f"mixed units: the file declares {one_line(found, 40)!r}, the schema {unit!r}: "
                 "convert the column, and declare it so",

@@ -2,8 +2,8 @@
 
 N, T and FLOPs are held against each other and against what any language model is. Where that cannot be, the smallest
 change of units (thousands to trillions of N and T, giga- to zettaFLOPs and petaFLOP/s-days) that makes it possible is
-the remedy; of several those whose names say so, then those whose losses a known law predicts best. Steps taken as
-tokens and perplexities taken as losses are told by what they do.
+the remedy; of several that which agrees with the columns' names, then that whose losses a known law predicts best.
+Steps taken as tokens and perplexities taken as losses are told by what they do.
 
 The thresholds, and the suites that they have to let through (`tests/runs/test_plausibility.py`):
 
@@ -48,6 +48,12 @@ LARGEST_VOCABULARY = 262_144
 FIRST_LOSS = 14.0
 """In nats: where a run begins it may be a little above ln(vocabulary), no more."""
 BITS = {"nats": 1.0, "bits": 1 / math.log(2)}
+"""Of a nat."""
+NATS = {"nats": 1.0, "bits": math.log(2), "bits_per_byte": math.log(2) * 4.3}
+"""Per token; with 4.3 bytes a token, which is good enough to rank remedies, and used for nothing else."""
+FROM_USUAL, EACH_CHANGE, EACH_DECADE = 0.1, 1.0, 0.02
+"""What a factor of e away from the usual counts beside one of the loss, what another changed column does, and every
+decade that it is changed by."""
 
 COUNT_FACTORS = (1.0, 1e3, 1e6, 1e9, 1e12)
 FLOPS_FACTORS = (1.0, 1e9, 1e12, 1e15, 1e18, 1e21, 8.64e19)
@@ -110,8 +116,9 @@ def units(columns: Columns, hints: Mapping[str, float]) -> Finding | None:
         if next(_problems(scaled), None) is not None:
             continue
         against = sum(1 for name, factor in hints.items() if factors.get(name, factor) != factor)
-        changes = sum(1 for factor in factors.values() if factor != 1)
-        found.append(((against, changes, _surprise(scaled)), factors))
+        changed = [factor for factor in factors.values() if factor != 1]
+        changes = EACH_CHANGE * len(changed) + EACH_DECADE * sum(map(math.log10, changed))
+        found.append(((against, _surprise(scaled) + changes), factors))
     if not found:
         return Finding("; ".join(problems), {})
     best = min(found, key=lambda one: one[0])[1]
@@ -227,20 +234,14 @@ def _times(columns: Columns, factors: Mapping[str, float]) -> Columns:
 
 
 def _surprise(columns: Columns) -> float:
-    """How far a known law is off, and FLOPs are from 6·N·T: to choose between remedies only."""
-    surprise = 0.0
+    """How far a known law is off, T/N from 20 and FLOPs from 6·N·T: to choose between remedies only."""
     if columns.params is None:
-        return surprise
-    with np.errstate(all="ignore"):
-        if columns.loss_unit in BITS:
-            nats = columns.loss / BITS[columns.loss_unit]
-            law = _E + _A * columns.params**-_ALPHA + _B * columns.tokens**-_BETA
-            surprise += float(np.nanmedian(np.abs(np.log(nats / law))))
-        else:
-            surprise += 0.1 * abs(math.log(float(np.nanmedian(columns.tokens / columns.params)) / 20))
-        if columns.flops is not None:
-            off = np.log(columns.flops / (6 * columns.params * columns.tokens))
-            surprise += 0.1 * abs(float(np.nanmedian(off)))
+        return 0.0
+    law = _E + _A * columns.params**-_ALPHA + _B * columns.tokens**-_BETA
+    surprise = _median(np.abs(np.log(columns.loss * NATS[columns.loss_unit] / law)))
+    surprise += FROM_USUAL * abs(math.log(_median(columns.tokens / columns.params) / 20))
+    if columns.flops is not None:
+        surprise += FROM_USUAL * abs(math.log(_median(columns.flops / (6 * columns.params * columns.tokens))))
     return surprise
 
 

@@ -92,8 +92,9 @@ class RunTable:
     @property
     def run_codes(self) -> NDArray[np.int64]:
         """Runs as 0, 1, … in order of first appearance, one per row: the clusters of resampling."""
-        codes: dict[str, int] = {}
-        return np.array([codes.setdefault(run, len(codes)) for run in self.frame["run"].to_list()], np.int64)
+        names = self.frame["run"].unique(maintain_order=True)
+        codes = np.arange(len(names), dtype=np.int64)
+        return self.frame["run"].replace_strict(names, codes).to_numpy()
 
     def numbers(self, column: str) -> NDArray[np.float64]:
         """A numeric column as floats, one per row; `InvalidTable` where it is absent or has a null."""
