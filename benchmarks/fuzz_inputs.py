@@ -5,45 +5,18 @@ Everything follows from the number of an input; nothing is kept as a file.
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
-import json
 import math
 import random
 import struct
-import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
+from fuzz_tables import TABLES, Cells, Files, Shape, csv_of, planted, zstd_of
+from fuzz_tools import TOOLS
 
-Cells = dict[str, list[Any]]
-Files = dict[str, bytes]
-
-BATCH = 524_288
-SIZES = {"20M": 20e6, "45M": 45e6, "90M": 90e6, "180M": 180e6, "410M": 410e6, "800M": 800e6}
-STEPS = range(1000, 9000, 1000)
-
-
-def planted() -> Cells:
-    """Six runs of eight checkpoints: E + A/N^α + B/T^β with 1.7, 400, 0.34, 900, 0.31."""
-    rows = [
-        {
-            "run": f"ladder-{name}",
-            "step": step,
-            "tokens": step * BATCH,
-            "params_total": int(size),
-            "flops": 6 * size * step * BATCH,
-            "loss": round(1.7 + 400 / size**0.34 + 900 / (step * BATCH) ** 0.31, 5),
-        }
-        for name, size in SIZES.items()
-        for step in STEPS
-    ]
-    return {name: [row[name] for row in rows] for name in rows[0]}
-
+SHAPES: dict[str, Shape] = {**TABLES, **TOOLS}
 
 # ---------------------------------------------------------------- wrong units
 
@@ -91,259 +64,6 @@ PLANTS: Mapping[str, Callable[[Cells, random.Random], Cells]] = {
     "one run's T in billions": _scaled("tokens", 1e-9, whole=False),
 }
 """What a reader has to refuse, by what is wrong with it."""
-
-# ---------------------------------------------------------------- shapes
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A shape of files: how a table is written in it, and the options that read it."""
-
-    write: Callable[[Cells], Files]
-    options: Mapping[str, str] = field(default_factory=dict)
-    units: bool = False
-    """Whether it has every column of the planted table, so that units can be planted in it."""
-    weight: float = 1.0
-
-
-def _text(cells: Cells, separator: str = ",", decimal: str = ".") -> bytes:
-    written = io.StringIO()
-    writer = csv.writer(written, delimiter=separator, lineterminator="\n")
-    writer.writerow(cells)
-    for row in zip(*cells.values(), strict=True):
-        writer.writerow(["" if x is None else _number(x, decimal) for x in row])
-    return written.getvalue().encode()
-
-
-def _number(cell: Any, decimal: str) -> str:
-    return repr(cell).replace(".", decimal) if isinstance(cell, float) else str(cell)
-
-
-def _rows(cells: Cells) -> list[dict[str, Any]]:
-    return [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
-
-
-def _lines(rows: list[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(row) + "\n" for row in rows).encode()
-
-
-def _frame(cells: Cells) -> pl.DataFrame:
-    return pl.DataFrame({name: pl.Series(name, values, strict=False) for name, values in cells.items()})
-
-
-def _binary(act: Callable[[pl.DataFrame, io.BytesIO], object]) -> Callable[[Cells], bytes]:
-    def write(cells: Cells) -> bytes:
-        buffer = io.BytesIO()
-        act(_frame(cells), buffer)
-        return buffer.getvalue()
-
-    return write
-
-
-def _one(name: str, write: Callable[[Cells], bytes]) -> Callable[[Cells], Files]:
-    return lambda cells: {name: write(cells)}
-
-
-def _odd_parquet(cells: Cells) -> bytes:
-    """Columns as decimals, categories, dates, durations and lists beside the usual ones."""
-    frame = _frame(cells).with_columns(
-        pl.col("run").cast(pl.Categorical),
-        pl.col("step").cast(pl.UInt64),
-        took=pl.duration(seconds=pl.int_range(pl.len())),
-        when=pl.datetime(2024, 1, 1) + pl.duration(hours=pl.int_range(pl.len())),
-        rate=pl.lit("0.0003").cast(pl.Decimal(10, 6)),
-        shape=pl.concat_list(pl.lit(1), pl.lit(2)),
-        both=pl.struct(a=pl.lit(1), b=pl.lit("x")),
-    )
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()
-
-
-def _own_parquet(cells: Cells) -> bytes:
-    from gemstones.runs import read_runs
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "own.parquet"
-        try:
-            read_runs(_frame(cells)).write_parquet(path)
-        except ValueError:  # what cannot be a table is written by somebody else
-            _frame(cells).write_parquet(path)
-        return path.read_bytes()
-
-
-def _wide(cells: Cells) -> bytes:
-    """A chart exported from W&B: a column a run, with those of its band."""
-    runs = list(dict.fromkeys(cells["run"]))
-    loss = {(r["run"], r["step"]): r["loss"] for r in _rows(cells)}
-    steps = sorted({s for s in cells["step"] if s is not None})
-    wide: Cells = {"Step": steps}
-    for run in runs:
-        for suffix in ("", "__MIN", "__MAX"):
-            wide[f"{run} - eval/loss{suffix}"] = [loss.get((run, step)) for step in steps]
-    return _text(wide)
-
-
-def _history(cells: Cells) -> bytes:
-    """A history of W&B: rows of training without a loss of evaluation."""
-    rows = []
-    for row in _rows(cells):
-        here = {
-            "run": row["run"],
-            "_step": row["step"],
-            "tokens": row["tokens"],
-            "params_total": row["params_total"],
-        }
-        rows.append({**here, "train/loss": row["loss"], "eval/loss": "NaN"})
-        rows.append({**here, "train/loss": "", "eval/loss": row["loss"]})
-    return _text({name: [row[name] for row in rows] for name in rows[0]})
-
-
-def _lightning(cells: Cells) -> bytes:
-    rows = []
-    for row in _rows(cells)[:8]:
-        rows.append({"epoch": 0, "step": row["step"], "train_loss": row["loss"], "val_loss": None})
-        rows.append({"epoch": 0, "step": row["step"], "train_loss": None, "val_loss": row["loss"]})
-    return _text({name: [row[name] for row in rows] for name in rows[0]})
-
-
-def _trainer_state(cells: Cells) -> bytes:
-    rows = _rows(cells)[:8]
-    history: list[dict[str, Any]] = []
-    for row in rows:
-        history.append({"epoch": 0.1, "learning_rate": 3e-4, "loss": row["loss"], "step": row["step"]})
-        history.append(
-            {
-                "epoch": 0.1,
-                "eval_loss": row["loss"],
-                "step": row["step"],
-                "num_input_tokens_seen": row["tokens"],
-            }
-        )
-    state = {
-        "best_metric": None,
-        "epoch": 1.0,
-        "global_step": 8000,
-        "log_history": history,
-        "is_world_process_zero": True,
-    }
-    return json.dumps(state, indent=2).encode()
-
-
-def _trainer_log(cells: Cells) -> bytes:
-    return _lines(
-        [
-            {
-                "current_steps": r["step"],
-                "total_steps": 8000,
-                "loss": r["loss"],
-                "eval_loss": r["loss"],
-                "percentage": 1.0,
-            }
-            for r in _rows(cells)[:8]
-        ]
-    )
-
-
-def _nanochat(cells: Cells) -> bytes:
-    rows = [row for row in _rows(cells) if row["step"] in (4000, 8000)]
-    made = [
-        {
-            "flops_budget": 1e18 if row["step"] == 4000 else 2e18,
-            "depth": 10 + 2 * i,
-            "model_dim": 640 + 128 * i,
-            "params_wte": 1000,
-            "params_value_embeds": 5000,
-            "params_lm_head": 1000,
-            "params_transformer": row["params_total"],
-            "params_scalars": 20,
-            "params_total": (row["params_total"] or 0) + 7020,
-            "num_iterations": row["step"],
-            "tokens_trained": row["tokens"],
-            "val_bpb": row["loss"],
-            "core_score": 0.1,
-            "train_time_sec": 1000,
-        }
-        for i, row in enumerate(rows)
-    ]
-    return _text({name: [row[name] for row in made] for name in made[0]} if made else {"val_bpb": []})
-
-
-def _olmo(cells: Cells) -> Files:
-    """A file a run, without its size."""
-    files = {}
-    for name in ("90M", "180M"):
-        rows = [row for row in _rows(cells) if row["run"] == f"ladder-{name}"]
-        files[f"olmo_{name}-1xC.csv"] = _text(
-            {
-                "throughput/total_tokens": [row["tokens"] for row in rows],
-                "throughput/total_training_Gflops": [
-                    None if row["flops"] is None else row["flops"] / 1e9 for row in rows
-                ],
-                "eval/c4_en-validation/CrossEntropyLoss": [row["loss"] for row in rows],
-                "batch_size_in_tokens": [BATCH] * len(rows),
-            }
-        )
-    return files
-
-
-def _several(cells: Cells) -> Files:
-    files = {}
-    for run in dict.fromkeys(cells["run"]):
-        rows = [row for row in _rows(cells) if row["run"] == run]
-        files[f"{run}.csv"] = _text({name: [row[name] for row in rows] for name in cells if name != "run"})
-    return files
-
-
-def _ends(cells: Cells) -> Cells:
-    keep = [i for i, step in enumerate(cells["step"]) if step == 8000]
-    return {name: [values[i] for i in keep] for name, values in cells.items()}
-
-
-SHAPES: dict[str, Shape] = {
-    "csv": Shape(_one("runs.csv", _text), units=True, weight=3),
-    "tsv": Shape(_one("runs.tsv", lambda c: _text(c, "\t")), units=True),
-    "semicolons": Shape(_one("runs.csv", lambda c: _text(c, ";", ",")), units=True),
-    "csv of ends": Shape(_one("runs.csv", lambda c: _text(_ends(c))), units=True),
-    "json lines": Shape(_one("runs.jsonl", lambda c: _lines(_rows(c))), units=True, weight=2),
-    "json records": Shape(_one("runs.json", lambda c: json.dumps(_rows(c)).encode()), units=True),
-    "json columns": Shape(_one("runs.json", lambda c: json.dumps(c).encode()), units=True),
-    "csv.gz": Shape(_one("runs.csv.gz", lambda c: gzip.compress(_text(c), mtime=0)), units=True),
-    "csv.zst": Shape(_one("runs.csv.zst", lambda c: _zstd(_text(c))), units=True),
-    "jsonl.gz": Shape(_one("runs.jsonl.gz", lambda c: gzip.compress(_lines(_rows(c)), mtime=0)), units=True),
-    "parquet": Shape(_one("runs.parquet", _binary(lambda f, b: f.write_parquet(b))), units=True, weight=1.5),
-    "parquet, plain": Shape(
-        _one("runs.parquet", _binary(lambda f, b: f.write_parquet(b, compression="uncompressed"))), units=True
-    ),
-    "parquet, odd types": Shape(_one("runs.parquet", _odd_parquet), units=True),
-    "parquet, ours": Shape(_one("runs.parquet", _own_parquet)),
-    "arrow": Shape(_one("runs.arrow", _binary(lambda f, b: f.write_ipc(b))), units=True),
-    "arrow stream": Shape(_one("runs.arrow", _binary(lambda f, b: f.write_ipc_stream(b))), weight=0.5),
-    "several csv": Shape(_several, units=False),
-    "wandb wide": Shape(_one("wide.csv", _wide), {"columns": "tokens=Step*524288,params_total=size(run)"}),
-    "wandb history": Shape(_one("history.csv", _history)),
-    "lightning": Shape(_one("metrics.csv", _lightning), {"columns": "tokens=step*524288,params_total=20M"}),
-    "trainer_state": Shape(_one("trainer_state.json", _trainer_state), {"columns": "params_total=20M"}),
-    "trainer_log": Shape(
-        _one("trainer_log.jsonl", _trainer_log), {"columns": "params_total=20M,tokens=current_steps*524288"}
-    ),
-    "nanochat": Shape(_one("results.csv", _nanochat)),
-    "olmo": Shape(
-        _olmo,
-        {
-            "columns": "loss=eval/c4_en-validation/CrossEntropyLoss,params_total=size(run)",
-        },
-    ),
-}
-
-
-def _zstd(data: bytes) -> bytes:
-    try:
-        from compression import zstd  # Python 3.14
-    except ImportError:
-        from backports import zstd
-    return bytes(zstd.compress(data))
-
 
 # ---------------------------------------------------------------- damage
 
@@ -540,7 +260,7 @@ _DAMAGE: tuple[Callable[[bytes, int, random.Random], bytes], ...] = (
     lambda data, at, choice: data[at:],
     lambda data, at, choice: data[:at] + choice.choice(TOKENS) + data[at:],
     lambda data, at, choice: data[:at] + choice.randbytes(choice.randint(1, 64)) + data[at:],
-    lambda data, at, choice: choice.choice((gzip.compress(data, mtime=0), _zstd(data))),
+    lambda data, at, choice: choice.choice((gzip.compress(data, mtime=0), zstd_of(data))),
 )
 
 
@@ -638,7 +358,7 @@ def _whole(number: int, name: str, choice: random.Random) -> Input:
         if act == 0:
             data = gzip.compress(data, mtime=0)
         elif act == 1:
-            data = _zstd(data)
+            data = zstd_of(data)
         elif act == 2 and text:
             data = b"\xef\xbb\xbf" + data
         elif act == 3 and text:
@@ -663,6 +383,6 @@ def _written(shape: Shape, cells: Cells) -> Files:
         return shape.write(cells)
     except Exception:
         try:
-            return {"runs.csv": _text(cells)}
+            return {"runs.csv": csv_of(cells)}
         except Exception:
             return {"runs.csv": b""}
