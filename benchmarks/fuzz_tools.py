@@ -94,9 +94,9 @@ def _nanochat(cells: Cells) -> bytes:
             "flops_budget": 1e18 if row["step"] == 4000 else 2e18,
             "depth": 10 + 2 * i,
             "model_dim": 640 + 128 * i,
-            "params_wte": 1000,
+            "params_wte": 32768 * (640 + 128 * i),
             "params_value_embeds": 5000,
-            "params_lm_head": 1000,
+            "params_lm_head": 32768 * (640 + 128 * i),
             "params_transformer": row["params_total"],
             "params_scalars": 20,
             "params_total": (row["params_total"] or 0) + 7020,
@@ -181,7 +181,7 @@ def _marin_runs(cells: Cells) -> bytes:
     return lines_of(
         [
             {
-                "config": {"model": {"hidden_dim": 512, "num_layers": 8}, "trainer": {"seed": 0}},
+                "config": {"model": {"hidden_dim": 128, "num_layers": 8}, "trainer": {"seed": 0}},
                 "summary": {
                     "eval": {"paloma": {"c4_en": {"bpb": row["loss"]}}},
                     "throughput": {"total_tokens": row["tokens"], "total_gflops": row["flops"]},
@@ -215,8 +215,8 @@ def _marin_events(cells: Cells) -> bytes:
 def _megatron(cells: Cells) -> bytes:
     lines = [
         "------------------------ arguments ------------------------",
-        "  hidden_size ..................................... 1024",
-        "  num_layers ...................................... 24",
+        "  hidden_size ..................................... 128",
+        "  num_layers ...................................... 8",
         "  seq_length ...................................... 2048",
     ]
     for row in rows_of(cells)[:8]:

@@ -134,6 +134,8 @@ def test_values(text: str, expected: object) -> None:
         ("width IS NULL", "ffft"),
         ("width IS NOT NULL", "tttf"),
         ("eval/loss IS NAN", "ftff"),
+        ("eval/loss IS NULL", "ftff"),
+        ("eval/loss*2 IS NULL", "ftft"),
         ("eval/loss IS NOT NAN AND eval/loss < 1e300", "tftf"),
         ("eval/loss > 2", "t?tt"),
         ("eval/loss != 3", "f?tt"),
@@ -423,7 +425,9 @@ CONDITIONS = st.recursive(
         LEAVES,
     ).map(lambda made: made[0](made[1], made[2]))
     | st.sampled_from(COLUMNS).map(
-        lambda name: Written(f"{name} IS NOT NULL", lambda row: row[name] is not None)
+        lambda name: Written(
+            f"{name} IS NOT NULL", lambda row: row[name] is not None and not math.isnan(row[name])
+        )
     )
     | st.tuples(LEAVES, NUMBERS, NUMBERS).map(
         lambda made: Written(

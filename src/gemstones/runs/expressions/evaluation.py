@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from gemstones.errors import InvalidRequest, InvalidTable
-from gemstones.runs.cells import first_row, number_column
+from gemstones.runs.cells import first_row, is_missing, number_column
 from gemstones.runs.expressions.functions import finite, of_series, sizes
 from gemstones.runs.expressions.tree import (
     COMPARISONS,
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["number", "text", "truth", "cells", "nothing"]
 """What a node holds. `cells`: a column of text, which may be read as numbers or truths; `nothing`: all null."""
-
-MISSING = ("", "-", "--", "n/a", "na", "#n/a", "null", "none", "nil")
-"""Cells of text, in small letters, that hold no value."""
 
 LONGEST_PATTERN = 1000
 """Characters of a pattern of LIKE."""
@@ -131,30 +128,25 @@ class Evaluation:
 
     def read(self, node: Name) -> pl.Series | str:
         """The numbers in a column of text, or why it has none."""
-        text = self.present(node)
-        if self.decimal_comma:
-            grouped = text.str.contains(r"^[+-]?[0-9]{1,3}(\.[0-9]{3})+(,[0-9]*)?$")
-            text = text.set(grouped.fill_null(False), None).fill_null(
-                text.str.replace_all(".", "", literal=True)
-            )
-            text = text.str.replace_all(",", ".", literal=True)
-        separated = text.str.contains(",", literal=True)
-        if separated.any() and not text.str.contains(r"^[0-9]+,[0-9]{3},").any():
+        cells, name = self.column(node), one_line(node.name, 40)
+        separated = cells.str.contains(",", literal=True)
+        settled = self.decimal_comma or cells.str.contains("^[0-9]+,[0-9]{3},").any()
+        if separated.any() and not settled:
             row = first_row(separated) or 1
             return (
-                f"{one_line(text[row - 1], 40)!r} in row {row} of {one_line(node.name, 40)} may be a number with "
-                "a decimal comma or with a separator of thousands; write the column without commas"
+                f"{one_line(cells[row - 1], 40)!r} in row {row} of {name} may be a number with a decimal comma or "
+                "with a separator of thousands; write the column without commas"
             )
+        column = Column(name, "Float64", "", "")
         try:
-            return number_column(text, Column(one_line(node.name, 40), "Float64", "", ""), "")
+            return number_column(cells, column, "", decimal_comma=self.decimal_comma)
         except InvalidTable as error:
             return one_line(error)
 
     def present(self, node: Name) -> pl.Series:
         """The cells of a column of text, null where they say that there is no value."""
-        text = self.column(node).str.strip_chars()
-        missing = text.str.to_lowercase().is_in(MISSING)
-        return text.set(missing.fill_null(False), None)
+        cells = self.column(node)
+        return cells.set(is_missing(cells), None).str.strip_chars()
 
     def sizes(self, node: Node) -> pl.Series:
         """The quantity with a suffix in every text, each text looked at once."""
@@ -269,17 +261,18 @@ class Evaluation:
         return self.texts(value).str.contains(f"{flags}^(?:{regex})$")
 
     def tested(self, operation: Operation) -> pl.Series:
-        """IS NULL: no value, in text also an empty cell or N/A; IS NAN."""
+        """IS NULL: no value, also NaN, and in text an empty cell or N/A; IS NAN."""
         import polars as pl
 
         node = operation.operands[0]
         kind = self.kind(node)
         if operation.operator == "is null":
             if isinstance(node, Name):
-                return (self.present(node) if kind == "cells" else self.column(node)).is_null()
+                series = self.present(node) if kind == "cells" else self.column(node)
+                return (series.fill_nan(None) if series.dtype.is_float() else series).is_null()
             return (self.texts(node) if kind == "text" else self.numbers(node)).is_null()
         if isinstance(node, Name) and kind == "cells":
-            return self.present(node).str.to_lowercase().str.contains("^[+-]?nan$")
+            return self.column(node).str.strip_chars().str.to_lowercase().str.contains("^[+-]?nan$")
         if kind in ("text", "truth"):
             self.error(node, "only a number can be NaN: write IS NULL")
         values = self.number_cells(node) if isinstance(node, Name) else self.numbers(node)
