@@ -59,6 +59,8 @@ EXTRAS = {
     "submitit": "cluster",
     "tensorboard": "trackers",
     "wandb": "trackers",
+    "dask": "dask",
+    "distributed": "dask",
     "altair": "report",
     "vl_convert": "report",
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from gemstones.cli.options import Json, worker_count
+from gemstones.cli.options import Json, core_count
 from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.units import format_quantity, parse_count
 
@@ -87,7 +87,7 @@ def build(
             output,
             options,
             tokenizer=tokenizer,
-            workers=worker_count(workers),
+            workers=core_count() if workers is None else workers,
             force=force,
             progress=progress if sys.stderr.isatty() else None,
         )

@@ -11,8 +11,10 @@ from cyclopts import Parameter
 
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
+from gemstones.laws.parallel import check_workers
 from gemstones.runs import DATASETS, RunTable, load, parse_columns
 from gemstones.shape import Shape
+from gemstones.units import parse_count
 
 FLAG = Parameter(negative="", show_default=False)
 """A switch that is off, or a list that is empty, unless it is given."""
@@ -32,8 +34,11 @@ Force = Annotated[
     ),
 ]
 Workers = Annotated[
-    int | None,
-    Parameter(help="Processes for resampling (default: all cores). The draws do not depend on it."),
+    str | None,
+    Parameter(
+        help="Processes (default: all cores), or the scheduler of a Dask cluster, tcp://host:8786. Results do not "
+        "depend on it."
+    ),
 ]
 
 Device = Annotated[
@@ -137,13 +142,19 @@ class Resampled:
         }
 
 
-def worker_count(workers: int | None) -> int:
-    """All cores this process may use, unless a number is given."""
+def core_count() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worker_count(workers: str | None) -> int | str:
+    """What `--workers` says: a number of processes, by default that of cores, or the address of a cluster."""
     if workers is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if workers < 1:
-        raise InvalidRequest(f"workers {workers} must be at least 1")
-    return workers
+        return core_count()
+    if "://" in workers:
+        check_workers(workers)
+        return workers
+    return parse_count(workers, "workers")
 
 
 @Parameter(name="*")

@@ -29,7 +29,7 @@ from gemstones.laws.form import law_text, parse_form
 from gemstones.laws.held_out import Resamples
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level
 from gemstones.laws.objective import Objective
-from gemstones.laws.parallel import check_workers, run_chunks
+from gemstones.laws.parallel import Workers, check_workers, run_chunks
 from gemstones.laws.predictor import Predicted, Predictor, fit_and_predict, frontier_rows, predictors_of
 from gemstones.laws.resample import check_resampling
 from gemstones.laws.scores import Comparison, Score, Target, compare, score
@@ -151,7 +151,7 @@ def backtest(
     draws: int = DRAWS,
     seed: int = 0,
     level: float = DEFAULT_LEVEL,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Callable[[float], None] | None = None,
 ) -> Backtest:
     """Fit `laws`, and the frontiers of Approach 1, to the training part of every split, and predict the rest.

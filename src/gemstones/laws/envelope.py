@@ -22,7 +22,7 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.diagnostics import LEAST_RUNS, run_flags
 from gemstones.laws.interval import DEFAULT_LEVEL, NO_DRAWS, check_level, interval, interval_note
 from gemstones.laws.law import Interval
-from gemstones.laws.parallel import check_workers, run_chunks
+from gemstones.laws.parallel import Workers, check_workers, run_chunks
 from gemstones.laws.resample import CHUNK, Unit, check_resampling, draw_weights
 from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.loss_units import LossUnit
@@ -176,7 +176,7 @@ def envelope(
     unit: Unit = "run",
     seed: int = 0,
     level: float = DEFAULT_LEVEL,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Callable[[int], None] | None = None,
 ) -> Envelope:
     """Approach 1 on the rows of `runs` with a positive resource.
@@ -306,7 +306,7 @@ def _resample(
     draws: int,
     unit: Unit,
     seed: int,
-    workers: int | None,
+    workers: Workers,
     progress: Callable[[int], None] | None,
 ) -> FloatArray:
     """(slope, intercept) of each quantity in each resample, (draws, 3, 2).

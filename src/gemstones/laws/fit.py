@@ -29,7 +29,7 @@ from gemstones.laws.form import Form, law_text, parse_form
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level, interval, interval_note
 from gemstones.laws.law import FittedRange, Interval, Law, Models, law_problem
 from gemstones.laws.objective import Objective, ObjectiveKind
-from gemstones.laws.parallel import check_workers
+from gemstones.laws.parallel import Workers, check_workers
 from gemstones.laws.problem import Problem
 from gemstones.laws.resample import Unit, check_resampling, resample
 from gemstones.laws.separable import check_separable
@@ -285,7 +285,7 @@ def fit(
     unit: Unit = "run",
     seed: int = 0,
     level: float = DEFAULT_LEVEL,
-    workers: int | None = None,
+    workers: Workers = None,
     starts: int = STARTS,
     force: bool = False,
     progress: Callable[[int], None] | None = None,

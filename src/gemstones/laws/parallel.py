@@ -3,14 +3,15 @@
 NumPy's threads do not help with arrays this small, and how a product is split over threads changes its rounding: every
 chunk runs with one thread, wherever it runs.
 
-`workers` is a number of processes on this machine; None is one, or where the caller is inside a
-`joblib.parallel_config(...)`, those that it names: a Dask cluster, say (`docs/clusters.md`). No worker outlives the
-process that started it, whatever ended that.
+`workers` is a number of processes on this machine, or the address of the scheduler of a Dask cluster, like
+`tcp://host:8786`; None is one process, or where the caller is inside a `joblib.parallel_config(...)`, those that it
+names (`docs/clusters.md`). No worker outlives the process that started it, whatever ended that.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -23,25 +24,36 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 from gemstones.arguments import shown
-from gemstones.errors import InvalidRequest
+from gemstones.errors import InvalidRequest, MissingExtra, Unavailable
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
+Workers = int | str | None
+"""A number of processes, the address of a Dask cluster, or None for one or what `joblib.parallel_config` names."""
+_ADDRESS = re.compile(r"(?:dask|tcp|tls|ucx|ws|wss)://[^\s/]+:\d{1,5}/?")
+CLUSTER_SECONDS = 30.0
+"""Within which a cluster must answer, and have a worker."""
 ORPHAN_SECONDS = 0.5
 """How often a worker looks whether the process that started it is still there."""
 
 
-def check_workers(workers: int | None) -> None:
-    """Refuse what is no number of processes."""
-    if workers is not None and workers < 1:
+def check_workers(workers: Workers) -> None:
+    """Refuse what is neither a number of processes nor the address of a cluster."""
+    if isinstance(workers, str):
+        if not _ADDRESS.fullmatch(workers):
+            raise InvalidRequest(
+                f"workers {shown(workers)} must be a number, or the address of the scheduler of a Dask cluster like "
+                "tcp://host:8786"
+            )
+    elif workers is not None and workers < 1:
         raise InvalidRequest(f"workers {shown(workers)} must be at least 1")
 
 
 def run_chunks(
     work: Callable[[Chunk], Result],
     chunks: Iterable[Chunk],
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Result]:
     """`work` of every chunk, in order; `progress` is told how many are done."""
@@ -57,18 +69,21 @@ def run_chunks(
 
 
 @contextmanager
-def _done(
-    work: Callable[[Chunk], Result], todo: list[Chunk], workers: int | None
-) -> Iterator[Iterator[Result]]:
+def _done(work: Callable[[Chunk], Result], todo: list[Chunk], workers: Workers) -> Iterator[Iterator[Result]]:
     """The results as they come, in order; what is still at work when the caller leaves is ended."""
-    count = min(workers or 1, len(todo))
-    if count < 2 and not (workers is None and len(todo) > 1 and _configured()):
+    elsewhere = isinstance(workers, str) or (workers is None and _configured())
+    if len(todo) < 2 or not (elsewhere or (isinstance(workers, int) and workers > 1)):
         yield (_single_threaded(work, chunk) for chunk in todo)
+        return
+    if isinstance(workers, str):
+        with _cluster(workers), _done(work, todo, None) as done:
+            yield done
         return
     from joblib import Parallel, delayed
 
     # Without a number joblib takes the caller's own, or as many as the cluster has.
-    parallel = Parallel(n_jobs=None if workers is None else count, return_as="generator")
+    jobs = None if workers is None else min(workers, len(todo))
+    parallel = Parallel(n_jobs=jobs, return_as="generator")
     with warnings.catch_warnings():
         # loky lets an idle process go and starts another: nothing that a user has to know.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
@@ -80,6 +95,32 @@ def _done(
             yield done
         finally:
             done.close()  # on an error or Ctrl-C this ends the workers at once
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[None]:
+    """Within the block, joblib's work goes to the Dask cluster of that scheduler."""
+    try:
+        from dask.distributed import Client
+        from joblib import parallel_config
+    except ImportError:
+        raise MissingExtra("dask", f"a cluster ({address})") from None
+    try:
+        client = Client(re.sub("^dask:", "tcp:", address), timeout=CLUSTER_SECONDS)
+    except (OSError, TimeoutError) as error:
+        raise Unavailable(
+            f"no Dask scheduler answers at {address} ({type(error).__name__}): start one (`dask scheduler`), or give "
+            "its address"
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=CLUSTER_SECONDS)
+        except TimeoutError:
+            raise Unavailable(
+                f"the cluster at {address} has no workers: start some (`dask worker {address}`)"
+            ) from None
+        with parallel_config(backend="dask"):
+            yield
 
 
 def _configured() -> bool:

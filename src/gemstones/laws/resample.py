@@ -25,7 +25,7 @@ from gemstones.arguments import shown
 from gemstones.errors import InvalidRequest
 from gemstones.laws.merge import merged
 from gemstones.laws.objective import huber
-from gemstones.laws.parallel import run_chunks
+from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.laws.polish import BATCH, polish
 from gemstones.laws.problem import Problem
 from gemstones.laws.screen import diverse, screen
@@ -82,7 +82,7 @@ def resample(
     *,
     unit: Unit = "run",
     seed: int = 0,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Callable[[int], None] | None = None,
 ) -> FloatArray:
     """θ (draws, m; of the law) refitted to `draws` resamples; `optima` (centred) are those of the full data."""

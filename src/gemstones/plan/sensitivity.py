@@ -17,6 +17,7 @@ import numpy as np
 from gemstones.display import few_lines
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.law import Interval
+from gemstones.laws.parallel import Workers
 from gemstones.plan.choices import CHOICES, NO_LAW, WITHIN, Refused, base_study, neighbours, refused
 from gemstones.plan.decomposition import INTERACTIONS, shares, spread_of_sampling
 from gemstones.plan.findings import Share, Shift, Spread, Without
@@ -277,7 +278,7 @@ def sensitivity(
     *,
     bootstrap: int = 100,
     seed: int = 0,
-    workers: int | None = None,
+    workers: Workers = None,
     output: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Sensitivity:

@@ -14,7 +14,7 @@ from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.fit import Fit, fit
 from gemstones.laws.law import Models
 from gemstones.laws.objective import Objective
-from gemstones.laws.parallel import run_chunks
+from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.laws.resample import check_resampling
 from gemstones.plan.choices import Choices, DistinctFit, Levels, Selected, selected, unanswerable
 from gemstones.plan.frontier_lines import FrontierLines, frontier_lines
@@ -106,7 +106,7 @@ class Sweep:
         *,
         bootstrap: int,
         seed: int,
-        workers: int | None,
+        workers: Workers,
         output: Path | None,
         progress: Callable[[int], None] | None,
     ) -> tuple[list[Studied], dict[Choices, str]]:

@@ -16,6 +16,7 @@ from gemstones.laws.backtest import Backtest, backtest
 from gemstones.laws.fit import Fit
 from gemstones.laws.fit_step_time import fit_step_time
 from gemstones.laws.objective import Objective
+from gemstones.laws.parallel import Workers
 from gemstones.laws.step_time import StepTime
 from gemstones.plan.choices import Selected
 from gemstones.plan.overspend import Overspend, overspend
@@ -72,7 +73,7 @@ def analyse(
     laws: Sequence[Fit],
     settings: Settings,
     output: Path,
-    workers: int | None,
+    workers: Workers,
     step: Callable[[str, float], Step],
     *,
     quick: bool,
@@ -157,7 +158,7 @@ def write_analyses(made: Analyses, runs: RunTable, output: Path) -> list[Path]:
 
 
 def _sensitivity(
-    runs: RunTable, settings: Settings, output: Path, workers: int | None, share: Step
+    runs: RunTable, settings: Settings, output: Path, workers: Workers, share: Step
 ) -> Sensitivity:
     sweep = Sweep.of(runs, selections=None if settings.select is None else (settings.select,))
     return sensitivity(

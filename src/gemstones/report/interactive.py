@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
+from gemstones.laws.parallel import Workers
 from gemstones.laws.published import given_law
 from gemstones.plan.choices import Levels
 from gemstones.plan.sensitivity import Sensitivity
@@ -34,7 +35,7 @@ def sensitivity(
     where: str | None = None,
     bootstrap: int = 100,
     seed: int = 0,
-    workers: int | None = None,
+    workers: Workers = None,
     output: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Sensitivity:

@@ -17,6 +17,7 @@ from gemstones.accounting.parameters import ParamsConvention
 from gemstones.arguments import checked
 from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.law import Interval, Law
+from gemstones.laws.parallel import Workers
 from gemstones.laws.published import FrontierLaw, published
 from gemstones.plan.choices import Approach, Choices, FlopsChoice, Levels
 from gemstones.plan.sensitivity import Sensitivity, sensitivity
@@ -100,7 +101,7 @@ class Curve:
 
 
 def rainbow_sensitivities(
-    gemstones: RunTable, chinchilla: RunTable | None = None, *, workers: int | None = None
+    gemstones: RunTable, chinchilla: RunTable | None = None, *, workers: Workers = None
 ) -> tuple[Sensitivity, ...]:
     """The fits of Figure 6, without resamples: of all usual selections of `gemstones`, and of two of `chinchilla`."""
     made = [sensitivity(Sweep.of(gemstones, LEVELS), BUDGETS, bootstrap=0, workers=workers)]

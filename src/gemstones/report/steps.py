@@ -11,6 +11,7 @@ from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.envelope import Envelope, Method, Resource, envelope
 from gemstones.laws.fit import Fit, fit
 from gemstones.laws.objective import Objective
+from gemstones.laws.parallel import Workers
 from gemstones.plan.choices import Selected
 from gemstones.report.words import RESOURCE_WORDS, listed
 from gemstones.runs import RunTable, selections_of
@@ -56,7 +57,7 @@ def selected(runs: RunTable, select: str | None) -> list[Selected]:
 
 
 def fit_laws(
-    table: RunTable, settings: Settings, workers: int | None, step: Callable[[str], Step]
+    table: RunTable, settings: Settings, workers: Workers, step: Callable[[str], Step]
 ) -> tuple[list[Fit], list[str]]:
     """A fit of every law that the runs know the columns of and can separate, and notes on the others."""
     fits: list[Fit] = []
@@ -89,7 +90,7 @@ def named(made: Fit) -> Fit:
 
 
 def frontiers(
-    table: RunTable, settings: Settings, workers: int | None, step: Callable[[str], Step]
+    table: RunTable, settings: Settings, workers: Workers, step: Callable[[str], Step]
 ) -> tuple[list[Envelope], list[str]]:
     """Approach 1 by hull and bins over every resource that is known, and notes on those that are not."""
     envelopes: list[Envelope] = []

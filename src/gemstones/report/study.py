@@ -23,6 +23,7 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.law import Interval
 from gemstones.laws.objective import Objective
+from gemstones.laws.parallel import Workers
 from gemstones.laws.resample import check_resampling
 from gemstones.laws.step_time import StepTime
 from gemstones.plan.choices import Selected
@@ -147,7 +148,7 @@ def study(
     budgets: Sequence[float | str] | None = None,
     bootstrap: int = 400,
     seed: int = 0,
-    workers: int | None = None,
+    workers: Workers = None,
     delta: float = 1e-4,
     quick: bool = False,
     progress: Callable[[str, float], None] | None = None,

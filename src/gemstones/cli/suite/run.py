@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import Compiled, Device, Json, MicroBatch, Sinks, worker_count
+from gemstones.cli.options import Compiled, Device, Json, MicroBatch, Sinks, core_count
 from gemstones.cli.output import print_json, print_notes
 from gemstones.cli.suite.live import view_of
 from gemstones.errors import InvalidRequest, MissingExtra
@@ -113,7 +113,7 @@ def run(
             elif slurm is not None:
                 _submit(wanted.folder, tasks, slurm, notes, json=json)
             else:
-                threads = threads or max(1, worker_count(None) // slots)
+                threads = threads or max(1, core_count() // slots)
                 _train(wanted.folder, tasks, slots, threads, training, signals, notes, json=json)
 
 

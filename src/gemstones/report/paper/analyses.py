@@ -9,6 +9,7 @@ from gemstones.accounting.parameters import ParamsConvention
 from gemstones.laws.envelope import Envelope, Method, Resource
 from gemstones.laws.fit import Fit, fit
 from gemstones.laws.objective import Objective
+from gemstones.laws.parallel import Workers
 from gemstones.plan.overspend import Overspend, OverspendMethod, overspend
 from gemstones.plan.overtrain import Overtraining, overtrain
 from gemstones.plan.sensitivity import Sensitivity
@@ -64,7 +65,7 @@ class Analyses:
         return self.envelopes[EnvelopeKey(selection, resource, method)]
 
 
-def analyse(*, bootstrap: int, seed: int, workers: int | None, part: Part) -> Analyses:
+def analyse(*, bootstrap: int, seed: int, workers: Workers, part: Part) -> Analyses:
     """Refit and recompute everything; `bootstrap` resamples by run give the intervals."""
     runs = {name: load(name) for name in ("gemstones", "chinchilla")}
     gemstones, chinchilla = runs["gemstones"], runs["chinchilla"]

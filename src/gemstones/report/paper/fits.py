@@ -15,7 +15,7 @@ from gemstones.accounting.parameters import ParamsConvention
 from gemstones.laws.envelope import Envelope, Method, Resource, envelope
 from gemstones.laws.fit import Fit, fit
 from gemstones.laws.objective import Objective
-from gemstones.laws.parallel import run_chunks
+from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.report.steps import LAWS, METHODS, RESOURCES, named
 from gemstones.report.words import PARAMS_WORDS
 from gemstones.runs import RunTable
@@ -81,7 +81,7 @@ def paper_fits(
     runs: Mapping[str, RunTable],
     bootstrap: int = DRAWS,
     seed: int = 0,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Callable[[int], None] | None = None,
     keys: Sequence[FitKey] = FITS,
 ) -> dict[FitKey, Fit]:
@@ -113,7 +113,7 @@ def paper_envelopes(
     runs: Mapping[str, RunTable],
     bootstrap: int = DRAWS,
     seed: int = 0,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Callable[[int], None] | None = None,
     keys: Sequence[EnvelopeKey] = ENVELOPES,
 ) -> dict[EnvelopeKey, Envelope]:
@@ -150,7 +150,7 @@ def _each(
     make: Callable[[tuple[Key, RunTable]], Made],
     time: Callable[[tuple[Key, RunTable]], float],
     asked: list[tuple[Key, RunTable]],
-    workers: int | None,
+    workers: Workers,
     progress: Callable[[int], None] | None,
 ) -> dict[Key, Made]:
     """What is `asked` for, made the longest first, in the order in which it was asked for."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gemstones.arguments import checked
 from gemstones.display import few_lines
 from gemstones.files import make_folder, write_bytes, write_text
-from gemstones.laws.parallel import run_chunks
+from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.report.overspend_figure import overspend_figure
 from gemstones.report.overtrain_figure import overtrain_figure
 from gemstones.report.paper.analyses import RESOURCES, Analyses, analyse
@@ -82,7 +82,7 @@ def reproduce(
     *,
     bootstrap: int = DRAWS,
     seed: int = 0,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> Reproduction:
     """Write `figures/figure-NN` (.png, .svg, .pdf, .parquet), `claims.parquet` and `paper.md` to the folder `output`.

@@ -20,7 +20,7 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.columns import table_columns
 from gemstones.laws.law import Interval
 from gemstones.laws.objective import Objective, huber
-from gemstones.laws.parallel import run_chunks
+from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.laws.polish import polish
 from gemstones.laws.problem import Problem
 from gemstones.report import style
@@ -92,7 +92,7 @@ def exponents_by_starts(
     deltas: Sequence[float] = DELTAS,
     starts: int = STARTS,
     seed: int = 0,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Callable[[int], None] | None = None,
 ) -> pl.DataFrame:
     """The exponent a of T* ∝ C^a from the law `N,T`, by selection, δ, solver and number of starts.
@@ -215,7 +215,7 @@ def _or_none(value: float) -> float | None:
 
 def starts_figure(
     runs: RunTable,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Callable[[int], None] | None = None,
     starts: int = STARTS,
 ) -> PaperFigure:
