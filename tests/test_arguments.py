@@ -89,7 +89,7 @@ def test_figures_refuse_what_they_do_not_draw(name: str, value: Any) -> None:
     ({"budgets": "1e22"}, "budgets '1e22' must be a list of numbers or text"),
     ({"budgets": ["x"]}, "budget 'x' is not a number: write it like 2048, 1e22, 50M or 100B"),
     ({"bootstrap": "a"}, "bootstrap 'a' must be a whole number"),
-    ({"workers": 1.5}, "workers 1.5 must be a whole number"),
+    ({"workers": 1.5}, "workers 1.5 must be a whole number or text"),
     ({"levels": 3}, "levels 3 must be of type Levels"),
     ({"output": 3}, "output 3 must be a path"),
     ({"selections": "all"}, "selections 'all' must be a list of text"),
