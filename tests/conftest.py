@@ -1,51 +1,149 @@
-"""The published data that tests read: from `GEMSTONES_DATA_DIR`, or `shared/data` beside the project."""
+"""What every test stands on: published data where they can be had, and nothing of the caller's.
+
+A test that reads a published file takes the fixture `gemstones`, `chinchilla` or `data_dir`, or is marked
+`published_data`; any other finds GEMSTONES_DATA_DIR empty, whether this machine has the files or not. Where it has
+not, the marked tests are skipped; with CI set, pytest refuses to start.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from gemstones.runs import RunTable, load
+from tests import published_data
+
+CI = published_data.is_on("CI")
 
 # A busy machine is not a slow test; and CI asks about a change, not about luck: new examples are found elsewhere.
-settings.register_profile("gemstones", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.register_profile("gemstones", deadline=None, derandomize=CI)
 settings.load_profile("gemstones")
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+READERS = frozenset({"gemstones", "chinchilla", "data_dir"})
+"""Fixtures of published files."""
+
+ABSENT = "the published files are not on this machine and could not be downloaded"
+
+FOLDER = pytest.StashKey[Path | None]()
+"""Of the published files."""
+SCRATCH = pytest.StashKey[Path]()
+ENVIRONMENT = pytest.StashKey[pytest.MonkeyPatch]()
+
+
+# ---------------------------------------------------------------- a session
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Look for the files once: workers of xdist are told."""
+    given: dict[str, str] | None = getattr(config, "workerinput", None)
+    if given is None:
+        config.stash[SCRATCH] = Path(tempfile.mkdtemp(prefix="gemstones-tests-"))
+        empty = config.stash[SCRATCH] / "unmarked-tests-have-no-published_data"
+        empty.mkdir()
+        try:
+            config.stash[FOLDER] = published_data.find(config.stash[SCRATCH] / "published")
+        except published_data.Incomplete as error:
+            raise pytest.UsageError(str(error)) from None
+        if CI and config.stash[FOLDER] is None:
+            raise pytest.UsageError(f"with CI set nothing is skipped, but {ABSENT}: {published_data.HOW}")
+    else:
+        config.stash[FOLDER] = Path(given["published"]) if given["published"] else None
+        empty = Path(given["empty"])
+    patch = config.stash[ENVIRONMENT] = pytest.MonkeyPatch()
+    patch.setenv("GEMSTONES_DATA_DIR", str(empty))
+    for variable in ("GEMSTONES_CACHE", "GEMSTONES_OFFLINE", "HF_HUB_OFFLINE"):
+        patch.delenv(variable, raising=False)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """What a worker of xdist is told."""
+    config: pytest.Config = node.config  # type: ignore[attr-defined]
+    folder = config.stash[FOLDER]
+    node.workerinput["published"] = str(folder) if folder else ""  # type: ignore[attr-defined]
+    node.workerinput["empty"] = os.environ["GEMSTONES_DATA_DIR"]  # type: ignore[attr-defined]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if patch := config.stash.get(ENVIRONMENT, None):
+        patch.undo()
+    if scratch := config.stash.get(SCRATCH, None):
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if READERS & {*getattr(item, "fixturenames", ())}:
+            item.add_marker("published_data")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.config.stash[FOLDER] is None and item.get_closest_marker("published_data"):
+        pytest.skip(ABSENT)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if ABSENT in str(report.longrepr)]
+    if skipped:
+        terminalreporter.section("published data", sep="-")
+        terminalreporter.line(f"{len(skipped):,} tests were skipped: {ABSENT}.")
+        terminalreporter.line(f"To run them too: {published_data.HOW}.")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With CI set, a test that did not run is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if CI and reporter is not None and reporter.stats.get("skipped") and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+# ---------------------------------------------------------------- a test
 
 
 @pytest.fixture(autouse=True)
-def data_dir(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of published files, in the environment whether the caller set it or not."""
-    folder = Path(os.environ.get("GEMSTONES_DATA_DIR") or SHARED_DATA)
-    assert folder.is_dir(), f"no data at {folder}: set GEMSTONES_DATA_DIR"
-    monkeypatch.setenv("GEMSTONES_DATA_DIR", str(folder))
-    for variable in ("GEMSTONES_CACHE", "GEMSTONES_OFFLINE", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(variable, raising=False)
+def _environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Published files for the tests that are marked, and for no others."""
+    folder = request.config.stash[FOLDER]
+    if folder and request.node.get_closest_marker("published_data"):
+        monkeypatch.setenv("GEMSTONES_DATA_DIR", str(folder))
+
+
+@pytest.fixture
+def data_dir(request: pytest.FixtureRequest) -> Path:
+    """The folder of published files, in the environment too."""
+    folder = request.config.stash[FOLDER]
+    assert folder is not None
     return folder
 
 
 @pytest.fixture(scope="session")
-def _session_data_dir() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GEMSTONES_DATA_DIR", os.environ.get("GEMSTONES_DATA_DIR") or str(SHARED_DATA))
-        yield
+def gemstones(pytestconfig: pytest.Config) -> RunTable:
+    with _published(pytestconfig):
+        return load("gemstones")
 
 
 @pytest.fixture(scope="session")
-def gemstones(_session_data_dir: None) -> RunTable:
-    return load("gemstones")
-
-
-@pytest.fixture(scope="session")
-def chinchilla(_session_data_dir: None) -> RunTable:
-    return load("chinchilla")
+def chinchilla(pytestconfig: pytest.Config) -> RunTable:
+    with _published(pytestconfig):
+        return load("chinchilla")
 
 
 @pytest.fixture(scope="session")
 def pebbles() -> RunTable:
     return load("pebbles")
+
+
+@contextmanager
+def _published(config: pytest.Config) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEMSTONES_DATA_DIR", str(config.stash[FOLDER]))
+        yield
