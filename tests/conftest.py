@@ -1,13 +1,14 @@
 """What every test stands on: published data where they can be had, and nothing of the caller's.
 
-A test that reads a published file takes the fixture `gemstones`, `chinchilla` or `data_dir`, or is marked
-`published_data`; any other finds GEMSTONES_DATA_DIR empty, whether this machine has the files or not. Where it has
+A test that reads a published file takes the fixture `gemstones`, `chinchilla` or `data_dir`, has a parameter such as
+"fit gemstones --delta 1", or is marked `published_data`; any other finds GEMSTONES_DATA_DIR empty, whether this machine has the files or not. Where it has
 not, the marked tests are skipped; with CI set, pytest refuses to start.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +29,9 @@ settings.load_profile("gemstones")
 
 READERS = frozenset({"gemstones", "chinchilla", "data_dir"})
 """Fixtures of published files."""
+
+COMMAND = re.compile(r"^(?:data )?[a-z]+ (?:gemstones|chinchilla)\b|--throughput (?:gemstones|chinchilla)\b")
+"""A parameter of a test that is a command line about a published data set."""
 
 ABSENT = "the published files are not on this machine and could not be downloaded"
 
@@ -81,7 +85,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if READERS & {*getattr(item, "fixturenames", ())}:
+        callspec = getattr(item, "callspec", None)
+        words = [value for value in callspec.params.values() if isinstance(value, str)] if callspec else []
+        if READERS & {*getattr(item, "fixturenames", ())} or any(map(COMMAND.search, words)):
             item.add_marker("published_data")
 
 

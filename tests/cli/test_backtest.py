@@ -1,11 +1,14 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Cli
 
 PAGE = (Path(__file__).parents[2] / "docs" / "backtests.md").read_text("utf-8")
 
 
+@pytest.mark.published_data
 def test_contract(cli: Cli) -> None:
     made = cli(
         "backtest", "gemstones", "--select", "le100B,cooldown", "--law", "N,T", "--law", "w,d,T",
@@ -39,6 +42,7 @@ def test_contract(cli: Cli) -> None:
     assert made["comparison"][0].keys() >= {"best_law", "law", "difference", "interval", "worse"}
 
 
+@pytest.mark.published_data
 def test_people_are_told(cli: Cli, tmp_path: Path) -> None:
     words = (
         "backtest",
@@ -67,14 +71,14 @@ def test_people_are_told(cli: Cli, tmp_path: Path) -> None:
 def test_mistakes(cli: Cli, tmp_path: Path) -> None:
     for words, said in (
         (("--split", "depth"), "split 'depth' is unknown: choose from compute, size"),
-        (("--select", "le100B,nothing"), "selection 'nothing' is unknown"),
+        (("--select", "all,nothing"), "selection 'nothing' is unknown"),
         (
             ("--split", "compute=1e30"),
-            "nothing to backtest in all, le100B, lr-ablation, cooldown: compute: 0 runs",
+            "nothing to backtest in all, lr-ablation, cooldown: compute: 0 runs",
         ),
         (("--output", str(tmp_path / "file")), "is a file: name a folder"),
     ):
         (tmp_path / "file").write_text("")
-        outcome = cli("backtest", "gemstones", *words)
+        outcome = cli("backtest", "pebbles", *words)
         assert (outcome.status, outcome.out) == (2, "")
         assert said in outcome.err and outcome.err.count("\n") == 1

@@ -49,7 +49,7 @@ def test_data(cli: Cli, data_dir: Path) -> None:
 def test_fit(cli: Cli, tmp_path: Path) -> None:
     output = tmp_path / "fit.json"
     fitted = cli(
-        "fit", "gemstones", "--select", "le100B", "--law", "N,T", "--delta", "1e-4", "--params", "no_embedding",
+        "fit", "pebbles", "--select", "lr-ablation", "--law", "N,T", "--delta", "1e-4", "--params", "no_embedding",
         "--bootstrap", "40", "--seed", "3", "--output", output, "--json",
     ).json  # fmt: skip
     assert fitted.keys() >= {
@@ -58,18 +58,19 @@ def test_fit(cli: Cli, tmp_path: Path) -> None:
     }  # fmt: skip
     assert (fitted["law"], fitted["selection"], fitted["params_convention"]) == (
         "N,T",
-        "le100B",
+        "lr-ablation",
         "no_embedding",
     )
     assert fitted["intervals"].keys() == {
         "exponents", "log_coefficients", "log_irreducible", "irreducible_loss", "optimal_exponents",
     }  # fmt: skip
     assert fitted["intervals"]["exponents"].keys() == {"N", "T"}
-    planned = cli("plan", "1e21", "--law", output, "--json").json
+    planned = cli("plan", "1e14", "--law", output, "--json").json
     assert planned["params_convention"] == "no_embedding" and planned["shape"] is None
     assert planned["intervals"]["tokens"][0] < planned["tokens"] < planned["intervals"]["tokens"][1]
 
 
+@pytest.mark.published_data
 def test_envelope(cli: Cli) -> None:
     found = cli(
         "envelope", "gemstones", "--select", "all-2B", "--resource", "flops", "--method", "hull", "--json"
@@ -143,6 +144,7 @@ def test_plan_with_inference(cli: Cli) -> None:
     assert 6 * blind["params"] * blind["tokens"] + 2 * blind["params"] * 1e12 == pytest.approx(1e22)
 
 
+@pytest.mark.published_data
 def test_throughput(cli: Cli, tmp_path: Path) -> None:
     output = tmp_path / "step-time.json"
     fitted = cli("throughput", "gemstones", "--bootstrap", "8", "--output", output, "--json").json
@@ -195,8 +197,8 @@ def test_assumptions_are_said_by_every_command(cli: Cli, tmp_path: Path) -> None
         ("count 1024x28", ("FLOPs per token, forward and backward", "non_embedding", "bytes in training")),
         ("design --sizes 50M", ("total parameters", "±5.0%")),
         ("data list", ("default all", "licence: MIT")),
-        ("fit gemstones", ("total parameters", "no intervals: ask", "delta 0.0001")),
-        ("envelope gemstones", ("FLOPs (Appendix G)", "total parameters", "natural logs")),
+        ("fit pebbles", ("total parameters", "no intervals: ask", "delta 0.0001")),
+        ("envelope pebbles", ("FLOPs (Appendix G)", "total parameters", "natural logs")),
         ("plan 1e22", ("FLOPs (Appendix G)", "total parameters", "95% intervals from 400 resamples by run")),
         (
             "plan --device-hours 1e5",

@@ -115,16 +115,18 @@ def test_bad_laws_and_fits(cli: Cli, tmp_path: Path) -> None:
     assert not output.exists()
     forced = cli("fit", ladder, "--law", "w,d,T", "--force", "--json").json
     assert any(flag.startswith("collinear_columns") for flag in forced["flags"])
-    assert_refused(cli, "fit", "gemstones", "--law", "N,,T", saying=("N,,T",))
-    assert_refused(cli, "fit", "gemstones", "--params", "all", saying=("total, no_embedding, non_embedding",))
-    assert_refused(cli, "fit", "gemstones", "--delta", "0", saying=("delta",))
-    assert_refused(cli, "fit", "gemstones", "--objective", "l2", saying=("huber, squared, absolute",))
-    assert_refused(cli, "fit", "gemstones", "--bootstrap", "10", "--resample", "cell", saying=("run, row",))
+    assert_refused(cli, "fit", "pebbles", "--law", "N,,T", saying=("N,,T",))
+    assert_refused(cli, "fit", "pebbles", "--params", "all", saying=("total, no_embedding, non_embedding",))
+    assert_refused(cli, "fit", "pebbles", "--delta", "0", saying=("delta",))
+    assert_refused(cli, "fit", "pebbles", "--objective", "l2", saying=("huber, squared, absolute",))
+    assert_refused(cli, "fit", "pebbles", "--bootstrap", "10", "--resample", "cell", saying=("run, row",))
     assert_refused(
-        cli, "fit", "gemstones", "--output", "/no/such/folder/fit.json", saying=("/no/such/folder",)
+        cli, "fit", "pebbles", "--output", "/no/such/folder/fit.json", saying=("/no/such/folder",)
     )
-    assert_refused(cli, "envelope", "gemstones", "--resource", "joules", saying=("flops, device_hours",))
-    assert_refused(cli, "envelope", "chinchilla", "--resource", "device_hours", saying=("device_hours",))
+    assert_refused(cli, "envelope", "pebbles", "--resource", "joules", saying=("flops, device_hours",))
+    untimed = tmp_path / "untimed.csv"
+    untimed.write_text(GOOD)
+    assert_refused(cli, "envelope", untimed, "--resource", "device_hours", saying=("device_hours",))
 
 
 def test_bad_plans(cli: Cli, tmp_path: Path) -> None:
@@ -156,14 +158,14 @@ def test_bad_words(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("words", "saying"),
     [
-        ("fit gemstones --bootstrap 70 --workers 0", ("workers 0",)),
-        ("fit gemstones --bootstrap 4 --seed -1", ("seed -1",)),
-        ("fit gemstones --bootstrap -1", ("bootstrap -1",)),
-        ("fit gemstones --resample foo", ("run, row",)),
-        ("fit gemstones --level 2", ("level",)),
-        ("fit gemstones --delta 1e308", ("delta",)),
-        ("envelope gemstones --bootstrap -3", ("bootstrap -3",)),
-        ("envelope gemstones --bins 100000000000", ("bins",)),
+        ("fit pebbles --bootstrap 70 --workers 0", ("workers 0",)),
+        ("fit pebbles --bootstrap 4 --seed -1", ("seed -1",)),
+        ("fit pebbles --bootstrap -1", ("bootstrap -1",)),
+        ("fit pebbles --resample foo", ("run, row",)),
+        ("fit pebbles --level 2", ("level",)),
+        ("fit pebbles --delta 1e308", ("delta",)),
+        ("envelope pebbles --bootstrap -3", ("bootstrap -3",)),
+        ("envelope pebbles --bins 100000000000", ("bins",)),
         ("plan 1e22 --max-depth 1000000000", ("narrow the ranges",)),
         ("plan 1e22 --law " + 5000 * "x", ("neither a law",)),
         ("count 1024x28 --vocabulary 1" + 40 * "0", ("vocabulary", "at most")),
@@ -192,21 +194,21 @@ def test_columns_that_cannot_be_terms(cli: Cli, tmp_path: Path) -> None:
 
 def test_where_output_may_go(cli: Cli, tmp_path: Path) -> None:
     """Refused before the work, and what is no file is written to, not replaced."""
-    assert_refused(cli, "fit", "gemstones", "--output", tmp_path, saying=("is a folder",))
+    assert_refused(cli, "fit", "pebbles", "--output", tmp_path, saying=("is a folder",))
     real, link = tmp_path / "real.json", tmp_path / "link.json"
     link.symlink_to(real)
-    assert cli("fit", "chinchilla", "--output", link).status == 0
+    assert cli("fit", "pebbles", "--law", "N,T", "--output", link).status == 0
     assert link.is_symlink() and real.read_text().startswith("{")
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
-    assert cli("fit", "chinchilla", "--output", pipe).status == 0
+    assert cli("fit", "pebbles", "--law", "N,T", "--output", pipe).status == 0
     assert reader.communicate(timeout=60)[0].startswith("{") and pipe.is_fifo()
 
 
 def test_a_fit_that_was_edited(cli: Cli, tmp_path: Path) -> None:
     output = tmp_path / "fit.json"
-    assert cli("fit", "chinchilla", "--bootstrap", "3", "--output", output).status == 0
+    assert cli("fit", "pebbles", "--law", "N,T", "--bootstrap", "3", "--output", output).status == 0
     whole = json.loads(output.read_text())
     for change in (
         {"level": 2},
@@ -226,11 +228,11 @@ def test_interruption_is_one_line(tmp_path: Path) -> None:
         "-m",
         "gemstones",
         "fit",
-        "gemstones",
+        "pebbles",
         "--law",
         "w,d,N,T",
         "--bootstrap",
-        "5000",
+        "50000",
     ]
     running = subprocess.Popen(
         [*command, "--workers", "1", "--output", tmp_path / "fit.json"], stderr=subprocess.PIPE, text=True

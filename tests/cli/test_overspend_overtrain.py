@@ -17,6 +17,7 @@ from tests.cli.conftest import Cli
 PAGE = (Path(__file__).parents[2] / "docs" / "overspend-and-overtraining.md").read_text("utf-8")
 
 
+@pytest.mark.published_data
 def test_overspend(cli: Cli) -> None:
     found = cli("overspend", "gemstones", "--tokens", "300e9", "--resource", "flops", "--json").json
     assert found["selection"] == "all-2B" and found["tokens_used"] == 300_102_451_200
@@ -102,10 +103,10 @@ def test_people_are_told_the_conventions(cli: Cli, words: str, said: tuple[str, 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("overspend gemstones --tokens 400B", "span 2B to 350B"),
-        ("overspend gemstones --tokens 300B --resource hours", "resource 'hours' is unknown"),
-        ("overspend gemstones --tokens 300B --method far", "method 'far' is unknown"),
-        ("overspend gemstones --tokens few", "tokens 'few' is not a number"),
+        ("overspend pebbles --tokens 400B", "span "),
+        ("overspend pebbles --tokens 4M --resource hours", "resource 'hours' is unknown"),
+        ("overspend pebbles --tokens 4M --method far", "method 'far' is unknown"),
+        ("overspend pebbles --tokens few", "tokens 'few' is not a number"),
         (
             "overspend chinchilla --tokens 10B --resource device_hours",
             "device_hours: is needed but not known",
@@ -169,6 +170,7 @@ def keys(rows: list[list[str]]) -> list[str]:
     return [key for row in rows for key in re.findall(r"`(\w+)`", row[0])]
 
 
+@pytest.mark.published_data
 def test_the_pages_keys(cli: Cli) -> None:
     of_overspend, of_overtrain = (keys(rows) for rows in tables() if rows[0][0].startswith("`"))
     outcomes: list[dict[str, Any]] = [

@@ -26,10 +26,10 @@ from tests.cli.conftest import Cli
         ("plan --device-hours 1e5 --throughput lumi", ("'lumi' is unknown",)),
         ("plan --device-hours 1e5 --throughput lumi.json", ("lumi.json cannot be read",)),
         ("throughput chinchilla", ("step times are not known",)),
-        ("throughput gemstones --features weights", ("'weights'", "flops_matmul")),
-        ("throughput gemstones --where run='main/768x3'", ("1 shape(s)", "3 or more")),
-        ("throughput gemstones --bootstrap -3", ("bootstrap -3",)),
-        ("throughput gemstones --output nowhere/time.json", ("nowhere", "does not exist")),
+        ("throughput pebbles --features weights", ("'weights'", "flops_matmul")),
+        ("throughput pebbles --where width=64", ("1 shape(s)", "3 or more")),
+        ("throughput pebbles --bootstrap -3", ("bootstrap -3",)),
+        ("throughput pebbles --output nowhere/time.json", ("nowhere", "does not exist")),
     ],
 )
 def test_refused_in_one_line(cli: Cli, words: str, said: tuple[str, ...]) -> None:
@@ -43,8 +43,8 @@ def test_refused_in_one_line(cli: Cli, words: str, said: tuple[str, ...]) -> Non
 
 def test_a_fit_is_no_throughput_model_and_neither_is_a_broken_file(cli: Cli, tmp_path: Path) -> None:
     fitted, time = tmp_path / "fit.json", tmp_path / "time.json"
-    assert cli("fit", "gemstones", "--output", fitted).status == 0
-    assert cli("throughput", "gemstones", "--bootstrap", "0", "--output", time).status == 0
+    assert cli("fit", "pebbles", "--law", "N,T", "--output", fitted).status == 0
+    assert cli("throughput", "pebbles", "--bootstrap", "0", "--output", time).status == 0
     for file, command in (
         (fitted, ("plan", "--device-hours", "1e4", "--throughput")),
         (time, ("plan", "1e22", "--law")),

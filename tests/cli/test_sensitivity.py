@@ -30,6 +30,7 @@ FEW = (
 )
 
 
+@pytest.mark.published_data
 def test_json(cli: Cli, tmp_path: Path) -> None:
     made = cli(
         "sensitivity", "gemstones", *FEW, "--flops", "6N,gemstones", "--approach", "approach3,hull", "--bootstrap", 8,
@@ -66,6 +67,7 @@ def test_json(cli: Cli, tmp_path: Path) -> None:
     assert made.keys() == said
 
 
+@pytest.mark.published_data
 def test_people_are_told(cli: Cli) -> None:
     out = cli(
         "sensitivity", "gemstones", *FEW, "--flops", "6N", "--bootstrap", 0, "--budgets", "1e21", "--workers", 1
@@ -108,7 +110,7 @@ def test_three_columns(cli: Cli, tmp_path: Path) -> None:
 def test_mistakes_are_one_line(cli: Cli, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     file = tmp_path / "file"
     file.touch()
-    outcome = cli("sensitivity", "gemstones", *(word.replace("{file}", str(file)) for word in words))
+    outcome = cli("sensitivity", "pebbles", *(word.replace("{file}", str(file)) for word in words))
     assert outcome.status == 2 and outcome.out == ""
     assert said in outcome.err and outcome.err.count("\n") == 1
 
