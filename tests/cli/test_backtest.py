@@ -74,7 +74,7 @@ def test_mistakes(cli: Cli, tmp_path: Path) -> None:
         (("--select", "all,nothing"), "selection 'nothing' is unknown"),
         (
             ("--split", "compute=1e30"),
-            "nothing to backtest in all, lr-ablation, cooldown: compute: 0 runs",
+            "nothing to backtest in all: compute: 0 runs",
         ),
         (("--output", str(tmp_path / "file")), "is a file: name a folder"),
     ):

@@ -27,7 +27,7 @@ from tests.cli.conftest import Cli
         ("plan --device-hours 1e5 --throughput lumi.json", ("lumi.json cannot be read",)),
         ("throughput chinchilla", ("step times are not known",)),
         ("throughput pebbles --features weights", ("'weights'", "flops_matmul")),
-        ("throughput pebbles --where width=64", ("1 shape(s)", "3 or more")),
+        ("throughput pebbles --where width=128", ("1 shape(s)", "3 or more")),
         ("throughput pebbles --bootstrap -3", ("bootstrap -3",)),
         ("throughput pebbles --output nowhere/time.json", ("nowhere", "does not exist")),
     ],

@@ -158,10 +158,11 @@ def test_the_largest_model_on_256_ranks(cli: Cli, big: Path) -> None:
 
 
 def test_ranks_beyond_the_batch_are_sharded_with_a_warning(cli: Cli, big: Path) -> None:
-    document = cli("suite", "plan", big, *STATED, "--ranks", 4096, "--json").json
+    big.write_text(BIG.replace("batch_sequences = 2048", "batch_sequences = 128"))
+    document = cli("suite", "plan", big, *STATED, "--ranks", 256, "--json").json
     assert document["ranks"]["bytes_total"] == 16 * params(LARGE)
     assert document["findings"][0]["level"] == "warning"
-    assert "degree 4096 does not divide the batch of 2048 sequences" in document["findings"][0]["message"]
+    assert "degree 256 does not divide the batch of 128 sequences" in document["findings"][0]["message"]
 
 
 def test_ranks_with_tensor_parallelism(cli: Cli, big: Path) -> None:
