@@ -8,12 +8,13 @@ PIP_INSTALL := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: study paper test browser lint types layers check clean help
+.PHONY: study paper test data browser lint types layers check clean help
 
-# Published data: from the environment, else from beside the checkout, else `gemstones` downloads it.
+# Published data: from the environment, else from beside the checkout, else `gemstones` downloads it. The tests look
+# for themselves, and say what they skip where there is none.
 ifeq ($(GEMSTONES_DATA_DIR),)
 ifneq ($(wildcard ../shared/data/.),)
-paper test: export GEMSTONES_DATA_DIR := $(abspath ../shared/data)
+paper: export GEMSTONES_DATA_DIR := $(abspath ../shared/data)
 endif
 endif
 
@@ -24,7 +25,10 @@ paper: .stamps/report ## Make every figure and claim of the paper again, in out/
 	$(VENV)/bin/gemstones paper --output out/paper
 
 test: .stamps/dev browser ## Run all tests
-	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+
+data: .stamps/report ## Download the published files that some tests read, into the cache
+	$(VENV)/bin/python -m tests.published_data
 
 lint: .stamps/dev ## Check style and format
 	$(VENV)/bin/ruff check .

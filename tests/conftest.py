@@ -1,8 +1,9 @@
 """What every test stands on: published data where they can be had, and nothing of the caller's.
 
 A test that reads a published file takes the fixture `gemstones`, `chinchilla` or `data_dir`, has a parameter such as
-"fit gemstones --delta 1", or is marked `published_data`; any other finds GEMSTONES_DATA_DIR empty, whether this machine has the files or not. Where it has
-not, the marked tests are skipped; with CI set, pytest refuses to start.
+"fit gemstones --delta 1", or is marked `published_data`. Every other one finds GEMSTONES_DATA_DIR empty, whether
+this machine has the files or not. Where it has not, the marked tests are skipped; with CI set, pytest refuses to
+start. No option of pytest-xdist that keeps tests together: after a crash it waits for ever (loadgroup of 3.8).
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,13 +28,15 @@ CI = published_data.is_on("CI")
 settings.register_profile("gemstones", deadline=None, derandomize=CI)
 settings.load_profile("gemstones")
 
-READERS = frozenset({"gemstones", "chinchilla", "data_dir"})
+READERS = frozenset({"gemstones", "chinchilla", "data_dir", "published_files"})
 """Fixtures of published files."""
 
 COMMAND = re.compile(r"^(?:data )?[a-z]+ (?:gemstones|chinchilla)\b|--throughput (?:gemstones|chinchilla)\b")
 """A parameter of a test that is a command line about a published data set."""
 
 ABSENT = "the published files are not on this machine and could not be downloaded"
+
+Files = Callable[[], AbstractContextManager[None]]
 
 FOLDER = pytest.StashKey[Path | None]()
 """Of the published files."""
@@ -91,14 +94,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("published_data")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.config.stash[FOLDER] is None and item.get_closest_marker("published_data"):
         pytest.skip(ABSENT)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    skipped = [report for report in terminalreporter.stats.get("skipped", []) if ABSENT in str(report.longrepr)]
-    if skipped:
+    every = terminalreporter.stats.get("skipped", [])
+    if CI and every:
+        terminalreporter.line(f"{len(every):,} tests were skipped, which fails where CI is set.", red=True)
+    if skipped := [report for report in every if ABSENT in str(report.longrepr)]:
         terminalreporter.section("published data", sep="-")
         terminalreporter.line(f"{len(skipped):,} tests were skipped: {ABSENT}.")
         terminalreporter.line(f"To run them too: {published_data.HOW}.")
@@ -132,24 +138,30 @@ def data_dir(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def gemstones(pytestconfig: pytest.Config) -> RunTable:
-    with _published(pytestconfig):
+def published_files(pytestconfig: pytest.Config) -> Files:
+    """A context in which the published files are found: for fixtures that are made once a session."""
+
+    @contextmanager
+    def found() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("GEMSTONES_DATA_DIR", str(pytestconfig.stash[FOLDER]))
+            yield
+
+    return found
+
+
+@pytest.fixture(scope="session")
+def gemstones(published_files: Files) -> RunTable:
+    with published_files():
         return load("gemstones")
 
 
 @pytest.fixture(scope="session")
-def chinchilla(pytestconfig: pytest.Config) -> RunTable:
-    with _published(pytestconfig):
+def chinchilla(published_files: Files) -> RunTable:
+    with published_files():
         return load("chinchilla")
 
 
 @pytest.fixture(scope="session")
 def pebbles() -> RunTable:
     return load("pebbles")
-
-
-@contextmanager
-def _published(config: pytest.Config) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GEMSTONES_DATA_DIR", str(config.stash[FOLDER]))
-        yield

@@ -14,15 +14,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gemstones.runs.fetch import ENTRIES, cache_path
+from gemstones.runs.fetch import ENTRIES, cache_path, fetch
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 DOWNLOAD_SECONDS = 20
 """For all files together, whatever the network does."""
 
 HOW = (
-    "set GEMSTONES_DATA_DIR to a folder that holds them as <owner>/<repository>/<path>, "
-    "or run `gemstones data fetch --all` where there is a network"
+    "run `make data` where there is a network (1 MB into the cache), "
+    "or set GEMSTONES_DATA_DIR to a folder that holds them as <owner>/<repository>/<path>"
 )
 
 _DOWNLOAD = """
@@ -44,7 +44,7 @@ def find(scratch: Path) -> Path | None:
     """
     if given := os.environ.get("GEMSTONES_DATA_DIR", ""):
         if missing := lacking(Path(given)):
-            raise Incomplete(f"GEMSTONES_DATA_DIR={given} lacks {', '.join(missing)}: {HOW}; or unset it")
+            raise Incomplete(f"GEMSTONES_DATA_DIR={given} lacks {', '.join(missing)}: add them, or unset it")
         return Path(given).resolve()
     if not lacking(BESIDE):
         return BESIDE
@@ -105,3 +105,8 @@ def sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""
+
+
+if __name__ == "__main__":  # `make data`
+    for entry in ENTRIES.values():
+        print(fetch(entry))

@@ -53,6 +53,15 @@ def write(path: Path) -> Path:
                 columns = np.array([shape.width, shape.depth, params(shape), tokens], float)  # w,d,N,T
                 loss = float(law().loss(columns)) * np.exp(of_run + rng.normal(scale=OF_ROW))
                 out.writerow(
-                    [shape, shape.width, shape.depth, tokens, tokens // STEP, f"{loss:.6f}", f"{seconds:.6f}", devices]
+                    [
+                        shape,
+                        shape.width,
+                        shape.depth,
+                        tokens,
+                        tokens // STEP,
+                        f"{loss:.6f}",
+                        f"{seconds:.6f}",
+                        devices,
+                    ]
                 )
     return path

@@ -120,9 +120,7 @@ def test_bad_laws_and_fits(cli: Cli, tmp_path: Path) -> None:
     assert_refused(cli, "fit", "pebbles", "--delta", "0", saying=("delta",))
     assert_refused(cli, "fit", "pebbles", "--objective", "l2", saying=("huber, squared, absolute",))
     assert_refused(cli, "fit", "pebbles", "--bootstrap", "10", "--resample", "cell", saying=("run, row",))
-    assert_refused(
-        cli, "fit", "pebbles", "--output", "/no/such/folder/fit.json", saying=("/no/such/folder",)
-    )
+    assert_refused(cli, "fit", "pebbles", "--output", "/no/such/folder/fit.json", saying=("/no/such/folder",))
     assert_refused(cli, "envelope", "pebbles", "--resource", "joules", saying=("flops, device_hours",))
     untimed = tmp_path / "untimed.csv"
     untimed.write_text(GOOD)

@@ -29,14 +29,6 @@ def three_columns() -> str:
     return "\n".join(lines) + "\n"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the one study that takes a minute go to one process, which makes it once."""
-    for item in items:
-        if "gemstones_study" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("gemstones-study"))
-
-
 @pytest.fixture(scope="session")
 def gemstones_study(gemstones: RunTable, tmp_path_factory: pytest.TempPathFactory) -> Study:
     return study(gemstones, tmp_path_factory.mktemp("gemstones"), bootstrap=16)

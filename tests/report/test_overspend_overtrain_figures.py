@@ -87,6 +87,7 @@ def test_labels_do_not_overlap_and_keep_their_order(points: list[tuple[int, int]
             assert placed[i] == y[i]
 
 
+@pytest.mark.published_data
 def test_figure_8_says_what_it_shows(tmp_path: Path) -> None:
     refit = published("gemstones-refit")
     found = [overtrain(budget, refit, name="gemstones-refit") for budget in (1e20, 1e21, 1e22, 1e23)]

@@ -13,6 +13,7 @@ from gemstones.runs.industry import load_industry, parse_industry
 ENTRY = ENTRIES["industry-losses"]
 
 
+@pytest.mark.published_data
 def test_the_published_models() -> None:
     models = load_industry()
     assert len(models) == len({model.name for model in models}) == 21
@@ -40,6 +41,7 @@ def test_the_published_models() -> None:
         ("loss", "2.0", "Expected `float`"),
     ],
 )
+@pytest.mark.published_data
 def test_another_value_is_refused(column: str, first: object, message: str) -> None:
     columns = json.loads(fetch(ENTRY).read_bytes())
     columns[column][0] = first
@@ -47,6 +49,7 @@ def test_another_value_is_refused(column: str, first: object, message: str) -> N
         parse_industry(json.dumps(columns).encode(), ENTRY)
 
 
+@pytest.mark.published_data
 def test_another_file_is_refused() -> None:
     columns = json.loads(fetch(ENTRY).read_bytes())
     for text, message in (

@@ -16,6 +16,7 @@ ENTRY = ENTRIES["lr-sweep"]
 LAST = "3072x12_8-2048_32nodes_olmoTrue_lr5e-02"
 
 
+@pytest.mark.published_data
 def test_the_published_sweep() -> None:
     sweep = load_lr_sweep()
     shapes = [Shape(256, 80), Shape(768, 3), Shape(1536, 50), Shape(3072, 12)]
@@ -47,6 +48,7 @@ def test_the_published_sweep() -> None:
          "3072x12 has no run at rate 0.05"),
     ],
 )  # fmt: skip
+@pytest.mark.published_data
 def test_another_file_is_refused(change: Callable[[str], str], message: str) -> None:
     text = fetch(ENTRY).read_text()
     changed = change(text)

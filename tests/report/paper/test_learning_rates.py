@@ -14,6 +14,7 @@ from gemstones.runs.lr_sweep import SweepRun
 from gemstones.shape import Shape
 
 
+@pytest.mark.published_data
 def test_the_best_rates_collapse_when_rescaled() -> None:
     optima = learning_rate_optima()
     found = {str(o.shape): (o.lr_eff, round(o.lr_base, 2)) for o in optima.by_shape}

@@ -20,6 +20,7 @@ from gemstones.report.paper import analyses
 from gemstones.report.paper.figure import PaperFigure
 from gemstones.report.paper.reproduce import reproduce
 from gemstones.report.paper.starts import starts_figure
+from tests.conftest import Files
 
 BOOTSTRAP, STARTS = 8, 40
 FIGURES = range(2, 25)
@@ -37,14 +38,14 @@ class Row:
     why: str
 
 
-def run(output: Path, workers: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
+def run(output: Path, workers: int, published_files: Files) -> None:
+    with published_files(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(analyses, "starts_figure", partial(starts_figure, starts=STARTS))
         reproduce(output, bootstrap=BOOTSTRAP, workers=workers)
 
 
 @pytest.fixture(scope="session")
-def paper(_session_data_dir: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def paper(published_files: Files, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the run: made by the first of pytest's processes that asks, the others wait for it."""
     parallel = "PYTEST_XDIST_WORKER" in os.environ
     shared = tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.mktemp("paper")
@@ -58,7 +59,7 @@ def paper(_session_data_dir: None, tmp_path_factory: pytest.TempPathFactory) -> 
         return folder
     ended_as = "failed"
     try:
-        run(folder, workers=2)
+        run(folder, 2, published_files)
         ended_as = ""
     finally:
         ended.write_text(ended_as)
@@ -327,10 +328,12 @@ def test_only_what_is_known_differs_and_says_why(rows: Mapping[str, Row], text: 
         assert head.count(cause) == 1
 
 
-def test_the_same_again_in_one_process(paper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_again_in_one_process(
+    paper: Path, published_files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
         PaperFigure, "save", lambda figure, folder: ()
     )  # pictures take as long as all the rest
-    run(tmp_path / "again", workers=1)
+    run(tmp_path / "again", 1, published_files)
     for name in ("paper.md", "claims.parquet"):
         assert (tmp_path / "again" / name).read_bytes() == (paper / name).read_bytes()
