@@ -1,7 +1,7 @@
 """What every test stands on: published data where they can be had, and nothing of the caller's.
 
 A test that reads a published file takes the fixture `gemstones`, `chinchilla` or `data_dir`, has a parameter such as
-"fit gemstones --delta 1", or is marked `published_data`. Every other one finds GEMSTONES_DATA_DIR empty, whether
+"fit gemstones --delta 1" or dataset="gemstones", or is marked `published_data`. Every other one finds GEMSTONES_DATA_DIR empty, whether
 this machine has the files or not. Where it has not, the marked tests are skipped; with CI set, pytest refuses to
 start. No option of pytest-xdist that keeps tests together: after a crash it waits for ever (loadgroup of 3.8).
 """
@@ -31,7 +31,8 @@ settings.load_profile("gemstones")
 READERS = frozenset({"gemstones", "chinchilla", "data_dir", "published_files"})
 """Fixtures of published files."""
 
-COMMAND = re.compile(r"^(?:data )?[a-z]+ (?:gemstones|chinchilla)\b|--throughput (?:gemstones|chinchilla)\b")
+NAME = r"(?:gemstones(?:-fineweb-edu|-dclm)?|chinchilla)"
+COMMAND = re.compile(rf"^(?:data )?[a-z]+ {NAME}(?: |$)|--throughput {NAME}(?: |$)")
 """A parameter of a test that is a command line about a published data set."""
 
 ABSENT = "the published files are not on this machine and could not be downloaded"
@@ -88,10 +89,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        callspec = getattr(item, "callspec", None)
-        words = [value for value in callspec.params.values() if isinstance(value, str)] if callspec else []
-        if READERS & {*getattr(item, "fixturenames", ())} or any(map(COMMAND.search, words)):
+        if READERS & {*getattr(item, "fixturenames", ())} or _names_published_data(item):
             item.add_marker("published_data")
+
+
+def _names_published_data(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    given = (
+        {key: value for key, value in callspec.params.items() if isinstance(value, str)} if callspec else {}
+    )
+    return bool(re.fullmatch(NAME, given.get("dataset", ""))) or any(map(COMMAND.search, given.values()))
 
 
 @pytest.hookimpl(tryfirst=True)

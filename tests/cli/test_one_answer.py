@@ -71,7 +71,7 @@ def test_every_analysis_takes_runs_alike(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(json.dumps(backtest.summary())) == cli("backtest", "pebbles", *laws, "--json").json
     assert "pebbles (all)" in repr(backtest)
     assert gs.backtest("pebbles", laws="N,T", splits=["compute"], draws=40).scores
-    step_time = gs.fit_step_time("gemstones")
+    step_time = gs.fit_step_time("pebbles")
     assert step_time.selection == "all"
     levels = gs.Levels(laws=(["N", "T"], "w,d,T"), deltas=(1e-3,))
     assert levels.laws == ("N,T", "w,d,T")
