@@ -92,14 +92,17 @@ def _evaluations(text: str, tested: list[int]) -> Iterator[dict[str, Any]]:
             yield row | constants
 
 
+def _detect(content: Content) -> bool:
+    text = content.text if content.is_text else ""
+    lines = (("validation loss at iteration ", _VALIDATION), ("consumed samples:", _TRAINING))
+    return any(mark in text and line.search(text) is not None for mark, line in lines)
+
+
 MEGATRON = Format(
     name="megatron-log",
     files="a text log of Megatron-LM",
     command="gemstones data show 'logs/*.log' --columns params_total=size(run)",
     source="https://github.com/NVIDIA/Megatron-LM",
-    detect=lambda content: (
-        content.is_text
-        and (_VALIDATION.search(content.text) is not None or _TRAINING.search(content.text) is not None)
-    ),
+    detect=_detect,
     open=_open,
 )

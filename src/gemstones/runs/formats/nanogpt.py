@@ -18,17 +18,24 @@ from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.records import frame_of_records
 
 _NUMBER = r"([\d.]+(?:[eE][-+]?\d+)?|nan|inf)"
-_LINES = (
-    re.compile(rf"^step:(?P<step>\d+)/(?P<of>\d+) val_loss:{_NUMBER}", re.MULTILINE),
-    re.compile(
+_LINES = {
+    " val_loss:": re.compile(rf"^step:(?P<step>\d+)/(?P<of>\d+) val_loss:{_NUMBER}", re.MULTILINE),
+    ", val loss ": re.compile(
         rf"^(?:\S+: )?step (?P<step>\d+): train loss (?P<train>[\d.]+), val loss {_NUMBER}", re.MULTILINE
     ),
-    re.compile(rf"^s:(?P<step>\d+) tel:{_NUMBER}", re.MULTILINE),
-)
+    " tel:": re.compile(rf"^s:(?P<step>\d+) tel:{_NUMBER}", re.MULTILINE),
+}
+"""A line of an evaluation, by what any such line has in it: far quicker to find in what is no log."""
+
+
+def _line(content: Content) -> re.Pattern[str] | None:
+    """The pattern of the evaluations' lines, if there is one that matches."""
+    text = content.text if content.is_text else ""
+    return next((line for mark, line in _LINES.items() if mark in text and line.search(text)), None)
 
 
 def _open(content: Content) -> Opened:
-    line = next((line for line in _LINES if line.search(content.text)), None)
+    line = _line(content)
     if line is None:
         raise InvalidTable(
             "has no line like 'step:250/1750 val_loss:4.1' or 'step 250: train loss 4.2, val loss 4.1'",
@@ -53,6 +60,6 @@ NANOGPT = Format(
     files="a text log of modded-nanogpt, nanoGPT or llm.c",
     command="gemstones data show 'logs/*.txt' --columns 'tokens=step*524288,params_total=124M'",
     source="https://github.com/KellerJordan/modded-nanogpt",
-    detect=lambda content: content.is_text and any(line.search(content.text) for line in _LINES),
+    detect=lambda content: _line(content) is not None,
     open=_open,
 )
