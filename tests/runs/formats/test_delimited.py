@@ -116,6 +116,16 @@ def test_separators_are_told_by_the_content(
     assert opened(tmp_path / name, long).frame.shape == (20_002, 3)
 
 
+def test_a_first_line_that_names_the_separator(tmp_path: Path) -> None:
+    """As Excel writes and reads it."""
+    for text in (
+        "sep=;\n" + PLAIN.replace(",", ";"),
+        "sep=;\r\n" + PLAIN.replace(",", ";").replace("\n", "\r\n"),
+    ):
+        found = opened(tmp_path / "runs.csv", text)
+        assert (found.format, found.frame.rows()) == ("csv-semicolon", ROWS)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

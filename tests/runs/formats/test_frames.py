@@ -162,6 +162,7 @@ class Decimalish:
         (pl.DataFrame, "frame: a type holds no runs"),
         (io.StringIO("a"), "frame: a StringIO holds no runs"),
         (np.zeros((2, 2)), "frame: a ndarray holds no runs"),
+        (pd.Series([1.0]), "frame: "),
         ([1, 2], "list, row 1: is a int: every item must be a mapping of columns to cells"),
         ([{"a": 1}, None], "list, row 2: is a NoneType"),
         ({"a": 1}, "mapping, column a: is a int: every column must be a list or an array"),

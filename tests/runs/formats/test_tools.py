@@ -128,7 +128,9 @@ NANOGPT = (
     "number of parameters: 123.59M\nstep 0: train loss 10.9, val loss 10.8\niter 0: loss 10.9\n"
     "step 250: train loss 4.2, val loss 4.1\n"
 )
+BUILD = "0 val 10.9\n0 hella 0.24\n0 train 10.9\n250 val 4.1\n"
 LLMC = "s:0 tel:10.9\ns:1 trl:10.8 lr:0.000001 norm:20\ns:250 hel:0.28\ns:250 tel:4.1\n"
+SCALAR = "Wall time,Step,Value\n1700000000.5,100,3.5\n1700000060.5,200,3.25\n"
 STEP_LAW = (
     "N,D,h,ffnh,numh,numl,lr,bs,ti,smooth loss\n"
     "214663680,4000000000,960,9368,15,7,0.001,256,7629,2.9\n214663680,4000000000,960,9368,15,7,0.002,256,7629,2.8\n"
@@ -143,6 +145,7 @@ SAMPLES: dict[str, tuple[str, str]] = {
     "wandb-wide": ("chart.csv", CHART),
     "wandb-history": ("history.csv", HISTORY),
     "wandb-runs": ("wandb_export.csv", RUN_TABLE),
+    "tensorboard-csv": ("run-d12-tag-eval_loss.csv", SCALAR),
     "lightning": ("metrics.csv", LIGHTNING),
     "hf-trainer-state": ("trainer_state.json", state()),
     "hf-trainer-log": ("trainer_log.jsonl", TRAINER_LOG),
@@ -215,6 +218,29 @@ def test_charts_without_bounds_and_with_two_metrics(tmp_path: Path) -> None:
     ]
     assert two.known == {}
     assert opened(tmp_path / "c.csv", "tokens,a - loss,other\n1,3.0,2.9\n").format == "csv"
+    names = [
+        f"{run} - {metric}{bound}"
+        for run in "ab"
+        for metric in ("_step", "loss")
+        for bound in ("", "__MIN", "__MAX")
+    ]
+    cells = ["10", "10", "10", "3.5", "3.5", "3.5", "", "", "", "", "", ""]
+    text = f"throughput/total_tokens,{','.join(names)}\n5000,{','.join(cells)}\n"
+    text += f"6000,{','.join(cells[6:] + cells[:6])}\n"
+    by_tokens = opened(tmp_path / "c.csv", text)
+    assert by_tokens.known == {"tokens": "throughput/total_tokens", "loss": "loss"}
+    assert by_tokens.frame.rows() == [("a", "5000", "10", "3.5"), ("b", "6000", "10", "3.5")]
+
+
+def test_charts_of_many_runs(tmp_path: Path) -> None:
+    """A header of more characters than a sample has."""
+    names = [
+        f"a-run-with-a-long-name-{run} - eval/loss{bound}"
+        for run in range(2000)
+        for bound in ("", "__MIN", "__MAX")
+    ]
+    found = opened(tmp_path / "c.csv", f"Step,{','.join(names)}\n" + f"1{',3.5' * 6000}\n" * 2)
+    assert (found.format, found.frame.height) == ("wandb-wide", 4000)
 
 
 def test_histories_of_wandb(tmp_path: Path) -> None:
@@ -406,7 +432,9 @@ def test_megatron(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("text", "steps"), [(MODDED, [0, 125]), (NANOGPT, [0, 250]), (LLMC, [0, 250])])
+@pytest.mark.parametrize(
+    ("text", "steps"), [(MODDED, [0, 125]), (NANOGPT, [0, 250]), (LLMC, [0, 250]), (BUILD, [0, 250])]
+)
 def test_logs_of_nanogpt(tmp_path: Path, text: str, steps: list[int]) -> None:
     for ends in (text, text.replace("\n", "\r\n")):
         found = opened(tmp_path / "d12.txt", ends)
@@ -415,6 +443,28 @@ def test_logs_of_nanogpt(tmp_path: Path, text: str, steps: list[int]) -> None:
         assert found.frame["step"].to_list() == steps
         assert found.frame["val_loss"][-1] == (4.6 if text == MODDED else 4.1)
     assert "has no line like" in refusal(lambda: opened(tmp_path / "d12.txt", PLAIN, format="nanogpt-log"))
+
+
+def test_logs_of_megatrons_descendants(tmp_path: Path) -> None:
+    deepspeed = (
+        " iteration      100/     400 | consumed samples:        25600 | consumed tokens:     13107200 | "
+        "global batch size:   256 | lm loss: 6.1E+00 |\n"
+        " validation loss at iteration 100 | lm loss value: 6.0E+00 | lm loss PPL: 4.0E+02 |\n"
+    )
+    found = opened(tmp_path / "train.log", deepspeed)
+    assert found.known == {"step": "iteration", "loss": "lm loss value", "tokens": "consumed tokens"}
+    assert found.frame["consumed tokens"].to_list() == [13_107_200]
+    neox = opened(tmp_path / "train.log", deepspeed.replace("lm loss value", "lm_loss value"))
+    assert neox.known["loss"] == "lm_loss value"
+
+
+def test_scalars_of_tensorboards_page(tmp_path: Path) -> None:
+    found = sample(tmp_path, "tensorboard-csv")
+    assert found.frame["run"].to_list() == ["d12", "d12"]
+    assert found.known == {"loss": "Value", "step": "Step"}
+    assert "gives a sample of the steps" in found.assumptions[0]
+    several = [written(tmp_path / f"{name}.csv", SCALAR) for name in ("a", "b")]
+    assert open_runs(several).frame["run"].unique(maintain_order=True).to_list() == ["a", "b"]
 
 
 def test_step_law(tmp_path: Path) -> None:

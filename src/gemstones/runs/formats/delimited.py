@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,9 +27,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 SEPARATORS = (",", "\t", ";")
-_SAMPLE = 1 << 16
-"""Characters in which separators are looked for, and rows."""
 _SAMPLED_ROWS = 20
+"""In which separators are looked for."""
+_HINT = re.compile(r"\s*sep=([,;\t])[ \t]*\r?\n")
 _BLOCK = 1 << 24
 """Bytes whose structure is looked at at a time."""
 _ROWS = 1 << 16
@@ -52,6 +54,7 @@ def typed_csv(data: bytes, file: str) -> pl.DataFrame:
 def parse_delimited(text: str, file: str, separator: str | None = None) -> Delimited:
     """The table in `text`, its separator found unless it is given. Raises `InvalidTable`, with the row."""
     separator = separator or find_separator(text)
+    text = _HINT.sub("", text, count=1)
     frame = _parse_rows(text, separator, file)
     likely = separator == ";"
     commas = (separator != "," or '"' in text) and "," in text
@@ -59,7 +62,11 @@ def parse_delimited(text: str, file: str, separator: str | None = None) -> Delim
 
 
 def find_separator(text: str) -> str:
-    """The separator with which the first rows have most cells, and equally many; a comma where none has."""
+    """The separator that a first line `sep=;` names, as Excel writes it; else that with which the first rows have most
+    cells, and equally many; a comma where none has.
+    """
+    if hint := _HINT.match(text):
+        return hint[1]
     return max(SEPARATORS, key=lambda separator: _evidence(text, separator))
 
 
@@ -70,7 +77,7 @@ def is_table(text: str) -> bool:
 
 def header_of(text: str) -> list[str]:
     """Names in the first row that is not empty."""
-    for cells in _sampled(text, find_separator(text)):
+    for cells in _sampled(_HINT.sub("", text, count=1), find_separator(text)):
         return [cell.strip() for cell in cells]
     return []
 
@@ -95,15 +102,20 @@ def _evidence(text: str, separator: str) -> tuple[bool, int]:
 
 
 def _sampled(text: str, separator: str) -> Iterator[list[str]]:
-    sample = text[:_SAMPLE]
-    if len(text) > _SAMPLE:
-        sample = sample[: sample.rfind("\n") + 1] or sample
-    rows = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
+    """The first rows that are not empty, as far as they can be told apart."""
+    end = 0
+    for _ in range(_SAMPLED_ROWS + 1):
+        end = text.find("\n", end) + 1
+        if not end:
+            break
+    rows = csv.reader(io.StringIO(text[: end or len(text)], newline=""), delimiter=separator)
+    limit = csv.field_size_limit(sys.maxsize)
     try:
-        for _, cells in zip(range(_SAMPLED_ROWS), (cells for cells in rows if cells), strict=False):
-            yield cells
+        yield from itertools.islice((cells for cells in rows if cells), _SAMPLED_ROWS)
     except csv.Error:  # what is no CSV is told by the reader of rows
         return
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _parse_rows(text: str, separator: str, file: str) -> pl.DataFrame:

@@ -83,7 +83,9 @@ def _polars_of(frame: Any, depth: int) -> pl.DataFrame:  # noqa: PLR0911
 
 def _is_pandas(frame: Any) -> bool:
     """Whether it is a pandas frame (or of a library with its interface), which is not imported for that."""
-    return all(hasattr(frame, name) for name in ("dtypes", "index", "reset_index", "to_dict", "iloc"))
+    return all(
+        hasattr(frame, name) for name in ("columns", "dtypes", "index", "reset_index", "to_dict", "iloc")
+    )
 
 
 def _of_pandas(frame: Any) -> pl.DataFrame:

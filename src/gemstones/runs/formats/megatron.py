@@ -1,4 +1,4 @@
-"""Text logs of Megatron-LM: validation losses, with the samples consumed and the arguments printed before them.
+"""Text logs of Megatron-LM and its descendants: validation losses, after the samples and arguments printed before.
 
 Source: https://github.com/NVIDIA/Megatron-LM, megatron/training/training.py:
 
@@ -6,7 +6,8 @@ Source: https://github.com/NVIDIA/Megatron-LM, megatron/training/training.py:
     iteration     1000/   20000 | consumed samples:       256000 | … | global batch size:   256 | lm loss: 3.1E+00 | …
     validation loss at iteration 1000 on validation set | lm loss value: 3.0E+00 | lm loss PPL: 2.0E+01 |
 
-Tokens are consumed samples x sequence length. Validation on the test set is left out.
+Tokens are consumed samples x sequence length; Megatron-DeepSpeed prints `consumed tokens` itself. GPT-NeoX writes
+`lm_loss value`. Validation on the test set is left out.
 """
 
 from __future__ import annotations
@@ -21,17 +22,20 @@ from gemstones.runs.formats.content import Content
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.records import frame_of_records
+from gemstones.runs.formats.tool_names import only_one
 
 _NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?|nan|inf)"
 _ARGUMENT = re.compile(
     r"(?:^|\s)(seq_length|num_layers|hidden_size|padded_vocab_size|kv_channels|num_attention_heads|num_query_groups)"
     r" \.{2,} (\d+)\s*$"
 )
-_TRAINING = re.compile(r"iteration\s+(\d+)/\s*\d+ \|\s*consumed samples:\s*(\d+) \|")
+_TRAINING = re.compile(
+    r"iteration\s+(\d+)/\s*\d+ \|\s*consumed samples:\s*(\d+) \|(?:\s*consumed tokens:\s*(\d+) \|)?"
+)
 _BATCH = re.compile(r"global batch size:\s*(\d+) \|")
 _VALIDATION = re.compile(r"validation loss at iteration (\d+)(?: on (\w+) set)?(?: \[([^\]]+)\])?\s*\|(.*)")
 _LOSS = re.compile(rf"([\w ]+?) value: {_NUMBER}\s*\|")
-LOSS = "lm loss value"
+LOSSES = ("lm loss value", "lm_loss value")
 _MODEL = {
     "width": "hidden_size",
     "depth": "num_layers",
@@ -52,9 +56,10 @@ def _open(content: Content) -> Opened:
         )
     frame = frame_of_records(rows, content.file)
     known = {"step": "iteration"}
-    if LOSS in frame.columns:
-        known["loss"] = LOSS
-    if {"consumed samples", "seq_length"} <= set(frame.columns):
+    known |= only_one(frame.columns, LOSSES)
+    if "consumed tokens" in frame.columns:
+        known["tokens"] = "consumed tokens"
+    elif {"consumed samples", "seq_length"} <= set(frame.columns):
         known["tokens"] = "consumed samples*seq_length"
     return Opened(
         frame,
@@ -70,12 +75,12 @@ def _open(content: Content) -> Opened:
 def _evaluations(text: str, tested: list[int]) -> Iterator[dict[str, Any]]:
     """A row for each evaluation on the validation set; lines of the test set are put into `tested`."""
     constants: dict[str, int] = {}
-    iteration, samples, batch = 0, 0, 0
+    iteration, samples, tokens, batch = 0, 0, 0, 0
     for line in text.split("\n"):
         if " ...." in line and (argument := _ARGUMENT.search(line)):
             constants[argument[1]] = int(argument[2])
         elif "consumed samples" in line and (training := _TRAINING.search(line)):
-            iteration, samples = int(training[1]), int(training[2])
+            iteration, samples, tokens = int(training[1]), int(training[2]), int(training[3] or 0)
             size = _BATCH.search(line)
             batch = int(size[1]) if size else 0
         elif "validation loss at iteration" in line and (evaluation := _VALIDATION.search(line)):
@@ -87,6 +92,8 @@ def _evaluations(text: str, tested: list[int]) -> Iterator[dict[str, Any]]:
             # The evaluation follows the training of its iteration, which is not always printed.
             if samples and step >= iteration and (step == iteration or batch):
                 row["consumed samples"] = samples + (step - iteration) * batch
+            if tokens and step == iteration:
+                row["consumed tokens"] = tokens
             suffix = f" [{text_name}]" if text_name else ""
             row |= {f"{name.strip()} value{suffix}": float(value) for name, value in _LOSS.findall(losses)}
             yield row | constants

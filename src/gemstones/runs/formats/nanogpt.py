@@ -1,7 +1,8 @@
-"""Text logs of nanoGPT, modded-nanogpt and llm.c: a line an evaluation, with the step and the validation loss.
+"""Text logs of nanoGPT, build-nanogpt, modded-nanogpt and llm.c: a line an evaluation, with its step and loss.
 
 Sources: https://github.com/KellerJordan/modded-nanogpt, train_gpt.py: `step:250/1750 val_loss:4.1 train_time:…`;
 https://github.com/karpathy/nanoGPT, train.py: `step 250: train loss 4.2, val loss 4.1`;
+https://github.com/karpathy/build-nanogpt, train_gpt2.py: `250 val 4.1`;
 https://github.com/karpathy/llm.c, llmc/logger.h: `s:250 tel:4.1`.
 
 The logs of modded-nanogpt begin with the whole program. None of them has tokens or parameters.
@@ -23,6 +24,7 @@ _LINES = {
     ", val loss ": re.compile(
         rf"^(?:\S+: )?step (?P<step>\d+): train loss (?P<train>[\d.]+), val loss {_NUMBER}", re.MULTILINE
     ),
+    " val ": re.compile(rf"^(?P<step>\d+) val {_NUMBER}[ \r]*$", re.MULTILINE),
     " tel:": re.compile(rf"^s:(?P<step>\d+) tel:{_NUMBER}", re.MULTILINE),
 }
 """A line of an evaluation, by what any such line has in it: far quicker to find in what is no log."""

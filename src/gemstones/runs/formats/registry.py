@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from gemstones.errors import InvalidRequest
 from gemstones.runs.formats import tensorboard
@@ -19,6 +20,7 @@ from gemstones.runs.formats.nanochat import NANOCHAT
 from gemstones.runs.formats.nanogpt import NANOGPT
 from gemstones.runs.formats.olmo import OLMO_CSV, OLMO_JSON
 from gemstones.runs.formats.step_law import STEP_LAW
+from gemstones.runs.formats.tensorboard_csv import SCALAR
 from gemstones.runs.formats.text_tables import CSV, SEMICOLONS, TSV
 from gemstones.runs.formats.trainer_log import TRAINER_LOG
 from gemstones.runs.formats.trainer_state import TRAINER_STATE
@@ -47,6 +49,7 @@ FILES: tuple[Format[Content], ...] = (
     NANOCHAT,
     OLMO_CSV,
     HISTORY,
+    SCALAR,
     LIGHTNING,
     STEP_LAW,
     # told by their lines
@@ -71,7 +74,7 @@ def check_name(name: str) -> None:
 
 def markdown() -> str:
     """The table of docs/your-runs.md: which file somebody has, the command that reads it, and its format."""
-    formats = (*FILES[3:], *FILES[:3], *FOLDERS, *ADDRESSES)
+    formats: list[Format[Any]] = [*FILES[3:], *FILES[:3], *FOLDERS, *ADDRESSES]
     rows = [f"| {known.files} | `{known.command}` | [`{known.name}`]({known.source}) |" for known in formats]
     return "\n".join(
         ("| which file do you have? | a command that reads it | format |", "|---|---|---|", *rows)

@@ -69,7 +69,7 @@ def named(parts: Sequence[Opened], paths: Sequence[Path], pattern: re.Pattern[st
         if "run" not in columns and run_column(part.frame) is None and (len(parts) > 1 or part.one_run):
             columns = {"run": name, **columns}
             said = "each file is a run, named by the file (--run-from '(.+)' to say how)"
-        frame = _with_constants(part.frame, columns)
+        frame = with_constants(part.frame, columns)
         done.append(replace(part, frame=frame, assumptions=(*part.assumptions, said)) if columns else part)
     return done
 
@@ -114,7 +114,7 @@ def _matched(pattern: re.Pattern[str], path: Path) -> dict[str, str]:
     return columns
 
 
-def _with_constants(frame: pl.DataFrame, columns: dict[str, str]) -> pl.DataFrame:
+def with_constants(frame: pl.DataFrame, columns: dict[str, str]) -> pl.DataFrame:
     """`frame` with columns of one text each before its own, which are kept as `source_…` where a name is taken."""
     import polars as pl
 

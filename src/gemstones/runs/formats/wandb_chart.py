@@ -12,6 +12,7 @@ from gemstones.errors import InvalidTable
 from gemstones.runs.formats.content import Content
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
+from gemstones.runs.formats.tool_names import known_by_tool
 from gemstones.runs.one_line import one_line
 
 BETWEEN = " - "
@@ -21,10 +22,11 @@ _BOUNDS = ("__MIN", "__MAX")
 def _detect(content: Content) -> bool:
     """Whether all columns but the first are of runs, and one has its bounds, or all have the same metric."""
     names = content.columns
+    own = set(names)
     if len(names) < 2 or not all(BETWEEN in name for name in names[1:]):
         return False
     metrics = {name.rpartition(BETWEEN)[2] for name in names[1:]}
-    return any(name.endswith(_BOUNDS) and name[:-5] in names for name in names) or len(metrics) == 1
+    return any(name.endswith(_BOUNDS) and name[:-5] in own for name in names) or len(metrics) == 1
 
 
 def _open(content: Content) -> Opened:
@@ -44,6 +46,7 @@ def _open(content: Content) -> Opened:
         if not metric.endswith(_BOUNDS):
             columns.setdefault(run, {})[metric] = name
     metrics = list(dict.fromkeys(metric for own in columns.values() for metric in own))
+    measured = [metric for metric in metrics if not metric.startswith("_")]
     rows = [
         table.frame.select(
             pl.lit(run).alias("run"),
@@ -52,7 +55,7 @@ def _open(content: Content) -> Opened:
                 (pl.col(own[metric]) if metric in own else pl.lit(None, dtype=pl.String)).alias(metric)
                 for metric in metrics
             ),
-        ).filter(pl.any_horizontal(pl.col(metrics).is_not_null()))
+        ).filter(pl.any_horizontal(pl.col(measured or metrics).is_not_null()))
         for run, own in columns.items()
         if not set(own) & {"run", first}
     ]
@@ -62,7 +65,7 @@ def _open(content: Content) -> Opened:
         pl.concat(rows),
         CHART.name,
         content.file,
-        known={"loss": metrics[0]} if len(metrics) == 1 else {},
+        known={**known_by_tool([first]), **({"loss": measured[0]} if len(measured) == 1 else {})},
         remedies={"tokens": f"{first}*TOKENS_PER_STEP", "params_total": "size(run)"},
         assumptions=_drawn_as_one(table.frame.to_dict(as_series=False), others),
         decimal_comma=table.decimal_comma,
