@@ -99,23 +99,23 @@ def runs(pebbles: RunTable) -> RunTable:
 
 @pytest.fixture(scope="module")
 def fitted(runs: RunTable) -> gs.Fit:
-    return gs.fit(runs, "N,T", bootstrap=20)
+    return gs.fit(runs, "N,T", bootstrap=40)
 
 
 def resampled(runs: RunTable, fitted: gs.Fit) -> dict[str, Any]:
     """Values with intervals, and draws that must not be shown."""
     return {
         "fit": fitted,
-        "envelope": gs.envelope(runs, bootstrap=20),
+        "envelope": gs.envelope(runs, bootstrap=40),
         "plan": fitted.plan(1e14),
-        "throughput": gs.fit_step_time(runs, bootstrap=20),
+        "throughput": gs.fit_step_time(runs, bootstrap=40),
         "overtraining": gs.overtrain(1e14, fitted, [0.5, 1, 2]),
-        "backtest": gs.backtest(runs, laws=["N,T"], splits=["compute=1e13"], draws=20),
+        "backtest": gs.backtest(runs, laws=["N,T"], splits=["compute=1e13"], draws=40),
         "sensitivity": gs.sensitivity(
             runs,
             [1e14],
             levels=gs.Levels(laws=("N,T",), params=("total",), flops=("6N",)),
-            bootstrap=20,
+            bootstrap=40,
         ),
     }
 

@@ -54,12 +54,12 @@ def test_people_are_told(cli: Cli, tmp_path: Path) -> None:
         "--split",
         "size",
         "--draws",
-        "20",
+        "40",
     )
     outcome = cli(*words, "--workers", "1")
     assert (outcome.status, outcome.err) == (0, "")
     for part in (
-        "95% intervals from 20 resamples of held-out runs",
+        "95% intervals from 40 resamples of held-out runs",
         "huber (delta 0.0001); N counts total parameters; FLOPs: Appendix G",
         "gemstones (le100B): error of every held-out row",
         "params > 700M",

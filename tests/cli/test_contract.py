@@ -147,7 +147,7 @@ def test_plan_with_inference(cli: Cli) -> None:
 @pytest.mark.published_data
 def test_throughput(cli: Cli, tmp_path: Path) -> None:
     output = tmp_path / "step-time.json"
-    fitted = cli("throughput", "gemstones", "--bootstrap", "8", "--output", output, "--json").json
+    fitted = cli("throughput", "gemstones", "--bootstrap", "40", "--output", output, "--json").json
     assert fitted["held_out_error"] == pytest.approx(0.1036, abs=1e-4)
     assert len(fitted["compared"]) == 8 and len(fitted["observations"]) == 22
     assert fitted["observations"][0].keys() == {

@@ -119,7 +119,7 @@ def test_bad_laws_and_fits(cli: Cli, tmp_path: Path) -> None:
     assert_refused(cli, "fit", "pebbles", "--params", "all", saying=("total, no_embedding, non_embedding",))
     assert_refused(cli, "fit", "pebbles", "--delta", "0", saying=("delta",))
     assert_refused(cli, "fit", "pebbles", "--objective", "l2", saying=("huber, squared, absolute",))
-    assert_refused(cli, "fit", "pebbles", "--bootstrap", "10", "--resample", "cell", saying=("run, row",))
+    assert_refused(cli, "fit", "pebbles", "--bootstrap", "40", "--resample", "cell", saying=("run, row",))
     assert_refused(cli, "fit", "pebbles", "--output", "/no/such/folder/fit.json", saying=("/no/such/folder",))
     assert_refused(cli, "envelope", "pebbles", "--resource", "joules", saying=("flops, device_hours",))
     untimed = tmp_path / "untimed.csv"
@@ -157,7 +157,7 @@ def test_bad_words(cli: Cli) -> None:
     ("words", "saying"),
     [
         ("fit pebbles --bootstrap 70 --workers 0", ("workers 0",)),
-        ("fit pebbles --bootstrap 4 --seed -1", ("seed -1",)),
+        ("fit pebbles --bootstrap 40 --seed -1", ("seed -1",)),
         ("fit pebbles --bootstrap -1", ("bootstrap -1",)),
         ("fit pebbles --resample foo", ("run, row",)),
         ("fit pebbles --level 2", ("level",)),
@@ -206,7 +206,7 @@ def test_where_output_may_go(cli: Cli, tmp_path: Path) -> None:
 
 def test_a_fit_that_was_edited(cli: Cli, tmp_path: Path) -> None:
     output = tmp_path / "fit.json"
-    assert cli("fit", "pebbles", "--law", "N,T", "--bootstrap", "3", "--output", output).status == 0
+    assert cli("fit", "pebbles", "--law", "N,T", "--bootstrap", "40", "--output", output).status == 0
     whole = json.loads(output.read_text())
     for change in (
         {"level": 2},

@@ -50,7 +50,7 @@ def test_json_has_verdicts_claims_figures_and_files(
 
 
 def test_people_are_told_how_claims_came_out(cli: Cli, tmp_path: Path, asked: list[dict[str, Any]]) -> None:
-    outcome = cli("paper", "--output", tmp_path / "out", "--bootstrap", "7", "--workers", "1")
+    outcome = cli("paper", "--output", tmp_path / "out", "--bootstrap", "40", "--workers", "1")
     assert outcome.status == 0 and not outcome.err
     assert "    1 claim: reproduced\n" in outcome.out and "    0 claims: differs\n" in outcome.out
     assert str(tmp_path / "out" / "paper.md") in outcome.out

@@ -33,7 +33,7 @@ FEW = (
 @pytest.mark.published_data
 def test_json(cli: Cli, tmp_path: Path) -> None:
     made = cli(
-        "sensitivity", "gemstones", *FEW, "--flops", "6N,gemstones", "--approach", "approach3,hull", "--bootstrap", 8,
+        "sensitivity", "gemstones", *FEW, "--flops", "6N,gemstones", "--approach", "approach3,hull", "--bootstrap", 40,
         "--budgets", "1e22,1e20", "--output", tmp_path, "--workers", 1, "--json",
     ).json  # fmt: skip
     assert made["budgets"] == [1e20, 1e22]
@@ -86,7 +86,7 @@ def test_three_columns(cli: Cli, tmp_path: Path) -> None:
     for n, t in itertools.product((1e6, 3e6, 1e7, 3e7), (1e8, 3e8, 1e9)):
         lines.append(f"{n:.0f},{t:.0f},{1.7 + 400 / n**0.34 + 410 / t**0.28:.6f}")
     (tmp_path / "mine.csv").write_text("\n".join(lines))
-    made = cli("sensitivity", tmp_path / "mine.csv", "--bootstrap", 4, "--workers", 1, "--json").json
+    made = cli("sensitivity", tmp_path / "mine.csv", "--bootstrap", 40, "--workers", 1, "--json").json
     assert made["combinations"] == 4 and made["budgets"] == [1e16, 1e17, 1e19]
     assert any("width and depth" in one["reason"] for one in made["refused"])
     assert made["base"]["law"] == "N,T" and made["base"]["flops_convention"] == "6N"

@@ -111,7 +111,7 @@ def test_runs_without_the_resource_are_no_clusters(gemstones: RunTable) -> None:
         frame=table.frame.with_columns(device_hours=pl.Series(np.where(without, 0.0, hours.to_numpy()))),
     )
     only = dataclasses.replace(table, frame=table.frame.filter(pl.Series(~without)))
-    found, expected = (envelope(t, resource="device_hours", bootstrap=20) for t in (partly, only))
+    found, expected = (envelope(t, resource="device_hours", bootstrap=40) for t in (partly, only))
     assert (found.runs, found.rows) == (18, 18 * 50)
     assert found.intervals == expected.intervals
     nothing = dataclasses.replace(table, frame=table.frame.with_columns(device_hours=pl.lit(0.0)))

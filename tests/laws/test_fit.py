@@ -32,7 +32,7 @@ SHAPES = [(w, d) for w in (256, 512, 1024, 2048) for d in (6, 12, 24)]
 
 
 def test_json_round_trip(gemstones: RunTable, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    fitted = fit(gemstones.select("le100B"), bootstrap=20)
+    fitted = fit(gemstones.select("le100B"), bootstrap=40)
     assert Fit.from_json(fitted.to_json()) == fitted
     fitted.save(tmp_path / "fit.json")
     assert Fit.load(tmp_path / "fit.json") == fitted
@@ -40,7 +40,7 @@ def test_json_round_trip(gemstones: RunTable, tmp_path) -> None:  # type: ignore
 
 
 def test_a_damaged_fit_is_refused(gemstones: RunTable, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    text = fit(gemstones.select("le100B"), bootstrap=3).to_json()
+    text = fit(gemstones.select("le100B"), bootstrap=40).to_json()
     whole = msgspec.json.decode(text)
     short = {**whole, "draws": [draw[:-1] for draw in whole["draws"]]}
     for damaged in (
@@ -88,7 +88,7 @@ def test_depth_as_a_function_of_width_is_refused() -> None:
 def test_a_column_that_does_not_vary_is_refused(gemstones: RunTable) -> None:
     with pytest.raises(InvalidRequest, match="width is the same in every row"):
         fit(gemstones.select("width512"), "w,d,T")
-    one = fit(runs_of([(512, 12)]), "N,T", force=True, bootstrap=10)
+    one = fit(runs_of([(512, 12)]), "N,T", force=True, bootstrap=40)
     assert {flag.partition(":")[0] for flag in one.flags} >= {"collinear_columns", "too_few_runs"}
     assert one.intervals is None  # one run, resampled by run, would always be itself
 

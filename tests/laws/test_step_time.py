@@ -81,7 +81,7 @@ def timed(
 )
 def test_planted_step_times_are_recovered(features: tuple[str, ...]) -> None:
     planted = {name: PLANTED[name] for name in features}
-    model = fit_step_time(timed(planted), features=features, bootstrap=20)
+    model = fit_step_time(timed(planted), features=features, bootstrap=40)
     assert model.features == features
     np.testing.assert_allclose(model.coefficients, [planted[f] for f in features], rtol=1e-6)
     assert model.held_out_error is not None and model.held_out_error < 1e-6
@@ -127,7 +127,7 @@ def test_all_runs_of_a_shape_are_left_out_together() -> None:
 def test_resamples_are_of_the_runs_that_a_laws_are(gemstones: RunTable) -> None:
     """Resample i of both has the same runs, so that a plan may pair them."""
     table = gemstones.select("all")
-    model = fit_step_time(table, bootstrap=5, seed=3)
+    model = fit_step_time(table, bootstrap=40, seed=3)
     weights = draw_weights(table.run_codes, "run", 3, 0)
     first_rows = np.unique(table.run_codes, return_index=True)[1]
     runs = table.frame["run"].to_numpy()[first_rows]
@@ -141,8 +141,8 @@ def test_resamples_are_of_the_runs_that_a_laws_are(gemstones: RunTable) -> None:
         scale = np.linalg.norm(relative, axis=0)
         found = scipy.optimize.lsq_linear(relative / scale, np.ones(len(drawn)), (0, np.inf), tol=1e-14)
         np.testing.assert_allclose(model.draws[i], found.x / scale, rtol=1e-5)
-    assert model.resampling == fit(table, bootstrap=4, seed=3).resampling
-    assert fit_step_time(table, bootstrap=70, seed=3).draws[:5] == model.draws
+    assert model.resampling == fit(table, bootstrap=40, seed=3).resampling
+    assert fit_step_time(table, bootstrap=70, seed=3).draws[:40] == model.draws
 
 
 def test_the_shipped_model_is_made_by_its_command(gemstones: RunTable) -> None:
@@ -232,8 +232,8 @@ def test_better_features_are_flagged() -> None:
 
 
 def test_json_round_trip(tmp_path: Path) -> None:
-    model = fit_step_time(timed(PLANTED, noise=0.1), bootstrap=8)
-    assert len(model.draws) == 8 and model.peak_interval is not None
+    model = fit_step_time(timed(PLANTED, noise=0.1), bootstrap=64)
+    assert len(model.draws) == 64 and model.peak_interval is not None
     model.save(tmp_path / "time.json")
     assert StepTime.load(tmp_path / "time.json") == model
     assert [p.name for p in tmp_path.iterdir()] == ["time.json"]
@@ -258,7 +258,7 @@ def test_json_round_trip(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_was_tampered_with_is_refused(change: dict[str, Any], said: str) -> None:
-    model = fit_step_time(timed({"flops_matmul": 1e-14, "width_depth": 2e-9}), bootstrap=4)
+    model = fit_step_time(timed({"flops_matmul": 1e-14, "width_depth": 2e-9}), bootstrap=40)
     text = json.dumps(json.loads(model.to_json()) | change)
     with pytest.raises(InvalidRequest, match=said) as caught:
         StepTime.from_json(text, "mine.json")

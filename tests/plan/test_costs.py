@@ -173,7 +173,7 @@ def test_step_times_beside_a_plan_for_flops_change_nothing_in_it() -> None:
 # ---------------------------------------------------------------- intervals
 
 
-def small_fit(law: Law, draws: int = 12) -> Fit:
+def small_fit(law: Law, draws: int = 40) -> Fit:
     """A fit with made-up draws near its law."""
     rng = np.random.default_rng(1)
     theta = law.theta * np.exp(rng.normal(0, 0.02, (draws, len(law.theta))))
@@ -250,12 +250,18 @@ def test_resamples_that_cannot_pay_for_the_inference_are_left_out() -> None:
     slow = tuple(30 * c for c in model.coefficients)
     mixed = msgspec.structs.replace(model, draws=(slow, *model.draws[:7]))
     cost = Cost(step_time=mixed, inference_tokens=2e12)
-    made = plan(1500.0, small_fit(WIDTH_DEPTH, 8), cost=cost, constraints=SMALL)
+    made = plan(1500.0, small_fit(WIDTH_DEPTH, 48), cost=cost, constraints=SMALL)
     assert made.intervals is not None and "12.5% of the resamples cannot pay" in made.intervals_note
     assert made.intervals["tokens"][0] > 0
     all_slow = Cost(step_time=msgspec.structs.replace(model, draws=(slow,)), inference_tokens=2e12)
-    made = plan(1500.0, small_fit(WIDTH_DEPTH, 8), cost=all_slow, constraints=SMALL)
-    assert made.intervals is None and "none of 8 resamples can pay" in made.intervals_note
+    made = plan(1500.0, small_fit(WIDTH_DEPTH, 48), cost=all_slow, constraints=SMALL)
+    assert made.intervals is None
+    assert made.intervals_note == "no interval: 100.0% of 48 resamples cannot pay for the inference"
+    # 39 that are left are too few.
+    mixed = msgspec.structs.replace(model, draws=(slow, *model.draws[:39]))
+    cost = Cost(step_time=mixed, inference_tokens=2e12)
+    made = plan(1500.0, small_fit(WIDTH_DEPTH, 40), cost=cost, constraints=SMALL)
+    assert made.intervals is None and "2.5% of 40 resamples cannot pay" in made.intervals_note
 
 
 # ---------------------------------------------------------------- laws in N and T

@@ -125,7 +125,7 @@ SMALL = Levels(
 def small(gemstones: RunTable) -> Sensitivity:
     """Two selections of the Gemstones with few draws."""
     sweep = Sweep.of(gemstones, SMALL, selections=["le100B", "cooldown"])
-    return run(sweep, bootstrap=8, seed=5)
+    return run(sweep, bootstrap=40, seed=5)
 
 
 def study(made: Sensitivity, **choices: object) -> Choices:
@@ -173,10 +173,10 @@ def test_shifts_are_those_of_direct_refits(gemstones: RunTable, small: Sensitivi
 
 def test_intervals_of_shifts_are_of_paired_draws(gemstones: RunTable) -> None:
     levels = Levels(laws=("N,T",), approaches=("approach3", "hull"), params=("total",), flops=("6N",))
-    made = run(Sweep.of(gemstones, levels, selections=["le100B"]), bootstrap=20, seed=5)
+    made = run(Sweep.of(gemstones, levels, selections=["le100B"]), bootstrap=40, seed=5)
     table = gemstones.select("le100B")
     draws = [
-        fit(table, "N,T", objective=Objective(delta=delta), bootstrap=20, seed=5).theta_draws
+        fit(table, "N,T", objective=Objective(delta=delta), bootstrap=40, seed=5).theta_draws
         for delta in (1e-4, 1e-3)
     ]
     from gemstones.laws.hoffmann import optimal_params_tokens
@@ -186,7 +186,7 @@ def test_intervals_of_shifts_are_of_paired_draws(gemstones: RunTable) -> None:
     expected = interval(second / first, float(shift.ratio["n_opt"][1] or 0))
     assert shift.interval["n_opt"][1] == pytest.approx(expected)
     # And the frontier's draws are of the same runs, of which there are more checkpoints.
-    hull = envelope(recounted(gemstones.select("le100B-2B"), "6N_total"), bootstrap=20, seed=5).draws[
+    hull = envelope(recounted(gemstones.select("le100B-2B"), "6N_total"), bootstrap=40, seed=5).draws[
         "params"
     ]
     (shift,) = (shift for shift in made.shifts if shift.choice == "approach")
@@ -249,7 +249,7 @@ def test_a_table_of_three_columns(tmp_path: Path) -> None:
         lines.append(f"{params:.0f},{tokens:.0f},{1.7 + 400 / params**0.34 + 410 / tokens**0.28:.6f}")
     file = tmp_path / "mine.csv"
     file.write_text("\n".join(lines) + "\n")
-    made = run(Sweep.of(load(file)), bootstrap=10)
+    made = run(Sweep.of(load(file)), bootstrap=40)
     assert made.base.choices == Choices("all", "approach3", "N,T", "total", "6N", 1e-4)
     # The planted law, whatever δ: Hoffmann's closed form.
     g = (0.34 * 400 / (0.28 * 410)) ** (1 / 0.62)
@@ -305,13 +305,13 @@ def test_finished_fits_are_kept_and_damaged_ones_made_again(
     with pytest.raises(AssertionError, match="fitted again"):
         quick(output=tmp_path, seed=1)
     with pytest.raises(AssertionError, match="fitted again"):
-        quick(output=tmp_path, bootstrap=21)
+        quick(output=tmp_path, bootstrap=41)
 
 
 def test_a_killed_analysis_goes_on(quick: Callable[..., Sensitivity], tmp_path: Path) -> None:
     words = [
         "sensitivity", "gemstones", "--select", "le100B,chinchilla-reduced", "--law", "N,T", "--params", "total",
-        "--flops", "6N,gemstones", "--bootstrap", "20", "--budgets", "1e20,1e22", "--workers", "1", "--json",
+        "--flops", "6N,gemstones", "--bootstrap", "40", "--budgets", "1e20,1e22", "--workers", "1", "--json",
         "--output", str(tmp_path),
     ]  # fmt: skip
     command = [sys.executable, "-m", "gemstones", *words]

@@ -31,12 +31,12 @@ def three_columns() -> str:
 
 @pytest.fixture(scope="session")
 def gemstones_study(gemstones: RunTable, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return study(gemstones, tmp_path_factory.mktemp("gemstones"), bootstrap=16)
+    return study(gemstones, tmp_path_factory.mktemp("gemstones"), bootstrap=40)
 
 
 @pytest.fixture(scope="session")
 def chinchilla_study(chinchilla: RunTable, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return study(chinchilla, tmp_path_factory.mktemp("chinchilla"), bootstrap=32, budgets=[1e22])
+    return study(chinchilla, tmp_path_factory.mktemp("chinchilla"), bootstrap=40, budgets=[1e22])
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,7 @@ def small_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_study(small_csv: Path) -> Study:
-    return study(load(small_csv), small_csv.parent / "out", bootstrap=16, budgets=[1e18, 1e20])
+    return study(load(small_csv), small_csv.parent / "out", bootstrap=40, budgets=[1e18, 1e20])
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from gemstones.runs import RunTable
 
 @pytest.fixture(scope="module")
 def few(chinchilla: RunTable) -> Sensitivity:
-    return sensitivity(Sweep.of(chinchilla), [1e22, 1e24], bootstrap=8)
+    return sensitivity(Sweep.of(chinchilla), [1e22, 1e24], bootstrap=40)
 
 
 @pytest.fixture(scope="module")

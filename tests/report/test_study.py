@@ -201,7 +201,7 @@ def test_progress_grows_to_one(shaped_csv: Path, tmp_path: Path) -> None:
     study(
         load(shaped_csv),
         tmp_path / "out",
-        bootstrap=8,
+        bootstrap=40,
         budgets=[1e20],
         quick=True,
         progress=lambda what, done: told.append((what, done)),

@@ -19,7 +19,7 @@ from gemstones.cli.output import (
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.envelope import BINS, Envelope
 from gemstones.laws.envelope import envelope as find_envelope
-from gemstones.laws.interval import interval_note
+from gemstones.laws.interval import interval_note, level_text
 from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_quantity
 
@@ -67,7 +67,7 @@ def _print(found: Envelope) -> None:
         f"by {found.method}{bins}; resource {unit}; N counts {found.params_convention} parameters"
     )
     draws = len(found.draws.get("params", ()))
-    interval = f"{found.level:.0%} interval" if draws else "interval"
+    interval = f"{level_text(found.level)} interval" if draws else "interval"
     print_table(
         "log y = slope · log resource + intercept (natural logs)",
         ("y", "slope", interval, "intercept", interval),

@@ -20,6 +20,7 @@ from gemstones.files import check_writable
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.fit import Fit
 from gemstones.laws.fit import fit as fit_law
+from gemstones.laws.interval import level_text
 from gemstones.laws.objective import Objective
 from gemstones.laws.shown import fit_rows
 
@@ -80,8 +81,8 @@ def _print(fitted: Fit, output: Path | None) -> None:
 
     unit = fitted.resampling.unit if fitted.resampling else ""
     heading = (
-        f"{fitted.level:.0%} interval, {len(fitted.draws)} resamples by {unit}"
-        if fitted.draws
+        f"{level_text(fitted.level)} interval, {len(fitted.draws)} resamples by {unit}"
+        if fitted.has_intervals
         else "interval"
     )
     print_table("", ("", "value", heading), fit_rows(fitted))

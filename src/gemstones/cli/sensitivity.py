@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from gemstones.cli.options import FLAG, Json, Reading, Runs, Workers, worker_count
 from gemstones.cli.output import format_interval, print_json, print_notes, print_table, progress_bar
 from gemstones.errors import InvalidRequest
+from gemstones.laws.interval import level_text
 from gemstones.units import format_quantity, parse_quantity
 
 
@@ -111,7 +112,7 @@ def _print(made: Any, files: list[Path]) -> None:
         f"N counts what each study counts, FLOPs as each study counts them"
     )
     budget = f"{flops_text(made.headline_budget)} FLOPs"
-    interval = f"{made.level:.0%} interval"
+    interval = f"{level_text(made.level)} interval"
     rows = level_rows(made)
     print_table(
         f"prescriptions by choice for {budget}, and the study that differs from the base in that choice alone",
@@ -172,7 +173,7 @@ def _print(made: Any, files: list[Path]) -> None:
     for one in made.refused:
         levels = "; ".join(f"{name} {', '.join(map(str, of))}" for name, of in one.choices.items())
         print(f"refused ({counted(one.combinations, 'combination')}; {levels or 'all'}): {one.reason}")
-    print_notes(("assumed", made.assumptions))
+    print_notes(("flag", made.flags), ("assumed", made.assumptions))
     if files:
         print(f"written to {files[0].parent}: {', '.join(path.name for path in files)}")
     print(made.sentence)

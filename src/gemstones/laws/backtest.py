@@ -23,11 +23,11 @@ from gemstones.accounting.parameters import ParamsConvention, params_convention
 from gemstones.arguments import checked
 from gemstones.display import few_lines
 from gemstones.errors import InvalidRequest
-from gemstones.laws.diagnostics import LEAST_RUNS
+from gemstones.laws.diagnostics import LEAST_RUNS, few_draws_flags
 from gemstones.laws.envelope import BINS
 from gemstones.laws.form import law_text, parse_form
 from gemstones.laws.held_out import Resamples
-from gemstones.laws.interval import DEFAULT_LEVEL, check_level
+from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.objective import Objective
 from gemstones.laws.parallel import Workers, check_workers, run_chunks
 from gemstones.laws.predictor import Predicted, Predictor, fit_and_predict, frontier_rows, predictors_of
@@ -80,6 +80,11 @@ class Backtest:
     params_convention: ParamsConvention
     resamples: Resamples
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What is to be said of all its intervals; what is to be said of an error is with that error."""
+        return tuple(few_draws_flags(self.resamples.draws))
+
     def summary(self) -> dict[str, Any]:
         """The backtest as plain values: what `gemstones backtest --json` prints."""
         return {
@@ -102,6 +107,7 @@ class Backtest:
                 {"selection": selection, "split": skip.kind, "cut": skip.cut, "reason": skip.reason}
                 for selection, skip in self.skipped
             ],
+            "flags": list(self.flags),
             "notes": list(self.notes),
             "assumptions": list(self.tables[0].assumptions),
         }
@@ -166,8 +172,7 @@ def backtest(
     """
     objective = objective or Objective()
     convention = params_convention(params)
-    check_level(level)
-    check_resampling(draws, "run", seed)
+    check_resampling(draws, "run", seed, level, "draws")
     check_workers(workers)
     resamples = Resamples(draws, seed, level)
     written = [laws] if isinstance(laws, str) else laws

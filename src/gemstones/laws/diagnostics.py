@@ -6,7 +6,7 @@ so all the way into the report.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import ParamsConvention, params
 from gemstones.laws.dual import value_of
 from gemstones.laws.form import Codes, Form
+from gemstones.laws.interval import FEW_DRAWS
 from gemstones.laws.law import Models
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray, Shapes
@@ -29,6 +30,7 @@ FEW_RUNS = 6
 """Under so many runs, intervals by run are rough (benchmarks/coverage.md has how often they cover)."""
 LEAST_RUNS = 4
 """Under so many runs there are none at all."""
+FEW_DRAWS_FLAG = "few_draws"
 COUNT_TOLERANCE = 0.005
 """Relative difference from which a table's counts are not those of its shapes."""
 
@@ -132,6 +134,21 @@ def count_flags(table: RunTable, models: Models, convention: ParamsConvention) -
                     "by which plans count"
                 )
     return flags
+
+
+def few_draws_flags(draws: int) -> list[str]:
+    """Resamples that give intervals with rough ends."""
+    if not draws or draws >= FEW_DRAWS:
+        return []
+    return [
+        f"{FEW_DRAWS_FLAG}: the ends of intervals from {draws} resamples are rough; {FEW_DRAWS} or more are needed for "
+        "good ones"
+    ]
+
+
+def doubts(flags: Iterable[str]) -> tuple[str, ...]:
+    """The flags that say something against a fit; that its intervals have rough ends does not."""
+    return tuple(flag for flag in flags if not flag.startswith(FEW_DRAWS_FLAG))
 
 
 def draw_flags(form: Form, draws: FloatArray) -> list[str]:

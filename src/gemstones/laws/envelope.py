@@ -19,8 +19,8 @@ from gemstones.accounting.parameters import ParamsConvention, params_convention
 from gemstones.arguments import checked
 from gemstones.display import few_lines, html_table, interval_text, labelled, with_interval
 from gemstones.errors import InvalidRequest
-from gemstones.laws.diagnostics import LEAST_RUNS, run_flags
-from gemstones.laws.interval import DEFAULT_LEVEL, NO_DRAWS, check_level, interval, interval_note
+from gemstones.laws.diagnostics import LEAST_RUNS, few_draws_flags, run_flags
+from gemstones.laws.interval import DEFAULT_LEVEL, NO_DRAWS, enough, interval, interval_note
 from gemstones.laws.law import Interval
 from gemstones.laws.parallel import Workers, check_workers, run_chunks
 from gemstones.laws.resample import CHUNK, Unit, check_resampling, draw_weights
@@ -78,9 +78,14 @@ class Envelope:
     """By quantity: (slope, intercept) of every resample, (draws, 2)."""
 
     @property
-    def intervals(self) -> dict[str, dict[str, Interval]] | None:
-        """Intervals of slopes and intercepts; None without draws."""
-        if not self.draws:
+    def has_intervals(self) -> bool:
+        """Whether there are draws, and enough of them for the level."""
+        return enough(len(self.draws.get("params", ())), self.level)
+
+    @property
+    def intervals(self) -> dict[str, dict[str, Interval | None]] | None:
+        """Intervals of slopes and intercepts; None without draws, or with too few."""
+        if not self.has_intervals:
             return None
         return {
             name: {
@@ -92,7 +97,7 @@ class Envelope:
 
     def interval_at(self, quantity: str, resource: float) -> Interval | None:
         """Interval of a quantity (`params`, `tokens`, `tokens_per_param`) on its line at a resource."""
-        if not self.draws:
+        if not self.has_intervals:
             return None
         at = np.array([float(Line(*draw).at(resource)) for draw in self.draws[quantity]])
         return interval(at, float(self.fits[quantity].at(resource)), level=self.level)
@@ -113,7 +118,7 @@ class Envelope:
             "points": len(self.frontier),
             "fits": {name: {"slope": x.slope, "intercept": x.intercept} for name, x in self.fits.items()},
             "intervals": self.intervals,
-            "level": self.level if self.draws else None,
+            "level": self.level if self.has_intervals else None,
             "resampling": {"unit": self.unit, "draws": len(self.draws["params"]), "seed": self.seed}
             if self.draws
             else None,
@@ -193,8 +198,7 @@ def envelope(
     if not 2 <= bins <= MOST_BINS:
         raise InvalidRequest(f"bins {bins} must be 2 to {MOST_BINS:,}")
     convention = params_convention(params)
-    check_level(level)
-    check_resampling(bootstrap, unit, seed)
+    check_resampling(bootstrap, unit, seed, level)
     check_workers(workers)
     table = selected_runs(runs)
     used = table.numbers(resource)
@@ -249,7 +253,7 @@ def envelope(
         ),
         fits={name: Line(*map(float, fitted[i])) for i, name in enumerate(QUANTITIES)},
         assumptions=tuple(table.assumptions),
-        flags=(*table.warnings, *run_flags(clusters)),
+        flags=(*table.warnings, *run_flags(clusters), *few_draws_flags(len(draws.get("params", ())))),
         loss_unit=table.loss_unit,
         unit=unit,
         seed=seed,

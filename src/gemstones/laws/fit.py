@@ -20,13 +20,14 @@ from gemstones.laws.diagnostics import (
     convergence_flags,
     count_flags,
     draw_flags,
+    few_draws_flags,
     law_flags,
     row_flags,
     run_flags,
 )
 from gemstones.laws.flops_model import learned_flops
 from gemstones.laws.form import Form, law_text, parse_form
-from gemstones.laws.interval import DEFAULT_LEVEL, check_level, interval, interval_note
+from gemstones.laws.interval import DEFAULT_LEVEL, check_level, enough, interval, interval_note
 from gemstones.laws.law import FittedRange, Interval, Law, Models, law_problem
 from gemstones.laws.objective import Objective, ObjectiveKind
 from gemstones.laws.parallel import Workers, check_workers
@@ -117,9 +118,14 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return interval_note(len(self.draws), self.resampling.unit if self.resampling else "run", self.level)
 
     @property
+    def has_intervals(self) -> bool:
+        """Whether there are draws, and enough of them for the level."""
+        return enough(len(self.draws), self.level)
+
+    @property
     def intervals(self) -> dict[str, Any] | None:
-        """Intervals of every constant and of what follows from them alone; None without draws."""
-        if not self.draws:
+        """Intervals of every constant and of what follows from them alone; None without draws, or with too few."""
+        if not self.has_intervals:
             return None
         law, theta, draws = self.law, self.law.theta, self.theta_draws
         form = law.parsed_form
@@ -183,7 +189,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             **({} if law.formula is None else {"constants": law.constants}),
             "optimal_exponents": self.optimal_exponents,
             "intervals": self.intervals,
-            "level": self.level if self.draws else None,
+            "level": self.level if self.has_intervals else None,
             "resampling": None
             if self.resampling is None
             else {"unit": self.resampling.unit, "draws": len(self.draws), "seed": self.resampling.seed},
@@ -231,7 +237,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise trouble(error, f"{path} cannot be read") from None
         return cls.from_json(text, str(path))
 
-    def _interval(self, draws: FloatArray, estimate: float) -> Interval:
+    def _interval(self, draws: FloatArray, estimate: float) -> Interval | None:
         return interval(draws, float(estimate), level=self.level)
 
     def _optimal(self, theta: FloatArray) -> dict[str, FloatArray] | None:
@@ -302,8 +308,7 @@ def fit(
     """
     objective = objective or Objective()
     convention = params_convention(params)
-    check_level(level)
-    check_resampling(bootstrap, unit, seed)
+    check_resampling(bootstrap, unit, seed, level)
     check_workers(workers)
     if not 1 <= starts <= MOST_STARTS:
         raise InvalidRequest(f"starts {shown(starts)} must be 1 to {MOST_STARTS:,}")
@@ -352,7 +357,7 @@ def fit(
             workers=workers,
             progress=progress,
         )
-        flags += draw_flags(form, draws)
+        flags += draw_flags(form, draws) + few_draws_flags(len(draws))
     return Fit(
         law=fitted,
         objective_kind=objective.kind,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest, InvalidTable
-from gemstones.laws.diagnostics import LEAST_RUNS, run_flags
+from gemstones.laws.diagnostics import LEAST_RUNS, few_draws_flags, run_flags
 from gemstones.laws.fit import Resampling
 from gemstones.laws.law import Models
 from gemstones.laws.resample import CHUNK, check_resampling, draw_weights
@@ -90,6 +90,7 @@ def fit_step_time(
         ),
         flags=(
             *run_flags(len(names)),
+            *few_draws_flags(len(draws)),
             *_feature_flags(chosen, coefficients, compared),
             *_device_flags(devices, off),
         ),

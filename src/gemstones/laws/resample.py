@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from gemstones.arguments import shown
 from gemstones.errors import InvalidRequest
+from gemstones.laws.interval import DEFAULT_LEVEL, MOST_DRAWS, check_draws
 from gemstones.laws.merge import merged
 from gemstones.laws.objective import huber
 from gemstones.laws.parallel import Workers, run_chunks
@@ -33,8 +34,6 @@ from gemstones.shape import FloatArray
 
 Unit = Literal["run", "row"]
 
-MOST_DRAWS = 1_000_000
-"""A hundred would do for most; more than this is a slip of the keyboard."""
 MOST_SEEDS = 2**63 - 1
 """What JSON files of fits can hold."""
 CHUNK = 64
@@ -49,12 +48,15 @@ MAX_ROUNDS = 8
 """Rounds of trying what the other resamples found; one or two are usual."""
 
 
-def check_resampling(draws: int, unit: str, seed: int) -> None:
-    """Refuse what is no number of resamples, no unit or no seed."""
+def check_resampling(
+    draws: int, unit: str, seed: int, level: float = DEFAULT_LEVEL, what: str = "bootstrap"
+) -> None:
+    """Refuse what is no number of resamples, too few of them for intervals at `level`, no unit or no seed."""
     if not 0 <= draws <= MOST_DRAWS:
         raise InvalidRequest(
-            f"bootstrap {shown(draws)} must be a number of resamples up to {MOST_DRAWS:,}, or 0 for none"
+            f"{what} {shown(draws)} must be a number of resamples up to {MOST_DRAWS:,}, or 0 for none"
         )
+    check_draws(draws, level, what)
     if unit not in get_args(Unit):
         raise InvalidRequest(f"resampling unit {unit!r} is unknown: choose from {', '.join(get_args(Unit))}")
     if not 0 <= seed <= MOST_SEEDS:

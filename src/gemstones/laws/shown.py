@@ -10,7 +10,7 @@ import numpy as np
 from gemstones.display import Row, few_lines, html_table, interval_text, labelled, with_interval
 from gemstones.laws.constants import HEADER, constant_row, constant_rows
 from gemstones.laws.diagnostics import LEAST_RUNS
-from gemstones.laws.interval import DEFAULT_LEVEL, NO_DRAWS, interval, interval_note
+from gemstones.laws.interval import DEFAULT_LEVEL, NO_DRAWS, interval, interval_note, level_text
 from gemstones.units import format_quantity
 
 if TYPE_CHECKING:
@@ -205,10 +205,12 @@ def backtest_notes(backtest: Backtest) -> list[str]:
     flagged = sum(bool(score.flags) for score in backtest.scores)
     return [
         "error: root mean square of log(predicted / measured loss), bias: its mean; every run weighted equally",
-        f"{resamples.level:.0%} intervals from {resamples.draws} resamples of what is held out, the laws as fitted"
+        f"{level_text(resamples.level)} intervals from {resamples.draws} resamples of what is held out, the laws as "
+        "fitted"
         if resamples.draws
         else NO_DRAWS,
         f"frontier: held-out points of the lower hull of all rows; N counts {backtest.params_convention} parameters",
+        *labelled(("flag", backtest.flags)),
         *([f"{flagged} of {len(backtest.scores)} rows have flags: see scores"] if flagged else []),
         *labelled(
             ("no error", dict.fromkeys(score.reason for score in backtest.scores if score.reason)),

@@ -114,10 +114,10 @@ class StepTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def peak_interval(self) -> Interval | None:
-        """Interval of the peak from the draws that have one; None without draws."""
+        """Interval of the peak from the draws that have one; None without draws, or with too few."""
         peaks = self._peaks(self.draws)
         peaks, peak = peaks[np.isfinite(peaks)], self.peak_flops_per_second
-        return None if peak is None or not peaks.size else interval(peaks, peak)
+        return None if peak is None else interval(peaks, peak)
 
     @property
     def devices(self) -> tuple[int, int] | None:

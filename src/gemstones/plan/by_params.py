@@ -12,7 +12,7 @@ import numpy as np
 from gemstones.accounting.parameters import params
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
-from gemstones.laws.interval import interval
+from gemstones.laws.interval import enough, interval, known
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import FrontierLaw
 from gemstones.plan.compared import Compared, compared
@@ -20,7 +20,7 @@ from gemstones.plan.cost import FLOPS
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import NearOptimal, near_optimal
 from gemstones.plan.optimum import size_optima
-from gemstones.plan.plan import NO_DRAWS, Plan, Request
+from gemstones.plan.plan import NO_DRAWS, Plan, Request, no_intervals
 from gemstones.shape import BoolArray, FloatArray, IntArray, Shape, Shapes
 
 ASPECT_RATIOS = (256 / 80, 2560 / 8)
@@ -122,24 +122,23 @@ def _intervals(
     request: Request, law: Law, best: tuple[float, float]
 ) -> tuple[dict[str, Interval] | None, str]:
     fit = request.fit
-    if fit is None or not fit.draws:
-        return None, NO_DRAWS
+    if fit is None or not fit.has_intervals:
+        return None, no_intervals(fit)
     theta = np.vstack([law.theta, fit.theta_draws])  # the plan's own first
     counted, tokens = _optima(law, theta, request)
     losses = np.exp(law.log_loss([*np.log(_columns(law, *best))], theta))
     usable = np.isfinite(counted) & np.isfinite(tokens)
     note = fit.interval_note
     without = 1 - float(usable[1:].mean())
-    if without == 1:
-        return None, f"no interval: none of {len(fit.draws)} resamples has an optimum"
+    if not enough(int(usable[1:].sum()), fit.level):
+        return None, f"no interval: {without:.1%} of {len(fit.draws)} resamples have no optimum"
     if without:
         note += f"; {without:.1%} of the resamples have no optimum and are left out, so the ends may be too narrow"
     quantities = {"params": counted, "tokens": tokens, "tokens_per_param": tokens / counted, "loss": losses}
     if fit.law.params_convention == "total":
         quantities["params_total"] = counted
-    return {
-        name: interval(x[usable][1:], float(x[0]), level=fit.level) for name, x in quantities.items()
-    }, note
+    ends = {name: interval(x[usable][1:], float(x[0]), level=fit.level) for name, x in quantities.items()}
+    return known(ends), note
 
 
 def _grid(

@@ -14,7 +14,7 @@ import numpy as np
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
 from gemstones.errors import EdgeOfSearch, InvalidRequest
-from gemstones.laws.interval import interval, percentile_interval
+from gemstones.laws.interval import enough, interval, known, percentile_interval
 from gemstones.laws.law import Interval, Law
 from gemstones.plan.by_params import ASPECT_RATIOS
 from gemstones.plan.compared import Compared, compared, increase_on_grid
@@ -22,7 +22,7 @@ from gemstones.plan.cost import Cost, amount_text
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import near_optimal
 from gemstones.plan.optimum import on_edge, shape_optima
-from gemstones.plan.plan import NO_DRAWS, Plan, Request
+from gemstones.plan.plan import Plan, Request, no_intervals
 from gemstones.plan.sight import log_columns, loss_of_sum, sight, sum_of_terms
 from gemstones.plan.spent import spent
 from gemstones.plan.surface import EVERYWHERE, Surface
@@ -200,8 +200,8 @@ def _intervals(
 ) -> tuple[dict[str, Interval] | None, str]:
     """Intervals of everything planned, from the optimum of every draw, and of the loss of this very plan."""
     fit, budget, cost, template = request.fit, request.budget, request.cost, request.constraints.template
-    if fit is None or draws is None:
-        return None, NO_DRAWS
+    if fit is None or draws is None or not fit.has_intervals:
+        return None, no_intervals(fit)
     at, best = draws.at, draws.at[0]
     shapes = Shapes.of(surface.widths[at[:, 0]], surface.depths[at[:, 1]], template)
     tokens = draws.tokens(surface, budget)
@@ -228,8 +228,9 @@ def _intervals(
     if not blind(fit.law):
         note += "; the relaxed optimum has none"
     usable = tokens > 0
-    if not usable[1:].any():
-        return None, f"no interval: none of {len(fit.draws)} resamples can pay for the inference"
+    if not enough(int(usable[1:].sum()), fit.level):
+        left = 1 - usable[1:].mean()
+        return None, f"no interval: {left:.1%} of {len(fit.draws)} resamples cannot pay for the inference"
     if not usable.all():
         note += (
             f"; {1 - usable[1:].mean():.1%} of the resamples cannot pay for the inference and are left out"
@@ -241,7 +242,7 @@ def _intervals(
     intervals = {
         name: percentile_interval(x[usable][1:], float(x[0]), level=fit.level) for name, x in discrete.items()
     }
-    return {**intervals, "loss": interval(np.array(losses[1:]), losses[0], level=fit.level)}, note
+    return known({**intervals, "loss": interval(np.array(losses[1:]), losses[0], level=fit.level)}), note
 
 
 def _relaxed(request: Request, law: Law, width: float, depth: float) -> dict[str, float]:

@@ -23,7 +23,7 @@ from gemstones.display import few_lines, html_table
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
-from gemstones.laws.interval import interval
+from gemstones.laws.interval import enough, interval, level_text
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import FrontierLaw, given_law
 from gemstones.plan.by_params import ASPECT_RATIOS
@@ -31,7 +31,7 @@ from gemstones.plan.by_shape import blind
 from gemstones.plan.cost import FLOPS, Cost, amount_text
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.fixed_tokens import Design, FixedTokens
-from gemstones.plan.plan import NO_DRAWS, Plan, default_constraints, of_groups, plan
+from gemstones.plan.plan import Plan, default_constraints, no_intervals, of_groups, plan
 from gemstones.plan.shown import overtrain_header, overtrain_heading, overtrain_notes, overtrain_rows
 from gemstones.plan.sight import sight
 from gemstones.shape import FloatArray, Shape
@@ -106,7 +106,9 @@ class Overtraining:
         assert point.params is not None
         ends = point.increase_interval
         within = (
-            "no interval" if ends is None else f"{self.level:.0%} interval {ends[0]:.2%} to {ends[1]:.2%}"
+            "no interval"
+            if ends is None or self.level is None
+            else f"{level_text(self.level)} interval {ends[0]:.2%} to {ends[1]:.2%}"
         )
         return (
             f"for {amount_text(self.budget, self.resource)}, training on {point.factor:.3g} times the optimal tokens "
@@ -259,11 +261,11 @@ def _predictions(
     points: list[dict[str, Any]] = [
         {"loss": float(loss), "loss_increase": float(loss / losses[0] - 1)} for loss in losses[1:]
     ]
-    if not (isinstance(law, Fit) and law.draws):
-        return points, NO_DRAWS, None
+    if not (isinstance(law, Fit) and law.has_intervals):
+        return points, no_intervals(law if isinstance(law, Fit) else None), None
     drawn, note = _drawn(law, columns)
-    if not len(drawn):
-        return points, note, None
+    if not enough(len(drawn), law.level):
+        return points, f"no interval: {note.partition('; ')[2] or note}", None
     increases = drawn / drawn[:, :1] - 1
     for i, point in enumerate(points, start=1):
         point["loss_interval"] = interval(drawn[:, i], point["loss"], level=law.level)

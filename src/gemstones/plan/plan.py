@@ -201,6 +201,11 @@ class Request:
         )
 
 
+def no_intervals(fit: Fit | None) -> str:
+    """Why a plan has none."""
+    return NO_DRAWS if fit is None or not fit.draws else fit.interval_note
+
+
 def default_constraints(law: Law | FrontierLaw) -> Constraints:
     """The default search, with the models that the law was fitted to.
 

@@ -75,9 +75,9 @@ class Prescribed:
 
 
 def ends(draws: FloatArray, estimate: float, *, discrete: bool, level: float) -> Interval | None:
-    """The interval of draws, of which those that are not finite are left out."""
+    """The interval of draws, of which those that are not finite are left out; None if too few are left."""
     kept = draws[np.isfinite(draws)]
-    if not np.isfinite(estimate) or not kept.size:
+    if not np.isfinite(estimate):
         return None
     made = percentile_interval if discrete else interval
     return made(kept, estimate, level=level)

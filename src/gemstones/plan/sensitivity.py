@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gemstones.display import few_lines
+from gemstones.laws.diagnostics import few_draws_flags
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.law import Interval
 from gemstones.laws.parallel import Workers
@@ -136,6 +137,11 @@ class Sensitivity:
         return tuple(found)
 
     @property
+    def flags(self) -> tuple[str, ...]:
+        """What is to be said of all its intervals; what is to be said of a study is with that study."""
+        return tuple(few_draws_flags(self.bootstrap))
+
+    @property
     def assumptions(self) -> tuple[str, ...]:
         """What the studies assume about the runs, each thing once."""
         return tuple(dict.fromkeys(said for study in self.studies for said in study.assumptions))
@@ -204,6 +210,7 @@ class Sensitivity:
             else None,
             "level": self.level if self.bootstrap else None,
             "refused": [one.summary() for one in self.refused],
+            "flags": list(self.flags),
             "assumptions": list(self.assumptions),
             "studies": [self._study(study) for study in self.studies],
         }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gemstones.display import Row, html_table, interval_text, labelled
-from gemstones.laws.interval import NO_DRAWS
+from gemstones.laws.interval import NO_DRAWS, level_text
 from gemstones.plan.cost import amount_text
 from gemstones.runs.loss_units import SHORT, LossUnit
 from gemstones.units import format_flops, format_quantity
@@ -247,7 +247,7 @@ def overspend_notes(found: Overspend) -> list[str]:
 
 def overtrain_header(found: Overtraining) -> Row:
     """Of the rows below."""
-    interval = "interval" if found.level is None else f"{found.level:.0%} interval"
+    interval = "interval" if found.level is None else f"{level_text(found.level)} interval"
     return (
         "T over optimal",
         "shape",
@@ -334,15 +334,14 @@ def sensitivity_html(found: Sensitivity) -> str:
 
 def sensitivity_notes(found: Sensitivity) -> list[str]:
     """All of it in a sentence, the base study, how intervals were made, and what was refused or assumed."""
-    resampled = (
-        f"{found.level:.0%} intervals from {found.bootstrap} resamples by run, the same in every study"
-    )
+    resampled = f"{level_text(found.level)} intervals from {found.bootstrap} resamples by run, the same in every study"
     base = ", ".join(f"{value}" for value in found.base.choices.summary().values() if value is not None)
     return [
         found.sentence,
         resampled if found.bootstrap else NO_DRAWS,
         f"base study: {base}; N counts, and FLOPs are counted, as each study's conventions say",
         *labelled(
+            ("flag", found.flags),
             ("refused", [f"{one.combinations:,} combinations: {one.reason}" for one in found.refused]),
             ("assumed", found.assumptions),
         ),

@@ -11,6 +11,7 @@ import msgspec
 
 from gemstones.display import few_lines, labelled
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.laws.diagnostics import doubts
 from gemstones.laws.fit import Fit, fit
 from gemstones.laws.law import Models
 from gemstones.laws.objective import Objective
@@ -175,7 +176,7 @@ def _answer(
         Studied(
             choices,
             made,
-            (*law.flags, *made.flags),
+            (*doubts(law.flags), *made.flags),
             law.plan_assumptions if made.discrete else law.assumptions,  # a closed form counts no shape
         )
         for choices, made in zip(one.choices, prescribe_law(law, conventions, budgets), strict=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gemstones.accounting.parameters import params
 from gemstones.errors import InvalidRequest
+from gemstones.laws.diagnostics import doubts
 from gemstones.laws.law import Interval
 from gemstones.plan.plan import Plan
 from gemstones.report import style
@@ -103,7 +104,7 @@ def budget_axis(title: str | None, budgets: Sequence[float], most: int = MOST_BU
 
 def series_words(plan: Plan) -> str:
     """A plan's law in the legend."""
-    return law_in_legend(law_words(plan.law_name), plan.params_convention, plan.flags)
+    return law_in_legend(law_words(plan.law_name), plan.params_convention, doubts(plan.flags))
 
 
 def where(plan: Plan) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.laws.backtest import Backtest
+from gemstones.laws.interval import level_text
 from gemstones.laws.scores import Score, Target
 from gemstones.laws.splits import CUT_COLUMNS, SplitKind
 from gemstones.report import style
@@ -210,7 +211,7 @@ def _subtitle(backtest: Backtest) -> list[str]:
     return style.clauses(
         [
             "root mean square of log(predicted / measured loss), runs weighted equally",
-            f"whiskers: {backtest.resamples.level:.0%} intervals from {backtest.resamples.draws} resamples of "
+            f"whiskers: {level_text(backtest.resamples.level)} intervals from {backtest.resamples.draws} resamples of "
             "held-out runs or folds",
             "hollow: too few of them for one",
             f"FLOPs {flops_words(backtest.tables[0].flops_convention)}",

@@ -102,8 +102,11 @@ def flag_lines(backtest: Backtest) -> list[str]:
         for code, said in {flag.partition(": ")[0]: flag.partition(": ")[2] for flag in score.flags}.items():
             of_code.setdefault(code, []).append((score, said))
     return [
-        f"{code}: {len(flagged)} of {counted(len(errors), 'error')}, as {_where(flagged[0][0])}: {flagged[0][1]}"
-        for code, flagged in of_code.items()
+        *backtest.flags,
+        *(
+            f"{code}: {len(flagged)} of {counted(len(errors), 'error')}, as {_where(flagged[0][0])}: {flagged[0][1]}"
+            for code, flagged in of_code.items()
+        ),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gemstones.laws.backtest import Backtest
+from gemstones.laws.interval import level_text
 from gemstones.laws.law import Interval
 from gemstones.laws.predictor import Approach
 from gemstones.laws.scores import Comparison, Score, Target
@@ -63,9 +64,10 @@ def conventions_sentence(backtest: Backtest) -> str:
     resamples, params = backtest.resamples, PARAMS_WORDS[backtest.params_convention]
     return (
         "Errors are root mean squares of log(predicted / measured loss) in percent, every run weighted equally, with "
-        f"{resamples.level:.0%} intervals from {resamples.draws} resamples of held-out runs (of folds, where something "
-        f"is left out in turn). Laws are fitted by {backtest.objective}; N counts {params} parameters; FLOPs: "
-        f"{flops_words(backtest.tables[0].flops_convention)}. Approach 1 is fitted to the frontier, and predicts it."
+        f"{level_text(resamples.level)} intervals from {resamples.draws} resamples of held-out runs (of folds, where "
+        f"something is left out in turn). Laws are fitted by {backtest.objective}; N counts {params} parameters; "
+        f"FLOPs: {flops_words(backtest.tables[0].flops_convention)}. Approach 1 is fitted to the frontier, and "
+        "predicts it."
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
+from gemstones.laws.interval import level_text
 from gemstones.plan.choices import CHOICES, NO_LAW
 from gemstones.plan.decomposition import INTERACTIONS
 from gemstones.plan.prescribe import Quantity
@@ -98,7 +99,7 @@ def _studies_notes(made: Sensitivity, rows: Sequence[dict[str, Any]], main: str)
         f"Each column is one study, coloured by its {CHOICE_TITLES[main].lower()}, the choice that matters most"
     ]
     if made.bootstrap:
-        notes.append(f"bars: {made.level:.0%} intervals from {made.bootstrap} resamples by run")
+        notes.append(f"bars: {level_text(made.level)} intervals from {made.bootstrap} resamples by run")
     if any(row["base"] for row in rows):
         notes.append("diamond: the base study")
     missing = len(made.studies) - len(rows)
@@ -209,7 +210,7 @@ def shares_figure(made: Sensitivity) -> alt.HConcatChart:
         panels.append(_share_panel(quantity, order, budgets, first=not panels))
     notes = ["Share of each choice in the variance of the log, over all studies"]
     if made.bootstrap:
-        notes.append(f"lines: {made.level:.0%} intervals from {made.bootstrap} resamples by run")
+        notes.append(f"lines: {level_text(made.level)} intervals from {made.bootstrap} resamples by run")
     heading = alt.TitleParams(
         f"{made.dataset}: which choice moves the prescription", subtitle=style.clauses(notes, 90), offset=14
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.laws.diagnostics import doubts
 from gemstones.laws.envelope import Envelope, Method, Resource, envelope
 from gemstones.laws.fit import Fit, fit
 from gemstones.laws.objective import Objective
@@ -131,4 +132,4 @@ def planning_fits(fits: Sequence[Fit]) -> list[Fit]:
 
 def trusted_first(fits: Sequence[Fit]) -> list[Fit]:
     """Fits without flags before those with: whoever reads the first plan only reads the safer one."""
-    return sorted(fits, key=lambda made: bool(made.flags))
+    return sorted(fits, key=lambda made: bool(doubts(made.flags)))

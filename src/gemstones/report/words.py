@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.errors import MissingExtra
 from gemstones.laws.envelope import Resource
+from gemstones.laws.interval import level_text
 from gemstones.plan.plan import Plan
 from gemstones.report.numbers import counted
 from gemstones.runs import DATASETS, selections_of
@@ -67,7 +68,7 @@ def resampled_words(level: float, draws: int, unit: str) -> str:
     """How intervals of a fit or a frontier were made."""
     if not draws:
         return "no intervals: no resamples"
-    return f"{level:.0%} intervals from {counted(draws, 'resample')} by {unit}"
+    return f"{level_text(level)} intervals from {counted(draws, 'resample')} by {unit}"
 
 
 def intervals_words(plan: Plan) -> tuple[str, str]:

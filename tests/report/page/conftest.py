@@ -122,4 +122,4 @@ def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = folder / "<b>runs.csv"
     pl.DataFrame(rows).write_csv(file)
     runs = load(file)
-    return study(runs, folder / "out", bootstrap=8, budgets=[1e18]).output / PAGE
+    return study(runs, folder / "out", bootstrap=40, budgets=[1e18]).output / PAGE

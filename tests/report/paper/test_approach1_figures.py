@@ -25,7 +25,7 @@ def envelopes(gemstones: RunTable) -> dict[EnvelopeKey, Envelope]:
     keys = [
         EnvelopeKey(s, r, m) for s in sorted(set(SELECTIONS.values())) for r in RESOURCES for m in METHODS
     ]
-    return paper_envelopes({"gemstones": gemstones}, bootstrap=8, keys=keys)
+    return paper_envelopes({"gemstones": gemstones}, bootstrap=40, keys=keys)
 
 
 @pytest.fixture(scope="module")

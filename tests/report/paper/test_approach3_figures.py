@@ -41,7 +41,7 @@ def shapes() -> Fit:
 
 @pytest.fixture(scope="module")
 def in_params(gemstones: RunTable) -> Fit:
-    return named(fit(gemstones.select("all"), "N,T", bootstrap=12))
+    return named(fit(gemstones.select("all"), "N,T", bootstrap=40))
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_widths_and_depths_are_written_out(twelve: PaperFigure) -> None:
 
 
 def test_a_law_without_n_has_no_convention_of_it_in_the_legend(gemstones: RunTable) -> None:
-    made = named(fit(gemstones.select("all"), "w,d,T", bootstrap=12))
+    made = named(fit(gemstones.select("all"), "w,d,T", bootstrap=40))
     figure = extended_figure(21, made, None, [])
     (series,) = set(curve_names(figure)) - {s for s in curve_names(figure) if "\n(" in s}
     assert series.startswith("w,d,T fitted to all") and "total N" not in series
@@ -244,12 +244,12 @@ def test_every_figure_shows_its_own_selection(number: int) -> None:
 
 
 def test_laws_of_other_data_are_drawn(chinchilla: RunTable, pebbles: RunTable) -> None:
-    epoch = fit(chinchilla.select(), "N,T", bootstrap=8)
+    epoch = fit(chinchilla.select(), "N,T", bootstrap=40)
     figure = extended_figure(99, None, epoch, [])
     assert set(figure.data["quantity"]) == set(SIZE) and "Appendix G" not in figure.caption
     assert [len(row["hconcat"]) for row in figure.chart.to_dict()["vconcat"]] == [1, 1, 1]
 
-    small = {law: fit(pebbles.select(), law, bootstrap=8) for law in ("w,d,N,T", "N,T")}
+    small = {law: fit(pebbles.select(), law, bootstrap=40) for law in ("w,d,N,T", "N,T")}
     budgets = grid(small["N,T"].law.fitted.flops)
     figure = extended_figure(99, small["w,d,N,T"], small["N,T"], [], budgets, whole_heads=True)
     assert set(figure.data["quantity"]) == {*SHAPE, *SIZE}

@@ -172,7 +172,7 @@ def frontier(gemstones: RunTable) -> Callable[[str, Resource, Method], Envelope]
         key = (selection, resource, method)
         if key not in made:
             table = gemstones.select(selection)
-            made[key] = envelope(table, resource=resource, method=method, bootstrap=8)
+            made[key] = envelope(table, resource=resource, method=method, bootstrap=40)
         return made[key]
 
     return of
@@ -210,7 +210,7 @@ def test_approach_1_without_resamples_has_no_intervals(
 
 @pytest.fixture(scope="module")
 def reduced(chinchilla: RunTable) -> Fit:
-    return fit(chinchilla.select("hoffmann-reduced"), "N,T", bootstrap=8)
+    return fit(chinchilla.select("hoffmann-reduced"), "N,T", bootstrap=40)
 
 
 def test_published_fits_that_stopped_early_differ(
@@ -260,7 +260,7 @@ def test_published_fits_that_stopped_early_differ(
 def test_prescriptions(gemstones: RunTable, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = refit()
     few = msgspec.structs.replace(shipped, draws=shipped.draws[:12])
-    classic = fit(gemstones.select("all"), "N,T", bootstrap=6)
+    classic = fit(gemstones.select("all"), "N,T", bootstrap=40)
     small, large = ("small", 1e9, 1e13), ("huge", 1e15, 1e9)
     claims = by_says(plan_chapter(few, classic, [small]))
     assert all(

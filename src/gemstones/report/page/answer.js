@@ -95,8 +95,8 @@
       const list = of.flags.map((flag) => [`† ${flag}`, true]);
       const how = of.level
         ? (found?.note ?? of.interval_note)
-        : "no interval: this law comes without bootstrap draws";
-      list.push([`Intervals: ${how.replace(/^no interval: /, "none, ")}.`]);
+        : (of.interval_note ?? "no interval: this law comes without bootstrap draws");
+      list.push([`Intervals: ${how.replace(/^no intervals?: /, "none, ")}.`]);
       if (wanted.factor !== 1) list.push(["Intervals are of this very design, its shape and tokens held."]);
       list.push([`Reach: ${made.extrapolation.sentence}.`]);
       if (made.edges?.length)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gemstones.laws.diagnostics import doubts
 from gemstones.plan.plan import Plan
 from gemstones.report import style
 from gemstones.report.numbers import flops_text, interval_text, number_text, quantity_text
@@ -51,7 +52,7 @@ def headline(study: Study) -> Headline | None:
         ends = plan.intervals or {}
         sizes = [interval_text(ends[name], name) for name in ("width", "depth") if name in ends]
         shape = f"{plan.shape.width} × {plan.shape.depth}"
-        stats.append(Stat("width × depth", shape, " × ".join(sizes), bool(plan.flags)))
+        stats.append(Stat("width × depth", shape, " × ".join(sizes), bool(doubts(plan.flags))))
     for name, label, value in (
         ("params", f"parameters ({PARAMS_WORDS[plan.params_convention]})", plan.params),
         ("tokens", "tokens", plan.tokens),
@@ -61,7 +62,7 @@ def headline(study: Study) -> Headline | None:
         if value is not None:
             found = (plan.intervals or {}).get(name)
             ends_text = "" if found is None else interval_text(found, name)
-            stats.append(Stat(label, quantity_text(name, value), ends_text, bool(plan.flags)))
+            stats.append(Stat(label, quantity_text(name, value), ends_text, bool(doubts(plan.flags))))
     return Headline(
         f"{flops_text(plan.budget_flops)} FLOPs are best spent on",
         tuple(stats),
@@ -75,7 +76,7 @@ def answers_figure(study: Study) -> Figure | None:
     if plan is None or len(plans := same_budget(study, plan)) < 2:
         return None
     budget = flops_text(plan.budget_flops)
-    cautions = " † from a fit with a caution." if any(p.flags for p in plans) else ""
+    cautions = " † from a fit with a caution." if any(doubts(p.flags) for p in plans) else ""
     return Figure(
         "answers",
         f"Parameters prescribed for {budget} FLOPs by each law, with intervals",
@@ -117,7 +118,7 @@ def _row(plan: Plan) -> dict[str, Any]:
     low, high = (plan.intervals or {}).get("params", (None, None))
     name = f"{law_words(plan.law_name)} ({PARAMS_WORDS[plan.params_convention]})"
     return {
-        "law": name + (" †" if plan.flags else ""),
+        "law": name + (" †" if doubts(plan.flags) else ""),
         "params": plan.params,
         "low": low,
         "high": high,

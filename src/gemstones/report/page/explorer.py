@@ -15,6 +15,7 @@ import numpy as np
 
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
+from gemstones.laws.diagnostics import doubts
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.law import Law
@@ -90,10 +91,10 @@ def law_data(name: str, law: AnyLaw) -> dict[str, Any]:
         "fitted": msgspec.structs.asdict(bare.fitted),
         "models": constraints.template.architecture,
         "ranges": _ranges(constraints),
-        "flags": [] if fit is None else list(fit.flags),
+        "flags": [] if fit is None else list(doubts(fit.flags)),
         "assumptions": [] if fit is None else list(fit.plan_assumptions),
-        "draws": "" if fit is None else packed(fit.theta_draws),
-        "level": None if fit is None or not fit.draws else fit.level,
+        "draws": "" if fit is None or not fit.has_intervals else packed(fit.theta_draws),
+        "level": None if fit is None or not fit.has_intervals else fit.level,
         "interval_note": None if fit is None or not fit.draws else fit.interval_note,
     }
     if isinstance(bare, FrontierLaw):

@@ -1,9 +1,8 @@
 // Intervals of a plan: the same plan under every draw of the law, as gemstones.plan makes them.
 
 {
-  const { allowedTokens, argmin, around, bySearch, flopsPerToken, inOrder, interval, lossAt, losses } =
-    globalThis.gemstones;
-  const { optimalParamsTokens, params, part, percentileInterval, predict, priced, search } = globalThis.gemstones;
+  const { allowedTokens, argmin, around, bySearch, enough, flopsPerToken, inOrder, interval } = globalThis.gemstones;
+  const { lossAt, losses, optimalParamsTokens, params, part, percentileInterval, predict, priced, search } = globalThis.gemstones;
 
   /** A generator that does some draws at every step and returns the intervals, or null for a law without draws. */
   function* intervals(request, made) {
@@ -25,7 +24,7 @@
     const note = without
       ? `; ${without.toFixed(1)}% of the resamples predict no finite loss here and are left out`
       : "";
-    if (!pairs.length) return { ends: null, note: law.interval_note + note };
+    if (!enough(pairs.length, law.level)) return { ends: null, note: `no interval${note.replace(";", ":")}` };
     const loss = pairs.map(([here]) => here);
     const increases = pairs.map(([here, optimal]) => here / optimal - 1);
     return {
@@ -58,10 +57,11 @@
       yield optima.length;
     }
     const usable = optima.filter((o) => o.tokens > 0);
-    if (!usable.length) {
+    if (!enough(usable.length, law.level)) {
+      const left = 100 * (1 - usable.length / optima.length);
       return {
         ends: null,
-        note: `no interval: none of ${optima.length} resamples can pay for the inference`,
+        note: `no interval: ${left.toFixed(1)}% of ${optima.length} resamples cannot pay for the inference`,
         optima: [],
       };
     }
@@ -121,13 +121,14 @@
     }
     yield law.draws.length;
     const usable = quantities.params.length;
-    if (!usable) {
-      return { ends: null, note: `no interval: none of ${law.draws.length} resamples has an optimum`, optima: [] };
+    const without = 100 * (1 - usable / law.draws.length);
+    if (!enough(usable, law.level)) {
+      const note = `no interval: ${without.toFixed(1)}% of ${law.draws.length} resamples have no optimum`;
+      return { ends: null, note, optima: [] };
     }
     const ends = {};
     for (const [name, draws] of Object.entries(quantities)) ends[name] = interval(draws, best[name], law.level);
     if (law.convention === "total") ends.paramsTotal = ends.params;
-    const without = 100 * (1 - usable / law.draws.length);
     const note = without
       ? `; ${without.toFixed(1)}% of the resamples have no optimum and are left out, so the ends may be too narrow`
       : "";

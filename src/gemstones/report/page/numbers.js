@@ -136,8 +136,14 @@ function quantile(sorted, q) {
   return share < 0.5 ? sorted[low] + step * share : sorted[high] - step * (1 - share);
 }
 
+/** gemstones.laws.interval.enough: 40 draws, and so many that one lies beyond each end. */
+function enough(draws, level) {
+  return draws >= Math.max(40, Math.ceil(Number((2 / (1 - level)).toFixed(6))));
+}
+
 /** gemstones.laws.interval.interval: centred on the estimate, in the scale on which draws are normal. */
 function interval(draws, estimate, level) {
+  if (!enough(draws.length, level)) return null;
   let below = 0;
   for (const draw of draws) below += draw < estimate ? 1 : draw === estimate ? 0.5 : 0;
   const count = draws.length;
@@ -149,6 +155,7 @@ function interval(draws, estimate, level) {
 
 /** gemstones.laws.interval.percentile_interval: for what is discrete. */
 function percentileInterval(draws, estimate, level) {
+  if (!enough(draws.length, level)) return null;
   return enclosing(draws, estimate, (1 - level) / 2, (1 + level) / 2);
 }
 
@@ -167,6 +174,7 @@ globalThis.gemstones = {
   general,
   normalCdf,
   normalQuantile,
+  enough,
   interval,
   percentileInterval,
 };

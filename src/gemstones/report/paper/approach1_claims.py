@@ -145,7 +145,7 @@ def _interval(found: Envelope, quantity: str, name: str) -> str:
 def _ends(found: Envelope, quantity: str, name: str = "slope") -> Interval | str:
     if found.intervals is None:
         return f"{NO_INTERVAL}no resamples"
-    return found.intervals[quantity][name]
+    return found.intervals[quantity][name] or f"{NO_INTERVAL}too few resamples"
 
 
 def _binned(frontier: Frontier) -> Iterator[Claim]:

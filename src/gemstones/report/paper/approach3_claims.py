@@ -208,7 +208,7 @@ def _without_params(fit: FitOf) -> Iterator[Claim]:
 
     (deeper, growth), of_draws = powers(made.law.theta), powers(draws)
     ends = [
-        interval(values, float(estimate), level=made.level) if len(draws) else NO_DRAWS
+        interval(values, float(estimate), level=made.level) or NO_DRAWS
         for values, estimate in zip(of_draws, (deeper, growth), strict=True)
     ]
     yield statement(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gemstones.accounting.flops import FlopsConvention
+from gemstones.laws.diagnostics import doubts
 from gemstones.laws.fit import Fit
 from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.law import Interval, Law
@@ -190,7 +191,9 @@ def _point(fit: Fit, budget: float, value: float, interval: Interval | None) -> 
 
 
 def _series(fit: Fit) -> str:
-    return law_in_legend(fit.law.name, fit.law.params_convention if "N" in fit.law.terms else None, fit.flags)
+    return law_in_legend(
+        fit.law.name, fit.law.params_convention if "N" in fit.law.terms else None, doubts(fit.flags)
+    )
 
 
 def _row(series: str, budget: float, where: str, value: float, interval: Interval | None) -> dict[str, Any]:

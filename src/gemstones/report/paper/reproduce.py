@@ -16,6 +16,7 @@ from gemstones.arguments import checked
 from gemstones.display import few_lines
 from gemstones.files import make_folder, write_bytes, write_text
 from gemstones.laws.parallel import Workers, run_chunks
+from gemstones.laws.resample import check_resampling
 from gemstones.report.overspend_figure import overspend_figure
 from gemstones.report.overtrain_figure import overtrain_figure
 from gemstones.report.paper.analyses import RESOURCES, Analyses, analyse
@@ -90,6 +91,7 @@ def reproduce(
     `bootstrap` resamples by run give every interval. `progress` is told what is being done and which share of
     everything is done. Raises `MissingExtra` without altair.
     """
+    check_resampling(bootstrap, "run", seed)
     need_altair()
     tell = _Progress(progress)
     made = analyse(bootstrap=bootstrap, seed=seed, workers=workers, part=tell.part)
