@@ -63,8 +63,8 @@ def test_39_are_refused_by_every_command(cli: Cli, table: Path, tmp_path: Path, 
 def test_the_level_asks_for_more(cli: Cli, table: Path, command: str) -> None:
     outcome = cli(command, table, "--bootstrap", 100, "--level", 0.999)
     assert outcome.status == 2 and "give at least 2,000" in outcome.err
-    outcome = cli(command, table, "--bootstrap", 100, "--level", 0.999999)
-    assert outcome.status == 2 and "level 0.999999 is too high" in outcome.err
+    outcome = cli(command, table, "--bootstrap", 100, "--level", 0.9999999)
+    assert outcome.status == 2 and "level 0.9999999 is too high" in outcome.err
     made = cli(command, table, "--bootstrap", 100, "--level", 0.98)
     assert made.status == 0 and "98% interval" in made.out
 

@@ -76,9 +76,9 @@ def test_too_few_draws_have_no_interval(kind, level: float, needed: int) -> None
         (39, 0.5, "give at least 40"),
         (100, 0.999, "give at least 2,000 (1000 is usual), or 0 for no intervals, or ask for a lower level"),
         (
-            99_999,
-            0.99999,
-            "level 0.99999 is too high for intervals from bootstrap 99999: ask for 0.99998 at most",
+            999_999,
+            0.999999,
+            "level 0.999999 is too high for intervals from bootstrap 999999: ask for 0.999998 at most",
         ),
     ],
 )

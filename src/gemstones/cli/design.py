@@ -7,11 +7,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params
+from gemstones.bounds import SIZE
 from gemstones.cli.options import Architecture, Json, Ranges
 from gemstones.cli.output import print_json, print_table
 from gemstones.design.feasible import Constraints, feasible_shapes
 from gemstones.errors import InvalidRequest
-from gemstones.units import format_quantity, parse_quantity
+from gemstones.units import format_quantity
 
 
 def design(
@@ -28,7 +29,7 @@ def design(
     that divide query heads, an even number of heads unless --no-even-heads. Widths up to 8192 and depths 2
     to 255 unless said otherwise.
     """
-    targets = [parse_quantity(size, "size") for size in sizes.split(",") if size.strip()]
+    targets = SIZE.each([size for size in sizes.split(",") if size.strip()])
     if not targets:
         raise InvalidRequest(f"sizes {sizes!r} names no size: write them like 50M,100M,2B")
     constraints = ranges.over(Constraints(template=architecture.template()))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
+from gemstones.bounds import TOKENS
 from gemstones.cli.options import Json, Reading, Runs
 from gemstones.cli.output import print_json, print_table
-from gemstones.units import parse_quantity
 
 if TYPE_CHECKING:
     from gemstones.plan.overspend import Overspend
@@ -41,9 +41,7 @@ def overspend(
     # A file may be a selection already, and has no other then.
     default = None if table.selection else dense_selection(table.dataset)
     selected = table.select(reading.select or default, reading.where)
-    found = find_overspend(
-        selected, parse_quantity(tokens, "tokens"), cast("Any", resource), cast("Any", method)
-    )
+    found = find_overspend(selected, TOKENS.parse(tokens), cast("Any", resource), cast("Any", method))
     if json:
         print_json(found.summary())
     else:

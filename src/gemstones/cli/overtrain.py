@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from gemstones.bounds import FACTOR, FLOPS
 from gemstones.cli.law_option import Force, LawName, Of, law_of
 from gemstones.cli.options import Json, Ranges
 from gemstones.cli.output import print_json, print_table
@@ -13,7 +14,6 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.published import REFIT
 from gemstones.plan.plan import default_constraints
 from gemstones.plan.shown import overtrain_header, overtrain_heading, overtrain_notes, overtrain_rows
-from gemstones.units import parse_quantity
 
 if TYPE_CHECKING:
     from gemstones.plan.overtrain import Overtraining
@@ -44,9 +44,9 @@ def overtrain(
 
     chosen, name = law_of(law, of)
     found = find_overtraining(
-        parse_quantity(budget, "budget"),
+        FLOPS.parse(budget),
         chosen,
-        None if factors is None else [parse_quantity(part, "factor") for part in factors.split(",")],
+        None if factors is None else [FACTOR.parse(part) for part in factors.split(",")],
         constraints=ranges.over(default_constraints(chosen.law if isinstance(chosen, Fit) else chosen)),
         force=force,
         name=name,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from gemstones.bounds import INFERENCE_TOKENS
 from gemstones.cli.law_option import Force, LawName, Of, law_of
 from gemstones.cli.options import Json, Ranges
 from gemstones.cli.output import print_json, print_notes, print_table
@@ -27,7 +28,7 @@ from gemstones.plan.shown import (
     plan_rows,
 )
 from gemstones.runs.loss_units import SHORT
-from gemstones.units import format_flops, format_quantity, parse_quantity
+from gemstones.units import format_flops, format_quantity
 
 
 def plan(
@@ -75,9 +76,7 @@ def plan(
     model = _throughput(throughput) or default_throughput(chosen)
     cost = Cost(
         step_time=None if device_hours is None else model or gemstones_step_time(),
-        inference_tokens=0.0
-        if inference_tokens in {None, "0"}
-        else parse_quantity(inference_tokens, "inference tokens"),
+        inference_tokens=0.0 if inference_tokens in {None, "0"} else INFERENCE_TOKENS.parse(inference_tokens),
     )
     made = make_plan(
         budget or device_hours or "",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from gemstones.bounds import FLOPS
 from gemstones.cli.options import FLAG, Json, Reading, Runs, Workers, worker_count
 from gemstones.cli.output import format_interval, print_json, print_notes, print_table, progress_bar
 from gemstones.errors import InvalidRequest
@@ -71,7 +72,7 @@ def sensitivity(
         "deltas": tuple(parse_quantity(one, "delta") for one in parse_list(delta)),
     }
     levels = Levels(**{name: values for name, values in given.items() if values})
-    wanted = tuple(parse_quantity(budget, "budget") for budget in parse_list(budgets))
+    wanted = FLOPS.each(parse_list(budgets))
     sweep = Sweep.of(
         reading.load(runs), levels, selections=parse_list(reading.select) or None, where=reading.where
     )

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from gemstones.bounds import FLOPS
 from gemstones.cli.options import FLAG, Json, Reading, Runs, Workers, worker_count
 from gemstones.cli.output import print_json, share_bar
 from gemstones.errors import InvalidRequest
 from gemstones.files import check_folder
-from gemstones.units import parse_quantity
 
 
 def study(
@@ -74,7 +74,7 @@ def study(
 
 def parse_budgets(text: str) -> tuple[float, ...]:
     """FLOPs written like `1e20,1e22`."""
-    wanted = tuple(parse_quantity(budget, "budget") for budget in text.split(",") if budget.strip())
+    wanted = tuple(FLOPS.each([budget for budget in text.split(",") if budget.strip()]))
     if not wanted:
         raise InvalidRequest(f"budgets {text!r} names no budget: write them like 1e20,1e22")
     return wanted

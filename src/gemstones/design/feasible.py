@@ -11,9 +11,9 @@ import numpy as np
 from gemstones.accounting.parameters import params
 from gemstones.arguments import check_fields, checked
 from gemstones.errors import InvalidRequest, InvalidShape
-from gemstones.shape import FloatArray, Shape, Shapes
+from gemstones.shape import KV_HEADS_EXCEPTIONS, LARGEST, FloatArray, Shape, Shapes
 
-MOST_SHAPES = 20_000_000
+MOST_SHAPES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,39 @@ class Constraints:
                 raise InvalidRequest(
                     f"{name} range {low} to {high} is empty: the minimum must be 1 to the maximum"
                 )
+            if high > LARGEST:
+                raise InvalidRequest(
+                    f"{name} {high} is larger than any model's: it must be at most {LARGEST:,}"
+                )
 
     def widths(self) -> list[int]:
-        """Allowed widths, ascending."""
-        step = math.lcm(self.template.head_size * (2 if self.even_heads else 1), self.width_multiple)
-        first = -(-self.width_min // step) * step
-        return [width for width in range(first, self.width_max + 1, step) if self._divides(width)]
+        """Allowed widths, ascending; raises `InvalidRequest` where they are more than a search can hold."""
+        heads = 2 if self.even_heads else 1
+        step = math.lcm(self.template.head_size * heads, self.width_multiple)
+        # Query heads that the ratio divides; widths whose heads it does not divide may be exceptions by name.
+        regular = math.lcm(step, self.template.head_size * self.template.queries_per_kv)
+        first = -(-self.width_min // regular) * regular
+        found = range(first, self.width_max + 1, regular)
+        shapes = len(found) * (self.depth_max - self.depth_min + 1)
+        if shapes > MOST_SHAPES:
+            raise InvalidRequest(
+                f"widths {self.width_min} to {self.width_max} and depths {self.depth_min} to {self.depth_max} are "
+                f"{shapes:,} shapes, more than the {MOST_SHAPES:,} that are searched: narrow the ranges, or let widths "
+                "be larger multiples"
+            )
+        exceptions = (count * self.template.head_size for count, _ in KV_HEADS_EXCEPTIONS)
+        return sorted(
+            {
+                *found,
+                *(
+                    width
+                    for width in exceptions
+                    if width % step == 0
+                    and self.width_min <= width <= self.width_max
+                    and self._divides(width)
+                ),
+            }
+        )
 
     def shape(self, width: int, depth: int) -> Shape:
         """A shape of these dimensions with the template's other fields."""
@@ -72,11 +99,6 @@ class Constraints:
             raise InvalidRequest(
                 f"no width from {self.width_min} to {self.width_max}{multiple} whole heads of size "
                 f"{self.template.head_size} at {self.template.queries_per_kv} queries per kv head: widen the range"
-            )
-        if widths.size * (self.depth_max - self.depth_min + 1) > MOST_SHAPES:
-            raise InvalidRequest(
-                f"widths {self.width_min} to {self.width_max} and depths {self.depth_min} to {self.depth_max} are "
-                f"more than {MOST_SHAPES:,} shapes: narrow the ranges"
             )
         return widths[:, None], np.arange(self.depth_min, self.depth_max + 1, dtype=np.float64)[None, :]
 

@@ -48,7 +48,7 @@ def needed_draws(level: float) -> int:
     >>> needed_draws(0.8), needed_draws(0.95), needed_draws(0.999)
     (40, 40, 2000)
     """
-    return max(LEAST_DRAWS, math.ceil(round(2 / (1 - level), 6)))
+    return max(LEAST_DRAWS, math.ceil(2 / (1 - level) * (1 - 1e-9)))
 
 
 def enough(draws: int, level: float) -> bool:
@@ -72,7 +72,7 @@ def check_draws(draws: int, level: float, what: str = "bootstrap") -> None:
         return
     if needed > MOST_DRAWS:
         raise InvalidRequest(
-            f"level {level!r} is too high for intervals from {what} {draws}: ask for {1 - 2 / MOST_DRAWS:g} at most"
+            f"level {level!r} is too high for intervals from {what} {draws}: ask for {1 - 2 / MOST_DRAWS:.12g} at most"
         )
     lower = "" if needed == LEAST_DRAWS else ", or ask for a lower level"
     raise InvalidRequest(

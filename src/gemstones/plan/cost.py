@@ -8,7 +8,6 @@ at the rate of training, in FLOPs per second, as nothing here measures another.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +19,7 @@ from gemstones.accounting.flops import (
     inference_flops_per_token,
 )
 from gemstones.arguments import check_fields
+from gemstones.bounds import INFERENCE_TOKENS
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource
 from gemstones.laws.step_time import StepTime
@@ -42,10 +42,8 @@ class Cost:
             raise InvalidRequest(
                 f"FLOP convention {self.flops_convention!r} is unknown: choose from {', '.join(FLOPS_CONVENTIONS)}"
             )
-        if not (math.isfinite(self.inference_tokens) and self.inference_tokens >= 0):
-            raise InvalidRequest(
-                f"inference tokens {self.inference_tokens:g} must be a number of tokens, or 0 for none"
-            )
+        if self.inference_tokens != 0:
+            INFERENCE_TOKENS.parse(self.inference_tokens)
 
     @property
     def resource(self) -> Resource:

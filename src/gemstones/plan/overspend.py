@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from gemstones.arguments import checked
+from gemstones.bounds import TOKENS
 from gemstones.display import few_lines, html_table
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource, hull_points
@@ -28,7 +29,7 @@ from gemstones.runs.given import Runs, densest_runs
 from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray, IntArray
-from gemstones.units import format_quantity, parse_quantity
+from gemstones.units import format_quantity
 
 OverspendMethod = Literal["interpolate", "nearest"]
 
@@ -161,7 +162,7 @@ def overspend(
     ):
         if value not in choices:
             raise InvalidRequest(f"{name} {value!r} is unknown: choose from {', '.join(choices)}")
-    asked = parse_quantity(tokens, "tokens")
+    asked = TOKENS.parse(tokens)
     table = densest_runs(runs)
     rows, left_out = _checkpoints(table, asked, resource)
     if len(rows) < 2:

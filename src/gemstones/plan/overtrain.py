@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from gemstones import bounds
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.arguments import checked
@@ -35,7 +36,7 @@ from gemstones.plan.plan import Plan, default_constraints, no_intervals, of_grou
 from gemstones.plan.shown import overtrain_header, overtrain_heading, overtrain_notes, overtrain_rows
 from gemstones.plan.sight import sight
 from gemstones.shape import FloatArray, Shape
-from gemstones.units import format_quantity, parse_quantity
+from gemstones.units import format_quantity
 
 FACTORS = tuple(2.0 ** (k / 2) for k in range(-8, 9))
 """Tokens over the optimal tokens: 1/16 to 16 by powers of √2, 1 exactly among them."""
@@ -212,9 +213,9 @@ def overtrain(
             "T, or in width, depth and T"
         )
     bare = law.law if isinstance(law, Fit) else law
-    budget = parse_quantity(budget, "budget")
+    budget = (bounds.FLOPS if cost.resource == "flops" else bounds.DEVICE_HOURS).parse(budget)
     asked = FACTORS if factors is None else factors
-    wanted = list(dict.fromkeys(parse_quantity(factor, "factor") for factor in asked))
+    wanted = list(dict.fromkeys(bounds.FACTOR.each(asked)))
     if not wanted:
         raise InvalidRequest("no factor was given: ask for some, like 0.25,1,4")
     constraints = constraints or default_constraints(bare)

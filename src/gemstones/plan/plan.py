@@ -12,6 +12,7 @@ import msgspec
 from gemstones.accounting.flops import FlopsConvention
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.arguments import checked
+from gemstones.bounds import DEVICE_HOURS, FLOPS
 from gemstones.design.feasible import Constraints
 from gemstones.display import few_lines
 from gemstones.errors import InvalidRequest
@@ -21,14 +22,15 @@ from gemstones.laws.law import Interval, Law, Models
 from gemstones.laws.published import FrontierLaw, given_law
 from gemstones.laws.step_time import StepTime, gemstones_step_time
 from gemstones.plan.compared import Compared
-from gemstones.plan.cost import FLOPS, Cost, amount_text
+from gemstones.plan.cost import FLOPS as FLOPS_ALONE
+from gemstones.plan.cost import Cost, amount_text
 from gemstones.plan.extrapolation import MOST_DECADES, Extrapolation
 from gemstones.plan.near import NearOptimal
 from gemstones.plan.shown import plan_html, plan_notes, plan_sentence
 from gemstones.plan.sight import sight
 from gemstones.runs.loss_units import LossUnit
 from gemstones.shape import Shape
-from gemstones.units import format_quantity, parse_quantity
+from gemstones.units import format_quantity
 
 NEAR = 0.005
 """Default tolerance of the near-optimal set, a fraction of loss."""
@@ -231,7 +233,7 @@ def plan(
     budget: float | str,
     law: Fit | Law | FrontierLaw | str | Path,
     *,
-    cost: Cost = FLOPS,
+    cost: Cost = FLOPS_ALONE,
     throughput: StepTime | None = None,
     constraints: Constraints | None = None,
     near: float = NEAR,
@@ -261,7 +263,7 @@ def plan(
     law = of_groups(given_law(law), of)
     bare = law.law if isinstance(law, Fit) else law
     request = Request(
-        parse_quantity(budget, "budget" if cost.resource == "flops" else "device hours"),
+        (FLOPS if cost.resource == "flops" else DEVICE_HOURS).parse(budget),
         cost,
         cost.step_time or throughput,
         bare,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gemstones.bounds import FLOPS
 from gemstones.display import few_lines
 from gemstones.laws.diagnostics import few_draws_flags
 from gemstones.laws.interval import DEFAULT_LEVEL
@@ -27,7 +28,7 @@ from gemstones.plan.shown import sensitivity_heading, sensitivity_html, sensitiv
 from gemstones.plan.sweep import Studied, Sweep
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
-from gemstones.units import format_flops, format_quantity, parse_quantity
+from gemstones.units import format_flops, format_quantity
 
 CHOICE_WORDS = {
     "selection": "which runs and checkpoints are kept",
@@ -296,7 +297,7 @@ def sensitivity(
 
     >>> sensitivity(Sweep.of(load("gemstones")), [1e20, 1e22], workers=2)  # doctest: +SKIP
     """
-    wanted = tuple(sorted({parse_quantity(budget, "budget") for budget in budgets}))
+    wanted = tuple(sorted(set(FLOPS.each(budgets))))
     studies, reasons = sweep.answers(
         wanted, bootstrap=bootstrap, seed=seed, workers=workers, output=output, progress=progress
     )

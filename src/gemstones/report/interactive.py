@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gemstones.arguments import checked
+from gemstones.bounds import FLOPS
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
 from gemstones.laws.parallel import Workers
@@ -19,7 +20,6 @@ from gemstones.report.approach3 import approach3_figure as figure_of_plans
 from gemstones.report.prescriptions import AnyLaw, grid, prescriptions, references
 from gemstones.report.sensitivity import sweep_budgets
 from gemstones.runs.given import Runs, given_runs
-from gemstones.units import parse_quantity
 
 if TYPE_CHECKING:
     import altair as alt
@@ -48,7 +48,7 @@ def sensitivity(
     >>> sensitivity("gemstones", [1e22], selections=["all", "le100B"])  # doctest: +SKIP
     """
     sweep = Sweep.of(given_runs(runs), levels, selections=selections, where=where)
-    wanted = sweep_budgets(sweep) if budgets is None else [parse_quantity(one, "budget") for one in budgets]
+    wanted = sweep_budgets(sweep) if budgets is None else FLOPS.each(budgets)
     return sensitivity_of_sweep(
         sweep, wanted, bootstrap=bootstrap, seed=seed, workers=workers, output=output, progress=progress
     )
@@ -75,7 +75,7 @@ def approach3_figure(
     if first is None:
         raise InvalidRequest("Approach 3 needs a law to draw: none was given")
     fitted = (first.law if isinstance(first, Fit) else first).fitted.flops
-    wanted = grid(fitted) if budgets is None else [parse_quantity(one, "budget") for one in budgets]
+    wanted = grid(fitted) if budgets is None else FLOPS.each(budgets)
     if not wanted:
         raise InvalidRequest("Approach 3 needs a budget to draw a law at: none was given")
     plans, missing = prescriptions(named | references(fitted) if compare else named, wanted)

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from gemstones.arguments import checked
+from gemstones.bounds import FLOPS
 from gemstones.display import few_lines, html_table, labelled
 from gemstones.errors import MissingExtra
 from gemstones.files import check_folder, make_folder, write_text
@@ -68,7 +69,6 @@ from gemstones.report.words import need_altair, resampled_words, selection_words
 from gemstones.runs import RunTable
 from gemstones.runs.given import Runs, given_runs
 from gemstones.runs.loss_units import WORDS, LossUnit
-from gemstones.units import parse_quantity
 from gemstones.version import __version__
 
 CONVENTIONS = {
@@ -166,7 +166,7 @@ def study(
     runs = given_runs(runs)
     Objective(delta=delta)  # refused before anything is done
     check_resampling(bootstrap, "run", seed)
-    given = None if budgets is None else {parse_quantity(budget, "budget") for budget in budgets}
+    given = None if budgets is None else set(FLOPS.each(tuple(budgets)))
     chosen = selected(runs, select)
     spanned = _flops_span(chosen[0].fitted)
     wanted = usual_budgets(spanned) if given is None else tuple(sorted(given))

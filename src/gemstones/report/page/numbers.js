@@ -138,7 +138,7 @@ function quantile(sorted, q) {
 
 /** gemstones.laws.interval.enough: 40 draws, and so many that one lies beyond each end. */
 function enough(draws, level) {
-  return draws >= Math.max(40, Math.ceil(Number((2 / (1 - level)).toFixed(6))));
+  return draws >= Math.max(40, Math.ceil((2 / (1 - level)) * (1 - 1e-9)));
 }
 
 /** gemstones.laws.interval.interval: centred on the estimate, in the scale on which draws are normal. */
