@@ -354,8 +354,10 @@ def _whole(number: int, name: str, choice: random.Random) -> Input:
     if len(files) == 1:
         ((file, data),) = files.items()
         act = choice.randrange(5)
-        text = _is_text(data)
-        if act == 0:
+        text, packed = _is_text(data), data.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
+        if packed:  # twice is refused
+            pass
+        elif act == 0:
             data = gzip.compress(data, mtime=0)
         elif act == 1:
             data = zstd_of(data)

@@ -122,7 +122,8 @@ def _several(cells: Cells) -> Files:
     files = {}
     for run in dict.fromkeys(cells["run"]):
         rows = [row for row in rows_of(cells) if row["run"] == run]
-        files[f"{run}.csv"] = csv_of(
+        stem = "".join("_" if c in "/\0" else c for c in str(run))[:100]
+        files[f"{stem}.csv"] = csv_of(
             {name: [row[name] for row in rows] for name in cells if name not in ("run", "params_total")}
         )
     return files

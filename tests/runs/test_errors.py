@@ -133,6 +133,15 @@ BROKEN: dict[str, tuple[Any, str]] = {
         column("flops", 1e18, 2e18, 3.0, 4e18),
         "runs.csv, row 3, column flops: mixed units: 3 beside 1e+18: give the whole column in FLOPs",
     ),
+    "one row's FLOPs in another unit": (
+        # Near enough to the others for a suite: only 6·N·T tells.
+        lambda rows: [
+            {**row, "params_total": 1e8, "flops": 6e8 * row["tokens"] / (1e4 if i == 1 else 1)}
+            for i, row in enumerate(rows)
+        ],
+        "runs.csv, row 2, column flops: mixed units: FLOPs are 0.0001 of 6·N·T here, 1 in other rows: "
+        "give every row of params_total, tokens and flops in one unit",
+    ),
     "parameters in millions": (
         column("params_total", 105, 105, 543, 543),
         "runs.csv: parameters are 105 to 543; there are 1.3e+07 tokens per parameter; parameters are 1e-06 times "

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 UNIT_GAP = 30_000
 """Neighbouring values further apart are in two units: suites span 10^3 in a step of theirs, billions 10^9."""
+FLOPS_GAP = 900
+"""Rows whose FLOPs/(6·N·T) are further from the others' are in other units: these differ by 1000 and more."""
 FARTHEST_FROM_CLOSED_FORM = 20
 """Architectures differ by factors of a few for the same width and depth; units by 1000 and more."""
 
@@ -87,6 +89,31 @@ def check_one_unit(frame: pl.DataFrame, file: str, rows: RowNumbers | None = Non
             row=row_number(at, rows),
             column=column.name,
         )
+    _check_rows_agree(frame, file, rows)
+
+
+def _check_rows_agree(frame: pl.DataFrame, file: str, rows: RowNumbers | None) -> None:
+    """No row whose N, T and FLOPs are in other units than those of the other rows."""
+    params, tokens, flops = (
+        frame[name].fill_null(float("nan")).to_numpy() for name in ("params_total", "tokens", "flops")
+    )
+    with np.errstate(all="ignore"):
+        off = np.log(flops / (6 * params * tokens))
+    known = off[np.isfinite(off)]
+    if known.size < 2:
+        return
+    typical = float(np.median(known))
+    away = np.abs(np.where(np.isfinite(off), off, typical) - typical) > np.log(FLOPS_GAP)
+    if not away.any():
+        return
+    at = int(np.flatnonzero(away)[0])
+    raise InvalidTable(
+        f"mixed units: FLOPs are {np.exp(off[at]):.2g} of 6·N·T here, {np.exp(typical):.2g} in other rows: "
+        "give every row of params_total, tokens and flops in one unit",
+        file=file,
+        row=row_number(at, rows),
+        column="flops",
+    )
 
 
 def check_shapes(

@@ -45,7 +45,10 @@ def decompressed(data: bytes, file: str) -> bytes:
             pieces.append(piece)
     except errors as error:
         raise InvalidTable(f"is no whole {kind} file: {one_line(error)}: copy it again", file=file) from None
-    return b"".join(pieces)
+    whole = b"".join(pieces)
+    if whole.startswith((GZIP, ZSTANDARD)):
+        raise InvalidTable("is compressed more than once: decompress it once before", file=file)
+    return whole
 
 
 def _zstd() -> Any:
