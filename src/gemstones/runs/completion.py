@@ -59,6 +59,10 @@ def complete(
     assumptions = list(
         architecture.assumed_beside(frame).assumptions(params=params_assumed, flops=flops_assumed)
     )
+    if "mlp_expansion" in architecture.open_fields(frame) and (params_assumed or flops_assumed):
+        assumptions.append(
+            "gated MLPs and an untied head assumed (give params_total and flops where they differ)"
+        )
     rule_of_thumb = [part for part in convention.split("+") if part.startswith("6N_")]
     if rule_of_thumb:
         columns = " or ".join(part.replace("6N_", "params_") for part in rule_of_thumb)

@@ -11,7 +11,7 @@ class Dropped:
     """So many rows were left out, for this reason."""
 
     reason: str
-    """A short phrase: `no loss`, `NOT (tokens > 200B)`, `logged again later`."""
+    """A short phrase: `no loss`, `--where tokens > 200B`, `logged again later`."""
     rows: int
 
     def __str__(self) -> str:

@@ -12,25 +12,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gemstones.accounting.parameters import params
 from gemstones.errors import InvalidTable
 from gemstones.runs.cells import read_numbers
-from gemstones.runs.known_names import ACTIVE, BUDGET, KNOWN, SHAPE_FIELDS, names_of, plain, unit_in_name
+from gemstones.runs.guessing_shape import guess_shape
+from gemstones.runs.known_names import ACTIVE, BUDGET, KNOWN, names_of, plain, unit_in_name
 from gemstones.runs.loss_names import loss_kind, unit_in_loss_name
-from gemstones.runs.mapping import option, quoted, scaled
+from gemstones.runs.mapping import NAMED, option, quoted, scaled
 from gemstones.runs.missing import missing_loss
 from gemstones.runs.one_line import listed, one_line
 from gemstones.runs.schema import COLUMNS
-from gemstones.shape import FloatArray, Shapes
+from gemstones.runs.source_columns import SourceColumns
+from gemstones.shape import FloatArray
 
 if TYPE_CHECKING:
     import polars as pl
 
 RUN_ORDER = ("run", "run_name", "runname", "run_id", "wandb_name", "name", "experiment", "experiment_name")
 """Of several names for a run the first of these, then as the file has them."""
-ALIKE = 0.25
-"""Largest error (of the log) of the closed form for which columns like `d_model` are taken beside a count of
-parameters: a model that differs more is another architecture, and its count and 6·N·T say more."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,9 @@ def guess(frame: pl.DataFrame, defined: Mapping[str, str], file: str, *, decimal
     work.loss()
     work.required_tokens()
     work.sizes()
-    work.shape()
+    shaped = guess_shape(work.source, work.known, work.values_of)
+    work.definitions |= shaped.definitions
+    work.said += shaped.said
     work.optional("step", least=0)
     work.optional("flops_per_token")
     work.flops()
@@ -69,10 +69,13 @@ class _Guesses:
     ) -> None:
         self.frame, self.file, self.decimal_comma = frame, file, decimal_comma
         self.defined = dict(defined)
+        # A column that is one thing by the caller's or the format's word is not guessed to be another too.
+        taken = {text for name, text in self.defined.items() if name in NAMED and text != name}
+        free = [name for name in frame.columns if not {name, quoted(name)} & taken]
+        self.source = SourceColumns(frame, free, decimal_comma=decimal_comma)
         self.definitions: dict[str, str] = {}
         self.said: list[str] = []
         self.units: dict[str, float] = {}
-        self._numbers: dict[str, FloatArray | None] = {}
 
     # ---------------------------------------------------------------- what is there
 
@@ -80,45 +83,11 @@ class _Guesses:
         """Whether the table has a column of that name without another guess."""
         return name in self.frame.columns or name in self.defined or name in self.definitions
 
-    def numbers(self, column: str) -> FloatArray | None:
-        """The values of a column of the source, NaN where missing; None where it holds none or anything else."""
-        if column not in self._numbers:
-            self._numbers[column] = self._read(column)
-        return self._numbers[column]
-
-    def _read(self, column: str) -> FloatArray | None:
-        import polars as pl
-
-        series = self.frame[column]
-        if series.dtype in (pl.Categorical, pl.Enum):
-            series = series.cast(pl.String)
-        if series.dtype == pl.String:
-            found = read_numbers(series, decimal_comma=self.decimal_comma)
-            if found.unreadable.any():
-                return None
-            series = found.values
-        elif not series.dtype.is_numeric():
-            return None
-        values: FloatArray = series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        return values if bool(np.isfinite(values).any()) else None
-
-    def candidates(self, names: frozenset[str]) -> list[str]:
-        """Columns of numbers called by one of the names; those that are all the same count once."""
-        found: list[str] = []
-        for column in names_of(self.frame.columns, names):
-            values = self.numbers(column)
-            if values is not None and not any(
-                np.array_equal(values, self.numbers(other), equal_nan=True)  # type: ignore[arg-type]
-                for other in found
-            ):
-                found.append(column)
-        return found
-
     def values_of(self, name: str) -> FloatArray | None:
         """Of a name of the schema, where it is a bare column."""
         text = self.definitions.get(name) or self.defined.get(name) or name
         column = next((c for c in self.frame.columns if text in (c, quoted(c))), None)
-        return None if column is None else self.numbers(column)
+        return None if column is None else self.source.numbers(column)
 
     def take(self, name: str, expression: str, why: str) -> None:
         """Define a name, and say so."""
@@ -181,7 +150,7 @@ class _Guesses:
         """Training tokens; `InvalidTable` where several columns may be them."""
         if self.known("tokens"):
             return
-        found = self.candidates(KNOWN["tokens"])
+        found = self.source.candidates(KNOWN["tokens"])
         if len(found) > 1:
             raise several("tokens", found, self.file)
         if found:
@@ -198,7 +167,7 @@ class _Guesses:
         found = {
             column: factor
             for column in self.frame.columns
-            if (factor := unit_in_name(column, KNOWN[name])) and self.numbers(column) is not None
+            if (factor := unit_in_name(column, KNOWN[name])) and self.source.numbers(column) is not None
         }
         if len(found) != 1:
             return False
@@ -220,9 +189,9 @@ class _Guesses:
             ("params_no_embedding", "parameters without the input embedding"),
         ):
             self.one(name, words)
-        active = self.candidates(ACTIVE)
+        active = self.source.candidates(ACTIVE)
         if not self.known("params_total"):
-            found = self.candidates(KNOWN["params_total"])
+            found = self.source.candidates(KNOWN["params_total"])
             if len(found) == 1 or (not found and len(active) == 1):
                 column = (found or active)[0]
                 counted = "all parameters" if found else "the parameters, though it counts the active ones"
@@ -241,7 +210,9 @@ class _Guesses:
                 )
             elif not any(self.known(n) for n in ("params_no_embedding", "params_non_embedding")):
                 self.take_with_unit("params_total", "parameters")
-        has_flops = any(self.known(n) or self.candidates(KNOWN[n]) for n in ("flops", "flops_per_token"))
+        has_flops = any(
+            self.known(n) or self.source.candidates(KNOWN[n]) for n in ("flops", "flops_per_token")
+        )
         of_active = {**self.definitions, **self.defined}.get("params_total") in (
             *active,
             *map(quoted, active),
@@ -259,32 +230,20 @@ class _Guesses:
         """The one column that is called so, if it is positive."""
         if self.known(name):
             return
-        found = self.candidates(KNOWN[name])
-        if len(found) == 1 and self.fits(found[0], whole=False, least=np.nextafter(0, 1)):
+        found = self.source.candidates(KNOWN[name])
+        if len(found) == 1 and self.source.fits(found[0], whole=False, least=np.nextafter(0, 1)):
             self.take(
                 name,
                 quoted(found[0]),
                 f"{one_line(found[0], 60)} taken for the {words} (--columns {name}=… to change)",
             )
 
-    def fits(self, column: str, *, whole: bool, least: float) -> bool:
-        """Whether every value of a column can be one."""
-        values = self.numbers(column)
-        if values is None:
-            return False
-        values = values[~np.isnan(values)]
-        return bool(
-            np.isfinite(values).all()
-            and (values >= least).all()
-            and (not whole or (values == np.floor(values)).all())
-        )
-
     def optional(self, name: str, *, least: float = float(np.nextafter(0, 1))) -> None:
         """The one column that is called so, if its values can be what it says."""
         if self.known(name):
             return
-        found = self.candidates(KNOWN[name])
-        if len(found) == 1 and self.fits(found[0], whole=COLUMNS[name].dtype == "Int64", least=least):
+        found = self.source.candidates(KNOWN[name])
+        if len(found) == 1 and self.source.fits(found[0], whole=COLUMNS[name].dtype == "Int64", least=least):
             self.take(
                 name,
                 quoted(found[0]),
@@ -295,7 +254,7 @@ class _Guesses:
         """Training FLOPs; of a table without them the budgets of its runs, if they come near 6·N·T."""
         if self.known("flops"):
             return
-        found = self.candidates(KNOWN["flops"])
+        found = self.source.candidates(KNOWN["flops"])
         if len(found) > 1:
             self.said.append(f"FLOPs are not taken from any of {listed(found)}: {_choices('flops', found)}")
             return
@@ -306,7 +265,7 @@ class _Guesses:
                 f"{one_line(found[0], 60)} taken for the training FLOPs (--columns flops=… to change)",
             )
             return
-        budgets = self.candidates(BUDGET)
+        budgets = self.source.candidates(BUDGET)
         if len(budgets) == 1 and self._near_six_n_t(budgets[0]):
             self.take(
                 "flops",
@@ -316,99 +275,23 @@ class _Guesses:
             return
         for column in self.frame.columns:
             factor = unit_in_name(column, KNOWN["flops"])
-            if factor and self.numbers(column) is not None:
+            if factor and self.source.numbers(column) is not None:
                 self.said.append(
                     f"{one_line(column, 60)} is not used; if it holds FLOPs in units of {factor:g}: "
                     + option({"flops": scaled(quoted(column), factor)})
                 )
 
     def _near_six_n_t(self, column: str) -> bool:
-        sizes, tokens, flops = self.values_of("params_total"), self.values_of("tokens"), self.numbers(column)
+        sizes, tokens, flops = (
+            self.values_of("params_total"),
+            self.values_of("tokens"),
+            self.source.numbers(column),
+        )
         if sizes is None or tokens is None or flops is None:
             return False
         with np.errstate(all="ignore"):
             off = np.abs(np.log(flops / (6 * sizes * tokens)))
         return bool(np.nanmedian(off) < np.log(5)) if np.isfinite(off).any() else False
-
-    # ---------------------------------------------------------------- shapes and runs
-
-    def shape(self) -> None:
-        """Width and depth with what else the file has of the shape, where a count of parameters agrees with them."""
-        wanted = [name for name in ("width", "depth") if not self.known(name)]
-        found = {name: self.candidates(KNOWN[name]) for name in wanted}
-        if any(
-            len(columns) != 1 or not self.fits(columns[0], whole=True, least=1) for columns in found.values()
-        ):
-            return
-        columns = {name: found[name][0] if name in found else name for name in ("width", "depth")}
-        arrays = {
-            name: self.values_of(name) if name not in found else self.numbers(column)
-            for name, column in columns.items()
-        }
-        width, depth = arrays["width"], arrays["depth"]
-        if width is None or depth is None:
-            return
-        fields, values = self._shape_fields(columns["width"], width)
-        total = self.values_of("params_total")
-        if wanted and total is not None:
-            shapes = Shapes.of(width, depth)
-            shapes = Shapes(shapes.width, shapes.depth, **values)
-            with np.errstate(all="ignore"):
-                off = np.abs(np.log(total / params(shapes, "total")))
-            if not np.isfinite(off).any() or np.nanmedian(off) > ALIKE:
-                told = option({name: quoted(column) for name, column in columns.items() if name in found})
-                self.said.append(
-                    f"{' and '.join(one_line(columns[name], 60) for name in wanted)} not taken for the shape, which "
-                    f"would have other parameters than are given ({told} takes it)"
-                )
-                return
-        for name, column in columns.items():
-            if name in found:
-                self.take(
-                    name,
-                    quoted(column),
-                    f"{one_line(column, 60)} taken for the {name} (--columns {name}=… to change)",
-                )
-        for name, expression in fields.items():
-            self.take(
-                name, expression, f"{name} taken as {one_line(expression, 60)} (--columns {name}=… to change)"
-            )
-
-    def _shape_fields(
-        self, width_column: str, width: FloatArray
-    ) -> tuple[dict[str, str], dict[str, FloatArray]]:
-        """Expressions and values of the fields beside width and depth, of those that are whole numbers."""
-        expressions: dict[str, str] = {}
-        values: dict[str, FloatArray] = {}
-
-        def consider(name: str, expression: str, value: FloatArray | None) -> None:
-            if value is None or name in values:
-                return
-            known = value[~np.isnan(value)]
-            if known.size == value.size and bool(((known >= 1) & (known == np.floor(known))).all()):
-                values[name] = value
-                if not self.known(name):
-                    expressions[name] = expression
-
-        single: dict[str, tuple[str, FloatArray | None]] = {}
-        for name, names in SHAPE_FIELDS.items():
-            own = self.values_of(name) if self.known(name) else None
-            found = self.candidates(names)
-            if own is not None:
-                single[name] = (name, own)
-            elif len(found) == 1:
-                single[name] = (quoted(found[0]), self.numbers(found[0]))
-        for name in ("vocabulary", "head_size", "context", "queries_per_kv", "mlp_expansion"):
-            if name in single:
-                consider(name, *single[name])
-        with np.errstate(all="ignore"):
-            if "heads" in single and (heads := single["heads"][1]) is not None:
-                consider("head_size", f"{quoted(width_column)}/{single['heads'][0]}", width / heads)
-                if "kv_heads" in single and (kv := single["kv_heads"][1]) is not None:
-                    consider("queries_per_kv", f"{single['heads'][0]}/{single['kv_heads'][0]}", heads / kv)
-            if "mlp_width" in single and (mlp := single["mlp_width"][1]) is not None:
-                consider("mlp_expansion", f"{single['mlp_width'][0]}/{quoted(width_column)}", mlp / width)
-        return expressions, values
 
     def run(self) -> None:
         """The column that names the runs: text or whole numbers in every row, and one size in every run."""

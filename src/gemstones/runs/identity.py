@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SAME_BUDGET = 0.03
 """FLOPs of an isoFLOP table's runs differ by less within a budget (of the log)."""
+MOST = 0.8
+"""Of the rows, or of the sizes."""
 LEAST_SIZES = 3
 """Of a budget: fewer may be a coincidence."""
 
@@ -82,10 +84,10 @@ def _isoflop(frame: pl.DataFrame, size: FloatArray) -> str:
     budgets = names_of(frame.columns, BUDGET)
     if budgets and frame[budgets[0]].null_count() == 0:
         return f"of the budgets in {one_line(budgets[0], 40)}"
-    flops = frame["flops"].to_numpy()
-    if not np.isnan(flops).any() and _shares_budgets(flops, size):
-        return "of budgets that several sizes share"
     tokens = frame["tokens"].to_numpy()
+    spent = frame["flops"] if not frame["flops"].null_count() else frame["params_total"] * frame["tokens"]
+    if not spent.null_count() and _shares_budgets(spent.to_numpy(), size, tokens):
+        return "of budgets that several sizes share"
     if len(np.unique(size)) == len(size):
         return ""
     grows = (size[1:] == size[:-1]) & (tokens[1:] > tokens[:-1])
@@ -95,7 +97,7 @@ def _isoflop(frame: pl.DataFrame, size: FloatArray) -> str:
     return ""
 
 
-def _shares_budgets(flops: FloatArray, size: FloatArray) -> bool:
+def _shares_budgets(flops: FloatArray, size: FloatArray, tokens: FloatArray) -> bool:
     """Whether nearly all rows lie at a few FLOPs, each of several sizes."""
     order = np.argsort(flops, kind="stable")
     steps = np.diff(np.log(flops[order]), prepend=np.log(flops[order[0]]))
@@ -106,7 +108,11 @@ def _shares_budgets(flops: FloatArray, size: FloatArray) -> bool:
     rows = np.bincount(group)
     # A run's checkpoints lie at different FLOPs: in a budget every size is there once.
     of_budget = (sizes >= LEAST_SIZES) & (sizes == rows)
-    return bool(rows[of_budget].sum() > 0.8 * len(flops))
+    if rows[of_budget].sum() <= MOST * len(flops):
+        return False
+    # Runs whose sizes and checkpoints both double share FLOPs too: but then tokens, and never all sizes.
+    whole = np.mean(sizes[of_budget]) >= MOST * len(np.unique(size))
+    return bool(whole or len(np.unique(tokens)) > MOST * len(tokens))
 
 
 def _split(values: FloatArray, group: IntArray) -> Sequence[FloatArray]:

@@ -136,7 +136,7 @@ def plain(name: str) -> str:
     >>> plain("Model Size"), plain("_step"), plain("N"), plain("throughput/total_tokens"), plain("numParams")
     ('model_size', 'step', 'N', 'throughput_total_tokens', 'num_params')
     """
-    if name.strip() in {"N", "D", "C", "T", "N_non_embedding"}:
+    if name.strip() in {"N", "D", "C", "T", "L", "N_non_embedding"}:
         return name.strip()
     return "_".join(words(name))
 

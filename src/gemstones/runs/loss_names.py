@@ -72,6 +72,8 @@ def loss_kind(name: str) -> Kind:
     >>> [loss_kind(name) for name in ("eval/loss", "train_loss", "loss", "val_ppl", "loss_scale", "valLoss")]
     ['evaluation', 'training', 'other', 'perplexity', '', 'evaluation']
     """
+    if name == "L":  # as Kaplan et al. and Hoffmann et al. write it
+        return "other"
     parts = set(words(name))
     if parts & _OTHER_NUMBERS:
         return ""

@@ -19,6 +19,7 @@ thousands of tokens, or of small models in thousands of parameters, may pass: no
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -256,8 +257,24 @@ def counts_steps(tokens: FloatArray, run: FloatArray, steps: Sequence[FloatArray
     return bool(grown.size >= 2 and np.mean(grown == 1) > 0.9)
 
 
-def perplexity(columns: Columns) -> str | None:
-    """Why the losses look like perplexities; None where they can be losses."""
+@dataclass(frozen=True)
+class TooHigh:
+    """Why losses are none in their unit."""
+
+    reason: str
+    may_be_bits: bool
+    """Whether they would be losses in bits per token."""
+
+
+def too_high(columns: Columns) -> TooHigh | None:
+    """Why the losses look like perplexities, or bits called nats; None where they can be losses."""
+    if (reason := _too_high(columns)) is None:
+        return None
+    in_bits = dataclasses.replace(columns, loss_unit="bits")
+    return TooHigh(reason, columns.loss_unit == "nats" and _too_high(in_bits) is None)
+
+
+def _too_high(columns: Columns) -> str | None:
     most = _most_loss(columns)
     typical = float(np.nanmedian(columns.loss))
     if typical > most:

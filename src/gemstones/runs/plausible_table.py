@@ -15,7 +15,7 @@ from gemstones.runs.loss_names import loss_kind
 from gemstones.runs.mapping import option, quoted, scaled
 from gemstones.runs.missing import STEP_TOKENS
 from gemstones.runs.one_line import one_line
-from gemstones.runs.plausibility import UNIT_WORDS, Columns, counts_steps, perplexity, units
+from gemstones.runs.plausibility import UNIT_WORDS, Columns, TooHigh, counts_steps, too_high, units
 from gemstones.shape import FloatArray
 
 if TYPE_CHECKING:
@@ -59,10 +59,11 @@ def _problem(
     columns = _columns(frame, size, architecture, unit)
     if (steps := _steps(frame, columns, mapped, request)) is not None:
         return steps
-    if (reason := _perplexity(columns, mapped)) is not None:
+    if (found := _perplexity(columns, mapped)) is not None:
         expression = mapped.expressions.get("loss", "loss")
         remedy = _remedy({"loss": f"ln({expression})"}, request)
-        return f"column loss: {reason}: {remedy} takes the logarithm of a perplexity"
+        bits = ", --loss-unit bits takes it for bits" if found.may_be_bits else ""
+        return f"column loss: {found.reason}: {remedy} takes the logarithm of a perplexity{bits}"
     names = {"params": size or "params_total", "tokens": "tokens", "flops": _flops_name(frame)}
     hints = {short: guessed.units[name] for short, name in names.items() if name in guessed.units}
     with np.errstate(all="ignore"):
@@ -118,11 +119,11 @@ def _columns(frame: pl.DataFrame, size: str | None, architecture: Architecture, 
     )
 
 
-def _perplexity(columns: Columns, mapped: Mapped) -> str | None:
+def _perplexity(columns: Columns, mapped: Mapped) -> TooHigh | None:
     expression = mapped.expressions.get("loss", "")
     if "loss" not in mapped.computed and loss_kind(expression) == "perplexity":
-        return f"{one_line(expression, 60)} is a perplexity"
-    return perplexity(columns)
+        return TooHigh(f"{one_line(expression, 60)} is a perplexity", may_be_bits=False)
+    return too_high(columns)
 
 
 def _steps(frame: pl.DataFrame, columns: Columns, mapped: Mapped, request: Request) -> str | None:

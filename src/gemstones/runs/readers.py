@@ -126,7 +126,7 @@ def filtered(table: RunTable, where: str | None) -> RunTable:
     )
     if frame.height == 0:
         raise InvalidTable(f"has no row for which {one_line(where)!r} holds", file=table.origin)
-    lost = Dropped(f"not {one_line(where)}", table.rows - frame.height)
+    lost = Dropped(f"--where {one_line(where)}", table.rows - frame.height)
     both = f"({table.where}) AND ({one_line(where)})" if table.where else one_line(where)
     return replace(
         table,

@@ -16,7 +16,7 @@ from gemstones.display import html_table, labelled
 from gemstones.errors import InvalidTable
 from gemstones.runs.architecture import ASSUMED, Architecture
 from gemstones.runs.dropped import Dropped
-from gemstones.runs.loss_units import LossUnit
+from gemstones.runs.loss_units import WORDS, LossUnit
 from gemstones.runs.one_line import listed, one_line
 from gemstones.runs.schema import SCHEMA
 
@@ -166,7 +166,9 @@ class RunTable:
         selection = f", selection {one_line(self.selection)}" if self.selection else ""
         flops = f", FLOPs {self.flops_convention}" if self.flops_convention else ""
         known = [c for c in self.frame.columns if self.frame[c].null_count() < self.rows]
-        assumed = "".join(f"\n  {sentence}" for sentence in self.assumptions)
+        flops += f", loss in {WORDS[self.loss_unit]}"
+        said = [*labelled(("warning", self.warnings)), *self.assumptions]
+        assumed = "".join(f"\n  {sentence}" for sentence in said)
         return (
             f"<RunTable {self.dataset}{selection}: {self.rows:,} rows, {self.runs:,} runs{flops}; "
             f"{listed(known, 20)}{assumed}>"
@@ -185,7 +187,8 @@ class RunTable:
                 f"the first {min(GLANCED, self.rows)} of {self.rows:,} rows"
                 + (f"; also known: {listed(others, 20)}" if others else ""),
                 *([f"FLOPs: {self.flops_convention}"] if self.flops_convention else []),
-                *labelled(("assumed", self.assumptions)),
+                f"loss in {WORDS[self.loss_unit]}",
+                *labelled(("warning", self.warnings), ("assumed", self.assumptions)),
             ),
         )
 
