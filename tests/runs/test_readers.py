@@ -367,7 +367,7 @@ def test_options_that_no_model_can_have_are_refused(rows: Rows) -> None:
 def test_representations(rows: Rows) -> None:
     table = read_runs(pl.DataFrame(rows)).select(where="loss < 9")
     assert repr(table).startswith(
-        "<RunTable frame, selection all where loss < 9: 4 rows, 2 runs, FLOPs gemstones; run, "
+        "<RunTable frame, selection all where loss < 9: 4 rows, 2 runs, FLOPs gemstones, loss in nats per token; "
     )
     assert "all where loss &lt; 9" in table._repr_html_()
     assert isinstance(table, RunTable)
