@@ -221,12 +221,20 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         assert isinstance(value, Dual)
         return value
 
+    @property
+    def power_terms(self) -> tuple[tuple[str, str | float, str | float], ...] | None:
+        """Column, exponent and log coefficient of every term of a sum of powers, each a constant's name or a number.
+
+        None for other forms.
+        """
+        return _power_columns(self.text)
+
     def powers(self, theta: FloatArray) -> tuple[tuple[str, ...], FloatArray, FloatArray] | None:
         """Columns, exponents (…, k) and log coefficients (…, k) of a law that is a sum of powers of one column each.
 
         None for other forms. θ is (m,) or (D, m).
         """
-        columns = _power_columns(self.text)
+        columns = self.power_terms
         if columns is None:
             return None
         theta = np.asarray(theta)

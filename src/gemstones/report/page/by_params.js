@@ -1,52 +1,68 @@
-// Plans for FLOPs from laws in N and T alone: gemstones.plan.by_params and .inference.
+// Plans for FLOPs from laws in N and T alone: gemstones.plan.by_params and .optimum.
 
 {
-  const { Mistake, extrapolation, feasible, largest, nearOptimal, ordinary, params, unaffordable } =
+  const { Mistake, etaSlope, eta, extrapolation, feasible, largest, lossOfSum, nearOptimal, ordinary, params } =
     globalThis.gemstones;
+  const { powers, sumOfTerms, unaffordable } = globalThis.gemstones;
 
   const NEAREST = 10; // gemstones.plan.by_params
 
-  /** θ with N before T, as [α, β, log A, log B, E]. */
-  function inOrder(law, theta) {
-    const [n, t] = [law.terms.indexOf("N"), law.terms.indexOf("T")];
-    return [theta[n], theta[t], theta[2 + n], theta[2 + t], theta[4]];
-  }
+  const [LOG_LOW, LOG_HIGH, CELLS] = [-50, 700, 1500]; // gemstones.plan.optimum
 
-  /** N* and T* under FLOPs of 6·N·T for training and 2·N per token of inference (Hoffmann et al. 2022, Equation 4). */
-  function optimalParamsTokens([alpha, beta, logA, logB], budget, inferenceTokens) {
-    const total = alpha + beta;
-    const logG = (Math.log(alpha) + logA - Math.log(beta) - logB) / total;
-    const logC = Math.log(budget / 6);
-    const closed = [Math.exp(logG + (logC * beta) / total), Math.exp(-logG + (logC * alpha) / total)];
-    if (!inferenceTokens || !closed.every((x) => Number.isFinite(x) && x > 0)) return closed;
-    // N = C / (6T + 2I): the derivative of the loss has one zero in log T, found by bisection to the last bit.
+  /** Logs of a law's symbols for N and T. */
+  const logsOf = (law, logN, logT) => law.symbols.map((symbol) => (symbol === "T" ? logT : logN));
+
+  /** N* and T* under FLOPs of 6·N·T for training and 2·N per token of inference; NaN where there is no optimum. */
+  function sizeOptimum(law, theta, budget, inferenceTokens) {
+    const pair = powers(law, theta);
+    if (pair && !inferenceTokens) {
+      const [alpha, beta, logA, logB] = pair; // Hoffmann et al. 2022, Equation 4
+      if (!(alpha > 0 && beta > 0)) return [NaN, NaN];
+      const total = alpha + beta;
+      const logG = (Math.log(alpha) + logA - Math.log(beta) - logB) / total;
+      const logC = Math.log(budget / 6);
+      return [Math.exp(logG + (logC * beta) / total), Math.exp(-logG + (logC * alpha) / total)];
+    }
     const third = inferenceTokens / 3;
-    const slope = (logT) => {
-      const sum = Math.log(Math.exp(logT) + third);
-      return total * logG + alpha * (sum - logC) + (beta + 1) * logT - sum;
+    const logN = (logT) => Math.log(budget / 6) - Math.log(Math.exp(logT) + third);
+    const at = (logT) => logsOf(law, logN(logT), logT);
+    const cell = (LOG_HIGH - LOG_LOW) / (CELLS - 1);
+    let [best, least] = [0, Infinity];
+    for (let k = 0; k < CELLS; k += 1) {
+      const sum = sumOfTerms(law, theta, at(LOG_LOW + k * cell), Infinity);
+      if (sum < least) [best, least] = [k, sum];
+    }
+    if (best === 0 || best === CELLS - 1 || !Number.isFinite(least)) return [NaN, NaN];
+    /** Whether the sum of terms rises with T. */
+    const rises = (logT) => {
+      const logs = at(logT);
+      const tokens = Math.exp(logT);
+      const slopes = law.symbols.map((symbol) => (symbol === "T" ? 1 : -tokens / (tokens + third)));
+      const etas = law.terms.map((term) => eta(term, theta, logs));
+      const most = Math.max(...etas);
+      return law.terms.reduce((sum, term, i) => sum + Math.exp(etas[i] - most) * etaSlope(term, theta, logs, slopes), 0) > 0;
     };
-    let [low, high] = [Math.log(closed[1]) - 200, Math.log(closed[1]) + 200];
+    let [low, high] = [LOG_LOW + (best - 1) * cell, LOG_LOW + (best + 1) * cell];
     for (let middle = (low + high) / 2; low < middle && middle < high; middle = (low + high) / 2) {
-      if (slope(middle) < 0) low = middle;
-      else high = middle;
+      if (rises(middle)) high = middle;
+      else low = middle;
     }
     const tokens = Math.exp(low);
     return [budget / (6 * tokens + 2 * inferenceTokens), tokens];
   }
 
-  function predict([alpha, beta, logA, logB, logE], counted, tokens) {
-    return Math.exp(logA - alpha * Math.log(counted)) + Math.exp(logB - beta * Math.log(tokens)) + Math.exp(logE);
-  }
+  const predict = (law, theta, counted, tokens, steepest = Infinity) =>
+    lossOfSum(law, theta, sumOfTerms(law, theta, logsOf(law, Math.log(counted), Math.log(tokens)), steepest));
 
   function planOverParams(request) {
     const { law, budget, inferenceTokens, factor } = request;
-    const theta = law.kind === "frontier" ? null : inOrder(law, law.theta);
+    const { theta } = law;
     let optimum;
     if (law.kind === "frontier") {
       const counted = law.n0 * (budget / law.c0) ** law.exponent;
       optimum = [counted, budget / (6 * counted)];
     } else {
-      optimum = optimalParamsTokens(theta, budget, inferenceTokens);
+      optimum = sizeOptimum(law, theta, budget, inferenceTokens);
       if (!optimum.every((x) => Number.isFinite(x) && x > 0)) {
         throw new Mistake(`law ${law.label} has no optimum: its exponents must be positive`, "law");
       }
@@ -57,7 +73,7 @@
       paramsTotal: law.convention === "total" ? counted : null,
       tokens,
       tokensPerParam: tokens / counted,
-      loss: theta && predict(theta, counted, tokens),
+      loss: theta && predict(law, theta, counted, tokens),
       flops: 6 * counted * tokens,
       flopsConvention: `6N_${law.convention}`,
       inferenceFlops: 2 * counted * inferenceTokens,
@@ -69,20 +85,20 @@
     const best = found(...optimum);
     const tokens = factor * best.tokens;
     const shown = factor === 1 ? best : found(budget / (6 * tokens + 2 * inferenceTokens), tokens);
-    const grid = shapesOf(request, theta);
+    const grid = shapesOf(request);
     return {
       ...shown,
       optimum: best,
       ...grid,
       near: theta && nearOptimal(grid.surface, grid.losses, best.loss, request.near),
-      nearest: nearestShapes(request, theta, shown.params),
+      nearest: nearestShapes(request, shown.params),
     };
   }
 
   let sizes = { key: null };
 
-  /** N of every shape and its term of the loss, kept for the next request over the same shapes. */
-  function sizesOf({ law, ranges }, theta) {
+  /** N of every shape, kept for the next request over the same shapes. */
+  function sizesOf({ law, ranges }) {
     const key = JSON.stringify([law.id, ranges]);
     if (sizes.key !== key) {
       const { widths, depths } = feasible(law.models, ranges);
@@ -91,30 +107,29 @@
       for (const width of widths) {
         for (const depth of depths) counted[k++] = params(law.models, width, depth, law.convention);
       }
-      const shapeLosses = theta && counted.map((n) => Math.exp(theta[2] - theta[0] * Math.log(n)));
-      sizes = { key, widths, depths, counted, shapeLosses };
+      sizes = { key, widths, depths, counted };
     }
     return sizes;
   }
 
-  /** Tokens and losses of every shape if the law, blind to shapes, is asked: T = C / 6N, less what inference takes. */
-  function shapesOf(request, theta) {
-    const { budget, inferenceTokens } = request;
-    const { widths, depths, counted, shapeLosses } = sizesOf(request, theta);
+  /** Tokens and losses of every shape of ordinary aspect ratio for a law that is blind to shapes: T = C / 6N, less what
+   * inference takes. */
+  function shapesOf(request) {
+    const { law, budget, inferenceTokens } = request;
+    const { widths, depths, counted } = sizesOf(request);
     const shapeTokens = counted.map((n) => Math.max(budget - 2 * inferenceTokens * n, 0) / (6 * n));
     if (!largest(shapeTokens)) throw unaffordable(request);
-    const irreducible = theta && Math.exp(theta[4]);
     const loss = shapeTokens.map((tokens, k) =>
-      theta && tokens > 0
-        ? shapeLosses[k] + Math.exp(theta[3] - theta[1] * Math.log(tokens)) + irreducible
+      law.theta && tokens > 0 && ordinary(widths[Math.floor(k / depths.length)], depths[k % depths.length])
+        ? predict(law, law.theta, counted[k], tokens)
         : Infinity,
     );
     return { surface: { widths, depths }, shapeTokens, losses: loss };
   }
 
   /** Feasible shapes of ordinary aspect ratio nearest to `target` parameters, one per width, nearest first. */
-  function nearestShapes(request, theta, target) {
-    const { widths, depths, counted } = sizesOf(request, theta);
+  function nearestShapes(request, target) {
+    const { widths, depths, counted } = sizesOf(request);
     const found = [];
     let k = 0;
     for (const width of widths) {
@@ -129,5 +144,5 @@
     return found.sort((a, b) => a.distance - b.distance).slice(0, NEAREST);
   }
 
-  Object.assign(globalThis.gemstones, { NEAREST, inOrder, optimalParamsTokens, predict, planOverParams });
+  Object.assign(globalThis.gemstones, { NEAREST, predict, sizeOptimum, planOverParams });
 }

@@ -30,7 +30,7 @@
   /** Tokens of every shape; a law that does not see shapes is offered those of ordinary aspect ratio only. */
   function allowedTokens(law, surface, budget) {
     const tokens = tokensOf(surface, budget);
-    if (law.kind === "shape") return tokens;
+    if (law.sees === "shape") return tokens;
     const { widths, depths } = surface;
     return tokens.map((most, k) =>
       ordinary(widths[Math.floor(k / depths.length)], depths[k % depths.length]) ? most : 0,
@@ -55,7 +55,8 @@
   function overtrained(request, surface, most, optimum) {
     const { law, factor } = request;
     const tokens = factor * optimum.tokens;
-    const loss = search(request).shapeLosses.map((sum, k) => (most[k] >= tokens ? sum : Infinity));
+    const fixed = most.map((enough) => (enough >= tokens ? tokens : 0));
+    const loss = losses(law, law.theta, surface, fixed, search(request).shapeLosses);
     const best = argmin(loss);
     if (!Number.isFinite(loss[best])) {
       throw new Mistake(
@@ -105,7 +106,7 @@
         ? ((deviceHours / tokens) * inferenceTokens * forward) / (forward + backward)
         : null,
       extrapolation: extrapolation(law.fitted, {
-        flops: law.kind === "shape" ? flops : 6 * counted * tokens, // as the law's runs were counted
+        flops: law.sees === "size" ? 6 * counted * tokens : flops, // as the law's runs were counted
         params: counted,
         tokens,
         width,

@@ -19,8 +19,10 @@ from gemstones.laws.diagnostics import doubts
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.law import Law
+from gemstones.laws.linear import Polynomial
 from gemstones.laws.published import FrontierLaw
 from gemstones.laws.step_time import StepTime
+from gemstones.laws.tree import Column
 from gemstones.plan.plan import NEAR, default_constraints, default_throughput
 from gemstones.plan.sight import sight
 from gemstones.report.words import PARAMS_WORDS, law_words
@@ -73,7 +75,7 @@ def prescribes(law: AnyLaw) -> bool:
         sight(bare)
     except InvalidRequest:
         return False
-    return True
+    return form_data(bare) is not None
 
 
 def law_data(name: str, law: AnyLaw) -> dict[str, Any]:
@@ -105,8 +107,44 @@ def law_data(name: str, law: AnyLaw) -> dict[str, Any]:
             "exponent": bare.exponent,
             "terms": [],
         }
-    kind = "params" if sight(bare) == "size" else "shape"
-    return data | {"kind": kind, "terms": list(bare.terms), "theta": packed(bare.theta)}
+    seen, form = sight(bare), form_data(bare)
+    assert form is not None
+    kind = "params" if seen == "size" else "shape"
+    return data | {"kind": kind, "sees": seen, "theta": packed(bare.theta)} | form
+
+
+def form_data(law: Law) -> dict[str, Any] | None:
+    """The form of a law as the page computes with it; None for one with parts that are not linear in its constants."""
+    form, symbols = law.parsed_form, law.symbols
+    structure = form.structure
+
+    def polynomial(of: Polynomial) -> list[Any] | None:
+        if not all(isinstance(atom, Column) for monomial in of for atom in monomial):
+            return None
+        return [[x, [symbols.index(atom.name) for atom in m]] for m, x in of.items()]  # type: ignore[union-attr]
+
+    def constant(name: str | float | None) -> list[int] | float | None:
+        return [form.index(name)] if isinstance(name, str) else name
+
+    terms = []
+    for term in structure.terms:
+        parts = [(None, polynomial(term.offset)), *((form.index(n), polynomial(p)) for n, p in term.linear)]
+        if term.rest or any(part is None for _, part in parts):
+            return None
+        terms.append([part for part in parts if part[1]])
+    powers = None
+    if set(symbols) == {"N", "T"} and form.power_terms is not None and len(terms) == 2:
+        by_column = {column: (exponent, factor) for column, exponent, factor in form.power_terms}
+        (alpha, log_a), (beta, log_b) = by_column["N"], by_column["T"]
+        powers = [constant(one) for one in (alpha, beta, log_a, log_b)]
+    return {
+        "symbols": list(symbols),
+        "columns": list(law.columns),
+        "terms": terms,
+        "outer": constant(structure.outer),
+        "irreducible": constant(structure.constant),
+        "powers": powers,
+    }
 
 
 def step_time_data(model: StepTime) -> dict[str, Any]:

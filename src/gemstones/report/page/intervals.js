@@ -1,8 +1,9 @@
 // Intervals of a plan: the same plan under every draw of the law, as gemstones.plan makes them.
 
 {
-  const { allowedTokens, argmin, around, bySearch, enough, flopsPerToken, inOrder, interval } = globalThis.gemstones;
-  const { lossAt, losses, optimalParamsTokens, params, part, percentileInterval, predict, priced, search } = globalThis.gemstones;
+  const { allowedTokens, argmin, around, bySearch, enough, flopsPerToken, interval } = globalThis.gemstones;
+  const { lossAt, losses, params, part, percentileInterval, predict, priced, search, sizeOptimum } =
+    globalThis.gemstones;
 
   /** A generator that does some draws at every step and returns the intervals, or null for a law without draws. */
   function* intervals(request, made) {
@@ -16,7 +17,7 @@
   /** Of an overtrained design, shape and tokens held: its loss, and what it loses to the optimum (plan.overtrain). */
   function ofOvertrained(law, made) {
     const predicted = (theta, { shape, params: counted, tokens }) =>
-      shape ? lossAt(law, theta, shape, tokens, Infinity) : predict(inOrder(law, theta), counted, tokens);
+      shape ? lossAt(law, theta, shape, tokens, Infinity) : predict(law, theta, counted, tokens);
     const pairs = law.draws
       .map((theta) => [predicted(theta, made), predicted(theta, made.optimum)])
       .filter((pair) => pair.every(Number.isFinite));
@@ -110,13 +111,12 @@
     const best = made.optimum;
     const quantities = { params: [], tokens: [], tokensPerParam: [], loss: [] };
     for (const draw of law.draws) {
-      const theta = inOrder(law, draw);
-      const [counted, tokens] = optimalParamsTokens(theta, budget, inferenceTokens);
+      const [counted, tokens] = sizeOptimum(law, draw, budget, inferenceTokens);
       if ([counted, tokens].every((x) => Number.isFinite(x) && x > 0)) {
         quantities.params.push(counted);
         quantities.tokens.push(tokens);
         quantities.tokensPerParam.push(tokens / counted);
-        quantities.loss.push(predict(theta, best.params, best.tokens));
+        quantities.loss.push(predict(law, draw, best.params, best.tokens));
       }
     }
     yield law.draws.length;

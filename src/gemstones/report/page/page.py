@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import altair as alt
 
 SCRIPTS = (
-    "numbers.js", "shapes.js", "surface.js", "near.js", "by_shape.js", "by_params.js", "plan.js", "intervals.js",
-    "page.js", "tables.js", "map.js", "answer.js", "explorer.js",
+    "numbers.js", "shapes.js", "law.js", "surface.js", "near.js", "by_shape.js", "by_params.js", "plan.js",
+    "intervals.js", "page.js", "tables.js", "map.js", "answer.js", "explorer.js",
 )  # fmt: skip
 """In the order in which they build on each other."""
 

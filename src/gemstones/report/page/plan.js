@@ -4,9 +4,9 @@
 // `device_hours` (then with a throughput model), `factor` is of overtraining, `ranges` are those of `feasible`.
 
 {
-  const { Mistake, planOverParams, planOverShapes } = globalThis.gemstones;
+  const { Mistake, checkReach, extrapolation, planOverParams, planOverShapes } = globalThis.gemstones;
 
-  /** Hoffmann's closed form holds for laws in N and T under 6·N·T; everything else is a search over shapes. */
+  /** Laws in N and T have their optimum on a line under 6·N·T; everything else is a search over shapes. */
   const bySearch = ({ law, resource }) => law.kind === "shape" || resource === "device_hours";
 
   /** What to train; throws a `Mistake` where there is no answer. */
@@ -25,7 +25,10 @@
       throw new Mistake("device hours need measured step times, which these runs do not have: give FLOPs");
     }
     if (!(factor > 0)) throw new Mistake(`overtraining ${factor} must be a positive factor`, "overtraining");
-    return bySearch(request) ? planOverShapes(request) : planOverParams(request);
+    if (resource === "flops") checkReach(extrapolation(law.fitted, { flops: request.budget }));
+    const found = bySearch(request) ? planOverShapes(request) : planOverParams(request);
+    checkReach(found.optimum.extrapolation);
+    return found;
   }
 
   Object.assign(globalThis.gemstones, { bySearch, plan });

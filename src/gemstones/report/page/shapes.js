@@ -82,19 +82,19 @@
     constant: () => 1,
   };
 
-  /** Columns that a shape determines: gemstones.laws.form.SHAPE_COLUMNS, by term. */
-  function column(term, convention) {
+  /** Columns that a shape determines: gemstones.laws.columns.SHAPE_COLUMNS, by name. */
+  function column(name) {
     const known = {
-      w: (models, width) => width,
-      d: (models, width, depth) => depth,
-      N: (models, width, depth) => params(models, width, depth, convention),
+      width: (models, width) => width,
+      depth: (models, width, depth) => depth,
       aspect_ratio: (models, width, depth) => width / depth,
       flops_per_token: flopsPerToken,
+      projection_flops: (models, width, depth) => 2 * depth * width ** 2,
     };
     for (const other of ["total", "no_embedding", "non_embedding"]) {
       known[`params_${other}`] = (models, width, depth) => params(models, width, depth, other);
     }
-    return known[term];
+    return known[name];
   }
 
   const gcd = (a, b) => (b ? gcd(b, a % b) : a);

@@ -1,16 +1,14 @@
 // What every feasible shape costs, and the loss predicted for it: gemstones.plan.cost, .surface and .extrapolation.
 //
-// A law is what explorer.py embeds: { kind, terms, theta, convention, fitted, models, draws, level, … }, where θ is
-// (exponents, log coefficients, E) and draws are refits of it. For a shape the tokens of a budget are closed form,
-//     T = (budget − inference) / cost per token,
-// so the loss is a function of the shape alone and the optimum is a minimum over an array.
+// For a shape the tokens of a budget are closed form, T = (budget − inference) / cost per token, so the loss is a function
+// of the shape alone and the optimum is a minimum over an array.
 
 {
-  const { FEATURES, appendixG, column, flopsPerToken, general } = globalThis.gemstones;
+  const { FEATURES, STEEPEST, appendixG, column, eta, flopsPerToken, general } = globalThis.gemstones;
+  const { Mistake, lossOfSum, sumOfTerms, termWithoutTokens } = globalThis.gemstones;
 
   const COARSE_RATIO = 1.08; // gemstones.plan.surface
   const REACH = 4;
-  const STEEPEST = 600;
 
   // ---- Costs and losses of shapes (gemstones.plan.cost and .surface)
 
@@ -26,16 +24,16 @@
    * inferenceTokens }: without a throughput model the budget is of FLOPs.
    */
   function surfaceOf(law, widths, depths, cost) {
-    const { models, convention, terms } = law;
+    const { models } = law;
     const grid = (value) => {
       const values = new Float64Array(widths.length * depths.length);
       let k = 0;
       for (const width of widths) for (const depth of depths) values[k++] = value(models, width, depth);
       return values;
     };
-    const columns = terms.map((term) => {
-      if (term === "T") return null;
-      const value = column(term, convention);
+    const columns = law.symbols.map((symbol, i) => {
+      if (symbol === "T") return null;
+      const value = column(law.columns[i]);
       return grid((...shape) => Math.log(value(...shape)));
     });
     const surface = { widths, depths, columns, inferenceTokens: cost.inferenceTokens };
@@ -65,42 +63,43 @@
     });
   }
 
-  /** Predicted loss of every shape on its tokens; infinite where there are none. */
-  function losses(law, theta, surface, tokens, shapeLosses = withoutTokens(law, theta, surface)) {
-    const count = law.terms.length;
-    const at = law.terms.indexOf("T");
-    const irreducible = Math.exp(theta[2 * count]);
-    const total = new Float64Array(tokens.length);
-    for (let k = 0; k < total.length; k += 1) {
-      const power = Math.exp(Math.min(theta[count + at] - theta[at] * Math.log(tokens[k]), STEEPEST));
-      total[k] = tokens[k] > 0 ? shapeLosses[k] + power + irreducible : Infinity;
+  /** Sums of some of the law's terms for every shape on its tokens (null: terms without tokens). */
+  function sumsOf(law, terms, theta, surface, tokens) {
+    const count = surface.perToken.length;
+    const total = new Float64Array(count);
+    const logs = new Array(law.symbols.length);
+    for (const term of terms) {
+      for (let k = 0; k < count; k += 1) {
+        if (tokens && !(tokens[k] > 0)) continue;
+        for (let s = 0; s < logs.length; s += 1) {
+          const values = surface.columns[s];
+          logs[s] = values ? values[k] : tokens ? Math.log(tokens[k]) : NaN;
+        }
+        total[k] += Math.exp(Math.min(eta(term, theta, logs), STEEPEST));
+      }
     }
     return total;
   }
 
-  /** The terms of the loss that a shape determines: gemstones.plan.fixed_tokens. */
-  function withoutTokens(law, theta, surface) {
-    const count = law.terms.length;
-    const total = new Float64Array(surface.perToken.length);
-    law.terms.forEach((term, i) => {
-      if (term === "T") return;
-      const values = surface.columns[i];
-      for (let k = 0; k < total.length; k += 1) {
-        total[k] += Math.exp(Math.min(theta[count + i] - theta[i] * values[k], STEEPEST));
-      }
-    });
+  /** Predicted loss of every shape on its tokens; infinite where there are none. */
+  function losses(law, theta, surface, tokens, shapeSums = withoutTokens(law, theta, surface)) {
+    const total = sumsOf(law, law.terms.filter((term) => !termWithoutTokens(law, term)), theta, surface, tokens);
+    for (let k = 0; k < total.length; k += 1) {
+      total[k] = tokens[k] > 0 ? lossOfSum(law, theta, shapeSums[k] + total[k]) : Infinity;
+    }
     return total;
   }
 
+  /** The sums of the terms that a shape alone determines. */
+  const withoutTokens = (law, theta, surface) =>
+    sumsOf(law, law.terms.filter((term) => termWithoutTokens(law, term)), theta, surface, null);
+
   /** Loss of one shape on `tokens`; no term above exp(steepest). */
   function lossAt(law, theta, { width, depth }, tokens, steepest = STEEPEST) {
-    const count = law.terms.length;
-    let total = Math.exp(theta[2 * count]);
-    law.terms.forEach((term, i) => {
-      const value = term === "T" ? tokens : column(term, law.convention)(law.models, width, depth);
-      total += Math.exp(Math.min(theta[count + i] - theta[i] * Math.log(value), steepest));
-    });
-    return total;
+    const logs = law.symbols.map((symbol, i) =>
+      Math.log(symbol === "T" ? tokens : column(law.columns[i])(law.models, width, depth)),
+    );
+    return lossOfSum(law, theta, sumOfTerms(law, theta, logs, steepest));
   }
 
   function argmin(values) {
@@ -169,6 +168,19 @@
     return { ...found, sentence: extrapolationSentence(found) };
   }
 
+  const MOST_DECADES = 4; // gemstones.plan.extrapolation
+
+  /** Refuse a plan that lies farther from the fitted runs than any law has been tested. */
+  function checkReach(found) {
+    if (found.flops_decades !== null && Math.abs(found.flops_decades) > MOST_DECADES) {
+      throw new Mistake(
+        `this is ${found.sentence}: beyond ${MOST_DECADES} decades no law has been tested; choose a budget nearer to ` +
+          "the runs",
+        "budget",
+      );
+    }
+  }
+
   function extrapolationSentence(found) {
     const decades = found.flops_decades;
     if (decades === null && found.params_ratio === null) {
@@ -199,7 +211,6 @@
   Object.assign(globalThis.gemstones, {
     COARSE_RATIO,
     REACH,
-    STEEPEST,
     deviceHoursPerToken,
     surfaceOf,
     priced,
@@ -211,6 +222,7 @@
     part,
     coarse,
     around,
+    checkReach,
     extrapolation,
   });
 }
