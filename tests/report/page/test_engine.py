@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from gemstones.accounting.flops import flops_per_token, inference_flops_per_toke
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, params
 from gemstones.errors import UserError
 from gemstones.laws.fit import Fit
+from gemstones.laws.form import parse_form
 from gemstones.laws.interval import interval, percentile_interval
 from gemstones.laws.law import FittedRange, Law
 from gemstones.laws.published import LAW_NAMES, FrontierLaw, published
@@ -24,6 +26,7 @@ from gemstones.plan.cost import Cost
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.overtrain import overtrain
 from gemstones.plan.plan import default_constraints, default_throughput, plan
+from gemstones.report.page.explorer import law_data
 from gemstones.report.study import Study
 from gemstones.shape import Shape
 from gemstones.units import format_quantity, parse_quantity
@@ -34,7 +37,7 @@ TOLERANCE = 1e-9
 EVALUATE = """
 (vectors) => vectors.map((v) => {
   const { laws, stepTimes, plan, intervals, Mistake } = gemstones;
-  const law = laws.find((one) => one.id === v.law);
+  const law = v.data ?? laws.find((one) => one.id === v.law);
   const request = {
     law, budget: v.budget, resource: v.resource, stepTime: stepTimes[law.step_time] ?? null,
     inferenceTokens: v.inference, factor: v.factor, near: v.near, ranges: { ...law.ranges, ...v.ranges },
@@ -249,6 +252,65 @@ def test_hundreds_of_plans_agree(
         check(vector, found, ours)
         answered += "error" not in ours
     assert answered > 250
+
+
+def general_fits() -> dict[str, Fit]:
+    """Laws of forms that are no list of columns, each with draws around it."""
+    texts = {
+        "raised sizes": ("(A/N^a + B/T^b)^p + E", {"A": 3e3, "B": 2e4, "a": 0.6, "b": 0.7, "p": 0.4, "E": 1.1}),
+        "interaction": (
+            "E + A/N^a + B/T^b + C/(N^c*T^d)",
+            {"A": 400, "B": 2000, "C": 5e4, "a": 0.35, "b": 0.36, "c": 0.3, "d": 0.3, "E": 1.7},
+        ),
+        "tied": ("1.7 + A/N^a + B/T^a", {"A": 400, "B": 900, "a": 0.33}),
+        "growing": (
+            "E + A/N^a + B/T^(b + c*log(N))",
+            {"A": 400, "B": 2000, "a": 0.35, "b": 0.3, "c": 0.002, "E": 1.7},
+        ),
+        "raised shapes": (
+            "(A/w^a + B/d^b + C/N^c + D/T^d1)^p + E",
+            {"A": 2, "B": 0.4, "C": 4e3, "D": 2e5, "a": 0.3, "b": 0.6, "c": 0.6, "d1": 0.7, "p": 0.4, "E": 1.0},
+        ),
+        "products": (
+            "E + A/(w^a*d^b) + G/(w^g*T^h) + B/T^c + H/w^k",
+            {"A": 3, "B": 2e4, "G": 40, "H": 8, "a": 0.2, "b": 0.6, "c": 0.5, "g": 0.1, "h": 0.2, "k": 0.5, "E": 1.6},
+        ),
+        "counts": ("(A/P^a + B/T^b)^p + E", {"A": 3e3, "B": 2e4, "a": 0.6, "b": 0.7, "p": 0.4, "E": 1.1}),
+    }  # fmt: skip
+    refit = published("gemstones-refit")
+    assert isinstance(refit, Fit)
+    rng = np.random.default_rng(0)
+    fits = {}
+    for name, (text, constants) in texts.items():
+        form = parse_form(text)
+        theta = np.array(
+            [np.log(constants[e.name]) if e.parameter.positive else constants[e.name] for e in form.entries]
+        )
+        draws = theta * (1 + 0.01 * rng.standard_normal((40, len(theta))))
+        law = Law.of_theta(form, theta, name=name, fitted=FittedRange(flops=(1e18, 1e22)))
+        fits[name] = msgspec.structs.replace(refit, law=law, draws=tuple(map(tuple, draws.tolist())))
+    return fits
+
+
+def test_every_form_that_can_be_planned_agrees(small_page: Path, reader: Reader) -> None:
+    """Sums raised to a power, products, ties, fixed constants, exponents that vary."""
+    fits = general_fits()
+    data = {
+        name: law_data(name, fit) | {"theta": fit.law.theta.tolist(), "draws": fit.theta_draws.tolist()}
+        for name, fit in fits.items()
+    }
+    wanted = [Vector(name, budget) for name in fits for budget in (1e19, 2e22)]
+    wanted += [Vector(name, 1e21, inference=1e12) for name in fits]
+    wanted += [Vector(name, 1e21, factor=factor) for name in fits for factor in (0.5, 4.0)]
+    wanted += [Vector(name, 1e27) for name in fits]
+    page = reader.open(small_page)
+    theirs = page.evaluate(EVALUATE, [vars(vector) | {"data": data[vector.law]} for vector in wanted])
+    answered = 0
+    for vector, found in zip(wanted, theirs, strict=True):
+        ours = in_python(vector, fits[vector.law], None)
+        check(vector, found, ours)
+        answered += "error" not in ours
+    assert answered >= 25
 
 
 def test_shapes_are_counted_alike(gemstones_page: Path, reader: Reader) -> None:
