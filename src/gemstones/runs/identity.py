@@ -44,7 +44,11 @@ def with_runs(frame: pl.DataFrame) -> Named:
 
     if frame["run"].null_count() < frame.height:
         return Named(frame)
-    whole = {name: pl.col(name).cast(pl.Int64).cast(pl.String) for name in ("width", "depth", "params_total")}
+    whole = {
+        # Of a number that is no whole one of 64 bits, the number itself.
+        name: pl.coalesce(pl.col(name).cast(pl.Int64, strict=False).cast(pl.String), pl.col(name).cast(pl.String))
+        for name in ("width", "depth", "params_total")
+    }
     if not any(frame[name].null_count() for name in ("width", "depth")):
         sizes, name, how = (
             ["width", "depth"],
