@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -64,3 +65,10 @@ def test_in_a_folder(cli: Cli, tmp_path: Path, command: str, name: str) -> None:
     os.mkfifo(tmp_path / name)
     outcome = cli(*command.format(tmp_path).split())
     assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1), outcome
+
+
+def test_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = b"run,params_total,tokens,loss\na,1e8,1e9,3.5\na,1e8,2e9,3.3\nb,2e8,1e9,3.4\nb,2e8,2e9,3.2\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(table)))
+    shown = cli("data", "show", "-", "--where", "tokens > 1B", "--json").json
+    assert (shown["rows"], shown["runs"]) == (2, 2)

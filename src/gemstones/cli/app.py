@@ -85,12 +85,19 @@ def build() -> App:
     return app
 
 
+def _with_standard_input(arguments: Sequence[str]) -> list[str]:
+    """A lone `-`, standard input, is no option to anybody but cyclopts: it goes behind `--`."""
+    if "-" not in arguments or "--" in arguments:
+        return list(arguments)
+    return [word for word in arguments if word != "-"] + ["--", "-"]
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit status."""
     try:
         with stoppable(_say):
             build()(
-                list(arguments) or ["--help"],
+                _with_standard_input(arguments) or ["--help"],
                 exit_on_error=False,
                 print_error=False,
                 result_action="return_value",

@@ -46,7 +46,9 @@ def with_runs(frame: pl.DataFrame) -> Named:
         return Named(frame)
     whole = {
         # Of a number that is no whole one of 64 bits, the number itself.
-        name: pl.coalesce(pl.col(name).cast(pl.Int64, strict=False).cast(pl.String), pl.col(name).cast(pl.String))
+        name: pl.coalesce(
+            pl.col(name).cast(pl.Int64, strict=False).cast(pl.String), pl.col(name).cast(pl.String)
+        )
         for name in ("width", "depth", "params_total")
     }
     if not any(frame[name].null_count() for name in ("width", "depth")):
