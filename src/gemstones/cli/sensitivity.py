@@ -39,7 +39,10 @@ def sensitivity(
     ] = None,
     flops: Annotated[
         str | None,
-        Parameter(help="Of gemstones,6N,matmul: what FLOPs count, 6N in the study's own N (default: all)."),
+        Parameter(
+            help="Of gemstones,6N,matmul,given: what FLOPs count, 6N in the study's own N, given as the runs have them "
+            "(default: all)."
+        ),
     ] = None,
     delta: Annotated[str | None, Parameter(help="δ of the Huber loss, like 1e-4,1e-3 (the default).")] = None,
     bootstrap: Annotated[int, Parameter(help="Resamples by run of every fit.")] = 100,

@@ -14,14 +14,15 @@ Appendix G's, or 6·N·T for a law in N and T, needs none of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
 
 from gemstones.accounting.flops import flops_per_token, inference_flops_per_token
-from gemstones.accounting.parameters import ParamsConvention, params
+from gemstones.accounting.parameters import PARAMS_CONVENTIONS, ParamsConvention, params
 from gemstones.shape import FloatArray, IntArray, Shapes
 
 if TYPE_CHECKING:
@@ -117,47 +118,74 @@ class FlopsModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.convention
 
 
+SIX_N = FlopsModel("params", (6.0, 1.0), 0.0)
+"""6·N, whichever N is meant."""
+
+
+def gives_flops(table: RunTable) -> bool:
+    """Whether a table gives FLOPs of its own: neither Appendix G's nor 6·N for any N that it knows."""
+    runs = _by_run(table)
+    return runs is not None and not any(
+        runs.are(counted) for counted in (runs.appendix_g, *(6.0 * n for n in runs.params.values()))
+    )
+
+
 def learned_flops(table: RunTable, symbols: Sequence[str], convention: ParamsConvention) -> FlopsModel | None:
     """What the FLOPs of a table say of models, for a law in `symbols`; None where they are a usual count."""
-    if "given" not in table.flops_convention.split("+"):
+    runs = _by_run(table)
+    if runs is None or runs.are(runs.appendix_g):
         return None
-    size_law = set(symbols) <= {"N", "T"}
-    runs = _by_run(table, f"params_{convention}")
-    if runs is None:
-        return None
-    counted, width, depth, flops = runs
-    shaped = bool(np.isfinite(width * depth).all())
-    usual = []
-    if shaped:
-        shapes = Shapes.of(width, depth, table.architecture.like())
-        usual.append(flops_per_token(shapes))
-    if size_law or not shaped:
-        usual.append(6.0 * counted)
-    if any(bool((np.abs(flops / one - 1) < SAME).all()) for one in usual):
-        return None
-    log_flops = np.log(flops)
-    if size_law or not shaped:
-        if not np.isfinite(counted).all():
+    counted = runs.params[convention]
+    if set(symbols) <= {"N", "T"} or not np.isfinite(runs.appendix_g).all():
+        if runs.are(6.0 * counted) or not np.isfinite(counted).all():
             return None
-        return _of_params(np.log(counted), log_flops, convention)
-    return _of_shapes(width, depth, np.log(usual[0]), log_flops)
+        return _of_params(np.log(counted), np.log(runs.flops), convention)
+    return _of_shapes(runs)
 
 
-def _by_run(table: RunTable, counted: str) -> tuple[FloatArray, ...] | None:
-    """N, width, depth and FLOPs per token of every run that has FLOPs, NaN where not known; None without any."""
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """One number for each run that gives FLOPs, NaN where it is not known."""
+
+    flops: FloatArray
+    """Per token, as given."""
+    width: FloatArray
+    depth: FloatArray
+    params: Mapping[ParamsConvention, FloatArray]
+    appendix_g: FloatArray
+    """FLOPs per token by Appendix G."""
+
+    def are(self, counted: FloatArray) -> bool:
+        """Whether the given FLOPs are these, as far as they were printed."""
+        return bool((np.abs(self.flops / counted - 1) < SAME).all())
+
+
+def _by_run(table: RunTable) -> _Runs | None:
+    """None where no FLOPs were given."""
     import polars as pl
 
-    columns = [counted, "width", "depth", "flops_per_token"]
+    if "given" not in table.flops_convention.split("+"):
+        return None
+    by_rule = flops_per_token(table.architecture.shapes(table.frame))
+    columns = ["flops_per_token", "width", "depth", *(f"params_{c}" for c in PARAMS_CONVENTIONS)]
     runs = (
         table.frame.lazy()
+        .select("run", pl.col(columns).cast(pl.Float64), pl.Series("appendix_g", by_rule).fill_nan(None))
         .filter(pl.col("flops_per_token") > 0)
         .group_by("run", maintain_order=True)
-        .agg(pl.col(columns).median().cast(pl.Float64))
+        .agg(pl.col([*columns, "appendix_g"]).median())
         .collect()
     )
     if runs.height == 0:
         return None
-    return tuple(runs[name].fill_null(float("nan")).to_numpy() for name in columns)
+    known = {name: runs[name].fill_null(float("nan")).to_numpy() for name in (*columns, "appendix_g")}
+    return _Runs(
+        known["flops_per_token"],
+        known["width"],
+        known["depth"],
+        {c: known[f"params_{c}"] for c in PARAMS_CONVENTIONS},
+        known["appendix_g"],
+    )
 
 
 def _of_params(log_n: FloatArray, log_flops: FloatArray, convention: ParamsConvention) -> FlopsModel:
@@ -183,9 +211,8 @@ def _of_params(log_n: FloatArray, log_flops: FloatArray, convention: ParamsConve
     return FlopsModel("params", (k, 1.0), error, convention)
 
 
-def _of_shapes(
-    width: FloatArray, depth: FloatArray, log_counted: FloatArray, log_flops: FloatArray
-) -> FlopsModel:
+def _of_shapes(runs: _Runs) -> FlopsModel:
+    width, depth, log_counted, log_flops = runs.width, runs.depth, np.log(runs.appendix_g), np.log(runs.flops)
     groups = np.unique(np.column_stack([width, depth]), axis=0, return_inverse=True)[1]
     groups = groups.reshape(-1).astype(np.int64)
 

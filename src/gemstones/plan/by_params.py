@@ -1,6 +1,7 @@
 """Plans for FLOPs from laws in N and T alone: Hoffmann's closed form, and the feasible shapes nearest to N.
 
-With inference the budget is 6·N·T + 2·N·inference tokens.
+With inference the budget is 6·N·T + 2·N·inference tokens. Where the runs gave FLOPs of their own, k·N^b takes the place
+of 6·N (`gemstones.laws.flops_model`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import numpy as np
 from gemstones.accounting.parameters import params
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
+from gemstones.laws.flops_model import FlopsModel
 from gemstones.laws.interval import enough, interval, known
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import FrontierLaw
 from gemstones.plan.compared import Compared, compared
-from gemstones.plan.cost import FLOPS
+from gemstones.plan.cost import flops_name, flops_of_params
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import NearOptimal, near_optimal
 from gemstones.plan.optimum import size_optima
@@ -32,12 +34,7 @@ NEAREST = 10
 
 def plan_params(request: Request, law: Law) -> Plan:
     """The plan of a law in N and T, FLOPs counted as 6·N·T; see `gemstones.plan.plan.plan`."""
-    counted_as = f"6N_{law.params_convention}"
-    if request.cost.flops_convention not in (FLOPS.flops_convention, counted_as):
-        raise InvalidRequest(
-            f"FLOPs by {request.cost.flops_convention} are of shapes, which law {request.name} in N and T does not "
-            f"know: count them as {counted_as}"
-        )
+    _counting(request)
     counted, tokens = (float(x[0]) for x in _optima(law, law.theta[None], request))
     if not np.isfinite([counted, tokens]).all():
         raise InvalidRequest(_no_optimum(request, law))
@@ -72,10 +69,11 @@ def plan_frontier(request: Request, law: FrontierLaw) -> Plan:
 
 def _without_shape(request: Request, counted: float, tokens: float, **found: Any) -> Plan:
     """What plans that know no shape have in common."""
-    law, inference_tokens = request.law, request.cost.inference_tokens
-    inference_flops = 2 * counted * inference_tokens
+    law, flops = request.law, _counting(request)
+    inference_flops = float(flops.of_params(counted)) / 3.0 * request.cost.inference_tokens
+    named = f"6N_{law.params_convention}" if request.cost.learned is None else flops.convention
     return request.plan(
-        flops_convention=f"6N_{law.params_convention}",
+        flops_convention=named,
         flops=request.budget - inference_flops,
         inference_flops=inference_flops,
         shape=None,
@@ -91,17 +89,32 @@ def _without_shape(request: Request, counted: float, tokens: float, **found: Any
     )
 
 
+def _counting(request: Request) -> FlopsModel:
+    """FLOPs as a function of N."""
+    law = request.law
+    flops = flops_of_params(request.cost.flops, law.params_convention)
+    if flops is None:
+        raise InvalidRequest(
+            f"FLOPs by {flops_name(request.cost.flops)} are of shapes, which law {request.name} in N and T does not "
+            f"know: count them as 6N_{law.params_convention}"
+        )
+    return flops
+
+
 def _optima(law: Law, theta: FloatArray, request: Request) -> tuple[FloatArray, FloatArray]:
     """N* and T* (D,) for θ (D, m)."""
-    return size_optima(law, theta, request.budget, request.cost.inference_tokens)
+    return size_optima(law, theta, request.budget, request.cost.inference_tokens, _counting(request))
 
 
 def _compared(request: Request, law: Law, best: float) -> tuple[Compared, ...]:
     if law.params_convention != "total" or request.cost.inference_tokens:
         return ()
 
+    flops = _counting(request)
+
     def increase(target: float) -> float:
-        return float(law.loss(_columns(law, target, request.budget / (6 * target)))) / best - 1
+        tokens = request.budget / float(flops.of_params(target))
+        return float(law.loss(_columns(law, target, tokens))) / best - 1
 
     return compared(request.name, request.budget, increase)
 
@@ -154,11 +167,12 @@ def _grid(
 def _near(request: Request, law: Law, best: float) -> NearOptimal | None:
     """Shapes of ordinary aspect ratio whose N, with the T that is left for it, is within `near` of the best."""
     widths, depths, counted, ordinary = _grid(law, request.constraints)
-    left = request.budget - 2 * request.cost.inference_tokens * counted
+    per_token = _counting(request).of_params(counted)
+    left = request.budget - request.cost.inference_tokens * per_token / 3.0
     if not (left > 0).any():
         raise request.unaffordable()
     searched = (left > 0) & ordinary
-    tokens = np.where(searched, left, 1.0) / (6 * counted)
+    tokens = np.where(searched, left, 1.0) / per_token
     loss = np.where(searched, law.loss(_columns(law, counted, tokens)), np.inf)
 
     def share(rows: IntArray, columns: IntArray) -> FloatArray | None:

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
 from gemstones.errors import EdgeOfSearch, InvalidRequest
 from gemstones.laws.interval import enough, interval, known, percentile_interval
 from gemstones.laws.law import Interval, Law
 from gemstones.plan.by_params import ASPECT_RATIOS
 from gemstones.plan.compared import Compared, compared, increase_on_grid
-from gemstones.plan.cost import Cost, amount_text
+from gemstones.plan.cost import Cost, amount_text, flops_of_params, training_flops
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.near import near_optimal
 from gemstones.plan.optimum import on_edge, shape_optima
@@ -157,13 +156,21 @@ def plan_shape(request: Request, law: Law) -> Plan:
         extrapolation=Extrapolation.of(
             law.fitted,
             # As the law's runs were counted.
-            flops=6.0 * counted * tokens if sight(law) == "size" else resources["flops"],
+            flops=_as_counted(request, law, float(counted)) * tokens
+            if sight(law) == "size"
+            else resources["flops"],
             params=counted,
             tokens=tokens,
             width=shape.width,
             depth=shape.depth,
         ),
     )
+
+
+def _as_counted(request: Request, law: Law, counted: float) -> float:
+    """FLOPs per token of N, as those of the runs of a law in N and T were counted."""
+    flops = flops_of_params(request.cost.flops, law.params_convention)
+    return 6.0 * counted if flops is None else float(flops.of_params(counted))
 
 
 def _compared(request: Request, surface: Surface, loss: FloatArray) -> tuple[Compared, ...]:
@@ -219,7 +226,7 @@ def _intervals(
         "tokens_per_param": tokens / counted,
     }
     if cost.resource != "flops" or cost.inference_tokens:
-        discrete["flops"] = tokens * flops_per_token(shapes, cost.flops_convention)
+        discrete["flops"] = tokens * training_flops(shapes, cost.flops)
     note = fit.interval_note
     if draws.resampled:
         note += ", each with a resample of the step times"

@@ -1,17 +1,18 @@
 """The choices that an analyst makes on the way from runs to a prescription, and every combination of them.
 
 Approach 1 has neither a law nor δ: there `law` is `-` and `delta` None. Two choices are conventions: of N, and of
-FLOPs, where `6N` is 6·N·T in the study's own convention of N. Combinations that agree in everything that enters a
-fit share it (`DistinctFit`): the convention of FLOPs only changes what a budget buys a law, and a law without a term in
-N does not see how N is counted; a frontier over FLOPs does depend on how they are counted, but not on N.
+FLOPs, where `6N` is 6·N·T in the study's own convention of N and `given` those that the runs give. Combinations that
+agree in everything that enters a fit share it (`DistinctFit`): the convention of FLOPs only changes what a budget buys
+a law, and a law without a term in N does not see how N is counted; a frontier over FLOPs does depend on how they are
+counted, but not on N.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, cast
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, cast, get_args
 
 from gemstones.accounting.flops import FlopsConvention
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, ParamsConvention, params_convention
@@ -19,6 +20,7 @@ from gemstones.arguments import check_fields
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.columns import shape_terms, table_columns
 from gemstones.laws.envelope import Method
+from gemstones.laws.flops_model import gives_flops
 from gemstones.laws.form import law_text
 from gemstones.laws.listed import parse_terms
 from gemstones.laws.objective import Objective
@@ -27,7 +29,7 @@ from gemstones.runs.selections import dense_selection, selections_of
 from gemstones.runs.table import RunTable
 
 Approach = Literal["hull", "bins", "approach3"]
-FlopsChoice = Literal["gemstones", "matmul", "6N"]
+FlopsChoice = Literal["gemstones", "matmul", "6N", "given"]
 
 NO_LAW = "-"
 SELECTIONS = {
@@ -40,6 +42,7 @@ SELECTIONS = {
 APPROACHES: tuple[Approach, ...] = ("approach3", "hull", "bins")
 LAWS = ("w,d,N,T", "N,T", "w,d,T")
 FLOPS: tuple[FlopsChoice, ...] = ("gemstones", "6N", "matmul")
+"""What is tried of every table; of one that gives FLOPs of its own `given` comes first."""
 DELTAS = (1e-4, 1e-3)
 
 
@@ -55,7 +58,7 @@ class Choices:
     delta: float | None
 
     @property
-    def flops(self) -> FlopsConvention:
+    def flops(self) -> FlopsConvention | Literal["given"]:
         """The convention of FLOPs by its full name: `6N` is 6·N·T in the convention of N."""
         if self.flops_convention == "6N":
             return cast("FlopsConvention", f"6N_{self.params_convention}")
@@ -98,7 +101,7 @@ class DistinctFit:
     approach: Approach
     law: str
     params_convention: ParamsConvention | None
-    flops: FlopsConvention | None
+    flops: FlopsConvention | Literal["given"] | None
     delta: float | None
 
     @property
@@ -132,7 +135,7 @@ class Levels:
         check_fields(self)
         for what, values, known in (
             ("approach", self.approaches, APPROACHES),
-            ("FLOP convention", self.flops, FLOPS),
+            ("FLOP convention", self.flops, get_args(FlopsChoice)),
         ):
             for value in values:
                 if value not in known:
@@ -148,6 +151,12 @@ class Levels:
             if not distinct:
                 raise InvalidRequest(f"{field.name}: none is left to try")
             object.__setattr__(self, field.name, distinct)
+
+    def of_runs(self, runs: RunTable) -> Levels:
+        """These, with the FLOPs of `runs` before all others where they give some and none were chosen."""
+        if self.flops != FLOPS or not gives_flops(runs):
+            return self
+        return replace(self, flops=("given", *FLOPS))
 
     def combinations(self, selections: Iterable[str]) -> list[Choices]:
         """Every one, the base study's levels first."""
@@ -239,8 +248,8 @@ def unanswerable(choices: Choices, tables: Selected) -> str | None:
     shaped = _known(table, "width") and _known(table, "depth")
     if {"w", "d"} & set(choices.terms) and not shaped:
         return "the width and depth of every run are needed for a law of shapes, and are not known"
-    if choices.flops_convention != "6N" and not shaped:
-        return "FLOPs other than 6·N·T are counted by width and depth, which are not known of every run"
+    if (reason := _uncountable(choices, table, shaped=shaped)) is not None:
+        return reason
     counted = f"params_{choices.params_convention}"
     if not choices.knows_shapes and not _known(table, counted):
         return f"{counted} is not known of every run"
@@ -251,6 +260,14 @@ def unanswerable(choices: Choices, tables: Selected) -> str | None:
     except InvalidTable as error:
         return str(error)
     return collinear_columns(choices.terms, table, columns)
+
+
+def _uncountable(choices: Choices, table: RunTable, *, shaped: bool) -> str | None:
+    if choices.flops_convention == "given":
+        return None if gives_flops(table) else "the runs give no FLOPs of their own"
+    if choices.flops_convention == "6N" or shaped:
+        return None
+    return "FLOPs other than 6·N·T are counted by width and depth, which are not known of every run"
 
 
 def _known(table: RunTable, column: str) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from gemstones.accounting.flops import FLOPS_CONVENTIONS
 from gemstones.design.feasible import Constraints
 from gemstones.errors import EdgeOfSearch
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
-from gemstones.plan.cost import Cost
+from gemstones.plan.cost import Cost, flops_of_params
 from gemstones.plan.plan import Plan, plan
 from gemstones.plan.sight import sight
 
@@ -59,18 +60,21 @@ class Beside:
 def flop_optimal(made: Plan, law: Fit | Law, *, constraints: Constraints | None = None) -> Beside:
     """`made`, a plan for device hours, beside the plan for the FLOPs that it spends on training and inference.
 
-    A law in N and T counts them as 6·N·T and 2·N, and its plan for FLOPs has no shape and so no hours.
+    A law in N and T counts them as 6·N·T and 2·N, or as its runs did, and its plan for FLOPs has no shape and so no
+    hours.
     """
     bare = law.law if isinstance(law, Fit) else law
-    cost, budget, note = (
-        Cost(made.flops_convention, inference_tokens=made.inference_tokens),
-        made.budget_flops,
-        "",
-    )
+    cost = Cost(inference_tokens=made.inference_tokens)
+    if made.flops_convention in FLOPS_CONVENTIONS:
+        cost = replace(cost, flops_convention=made.flops_convention)
+    budget, note = made.budget_flops, ""
     if sight(bare) == "size":
         cost = Cost(inference_tokens=made.inference_tokens)
-        budget = 2.0 * made.params * (3.0 * made.tokens + made.inference_tokens)
-        note = "a law in N and T counts FLOPs as 6·N·T and knows no shape for them, so no device hours"
+        flops = flops_of_params(cost.of_law(bare).flops, bare.params_convention)
+        assert flops is not None
+        budget = float(flops.of_params(made.params)) / 3.0 * (3.0 * made.tokens + made.inference_tokens)
+        as_what = "6·N·T" if bare.flops is None else f"{bare.flops.function} a token"
+        note = f"a law in N and T counts FLOPs as {as_what} and knows no shape for them, so no device hours"
     try:
         other = plan(
             budget,

@@ -1,9 +1,9 @@
 """The optimum of laws for budgets: of the estimate and of all draws, the only place where it is found.
 
 Over shapes it is the least sum of terms on a grid (`gemstones.plan.surface`). Over real N, for a law in N and T alone,
-it is the point of the line N·(6T + 2I) = C at which the sum of terms stops falling: Hoffmann's closed form (2022,
-Equation 4) for a sum of two powers without inference, a root otherwise. The outer exponent and the irreducible loss
-move neither.
+it is the point of the line F(N)·(T + I/3) = C at which the sum of terms stops falling, with FLOPs per token F(N) = 6·N,
+or k·N^b where the runs gave others: Hoffmann's closed form (2022, Equation 4) for a sum of two powers without
+inference, a root otherwise. The outer exponent and the irreducible loss move neither.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gemstones.laws import dual
+from gemstones.laws.flops_model import SIX_N, FlopsModel
 from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.law import Law
 from gemstones.plan.cost import Cost
@@ -48,20 +49,25 @@ def shape_optima(
 
 
 def size_optima(
-    law: Law, theta: FloatArray, budget_flops: float, inference_tokens: float = 0.0
+    law: Law, theta: FloatArray, budget_flops: float, inference_tokens: float = 0.0, flops: FlopsModel = SIX_N
 ) -> tuple[FloatArray, FloatArray]:
-    """N* and T* (D,) for θ (D, m) of a law in N and T, FLOPs as 6·N·T + 2·N·(tokens of inference).
+    """N* and T* (D,) for θ (D, m) of a law in N and T, FLOPs of the line k·N^b·(T + tokens of inference / 3).
 
     NaN where the sum of terms has no least value on that line: where loss does not fall with N or with T.
     """
     powers = law.parsed_form.powers(theta)
     if powers is None or len(powers[0]) != 2 or inference_tokens:
-        return _root(law, theta, budget_flops, inference_tokens)
+        return _root(law, theta, budget_flops, flops, inference_tokens)
     names, exponents, coefficients = powers
     n_first = [names.index("N"), names.index(TOKENS)]
-    counted, tokens = optimal_params_tokens(
-        np.concatenate([exponents[:, n_first], coefficients[:, n_first]], axis=1), budget_flops
-    )
+    of_params_tokens = np.concatenate([exponents[:, n_first], coefficients[:, n_first]], axis=1)
+    k, b = flops.constants
+    if (k, b) != (6.0, 1.0):  # with M = k·N^b / 6 it is a law in M and T under 6·M·T
+        of_params_tokens[:, 0] /= b
+        of_params_tokens[:, 2] -= of_params_tokens[:, 0] * np.log(6.0 / k)
+    counted, tokens = optimal_params_tokens(of_params_tokens, budget_flops)
+    if (k, b) != (6.0, 1.0):
+        counted = (6.0 * counted / k) ** (1.0 / b)
     usable = (
         (exponents > 0).all(1) & np.isfinite(counted) & np.isfinite(tokens) & (counted > 0) & (tokens > 0)
     )
@@ -75,14 +81,15 @@ def on_edge(at: IntArray, surface: Surface) -> BoolArray:
 
 
 def _root(
-    law: Law, theta: FloatArray, budget_flops: float, inference_tokens: float
+    law: Law, theta: FloatArray, budget_flops: float, flops: FlopsModel, inference_tokens: float
 ) -> tuple[FloatArray, FloatArray]:
     form = law.parsed_form
     tokens_first = law.symbols[0] == TOKENS
+    k, b = flops.constants
+    inference = np.log(k / 3.0 * inference_tokens) if inference_tokens else -np.inf
 
     def log_params(log_tokens: FloatArray) -> FloatArray:
-        inference = np.log(2.0 * inference_tokens) if inference_tokens else -np.inf
-        return np.asarray(np.log(budget_flops) - np.logaddexp(np.log(6.0) + log_tokens, inference))
+        return np.asarray((np.log(budget_flops) - np.logaddexp(np.log(k) + log_tokens, inference)) / b)
 
     def columns(log_tokens: FloatArray) -> list[FloatArray]:
         pair = [log_params(log_tokens), log_tokens]
@@ -94,9 +101,8 @@ def _root(
         total = form.log_sum(theta, dual.variables(logs), aligned=True)
         assert isinstance(total, dual.Dual)
         of_params, of_tokens = total.gradient[::-1] if tokens_first else total.gradient
-        inference = np.log(2.0 * inference_tokens) if inference_tokens else -np.inf
-        training = np.log(6.0) + log_tokens
-        share = np.exp(training - np.logaddexp(training, inference))  # −d log N / d log T
+        training = np.log(k) + log_tokens
+        share = np.exp(training - np.logaddexp(training, inference)) / b  # −d log N / d log T
         return np.asarray(of_tokens - of_params * share > 0)
 
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from gemstones import bounds
-from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.arguments import checked
 from gemstones.design.feasible import Constraints
@@ -24,18 +23,19 @@ from gemstones.display import few_lines, html_table
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
+from gemstones.laws.flops_model import FlopsModel
 from gemstones.laws.interval import enough, interval, level_text
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import FrontierLaw, given_law
 from gemstones.plan.by_params import ASPECT_RATIOS
 from gemstones.plan.by_shape import blind
-from gemstones.plan.cost import FLOPS, Cost, amount_text
+from gemstones.plan.cost import FLOPS, Cost, amount_text, flops_of_params, training_flops
 from gemstones.plan.extrapolation import Extrapolation
 from gemstones.plan.fixed_tokens import Design, FixedTokens
 from gemstones.plan.plan import Plan, default_constraints, no_intervals, of_groups, plan
 from gemstones.plan.shown import overtrain_header, overtrain_heading, overtrain_notes, overtrain_rows
 from gemstones.plan.sight import sight
-from gemstones.shape import FloatArray, Shape
+from gemstones.shape import FloatArray, Shape, Shapes
 from gemstones.units import format_quantity
 
 FACTORS = tuple(2.0 ** (k / 2) for k in range(-8, 9))
@@ -219,12 +219,15 @@ def overtrain(
     if not wanted:
         raise InvalidRequest("no factor was given: ask for some, like 0.25,1,4")
     constraints = constraints or default_constraints(bare)
+    cost = cost.of_law(bare)
     best = plan(budget, law, cost=cost, constraints=constraints, force=force, name=name)
     reason = ""
     designs: list[Design | None]
     if best.shape is None:
-        optimum = _by_params(budget, best.tokens, cost)
-        designs = [_by_params(budget, factor * optimum.tokens, cost) for factor in wanted]
+        flops = flops_of_params(cost.flops, bare.params_convention)
+        assert flops is not None  # or there were no plan
+        optimum = _by_params(budget, best.tokens, cost, flops)
+        designs = [_by_params(budget, factor * optimum.tokens, cost, flops) for factor in wanted]
     else:
         # A law in N and T sees no shapes: the plan, too, is over those of ordinary aspect ratio then.
         search = FixedTokens.of(bare, budget, constraints, cost, ASPECT_RATIOS if blind(bare) else None)
@@ -240,16 +243,17 @@ def overtrain(
         if design is None:
             points.append(Overtrained(factor, factor * optimum.tokens, None, reason=reason))
         else:
-            beyond = _extrapolation(bare, design)
+            beyond = _extrapolation(bare, design, cost)
             points.append(
                 Overtrained(factor, design.tokens, design, **predicted.pop(0), extrapolation=beyond)
             )
     return Overtraining(budget, cost.resource, best, tuple(points), note, level)
 
 
-def _by_params(budget: float, tokens: float, cost: Cost) -> Design:
-    """The design of a law in N and T, which spends all: C = 6·N·T + 2·N·(tokens of inference)."""
-    return Design(tokens, budget / (6.0 * tokens + 2.0 * cost.inference_tokens), budget)
+def _by_params(budget: float, tokens: float, cost: Cost, flops: FlopsModel) -> Design:
+    """The design of a law in N and T, which spends all: C = k·N^b·(T + tokens of inference / 3), 6·N by default."""
+    k, b = flops.constants
+    return Design(tokens, (budget / (k * tokens + k / 3.0 * cost.inference_tokens)) ** (1.0 / b), budget)
 
 
 def _predictions(
@@ -286,13 +290,22 @@ def _drawn(fit: Fit, columns: FloatArray) -> tuple[FloatArray, str]:
     return drawn[finite], note
 
 
-def _extrapolation(law: Law, design: Design) -> Extrapolation:
+def _extrapolation(law: Law, design: Design, cost: Cost) -> Extrapolation:
     """Of a design from the fitted runs; FLOPs of training counted as those of the law's runs were."""
     shape = design.shape
+    of_params = flops_of_params(cost.flops, law.params_convention)
+    if of_params is not None and (shape is None or sight(law) == "size"):
+        per_token = float(of_params.of_params(design.params))
+    else:
+        assert shape is not None
+        one, counting = (
+            Shapes.of(shape.width, shape.depth, shape),
+            cost.flops if cost.learned else "gemstones",
+        )
+        per_token = float(training_flops(one, counting))
     return Extrapolation.of(
         law.fitted,
-        flops=design.tokens
-        * (6.0 * design.params if shape is None or sight(law) == "size" else flops_per_token(shape)),
+        flops=design.tokens * per_token,
         params=design.params,
         tokens=design.tokens,
         width=None if shape is None else shape.width,

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from gemstones.accounting.flops import FlopsConvention
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.arguments import checked
 from gemstones.bounds import DEVICE_HOURS, FLOPS
@@ -51,8 +50,9 @@ class Plan:
     law_source: str
     params_convention: ParamsConvention
     """Of `params`, `tokens_per_param`, and their intervals."""
-    flops_convention: FlopsConvention
-    """`gemstones` (Appendix G) where shapes are known, 6·N·T in the law's convention of N otherwise."""
+    flops_convention: str
+    """`gemstones` (Appendix G) where shapes are known, 6·N·T in the law's convention of N otherwise; `given (…)` where
+    the runs gave FLOPs of their own, with what was learned from them."""
     shape: Shape | None
     """None for a law that does not know shapes."""
     params: float
@@ -244,14 +244,14 @@ def plan(
 ) -> Plan:
     """What to train for `budget`, of FLOPs or of what `cost` says, under a law or a fit, or the name or file of one.
 
-    A law of shapes gives the exact optimum over all feasible shapes, FLOPs counted by Appendix G unless `cost`
-    says otherwise; a law in N and T gives Hoffmann's closed form under 6·N·T and the feasible shapes nearest to N
-    and, for device hours, the best of the shapes of ordinary aspect ratio. `throughput` adds the device hours of
-    a plan for FLOPs. `near` is the tolerance of the near-optimal set (a fraction of loss), all of whose members
-    are listed with `everything`. Of a law whose constants differ by a column, `of` says which value is meant, like
-    `{"recipe": "muon"}`. Raises `EdgeOfSearch` if the optimum lies on the edge of the search, and `InvalidRequest`
-    if inference alone takes more than the budget, or if the plan lies more than 4 decades of FLOPs from the fitted
-    runs, unless `force`d.
+    A law of shapes gives the exact optimum over all feasible shapes, FLOPs counted by Appendix G; one in N and T gives
+    Hoffmann's closed form under 6·N·T and the feasible shapes nearest to N and, for device hours, the best of the
+    shapes of ordinary aspect ratio. Where the fitted runs gave FLOPs of their own, both count with what was learned
+    from them, unless `cost` says otherwise. `throughput` adds the device hours of a plan for FLOPs. `near` is the
+    tolerance of the near-optimal set (a fraction of loss), all of whose members are listed with `everything`. Of a law
+    whose constants differ by a column, `of` says which value is meant, like `{"recipe": "muon"}`. Raises `EdgeOfSearch`
+    if the optimum lies on the edge of the search, and `InvalidRequest` if inference alone takes more than the budget,
+    or if the plan lies more than 4 decades of FLOPs from the fitted runs, unless `force`d.
 
     >>> plan(1e5, law, cost=Cost(step_time=gemstones_step_time()))  # device hours  # doctest: +SKIP
     """
@@ -262,6 +262,7 @@ def plan(
         raise InvalidRequest(f"near {near} must be a fraction of loss from 0 to below 1, like 0.005")
     law = of_groups(given_law(law), of)
     bare = law.law if isinstance(law, Fit) else law
+    cost = cost.of_law(bare)
     request = Request(
         (FLOPS if cost.resource == "flops" else DEVICE_HOURS).parse(budget),
         cost,

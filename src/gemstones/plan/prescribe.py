@@ -17,14 +17,14 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from gemstones.accounting.flops import FlopsConvention, flops_per_token
 from gemstones.accounting.parameters import ParamsConvention, params
 from gemstones.design.feasible import Constraints
 from gemstones.laws.fit import Fit
+from gemstones.laws.flops_model import FlopsModel
 from gemstones.laws.interval import interval, percentile_interval
 from gemstones.laws.law import Interval, Law
 from gemstones.plan.by_params import ASPECT_RATIOS
-from gemstones.plan.cost import Cost
+from gemstones.plan.cost import Cost, Flops, flops_of_params, training_flops
 from gemstones.plan.frontier_lines import FrontierLines
 from gemstones.plan.optimum import on_edge, shape_optima, size_optima
 from gemstones.plan.plan import default_constraints
@@ -103,7 +103,7 @@ def prescribe_lines(
 
 
 def prescribe_law(
-    fit: Fit, conventions: Sequence[tuple[ParamsConvention, FlopsConvention]], budgets: Sequence[float]
+    fit: Fit, conventions: Sequence[tuple[ParamsConvention, Flops]], budgets: Sequence[float]
 ) -> list[Prescribed]:
     """By a fitted law and its draws, for each pair of conventions of N and FLOPs.
 
@@ -121,17 +121,24 @@ def prescribe_law(
             for convention, flops in conventions
         ]
     return [
-        _by_size(law, theta, convention, budgets)
-        if flops == f"6N_{law.params_convention}"
+        _by_size(law, theta, convention, flops, budgets)
+        if _of_params(law, flops) is not None
         else _by_params(law, theta, convention, flops, budgets)
         for convention, flops in conventions
     ]
 
 
+def _of_params(law: Law, flops: Flops) -> FlopsModel | None:
+    """FLOPs as a function of the N that the law sees; None for those of shapes, Appendix G too."""
+    return None if flops == "gemstones" else flops_of_params(flops, law.params_convention)
+
+
 def _by_size(
-    law: Law, theta: FloatArray, convention: ParamsConvention, budgets: Sequence[float]
+    law: Law, theta: FloatArray, convention: ParamsConvention, flops: Flops, budgets: Sequence[float]
 ) -> Prescribed:
-    pairs = [size_optima(law, theta, budget) for budget in budgets]
+    of_params = _of_params(law, flops)
+    assert of_params is not None
+    pairs = [size_optima(law, theta, budget, flops=of_params) for budget in budgets]
     counted, tokens = (np.column_stack([pair[i] for pair in pairs]) for i in (0, 1))
     unknown = np.full_like(counted, np.nan)
     return Prescribed(
@@ -149,7 +156,7 @@ def _by_params(
     law: Law,
     theta: FloatArray,
     convention: ParamsConvention,
-    flops: FlopsConvention,
+    flops: Flops,
     budgets: Sequence[float],
 ) -> Prescribed:
     shapes, counted, cost = undominated(default_constraints(law), convention, flops)
@@ -168,7 +175,7 @@ def _by_params(
 
 @lru_cache(maxsize=16)
 def undominated(
-    constraints: Constraints, convention: ParamsConvention, flops: FlopsConvention
+    constraints: Constraints, convention: ParamsConvention, flops: Flops
 ) -> tuple[Shapes, FloatArray, FloatArray]:
     """Feasible shapes of ordinary aspect ratio of which none has more N for as few FLOPs: with N and FLOPs per token,
     both ascending."""
@@ -177,7 +184,7 @@ def undominated(
     ordinary = (widths / depths >= ASPECT_RATIOS[0]) & (widths / depths <= ASPECT_RATIOS[1])
     widths, depths = widths[ordinary], depths[ordinary]
     shapes = Shapes.of(widths, depths, constraints.template)
-    counted, cost = params(shapes, convention), flops_per_token(shapes, flops)
+    counted, cost = params(shapes, convention), training_flops(shapes, flops)
     order = np.lexsort((-counted, cost))
     before = np.maximum.accumulate(np.concatenate([[0.0], counted[order][:-1]]))
     kept = order[counted[order] > before]
@@ -185,16 +192,20 @@ def undominated(
 
 
 def _shape_optima(
-    law: Law, theta: FloatArray, flops: FlopsConvention, budgets: Sequence[float]
+    law: Law, theta: FloatArray, flops: Flops, budgets: Sequence[float]
 ) -> tuple[Shapes, BoolArray, BoolArray]:
     """The optima of θ (n, m), (n, budgets): which of them lie on the edge of the search, and that all are usable."""
     constraints = default_constraints(law)
     column, row = constraints.grid()
-    surface = Surface.of(law, column[:, 0], row[0], constraints, Cost(flops_convention=flops))
+    surface = Surface.of(law, column[:, 0], row[0], constraints, _cost(flops))
     at = shape_optima(surface, theta, budgets)
     edge = on_edge(at, surface)
     shapes = Shapes.of(surface.widths[at[..., 0]], surface.depths[at[..., 1]], constraints.template)
     return shapes, edge, np.ones(edge.shape, np.bool_)
+
+
+def _cost(flops: Flops) -> Cost:
+    return Cost(learned=flops) if isinstance(flops, FlopsModel) else Cost(flops_convention=flops)
 
 
 def _of_shapes(
@@ -202,7 +213,7 @@ def _of_shapes(
     edge: BoolArray,
     usable: BoolArray,
     convention: ParamsConvention,
-    flops: FlopsConvention,
+    flops: Flops,
     budgets: Sequence[float],
     *,
     widths_known: bool,
@@ -229,7 +240,7 @@ def _of_shapes(
     unknown = np.full(known.shape, np.nan)
     return Prescribed(
         masked(params(shapes, convention)),
-        masked(np.array(budgets) / flops_per_token(shapes, flops)),
+        masked(np.array(budgets) / training_flops(shapes, flops)),
         masked(shapes.width) if widths_known else unknown,
         masked(shapes.depth) if widths_known else unknown,
         masked(params(shapes)),

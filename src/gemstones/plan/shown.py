@@ -34,6 +34,8 @@ def flops_convention(convention: str, each: str = "6·N·T") -> str:
     >>> flops_convention("gemstones"), flops_convention("6N_total")
     ('Appendix G', '6·N·T, N_total')
     """
+    if convention.startswith("given"):
+        return convention
     return "Appendix G" if convention == "gemstones" else convention.replace("6N", f"{each}, N")
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gemstones.accounting.flops import flops_per_token, inference_flops_per_token
 from gemstones.laws.interval import DEFAULT_LEVEL, interval
 from gemstones.laws.law import Interval, Models
 from gemstones.laws.step_time import StepTime
+from gemstones.plan.cost import flops_name, forward_flops, training_flops
 from gemstones.plan.plan import Request
 from gemstones.shape import Shape, Shapes
 
@@ -19,18 +19,18 @@ from gemstones.shape import Shape, Shapes
 def spent(request: Request, shape: Shape, tokens: float) -> dict[str, Any]:
     """The fields of a `Plan` about resources."""
     cost, budget = request.cost, request.budget
-    inference_flops = cost.inference_tokens * inference_flops_per_token(shape, cost.flops_convention)
-    flops = tokens * flops_per_token(shape, cost.flops_convention)
+    one = Shapes.of(shape.width, shape.depth, shape)
+    inference_flops = cost.inference_tokens * float(forward_flops(one, cost.flops))
+    flops = tokens * float(training_flops(one, cost.flops))
     if cost.resource == "flops":
         flops = budget - inference_flops
     found = {
-        "flops_convention": cost.flops_convention,
+        "flops_convention": flops_name(cost.flops),
         "flops": flops,
         "inference_flops": inference_flops,
     }
     if request.throughput is None:
         return found
-    one = Shapes.of(shape.width, shape.depth, shape)
     in_hours = replace(cost, step_time=request.throughput)
     inference_hours = float(in_hours.inference(one))
     hours = tokens * float(in_hours.per_token(one))

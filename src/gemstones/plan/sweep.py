@@ -6,18 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal, cast
 
 import msgspec
 
+from gemstones.accounting.flops import FlopsConvention
 from gemstones.display import few_lines, labelled
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.diagnostics import doubts
 from gemstones.laws.fit import Fit, fit
-from gemstones.laws.law import Models
+from gemstones.laws.law import Law, Models
 from gemstones.laws.objective import Objective
 from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.laws.resample import check_resampling
 from gemstones.plan.choices import Choices, DistinctFit, Levels, Selected, selected, unanswerable
+from gemstones.plan.cost import Flops
 from gemstones.plan.frontier_lines import FrontierLines, frontier_lines
 from gemstones.plan.kept import folder_of_fits, kept
 from gemstones.plan.prescribe import Prescribed, prescribe_law, prescribe_lines
@@ -74,7 +77,7 @@ class Sweep:
 
         Raises `InvalidRequest` for an unknown selection, and where no combination can be answered.
         """
-        levels = levels or Levels()
+        levels = (levels or Levels()).of_runs(runs)
         tables = selected(runs, selections, where)
         combinations = levels.combinations(tables)
         fits: dict[DistinctFit, list[Choices]] = {}
@@ -157,6 +160,8 @@ class _Work:
 def _rows(one: DistinctFit, tables: Selected) -> RunTable:
     if one.flops is None:
         return tables.fitted
+    if one.flops == "given":
+        return tables.frontier
     return recounted(tables.frontier, one.flops)
 
 
@@ -171,7 +176,7 @@ def _answer(
             for made in [prescribe_lines(lines, choices.params_convention, budgets)]
         ]
     law = _law(one, bootstrap, seed, folder)
-    conventions = [(choices.params_convention, choices.flops) for choices in one.choices]
+    conventions = [(choices.params_convention, _counting(law.law, choices.flops)) for choices in one.choices]
     return [
         Studied(
             choices,
@@ -181,6 +186,16 @@ def _answer(
         )
         for choices, made in zip(one.choices, prescribe_law(law, conventions, budgets), strict=True)
     ]
+
+
+def _counting(law: Law, flops: FlopsConvention | Literal["given"]) -> Flops:
+    """What FLOPs are for a study: those that the runs give as the law learned them."""
+    if flops != "given":
+        return flops
+    if law.flops is not None:
+        return law.flops
+    # They are 6·N in the law's own convention, which is nothing to be learned.
+    return cast("FlopsConvention", f"6N_{law.params_convention}")
 
 
 def _law(one: _Work, bootstrap: int, seed: int, folder: Path | None) -> Fit:

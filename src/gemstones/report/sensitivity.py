@@ -50,7 +50,12 @@ _LEVEL_WORDS = {
         "no_embedding": "no input embedding",
         "non_embedding": "neither embedding nor head",
     },
-    "flops_convention": {"gemstones": "Appendix G", "matmul": "matmuls alone", "6N": "6·N·T"},
+    "flops_convention": {
+        "gemstones": "Appendix G",
+        "matmul": "matmuls alone",
+        "6N": "6·N·T",
+        "given": "as given",
+    },
 }
 
 
