@@ -554,6 +554,11 @@ def test_damaged_event_files_are_one_line(scalars: Callable[..., Path], tmp_path
     folder = scalars("d12", {step: {"eval/loss": 3.0} for step in range(50)})
     (path,) = folder.iterdir()
     whole = path.read_bytes()
+    assert open_runs(folder).assumptions[:-1] == ()
+    path.write_bytes(whole[:-5])
+    cut = open_runs(folder)
+    assert cut.frame.height == 49
+    assert cut.assumptions[0].endswith("after 50 events, are damaged or still being written, and left out")
     for data in (whole[:-5], whole[:40], b"", b"\xff" * 100, whole[:300] + b"\0" * 50 + whole[350:]):
         path.write_bytes(data)
         try:

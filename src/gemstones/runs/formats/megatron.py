@@ -24,17 +24,20 @@ from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.records import frame_of_records
 from gemstones.runs.formats.tool_names import only_one
 
-_NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?|nan|inf)"
+_NUMBER = r"([-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?|nan|inf)"
+_WHOLE = r"([0-9]{1,15})"
 _ARGUMENT = re.compile(
     r"(?:^|\s)(seq_length|num_layers|hidden_size|padded_vocab_size|kv_channels|num_attention_heads|num_query_groups)"
-    r" \.{2,} (\d+)\s*$"
+    rf" \.{{2,}} {_WHOLE}\s*$"
 )
 _TRAINING = re.compile(
-    r"iteration\s+(\d+)/\s*\d+ \|\s*consumed samples:\s*(\d+) \|(?:\s*consumed tokens:\s*(\d+) \|)?"
+    rf"iteration\s+{_WHOLE}/\s*[0-9]+ \|\s*consumed samples:\s*{_WHOLE} \|(?:\s*consumed tokens:\s*{_WHOLE} \|)?"
 )
-_BATCH = re.compile(r"global batch size:\s*(\d+) \|")
-_VALIDATION = re.compile(r"validation loss at iteration (\d+)(?: on (\w+) set)?(?: \[([^\]]+)\])?\s*\|(.*)")
-_LOSS = re.compile(rf"([\w ]+?) value: {_NUMBER}\s*\|")
+_BATCH = re.compile(rf"global batch size:\s*{_WHOLE} \|")
+_VALIDATION = re.compile(
+    rf"validation loss at iteration {_WHOLE}(?: on (\w+) set)?(?: \[([^\]]+)\])?\s*\|(.*)"
+)
+_LOSS = re.compile(rf"\s*(\w[\w ]*) value: {_NUMBER}\s*")
 LOSSES = ("lm loss value", "lm_loss value")
 _MODEL = {
     "width": "hidden_size",
@@ -95,7 +98,9 @@ def _evaluations(text: str, tested: list[int]) -> Iterator[dict[str, Any]]:
             if tokens and step == iteration:
                 row["consumed tokens"] = tokens
             suffix = f" [{text_name}]" if text_name else ""
-            row |= {f"{name.strip()} value{suffix}": float(value) for name, value in _LOSS.findall(losses)}
+            for loss in map(_LOSS.fullmatch, losses.split("|")):
+                if loss is not None:
+                    row[f"{loss[1].strip()} value{suffix}"] = float(loss[2])
             yield row | constants
 
 

@@ -18,14 +18,15 @@ from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.records import frame_of_records
 
-_NUMBER = r"([\d.]+(?:[eE][-+]?\d+)?|nan|inf)"
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?|nan|inf)(?![0-9.])"
+_STEP = r"(?P<step>[0-9]{1,15})"
 _LINES = {
-    " val_loss:": re.compile(rf"^step:(?P<step>\d+)/(?P<of>\d+) val_loss:{_NUMBER}", re.MULTILINE),
+    " val_loss:": re.compile(rf"^step:{_STEP}/[0-9]+ val_loss:{_NUMBER}", re.MULTILINE),
     ", val loss ": re.compile(
-        rf"^(?:\S+: )?step (?P<step>\d+): train loss (?P<train>[\d.]+), val loss {_NUMBER}", re.MULTILINE
+        rf"^(?:\S+: )?step {_STEP}: train loss [0-9.]+, val loss {_NUMBER}", re.MULTILINE
     ),
-    " val ": re.compile(rf"^(?P<step>\d+) val {_NUMBER}[ \r]*$", re.MULTILINE),
-    " tel:": re.compile(rf"^s:(?P<step>\d+) tel:{_NUMBER}", re.MULTILINE),
+    " val ": re.compile(rf"^{_STEP} val {_NUMBER}[ \r]*$", re.MULTILINE),
+    " tel:": re.compile(rf"^s:{_STEP} tel:{_NUMBER}", re.MULTILINE),
 }
 """A line of an evaluation, by what any such line has in it: far quicker to find in what is no log."""
 

@@ -23,7 +23,7 @@ from gemstones.runs.formats.tool_names import known_by_tool, only_one
 
 _LOSS = re.compile(r"eval/.*/(CrossEntropyLoss|CE loss)")
 _TOKENS = ("throughput/total_tokens", "throughput/total tokens")
-_STEP = re.compile(r"metrics_step(\d+)")
+_STEP = re.compile(r"metrics_step([0-9]{1,15})")
 
 
 def _losses(columns: Collection[str]) -> list[str]:

@@ -25,13 +25,15 @@ from gemstones.runs.table import Source
 
 NAME = "tensorboard"
 PATTERN = "*tfevents*"
+_FRAME = 16
+"""Bytes around a record: its length of 8, and two checksums of 4."""
 
 
 def _open_folder(folder: Path) -> Opened:
     runs = sorted({path.parent for path in files_in(folder, PATTERN)})
     several = runs != [folder]
     rows: list[dict[str, Any]] = []
-    digest = hashlib.sha256()
+    digest, said = hashlib.sha256(), []
     for run in runs:
         # A folder's own events beside those of its sub-folders are a run, "." to TensorBoard.
         name = (
@@ -42,16 +44,18 @@ def _open_folder(folder: Path) -> Opened:
         rows += [{"run": name, **row} if several else row for row in _rows(run)]
         for path in sorted(run.glob(PATTERN)):
             digest.update(path.read_bytes())
-    opened = _opened(rows, one_line(folder), one_run=not several)
+            said += _left_out(path)
+    opened = _opened(rows, one_line(folder), said, one_run=not several)
     source = Source(one_line(folder.absolute().name), str(folder), digest.hexdigest())
     return replace(opened, dataset=one_line(f"{folder.absolute().name}/"), sources=(source,))
 
 
 def _open_file(content: Content) -> Opened:
-    return _opened(list(_rows(Path(content.source.location))), content.file, one_run=True)
+    path = Path(content.source.location)
+    return _opened(_rows(path), content.file, _left_out(path), one_run=True)
 
 
-def _opened(rows: list[dict[str, Any]], file: str, one_run: bool) -> Opened:
+def _opened(rows: list[dict[str, Any]], file: str, said: list[str], one_run: bool) -> Opened:
     if not rows:
         raise InvalidTable("holds no scalars: log the validation loss as one", file=file)
     frame = frame_of_records(rows, file)
@@ -62,7 +66,22 @@ def _opened(rows: list[dict[str, Any]], file: str, one_run: bool) -> Opened:
         one_run=one_run,
         known={"step": "step", **known_by_tool(frame.columns)},
         remedies={"tokens": "step*TOKENS_PER_STEP", "params_total": "size(run)"},
+        assumptions=tuple(said),
     )
+
+
+def _left_out(path: Path) -> list[str]:
+    """What to know of a file of which TensorBoard's reader does not read all: it stops at the first damage."""
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+
+    lengths = [len(record) for record in RawEventFileLoader(str(path)).Load()]
+    rest = path.stat().st_size - sum(lengths) - len(lengths) * _FRAME
+    if not rest:
+        return []
+    return [
+        f"the last {rest:,} bytes of {one_line(path.name)}, after {len(lengths):,} events, are damaged or still being "
+        "written, and left out"
+    ]
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +31,18 @@ _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 def _open(folder: Path) -> Opened:
     paths = files_in(folder, PATTERN)
-    runs, digest = [], hashlib.sha256()
+    runs, said, digest = [], list[str](), hashlib.sha256()
     for path in paths:
         content = read_content(path)
         digest.update(content.data)
-        runs.append(_run(content.data, content.file))
+        runs.append(_run(content.data, content.file, said))
     name = one_line(folder.absolute().name)
     source = Source(name, str(folder), digest.hexdigest())
-    return opened_runs(runs, OFFLINE.name, one_line(folder), dataset=f"{name}/", source=source)
+    opened = opened_runs(runs, OFFLINE.name, one_line(folder), dataset=f"{name}/", source=source)
+    return replace(opened, assumptions=tuple(said))
 
 
-def _run(data: bytes, file: str) -> LoggedRun:
+def _run(data: bytes, file: str, said: list[str]) -> LoggedRun:
     try:
         from google.protobuf.message import DecodeError
         from wandb.proto import wandb_internal_pb2 as messages
@@ -47,7 +50,7 @@ def _run(data: bytes, file: str) -> LoggedRun:
         raise MissingExtra("trackers", "reading W&B's offline runs") from None
     run = LoggedRun()
     try:
-        for chunk in _records(data, file):
+        for chunk in _records(data, file, said):
             record: Any = getattr(messages, "Record").FromString(chunk)  # noqa: B009  made when it is imported
             kind = record.WhichOneof("record_type")
             if kind == "run":
@@ -58,6 +61,8 @@ def _run(data: bytes, file: str) -> LoggedRun:
                 run.config |= _items(record.config.update)
             elif kind == "history":
                 run.rows.append(_items(record.history.item))
+    except InvalidTable:
+        raise
     except (DecodeError, ValueError, RecursionError) as error:
         raise InvalidTable(f"is no whole log of W&B: {one_line(error)}", file=file) from None
     return run
@@ -68,11 +73,11 @@ def _items(items: Any) -> dict[str, Any]:
     return {".".join(item.nested_key) or item.key: json.loads(item.value_json) for item in items}
 
 
-def _records(data: bytes, file: str) -> Iterator[bytes]:
-    """The records, put together from their chunks."""
+def _records(data: bytes, file: str, said: list[str]) -> Iterator[bytes]:
+    """The records, put together from their chunks; a log that is cut is told in `said`."""
     if not data.startswith(_HEADER):
         raise InvalidTable("is no log of W&B: it does not begin as one", file=file)
-    place, parts = _CHUNK_HEADER, b""
+    place, parts, whole = _CHUNK_HEADER, list[bytes](), True
     while place + _CHUNK_HEADER <= len(data):
         left = _BLOCK - place % _BLOCK
         if left < _CHUNK_HEADER:  # the end of a block, too short for a chunk, is zeros
@@ -84,11 +89,17 @@ def _records(data: bytes, file: str) -> Iterator[bytes]:
         if kind not in (_WHOLE, _FIRST, _MIDDLE, _LAST) or length > left - _CHUNK_HEADER:
             raise InvalidTable(f"is damaged from byte {place} on: copy it again", file=file)
         if end > len(data):
-            return
-        parts = data[start:end] if kind in (_WHOLE, _FIRST) else parts + data[start:end]
-        if kind in (_WHOLE, _LAST):
-            yield parts
+            break
+        if zlib.crc32(data[place + 6 : end]) != int.from_bytes(data[place : place + 4], "little"):
+            raise InvalidTable(f"is damaged from byte {place} on: copy it again", file=file)
+        parts = [] if kind in (_WHOLE, _FIRST) else parts
+        parts.append(data[start:end])
+        whole = kind in (_WHOLE, _LAST)
+        if whole:
+            yield b"".join(parts)
         place = end
+    if place < len(data) or not whole:
+        said.append(f"{file} ends in the middle of a record, as of a run that goes on")
 
 
 OFFLINE = Format(
