@@ -121,6 +121,8 @@ def test_a_sweep_of_nanochat() -> None:
 def test_billions() -> None:
     message = refusal("c17d_billions.csv")
     assert remedies(message) == ["params_total=params*1e9,tokens=tokens_B*1e9"]
+    page = (Path(__file__).parents[2] / "docs" / "your-runs.md").read_text("utf-8")
+    assert message.partition("c17d_billions.csv")[2] in page
     table = read("c17d_billions.csv", columns=remedies(message)[0])
     assert table.numbers("tokens")[0] == 1.4e9
     np.testing.assert_allclose(table.numbers("params_total")[0], 7e7)

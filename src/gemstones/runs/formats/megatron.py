@@ -113,7 +113,7 @@ def _detect(content: Content) -> bool:
 MEGATRON = Format(
     name="megatron-log",
     files="a text log of Megatron-LM",
-    command="gemstones data show 'logs/*.log' --columns params_total=size(run)",
+    command="gemstones data show 'logs/*.log' --columns 'params_total=size(run)'",
     source="https://github.com/NVIDIA/Megatron-LM",
     detect=_detect,
     open=_open,

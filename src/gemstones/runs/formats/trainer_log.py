@@ -31,7 +31,7 @@ def _open(content: Content) -> Opened:
 TRAINER_LOG = Format(
     name="hf-trainer-log",
     files="`trainer_log.jsonl` of LLaMA-Factory",
-    command="gemstones data show 'runs/*/trainer_log.jsonl' --columns params_total=size(run)",
+    command="gemstones data show 'runs/*/trainer_log.jsonl' --columns 'params_total=size(run)'",
     source="https://github.com/hiyouga/LLaMA-Factory",
     detect=lambda content: {"current_steps", "total_steps"} <= content.first_object.keys(),
     open=_open,

@@ -67,7 +67,7 @@ def _detect(content: Content) -> bool:
 TRAINER_STATE = Format(
     name="hf-trainer-state",
     files="`trainer_state.json` of Hugging Face's Trainer",
-    command="gemstones data show 'runs/*/trainer_state.json' --columns params_total=size(run)",
+    command="gemstones data show 'runs/*/trainer_state.json' --columns 'params_total=size(run)'",
     source="https://huggingface.co/docs/transformers/main_classes/callback#transformers.TrainerState",
     detect=_detect,
     open=_open,
