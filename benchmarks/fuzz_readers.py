@@ -31,6 +31,8 @@ SECONDS = 20.0
 MEMORY = 6 << 30
 """Address space of a child: what needs more is not read as it should be."""
 
+Counts = Counter[tuple[str, str, str]]
+"""By shape, kind and outcome."""
 ROWS = (48, 16, 12, 8, 6)
 """Of the shapes: all, two runs, two checkpoints of each run, one run, the ends."""
 
@@ -57,7 +59,13 @@ def main() -> None:
     else:
         numbers = range(arguments.first, arguments.first + arguments.inputs)
         started = time.monotonic()
-        counts, bad = run(numbers, arguments.workers, arguments.bad)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+        counts: Counts = Counter()
+        bad: list[dict[str, Any]] = []
+        try:
+            run(numbers, arguments.workers, arguments.bad, counts, bad)
+        except (KeyboardInterrupt, SystemExit):  # what was done until now is told
+            numbers = numbers[: counts.total()]
         report = written(counts, bad, numbers, time.monotonic() - started)
         print(report)
         if arguments.output:
@@ -225,12 +233,8 @@ class Child:
         self.process.wait()
 
 
-def run(
-    numbers: range, workers: int, kept: Path | None
-) -> tuple[Counter[tuple[str, str, str]], list[dict[str, Any]]]:
-    """Counts by shape, kind and outcome, and every bad one."""
-    counts: Counter[tuple[str, str, str]] = Counter()
-    bad: list[dict[str, Any]] = []
+def run(numbers: range, workers: int, kept: Path | None, counts: Counts, bad: list[dict[str, Any]]) -> None:
+    """Read inputs, in their order by each worker, into counts by shape, kind and outcome, and what is bad."""
     waiting = iter(numbers)
     children = [Child() for _ in range(workers)]
     busy: set[Child] = set()
@@ -260,12 +264,10 @@ def run(
     finally:
         for child in children:
             child.stop()
-    return counts, bad
 
 
-def written(
-    counts: Counter[tuple[str, str, str]], bad: list[dict[str, Any]], numbers: range, seconds: float
-) -> str:
+def written(counts: Counts, bad: list[dict[str, Any]], numbers: range, seconds: float) -> str:
+    """The report."""
     outcomes = ("read", "refused", *BAD)
     total = Counter[str]()
     for (_, _, outcome), count in counts.items():
