@@ -20,8 +20,8 @@ from joblib import Parallel, delayed
 
 from gemstones.laws.fit import fit
 from gemstones.laws.interval import interval
-from gemstones.laws.objective import Objective
-from gemstones.laws.resample import Unit
+from gemstones.laws.solver.objective import Objective
+from gemstones.laws.solver.resample import Unit
 from gemstones.runs import RunTable, load
 
 TRUTH = np.array([0.2577, 0.5895, 4.88, 12.7, 0.6655])

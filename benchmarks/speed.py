@@ -24,14 +24,14 @@ from pathlib import Path
 import numpy as np
 import scipy.optimize
 import scipy.special
+from gemstones.laws.polish import polish
+from gemstones.laws.problem import Problem
+from gemstones.laws.screen import screen
 
 from gemstones.laws.columns import table_columns
 from gemstones.laws.fit import fit
-from gemstones.laws.objective import Objective
-from gemstones.laws.polish import polish
-from gemstones.laws.problem import Problem
-from gemstones.laws.resample import CHUNK, draw_weights, refit
-from gemstones.laws.screen import screen
+from gemstones.laws.solver.objective import Objective
+from gemstones.laws.solver.resample import CHUNK, draw_weights, refit
 from gemstones.laws.solver.solve import solve
 from gemstones.runs import RunTable, load
 

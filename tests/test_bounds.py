@@ -10,7 +10,7 @@ import gemstones as gs
 from gemstones.bounds import FACTOR, FLOPS, MOST
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidQuantity, InvalidRequest
-from gemstones.laws.resample import check_resampling
+from gemstones.laws.solver.resample import check_resampling
 from tests.cli.conftest import Cli, cli  # noqa: F401
 
 

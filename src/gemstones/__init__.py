@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from gemstones.laws.fit import Fit, fit
     from gemstones.laws.fit_step_time import fit_step_time
     from gemstones.laws.law import Law
-    from gemstones.laws.objective import Objective
     from gemstones.laws.published import published
+    from gemstones.laws.solver.objective import Objective
     from gemstones.laws.step_time import StepTime, gemstones_step_time
     from gemstones.plan.choices import Levels
     from gemstones.plan.cost import Cost
@@ -58,7 +58,7 @@ _HOME = {
     "GemstonesError": "errors",
     "Law": "laws.law",
     "Levels": "plan.choices",
-    "Objective": "laws.objective",
+    "Objective": "laws.solver.objective",
     "Overspend": "plan.overspend",
     "Overtraining": "plan.overtrain",
     "Plan": "plan.plan",

@@ -9,9 +9,9 @@ import pytest
 from gemstones.errors import InvalidRequest
 from gemstones.laws.backtest import Backtest, backtest, standard_selections
 from gemstones.laws.envelope import hull_points
-from gemstones.laws.objective import Objective
 from gemstones.laws.predictor import Predictor, fit_and_predict, frontier_rows
 from gemstones.laws.scores import Comparison, Score
+from gemstones.laws.solver.objective import Objective
 from gemstones.runs import RunTable, load
 
 NOISE = 0.004

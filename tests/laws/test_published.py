@@ -23,7 +23,7 @@ def test_names() -> None:
 def test_constants_predict_what_was_published(gemstones: RunTable, chinchilla: RunTable) -> None:
     """Each law explains its own data: the objective of the published constants is the published one."""
     from gemstones.laws.columns import table_columns
-    from gemstones.laws.objective import huber
+    from gemstones.laws.solver.objective import huber
 
     table = gemstones.select("all")
     for name, objective in (("gemstones", 6.923300e-4), ("gemstones-width-depth", 2.949708e-4)):

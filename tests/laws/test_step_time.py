@@ -17,7 +17,7 @@ from gemstones.accounting.flops import flops_per_token
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.fit import fit
 from gemstones.laws.fit_step_time import fit_step_time
-from gemstones.laws.resample import draw_weights
+from gemstones.laws.solver.resample import draw_weights
 from gemstones.laws.step_time import FEATURES, STEP_TIME_COMMAND, StepTime, gemstones_step_time
 from gemstones.runs import RunTable, load
 from gemstones.shape import Shape, Shapes

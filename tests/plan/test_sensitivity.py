@@ -17,7 +17,7 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import envelope
 from gemstones.laws.fit import fit
 from gemstones.laws.interval import interval
-from gemstones.laws.objective import Objective
+from gemstones.laws.solver.objective import Objective
 from gemstones.plan.choices import CHOICES, Choices, Levels, selected
 from gemstones.plan.plan import plan
 from gemstones.plan.sensitivity import Sensitivity, headline_position, sensitivity

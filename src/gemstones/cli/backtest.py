@@ -12,7 +12,7 @@ from gemstones.cli.options import FLAG, Json, Reading, Runs, Workers, worker_cou
 from gemstones.cli.output import print_json, print_notes, print_table, progress_bar
 from gemstones.laws.backtest import DRAWS, LAWS, Backtest
 from gemstones.laws.backtest import backtest as run_backtest
-from gemstones.laws.objective import Objective
+from gemstones.laws.solver.objective import Objective
 from gemstones.laws.splits import SPLITS
 
 

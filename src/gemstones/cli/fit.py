@@ -21,8 +21,8 @@ from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.fit import Fit
 from gemstones.laws.fit import fit as fit_law
 from gemstones.laws.interval import level_text
-from gemstones.laws.objective import Objective
 from gemstones.laws.shown import fit_rows
+from gemstones.laws.solver.objective import Objective
 
 
 def fit(

@@ -28,12 +28,12 @@ from gemstones.laws.envelope import BINS
 from gemstones.laws.form import law_text, parse_form
 from gemstones.laws.held_out import Resamples
 from gemstones.laws.interval import DEFAULT_LEVEL
-from gemstones.laws.objective import Objective
 from gemstones.laws.parallel import Workers, check_workers, run_chunks
 from gemstones.laws.predictor import Predicted, Predictor, fit_and_predict, frontier_rows, predictors_of
-from gemstones.laws.resample import check_resampling
 from gemstones.laws.scores import Comparison, Score, Target, compare, score
 from gemstones.laws.shown import backtest_html, backtest_notes, score_name
+from gemstones.laws.solver.objective import Objective
+from gemstones.laws.solver.resample import check_resampling
 from gemstones.laws.splits import SPLITS, Skipped, Split, splits_of
 from gemstones.runs.given import Runs, several_runs
 from gemstones.runs.table import RunTable

@@ -23,7 +23,7 @@ from gemstones.laws.diagnostics import LEAST_RUNS, few_draws_flags, run_flags
 from gemstones.laws.interval import DEFAULT_LEVEL, NO_DRAWS, enough, interval, interval_note
 from gemstones.laws.law import Interval
 from gemstones.laws.parallel import Workers, check_workers, run_chunks
-from gemstones.laws.resample import CHUNK, Unit, check_resampling, draw_weights
+from gemstones.laws.solver.resample import CHUNK, Unit, check_resampling, draw_weights
 from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.loss_units import LossUnit
 from gemstones.shape import FloatArray

@@ -29,12 +29,12 @@ from gemstones.laws.flops_model import learned_flops
 from gemstones.laws.form import Form, law_text, parse_form
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level, enough, interval, interval_note
 from gemstones.laws.law import FittedRange, Interval, Law, Models, law_problem
-from gemstones.laws.objective import Objective, ObjectiveKind
 from gemstones.laws.parallel import Workers, check_workers
-from gemstones.laws.problem import Problem
-from gemstones.laws.resample import Unit, check_resampling, resample
+from gemstones.laws.pose import pose
 from gemstones.laws.separable import check_separable
 from gemstones.laws.shown import fit_html, fit_lines
+from gemstones.laws.solver.objective import Objective, ObjectiveKind
+from gemstones.laws.solver.resample import Unit, check_resampling, resample
 from gemstones.laws.solver.solve import STARTS, solve
 from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.table import RunTable
@@ -321,15 +321,14 @@ def fit(
     codes = table.run_codes
     clusters = int(codes.max()) + 1
 
-    if form.terms is None or form.has_outer:
-        raise InvalidRequest(f"law {form.text} cannot be fitted yet: fit a list of columns, like N,T")
-    problem = Problem.of(columns, loss)
+    problem = pose(form, [*np.log(columns).T], loss, group_of_rows)
     with threadpool_limits(1):  # arrays this small are slower with more, and rounded differently
         solution = solve(problem, objective, starts)
+    theta = solution.theta[: len(form.entries)]
     flops = learned_flops(table, form.columns, convention)
     fitted = Law.of_theta(
         form,
-        solution.theta,
+        theta,
         params_convention=convention,
         name="fit",
         source=f"{table.dataset}, {table.selection}",
@@ -338,14 +337,13 @@ def fit(
         loss_unit=table.loss_unit,
         flops=flops,
     )
-    unsettled = convergence_flags(solution.stationarity)
-    flags += unsettled + law_flags(form, solution.theta, [*np.log(columns).T], group_of_rows)
-    flags += row_flags(len(solution.theta), table.rows) + run_flags(clusters)
+    unsettled = convergence_flags(solution.quality.stationarity)
+    flags += unsettled + law_flags(form, theta, [*np.log(columns).T], group_of_rows)
+    flags += row_flags(len(theta), table.rows) + run_flags(clusters)
     if {"w", "d"} & set(form.columns):
         flags += count_flags(table, fitted.models, convention)
-    draws: FloatArray = np.zeros((0, len(solution.theta)))
+    draws: FloatArray = np.zeros((0, len(theta)))
     if bootstrap and (unit == "row" or clusters >= LEAST_RUNS):
-        delta = objective.huber_delta
         draws = resample(
             problem,
             solution.optima,
@@ -369,8 +367,8 @@ def fit(
         rows=table.rows,
         runs=clusters,
         status="not_converged" if unsettled else "converged",
-        stationarity=solution.stationarity,
-        conditioning=solution.conditioning,
+        stationarity=solution.quality.stationarity,
+        conditioning=solution.quality.conditioning,
         flags=tuple(flags),
         assumptions=tuple(table.assumptions),
         models_assumed=table.architecture.assumptions(params=True, flops=True),

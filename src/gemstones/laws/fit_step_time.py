@@ -19,7 +19,7 @@ from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.diagnostics import LEAST_RUNS, few_draws_flags, run_flags
 from gemstones.laws.fit import Resampling
 from gemstones.laws.law import Models
-from gemstones.laws.resample import CHUNK, check_resampling, draw_weights
+from gemstones.laws.solver.resample import CHUNK, check_resampling, draw_weights
 from gemstones.laws.step_time import FEATURES, Compared, Observation, StepTime
 from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.table import RunTable

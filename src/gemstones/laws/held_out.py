@@ -19,7 +19,7 @@ import numpy as np
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.interval import interval
 from gemstones.laws.law import Interval
-from gemstones.laws.resample import CHUNK, draw_weights
+from gemstones.laws.solver.resample import CHUNK, draw_weights
 from gemstones.shape import FloatArray, IntArray
 
 

@@ -20,8 +20,8 @@ from gemstones.laws.diagnostics import row_flags
 from gemstones.laws.envelope import BINS, bin_points, hull_points
 from gemstones.laws.fit import fit
 from gemstones.laws.form import parse_form
-from gemstones.laws.objective import Objective
 from gemstones.laws.separable import collinear_columns
+from gemstones.laws.solver.objective import Objective
 from gemstones.runs.table import RunTable
 from gemstones.shape import BoolArray, FloatArray, IntArray
 

@@ -23,8 +23,8 @@ from gemstones.laws.envelope import Method
 from gemstones.laws.flops_model import gives_flops
 from gemstones.laws.form import law_text
 from gemstones.laws.listed import parse_terms
-from gemstones.laws.objective import Objective
 from gemstones.laws.separable import collinear_columns
+from gemstones.laws.solver.objective import Objective
 from gemstones.runs.selections import dense_selection, selections_of
 from gemstones.runs.table import RunTable
 

@@ -14,7 +14,7 @@ from gemstones.accounting.parameters import PARAMS_CONVENTIONS
 from gemstones.errors import InvalidRequest
 from gemstones.laws.diagnostics import LEAST_RUNS, run_flags
 from gemstones.laws.envelope import BINS, Method, bin_points, hull_points
-from gemstones.laws.resample import CHUNK, draw_weights
+from gemstones.laws.solver.resample import CHUNK, draw_weights
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 

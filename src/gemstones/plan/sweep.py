@@ -16,9 +16,9 @@ from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.diagnostics import doubts
 from gemstones.laws.fit import Fit, fit
 from gemstones.laws.law import Law, Models
-from gemstones.laws.objective import Objective
 from gemstones.laws.parallel import Workers, run_chunks
-from gemstones.laws.resample import check_resampling
+from gemstones.laws.solver.objective import Objective
+from gemstones.laws.solver.resample import check_resampling
 from gemstones.plan.choices import Choices, DistinctFit, Levels, Selected, selected, unanswerable
 from gemstones.plan.cost import Flops
 from gemstones.plan.frontier_lines import FrontierLines, frontier_lines

@@ -15,8 +15,8 @@ from gemstones.files import make_folder
 from gemstones.laws.backtest import Backtest, backtest
 from gemstones.laws.fit import Fit
 from gemstones.laws.fit_step_time import fit_step_time
-from gemstones.laws.objective import Objective
 from gemstones.laws.parallel import Workers
+from gemstones.laws.solver.objective import Objective
 from gemstones.laws.step_time import StepTime
 from gemstones.plan.choices import Selected
 from gemstones.plan.overspend import Overspend, overspend

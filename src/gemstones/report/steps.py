@@ -11,8 +11,8 @@ from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.diagnostics import doubts
 from gemstones.laws.envelope import Envelope, Method, Resource, envelope
 from gemstones.laws.fit import Fit, fit
-from gemstones.laws.objective import Objective
 from gemstones.laws.parallel import Workers
+from gemstones.laws.solver.objective import Objective
 from gemstones.plan.choices import Selected
 from gemstones.report.words import RESOURCE_WORDS, listed
 from gemstones.runs import RunTable, selections_of

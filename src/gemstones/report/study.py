@@ -23,9 +23,9 @@ from gemstones.laws.envelope import BINS, Envelope
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.law import Interval
-from gemstones.laws.objective import Objective
 from gemstones.laws.parallel import Workers
-from gemstones.laws.resample import check_resampling
+from gemstones.laws.solver.objective import Objective
+from gemstones.laws.solver.resample import check_resampling
 from gemstones.laws.step_time import StepTime
 from gemstones.plan.choices import Selected
 from gemstones.plan.plan import NEAR, Plan, default_throughput

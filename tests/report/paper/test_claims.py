@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.laws.envelope import Envelope, Method, Resource, envelope
 from gemstones.laws.fit import Fit, fit
-from gemstones.laws.objective import Objective
 from gemstones.laws.published import refit
+from gemstones.laws.solver.objective import Objective
 from gemstones.plan.overspend import overspend
 from gemstones.plan.overtrain import overtrain
 from gemstones.report.paper import approach1_claims, fit_claims, price_claims, suite_claims

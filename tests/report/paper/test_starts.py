@@ -14,8 +14,8 @@ from scipy.special import logsumexp
 
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import fit
-from gemstones.laws.objective import Objective
-from gemstones.laws.problem import Problem
+from gemstones.laws.solver.objective import Objective
+from gemstones.laws.solver.problem import Problem
 from gemstones.report.paper.starts import (
     exponents_by_starts,
     lbfgs,
@@ -59,7 +59,7 @@ def test_lbfgs_does_what_scipy_does_by_itself() -> None:
 
     # Of short descents: numerical gradients magnify rounding, and long ones part.
     starts = standard_starts(12)[[1, 5, 7, 8]]
-    ours = lbfgs(Problem.of(columns, loss), starts, delta)
+    ours = lbfgs(Problem.simple(columns, loss), starts, delta)
     for start, theta, value in zip(starts, ours.theta, ours.value, strict=True):
         theirs = minimize(objective, start, method="L-BFGS-B")
         assert value == pytest.approx(objective(theta), rel=1e-9)

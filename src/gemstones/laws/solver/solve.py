@@ -1,7 +1,6 @@
 """The solver: screen for basins, polish the best starting points, take the best minimum.
 
-Measured on the published cases, one polished start reached the best known objective in all of them; eight
-cost little more and guard against data that nobody has seen.
+A law with groups or interactions starts from the simpler law without them, which has a screen.
 """
 
 from __future__ import annotations
@@ -10,65 +9,124 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gemstones.laws.merge import merged
-from gemstones.laws.objective import Objective
-from gemstones.laws.polish import derivatives, polish
-from gemstones.laws.problem import Problem
-from gemstones.laws.screen import KEPT, diverse, screen
-from gemstones.shape import FloatArray
+from gemstones.laws.solver.derivatives import evaluate
+from gemstones.laws.solver.merge import merged
+from gemstones.laws.solver.objective import Objective
+from gemstones.laws.solver.polish import delta_schedule, polish, stage_tolerance
+from gemstones.laws.solver.problem import Problem
+from gemstones.laws.solver.quality import Quality, quality
+from gemstones.laws.solver.screen import KEPT, Screen
+from gemstones.laws.solver.simpler import expanded, simpler
+from gemstones.laws.solver.system import System, compiled
+from gemstones.shape import FloatArray, IntArray
 
 STARTS = 8
 """Starting points that are polished."""
+SAME = 1e-3
+"""Starts whose predictions differ by less, root mean square in units of δ, are in one basin: one of them goes on."""
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
     """The best minimum found, with what can be said about it."""
 
+    problem: Problem
+    system: System
     theta: FloatArray
-    """(m,): exponents, log coefficients, E, of the law (not centred)."""
+    """(m,): of the law."""
     value: float
     """The objective there."""
     optima: FloatArray
-    """(starts, m), centred: where every start ended, best first; starting points for resamples."""
-    stationarity: float
-    """Largest gradient component over Σ δ-clipped |residuals|, exponents in units of their column's
-    spread: 0 at a minimum, of the order of 1 for a law that explains nothing."""
-    conditioning: float
-    """Smallest eigenvalue of the Hessian scaled to a unit Gauss–Newton diagonal; flat below about 1e-3."""
+    """(starts, m of the system), internal: where starts ended, best first; starting points for resamples."""
+    quality: Quality
 
 
 def solve(problem: Problem, objective: Objective, starts: int = STARTS) -> Solution:
     """Minimise `objective` over the parameters of the law."""
-    delta = objective.huber_delta
-    candidates, _ = screen(problem, delta, keep=max(KEPT, starts))
-    first = polish(problem, diverse(candidates, starts), delta)
-    joined, worth_a_try = merged(problem, first.theta[[first.value.argmin()]])
-    again = polish(problem, joined[worth_a_try], delta)
-    theta, value = np.concatenate([first.theta, again.theta]), np.concatenate([first.value, again.value])
-    order = np.argsort(value, kind="stable")
-    best = theta[order[0]]
-    stationarity, conditioning = _quality(problem, best, delta)
+    system = compiled(problem)
+    theta, _ = _minima(system, objective, starts)
+    best = theta[0]
+    physical = system.physical(best[None])[0]
     return Solution(
-        theta=problem.physical(best),
-        value=float(objective.value(problem.residuals(best[None])[0])),
-        optima=theta[order],
-        stationarity=stationarity,
-        conditioning=conditioning,
+        problem=problem,
+        system=system,
+        theta=physical,
+        value=float(objective.value(evaluate(system, best[None]).residuals[0], system.weights)),
+        optima=theta,
+        quality=quality(system, best, objective.huber_delta, above=objective.above),
     )
 
 
-def _quality(problem: Problem, theta: FloatArray, delta: float) -> tuple[float, float]:
-    terms, constant = problem.parts(theta[None])
-    total = terms.sum(1) + constant[:, None]
-    residuals = problem.log_loss - np.log(total)
-    gradient, hessian, scale = derivatives(problem, terms, total, residuals, np.array([delta]), None)
-    influence = np.abs(np.clip(residuals[0], -delta, delta)).sum()
-    spread = np.concatenate([problem.u.std(1), np.ones(problem.terms + 1)])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.abs(gradient[0]) / (np.where(spread > 0, spread, 1.0) * influence)
-    stationarity = float(relative.max()) if influence > 0 else 0.0
-    # A column that does not vary, or a term at zero, has no scale: its direction is exactly flat.
-    root = np.sqrt(np.maximum(scale[0], 1e-300))
-    eigenvalues = np.linalg.eigvalsh(hessian[0] / np.outer(root, root))
-    return stationarity, float(eigenvalues[0])
+def _minima(system: System, objective: Objective, starts: int) -> tuple[FloatArray, FloatArray]:
+    """Where starts end, internal θ (·, m), and the objectives there, best first."""
+    delta, above = objective.huber_delta, objective.above
+    plain = simpler(system.problem)
+    if plain is None:
+        first = Screen(system, delta, above).best(keep=max(KEPT, starts)).diverse(starts)
+    else:
+        below = compiled(plain)
+        theta, _ = _minima(below, objective, starts)
+        first = system.centred(expanded(system.problem, below.physical(theta[:starts])))
+    theta, value = descended(system, first, delta, above)
+    restarts, _ = merged(system, theta[:1])
+    if len(restarts):
+        again, lower = descended(system, restarts, delta, above)
+        theta, value = np.concatenate([theta, again]), np.concatenate([value, lower])
+        order = np.argsort(value, kind="stable")
+        theta, value = theta[order], value[order]
+    return theta, value
+
+
+def descended(
+    system: System, starts: FloatArray, delta: float, above: float = 1.0
+) -> tuple[FloatArray, FloatArray]:
+    """Minima from `starts` (B, m), best first."""
+    stages = delta_schedule(delta)
+    if len(starts) > 1 and len(stages) > 1:
+        starts, _ = refined(system, starts, delta, None, np.zeros(len(starts), np.int64), above)
+        stages = stages[1:]
+    ended = polish(system, starts, delta, above=above, schedule=stages)
+    order = np.argsort(ended.value, kind="stable")
+    return ended.theta[order], ended.value[order]
+
+
+def refined(
+    system: System,
+    starts: FloatArray,
+    delta: float,
+    weights: FloatArray | None,
+    index: IntArray,
+    above: float,
+) -> tuple[FloatArray, IntArray]:
+    """`starts` (B, m) after the first stage, those that came to the same basin as one; and the problem of each.
+
+    `index` (B,) is the problem that each start is of: the row of `weights` (R, n).
+    """
+    stages = delta_schedule(delta)
+    rough = polish(
+        system,
+        starts,
+        delta,
+        weights,
+        None if weights is None else index,
+        above=above,
+        schedule=stages[:1],
+        tolerance=stage_tolerance(delta),
+    )
+    kept: list[int] = []
+    order = np.argsort(rough.value, kind="stable")
+    for problem in np.unique(index):
+        mine = order[index[order] == problem]
+        kept += _distinct(system, rough.theta, mine, SAME * stages[0])
+    return rough.theta[kept], index[kept]
+
+
+def _distinct(system: System, theta: FloatArray, candidates: IntArray, distance: float) -> list[int]:
+    """Those of the `candidates`, numbers of θ (B, m) in order of merit, that predict differently from better ones."""
+    kept: list[int] = []
+    with np.errstate(all="ignore"):
+        residuals = evaluate(system, theta[candidates]).residuals
+    for i in range(len(candidates)):
+        if all(np.sqrt(((residuals[i] - residuals[j]) ** 2).mean()) > distance for j in kept):
+            kept.append(i)
+    return [int(candidates[i]) for i in kept]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.laws.envelope import Envelope, Method, Resource
 from gemstones.laws.fit import Fit, fit
-from gemstones.laws.objective import Objective
 from gemstones.laws.parallel import Workers
+from gemstones.laws.solver.objective import Objective
 from gemstones.plan.overspend import Overspend, OverspendMethod, overspend
 from gemstones.plan.overtrain import Overtraining, overtrain
 from gemstones.plan.sensitivity import Sensitivity

@@ -16,7 +16,7 @@ from gemstones.arguments import checked
 from gemstones.display import few_lines
 from gemstones.files import make_folder, write_bytes, write_text
 from gemstones.laws.parallel import Workers, run_chunks
-from gemstones.laws.resample import check_resampling
+from gemstones.laws.solver.resample import check_resampling
 from gemstones.report.overspend_figure import overspend_figure
 from gemstones.report.overtrain_figure import overtrain_figure
 from gemstones.report.paper.analyses import RESOURCES, Analyses, analyse

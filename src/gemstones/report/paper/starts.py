@@ -19,10 +19,11 @@ import numpy as np
 from gemstones.errors import InvalidRequest
 from gemstones.laws.columns import table_columns
 from gemstones.laws.law import Interval
-from gemstones.laws.objective import Objective, huber
 from gemstones.laws.parallel import Workers, run_chunks
-from gemstones.laws.polish import polish
-from gemstones.laws.problem import Problem
+from gemstones.laws.solver.objective import Objective, huber
+from gemstones.laws.solver.polish import polish
+from gemstones.laws.solver.problem import Problem
+from gemstones.laws.solver.system import compiled
 from gemstones.report import style
 from gemstones.report.paper.figure import PaperFigure
 from gemstones.report.words import need_altair
@@ -119,14 +120,15 @@ def exponents_by_starts(
 
 
 def _problem(table: RunTable) -> Problem:
-    return Problem.of(table_columns(TERMS, table, "total"), table.numbers("loss"))
+    return Problem.simple(table_columns(TERMS, table, "total"), table.numbers("loss"))
 
 
 def _ends(case: _Case) -> dict[str, Ends]:
-    polished = polish(case.problem, case.problem.centred(case.starts), case.delta)
+    system = compiled(case.problem)
+    polished = polish(system, system.centred(case.starts), case.delta)
     return {
         "lbfgs": lbfgs(case.problem, case.starts, case.delta),
-        "gemstones": Ends(case.problem.physical(polished.theta), polished.value),
+        "gemstones": Ends(system.physical(polished.theta), polished.value),
     }
 
 
@@ -138,8 +140,8 @@ def lbfgs(problem: Problem, starts: FloatArray, delta: float) -> Ends:
     """
     from scipy.optimize import minimize
 
-    logs = problem.u + problem.mean[:, None]
-    k, m = problem.terms, starts.shape[1]
+    logs = np.stack([-term.z[0] for term in problem.terms])  # of a sum of powers: −log x at the exponent
+    k, m = len(problem.terms), starts.shape[1]
     offsets = np.vstack([np.zeros(m), np.eye(m) * STEP])
 
     def value_and_gradient(theta: FloatArray) -> tuple[float, FloatArray]:

@@ -30,12 +30,19 @@ class Objective:
     kind: ObjectiveKind = "huber"
     delta: float = 1e-4
     """Only Huber's function has one; for the other two it is ignored."""
+    above: float = 1.0
+    """How much a loss above the law counts against one below: less than 1 where losses scatter upwards (badly tuned
+    runs), so that the law follows the best of them."""
 
     def __post_init__(self) -> None:
         check_fields(self)
         if self.kind not in get_args(ObjectiveKind):
             raise InvalidRequest(
                 f"objective {self.kind!r} is unknown: choose from {', '.join(get_args(ObjectiveKind))}"
+            )
+        if not 0 < self.above < math.inf:
+            raise InvalidRequest(
+                f"above {self.above:g} must be positive: how much a loss above the law counts against one below"
             )
         low, high = DELTA_RANGE
         if not low <= self.delta <= high:
@@ -57,14 +64,19 @@ class Objective:
 
     def value(self, residuals: FloatArray, weights: FloatArray | None = None) -> FloatArray:
         """The objective over the last axis of `residuals`, each row counted `weights` times."""
-        rho = np.abs(residuals) if self.kind == "absolute" else huber(residuals, self.huber_delta)
+        if self.kind == "absolute":
+            rho = np.abs(residuals) * np.where(residuals > 0, self.above, 1.0)
+        else:
+            rho = huber(residuals, self.huber_delta, self.above)
         return np.asarray(rho.sum(-1) if weights is None else (rho * weights).sum(-1))
 
     def __str__(self) -> str:
-        return f"huber (delta {self.delta:g})" if self.kind == "huber" else self.kind
+        words = f"huber (delta {self.delta:g})" if self.kind == "huber" else self.kind
+        return words if self.above == 1.0 else f"{words}, losses above the law counted {self.above:g} times"
 
 
-def huber(residuals: FloatArray, delta: float) -> FloatArray:
-    """Huber's function of each residual; r²/2 everywhere for an infinite δ."""
+def huber(residuals: FloatArray, delta: float, above: float = 1.0) -> FloatArray:
+    """Huber's function of each residual, r²/2 everywhere for an infinite δ; positive ones count `above` times."""
     inner = np.clip(residuals, -delta, delta)
-    return inner * (residuals - 0.5 * inner)
+    values: FloatArray = inner * (residuals - 0.5 * inner)
+    return values if above == 1.0 else np.where(residuals > 0, above * values, values)

@@ -1,13 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import fit
-from gemstones.laws.objective import Objective
-from gemstones.laws.polish import polish
-from gemstones.laws.problem import Problem
-from gemstones.laws.resample import CHUNK, draw_weights, refit
-from gemstones.laws.screen import screen
+from gemstones.laws.solver.objective import Objective
+from gemstones.laws.solver.polish import polish
+from gemstones.laws.solver.problem import Problem
+from gemstones.laws.solver.resample import CHUNK, Refits, draw_weights
+from gemstones.laws.solver.screen import Screen
 from gemstones.laws.solver.solve import solve
 from gemstones.runs import RunTable
 
@@ -43,21 +45,34 @@ def test_draws_depend_on_the_seed_alone(gemstones: RunTable, law: str) -> None:
     assert fit(table, "N,T", bootstrap=40, seed=6).draws[0] != one.draws[0]
 
 
-def test_refits_reach_what_many_starts_find(gemstones: RunTable) -> None:
+@pytest.mark.parametrize("outer", [False, True])
+def test_refits_reach_what_many_starts_find(gemstones: RunTable, outer: bool) -> None:
     """The hard case: Equation 2, resampled by run (the benchmark does it for a hundred resamples)."""
     table = gemstones.select("all")
     columns = np.column_stack([table.numbers(c) for c in ("width", "depth", "params_total", "tokens")])
-    problem = Problem.of(columns, table.numbers("loss"))
-    optima = solve(problem, Objective()).optima
-    candidates, _ = screen(problem, 1e-4)
+    problem = Problem.simple(columns, table.numbers("loss"), outer)
+    solution = solve(problem, Objective())
     weights = draw_weights(table.run_codes, "run", seed=3, chunk=0)[:16]
-    _, value = refit(problem, weights, 1e-4, np.concatenate([optima, candidates]), len(optima))
-    reached = 0
+    _, value = Refits(solution, Objective()).of(weights)
+    screen, reached = Screen(solution.system, 1e-4), 0
     for w, found in zip(weights, value, strict=True):
-        starts, _ = screen(problem, 1e-4, w)
-        many = polish(problem, starts[:30], 1e-4, w[None], np.zeros(30, np.int64))
+        many = polish(solution.system, screen.best(w).theta[:30], 1e-4, w[None], np.zeros(30, np.int64))
         reached += found <= many.value.min() * (1 + 1e-6)
     assert reached >= 15
+
+
+def test_a_resample_is_a_fit_of_its_rows(gemstones: RunTable) -> None:
+    """Row weights of the problem and of the resample multiply."""
+    table = gemstones.select("le100B")
+    columns = np.column_stack([table.numbers("params_total"), table.numbers("tokens")])
+    own = np.random.default_rng(0).uniform(0.5, 2, table.rows)
+    problem = replace(Problem.simple(columns, table.numbers("loss"), outer=True), weights=own)
+    drawn = draw_weights(table.run_codes, "run", seed=1, chunk=0)[:3]
+    theta, value = Refits(solve(problem, Objective()), Objective()).of(drawn)
+    assert theta.shape == (3, 6)
+    for weights, found in zip(drawn, value, strict=True):
+        alone = solve(replace(problem, weights=own * weights), Objective())
+        assert found == pytest.approx(alone.value, rel=1e-6)
 
 
 def test_epochs_standard_errors(chinchilla: RunTable) -> None:

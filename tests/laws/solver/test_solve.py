@@ -1,12 +1,15 @@
 """Certified minima: the best known objectives of the published cases, planted laws, and scipy as oracle."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.optimize
 
 from gemstones.laws.fit import fit
-from gemstones.laws.objective import Objective, ObjectiveKind
-from gemstones.laws.problem import Problem
+from gemstones.laws.solver.derivatives import evaluate
+from gemstones.laws.solver.objective import Objective, ObjectiveKind
+from gemstones.laws.solver.problem import Problem
 from gemstones.laws.solver.solve import solve
 from gemstones.runs import RunTable
 
@@ -19,6 +22,18 @@ BEST_KNOWN = {
     ("gemstones", "all", "w,d,N,T", 1e-4): (2.948052764e-4, (0.208, 0.484, 0.368, 0.536)),
     ("chinchilla", "hoffmann-reduced", "N,T", 1e-4): (1.303638028e-5, (0.201, 0.524)),
     ("chinchilla", "epoch", "N,T", 1e-3): (1.018274e-3, (0.34731, 0.36718)),
+}
+# (selection, columns, δ): best known objective with an outer exponent, two independent solvers, and p
+BEST_KNOWN_OUTER = {
+    ("all", ("params_total", "tokens"), 1e-3): (5.41416326e-3, 0.427),
+    ("all", ("width", "depth", "tokens"), 1e-3): (3.55384309e-3, 1.934),
+    ("all", ("width", "depth", "params_total", "tokens"), 1e-3): (1.18001031e-3, 0.244),
+    ("all", ("depth", "params_total", "tokens"), 1e-3): (1.29620092e-3, 0.436),
+    ("all", ("width", "depth", "params_non_embedding", "tokens"), 1e-3): (1.00998544e-3, 0.345),
+    ("all", ("width", "depth", "flops_per_token", "tokens"), 1e-3): (9.9256391e-4, 0.417),
+    ("all", ("params_no_embedding", "tokens"), 1e-3): (4.2303062e-3, 0.429),
+    ("le100B", ("params_total", "tokens"), 1e-4): (1.5475536e-4, 0.422),
+    ("all", ("width", "depth", "params_total", "tokens"), 1e-4): (1.47523193e-4, 0.242),
 }
 
 
@@ -50,12 +65,26 @@ def test_epochs_constants(chinchilla: RunTable) -> None:
     assert (round(a, 1), round(b), round(law.irreducible_loss, 4)) == (477.8, 2143, 1.8172)
 
 
+@pytest.mark.parametrize("case", BEST_KNOWN_OUTER, ids=lambda c: f"{c[0]}-{len(c[1])}-{c[1][-2]}-{c[2]:g}")
+def test_best_known_objectives_with_an_outer_exponent(
+    case: tuple[str, tuple[str, ...], float], gemstones: RunTable
+) -> None:
+    selection, columns, delta = case
+    table = gemstones.select(selection)
+    x = np.column_stack([table.numbers(column) for column in columns])
+    solution = solve(Problem.simple(x, table.numbers("loss"), outer=True), Objective(delta=delta))
+    objective, p = BEST_KNOWN_OUTER[case]
+    assert solution.value <= objective * (1 + 1e-6)
+    assert np.exp(solution.theta[-1]) == pytest.approx(p, abs=1e-3)
+    assert solution.quality.stationarity < 1e-7
+
+
 def planted(k: int, rows: int, noise: float, seed: int) -> tuple[Problem, np.ndarray]:
     rng = np.random.default_rng(seed)
     columns = np.exp(rng.uniform(0, 6, (rows, k)))
     theta = np.concatenate([rng.uniform(0.2, 0.9, k), rng.uniform(0, 2, k), [rng.uniform(0, 0.8)]])
     loss = np.exp(theta[k : 2 * k] - theta[:k] * np.log(columns)).sum(1) + np.exp(theta[2 * k])
-    return Problem.of(columns, loss * np.exp(rng.normal(0, noise, rows))), theta
+    return Problem.simple(columns, loss * np.exp(rng.normal(0, noise, rows))), theta
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
@@ -72,13 +101,17 @@ def test_scipy_finds_nothing_lower(kind: ObjectiveKind, seed: int) -> None:
     objective = Objective(kind, 1e-3)
     solution = solve(problem, objective)
 
-    def value(x: np.ndarray) -> float:
-        return float(objective.value(problem.residuals(x[None])[0]))
+    system = solution.system
 
-    best = problem.centred(solution.theta)
+    def value(x: np.ndarray) -> float:
+        if x[-1] < 0:  # exp(E) itself
+            return 1e3 - x[-1]
+        return float(objective.value(evaluate(system, x[None]).residuals[0]))
+
+    best = system.centred(solution.theta[None])[0]
     assert value(best) == pytest.approx(solution.value)
     rng = np.random.default_rng(seed)
-    for start in (problem.centred(theta), *(best + rng.normal(0, 0.02, (5, 5)))):
+    for start in (system.centred(theta[None])[0], *(best + rng.normal(0, 0.02, (5, 5)))):
         for method in ("Nelder-Mead", "L-BFGS-B"):
             found = scipy.optimize.minimize(value, start, method=method, options={"maxiter": 4000}).fun
             assert solution.value <= found * (1 + 1e-6)
@@ -88,15 +121,28 @@ def test_squared_is_least_squares() -> None:
     problem, theta = planted(2, 100, 0.02, seed=9)
     solution = solve(problem, Objective("squared"))
     fitted = scipy.optimize.least_squares(
-        lambda x: problem.residuals(x[None])[0], problem.centred(theta), xtol=1e-15, ftol=1e-15, gtol=1e-15
+        lambda x: problem.residuals(x[None])[0], theta, xtol=1e-15, ftol=1e-15, gtol=1e-15
     )
     assert solution.value == pytest.approx(fitted.cost, rel=1e-9)
-    np.testing.assert_allclose(problem.centred(solution.theta), fitted.x, rtol=1e-4)
+    np.testing.assert_allclose(solution.theta, fitted.x, rtol=1e-4)
 
 
 def test_diagnostics_tell_a_minimum_from_a_flat_one() -> None:
     problem, _ = planted(2, 300, 0.01, seed=1)
-    good = solve(problem, Objective(delta=1e-2))
+    good = solve(problem, Objective(delta=1e-2)).quality
     assert good.stationarity < 1e-8 and good.conditioning > 1e-3
-    twice = Problem(np.vstack([problem.u, problem.u[1:]]), problem.mean[[0, 1, 1]], problem.log_loss)
-    assert solve(twice, Objective(delta=1e-2)).conditioning < 1e-4
+    x = np.exp(np.random.default_rng(0).uniform(0, 6, 300))  # a column twice, once as its square
+    loss = (x**-0.3 + 2 * x**-0.5 + 1.5) * np.exp(np.random.default_rng(1).normal(0, 1e-3, 300))
+    flat = solve(Problem.simple(np.column_stack([x, x**2]), loss), Objective(delta=1e-2)).quality
+    assert flat.conditioning < 1e-4
+
+
+@pytest.mark.parametrize("outer", [False, True])
+def test_a_perfect_fit_is_at_rest(outer: bool) -> None:
+    rng = np.random.default_rng(0)
+    columns = np.exp(rng.uniform(0, 6, (100, 2)))
+    theta = np.array([0.4, 0.7, 1.0, 2.0, 0.3, *[-0.5] * outer])
+    problem = Problem.simple(columns, np.ones(100), outer)
+    solution = solve(replace(problem, log_loss=problem.log_prediction(theta[None])[0]), Objective())
+    assert solution.value < 1e-20 and solution.quality.stationarity < 1e-6
+    np.testing.assert_allclose(solution.theta, theta, atol=1e-6)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemstones.errors import InvalidRequest
-from gemstones.laws.objective import Objective, huber
+from gemstones.laws.solver.objective import Objective, huber
 
 residuals = st.lists(st.floats(-1, 1), min_size=1, max_size=30).map(np.array)
 

@@ -1,0 +1,366 @@
+"""Minimising Huber's objective to rounding: Levenberg–Marquardt on the exact Hessian, with a decreasing δ.
+
+At δ = 1e-4 the objective is nearly an L1 norm: almost every residual is on its linear branch, and a Newton step sees
+the curvature of a handful of rows. So δ starts large and falls in stages (`delta_schedule`); each stage starts where
+the one before ended, in the right basin and with a useful Hessian.
+
+Many problems (starts, resamples, or both) advance together as arrays; those that finish make room for the next in the
+queue. Letters of axes: B problems, m parameters, n rows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from gemstones.laws.solver.chart import LEAST_RATIO
+from gemstones.laws.solver.derivatives import Evaluation, Workspace, derivatives, evaluate, huber_sum, metric
+from gemstones.laws.solver.system import System
+from gemstones.shape import BoolArray, FloatArray, IntArray
+
+BATCH = 32
+"""Problems that advance together, at most."""
+BATCH_ROWS = 32_768
+"""Rows of all problems of a batch together, about: their arrays should stay in the processor's cache."""
+LIFTED = 1.5
+"""Damping where the scaled Hessian is not positive definite, in units of its smallest eigenvalue."""
+METRIC_LASTS = 5
+"""Evaluations for which the damping's metric is kept: it costs as much as a Hessian and changes little."""
+MAX_ITERATIONS = 300
+"""Accepted steps per stage."""
+MAX_REJECTIONS = 30
+"""Rejected steps in a row that end a stage: the objective cannot fall any further in floating point."""
+FINAL_TOLERANCE = 1e-12
+"""Relative decrease under which, twice in a row, the last stage ends; see `stage_tolerance` for the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class Polished:
+    """Where each problem ended."""
+
+    theta: FloatArray
+    """(B, m), internal."""
+    value: FloatArray
+    """(B,): objective at the last δ."""
+    iterations: IntArray
+    """(B,): evaluations used."""
+
+
+def delta_schedule(delta: float, first: float = 1e-2) -> tuple[float, ...]:
+    """δ of each stage, from about `first` to `delta`: in wide steps down to ten times it, then in narrow ones.
+
+    >>> delta_schedule(1e-4)[0], delta_schedule(1e-4)[-1], len(delta_schedule(1e-4))
+    (0.01, 0.0001, 8)
+    """
+    if math.isinf(delta):
+        return (delta,)
+    stages = [factor * delta for factor in (100.0, 30.0, 10.0, 6.0, 4.0, 2.5, 1.6, 1.0)]
+    while stages[0] < 0.9 * first:
+        stages.insert(0, min(first, stages[0] * 10 / 3))
+    return tuple(stage for stage in stages if stage <= 1.1 * first) or (delta,)
+
+
+def stage_tolerance(delta: float) -> float:
+    """Relative decrease under which, twice in a row, a stage on the way to `delta` ends.
+
+    The smaller the last δ, the less a Newton step can mend there, and the better the stages before it have to
+    be: at 1e-4 throughout, fits at δ = 1e-8 stop up to 1e-4 above the minimum.
+    """
+    return min(1e-4, max(1e-7, delta))
+
+
+def batch_size(system: System) -> int:
+    """Problems that advance together."""
+    return max(1, min(BATCH, BATCH_ROWS // max(system.rows, 1)))
+
+
+def polish(
+    system: System,
+    starts: FloatArray,
+    delta: float,
+    weights: FloatArray | None = None,
+    weight_index: IntArray | None = None,
+    *,
+    above: float = 1.0,
+    schedule: tuple[float, ...] | None = None,
+    tolerance: float = FINAL_TOLERANCE,
+) -> Polished:
+    """Minimise from each of `starts` (B, m; internal).
+
+    `weights` (R, n) are row weights (the system's own are not applied in their place); `weight_index` (B,) says which
+    row of them each start uses (default: the start's own number). Positive residuals count `above` times. `schedule`
+    is the δ of each stage, and `tolerance` the relative decrease under which the last one ends. The result does not
+    depend on how starts are grouped into calls, beyond rounding.
+    """
+    count = len(starts)
+    theta = np.clip(np.array(starts, np.float64), system.lower, system.upper)
+    value, iterations = np.full(count, np.inf), np.zeros(count, np.int64)
+    index = np.arange(count) if weight_index is None else np.asarray(weight_index)
+    stages = delta_schedule(delta) if schedule is None else schedule
+    size = min(count, batch_size(system))
+    if weights is None and system.weights is not None:
+        weights, index = system.weights[None], np.zeros(count, np.int64)
+    task = _Task(
+        system,
+        np.array(stages),
+        np.array([*[stage_tolerance(delta)] * (len(stages) - 1), tolerance]),
+        above,
+        Workspace(system, max(size, 1)),
+        size,
+    )
+    batch = _Batch.started(task, np.zeros(0, np.int64), theta[:0], None)
+    # A trial step may overflow, or divide zero by zero: its objective is then no improvement, so it is refused.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        _run(task, batch, theta, value, iterations, weights, index)
+    return Polished(theta, value, iterations)
+
+
+def _run(
+    task: _Task,
+    batch: _Batch,
+    theta: FloatArray,
+    value: FloatArray,
+    iterations: IntArray,
+    weights: FloatArray | None,
+    index: IntArray,
+) -> None:
+    """Advance every problem to its end; `theta` holds the starts and takes the ends."""
+    queued, count = 0, len(theta)
+    while queued < count or batch.size:
+        if queued < count and batch.size <= task.size // 2:
+            arriving = np.arange(queued, min(count, queued + task.size - batch.size))
+            queued += len(arriving)
+            rows = None if weights is None else weights[index[arriving]]
+            batch = batch.joined(_Batch.started(task, arriving, theta[arriving], rows))
+        finished = batch.advance(task)
+        if finished.any():
+            done = batch.identity[finished]
+            theta[done], value[done] = batch.theta[finished], batch.value[finished]
+            iterations[done] = batch.evaluations[finished]
+            batch = batch.taken(~finished)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What stays the same from the first step to the last."""
+
+    system: System
+    stages: FloatArray
+    """δ by stage."""
+    tolerances: FloatArray
+    """By stage."""
+    above: float
+    workspace: Workspace
+    size: int
+
+
+@dataclass(eq=False)
+class _Batch:
+    """The problems under way, one row each; the only mutable state of the solver."""
+
+    identity: IntArray
+    theta: FloatArray
+    weights: FloatArray | None
+    value: FloatArray
+    gradient: FloatArray
+    hessian: FloatArray
+    metric: FloatArray
+    """See `metric`; its diagonal scales the damping."""
+    renewed: IntArray
+    """Evaluations when it was computed last."""
+    damping: FloatArray
+    stage: IntArray
+    small: IntArray
+    """Steps in a row that decreased the objective too little."""
+    accepted: IntArray
+    rejected: IntArray
+    """Rejected steps in a row."""
+    evaluations: IntArray
+    stale: BoolArray
+    """Whether value and derivatives are those of another δ: the next step is then no step."""
+
+    @property
+    def size(self) -> int:
+        return len(self.identity)
+
+    @classmethod
+    def started(
+        cls, task: _Task, identity: IntArray, theta: FloatArray, weights: FloatArray | None
+    ) -> _Batch:
+        b, m = theta.shape
+        count = np.zeros(b, np.int64)
+        batch = cls(
+            identity=identity, theta=theta, weights=weights, value=np.full(b, np.inf),
+            gradient=np.zeros((b, m)), hessian=np.zeros((b, m, m)),
+            metric=np.zeros((b, m, m)), renewed=np.full(b, -METRIC_LASTS),
+            damping=np.full(b, 1e-2), stage=count, small=count.copy(), accepted=count.copy(),
+            rejected=count.copy(), evaluations=count.copy(), stale=np.zeros(b, bool),
+        )  # fmt: skip
+        if b:
+            at = evaluate(task.system, theta, task.workspace)
+            batch.value = huber_sum(at.residuals, np.full(b, task.stages[0]), weights, task.above)
+            batch._differentiate(task, np.arange(b), at)
+        return batch
+
+    def taken(self, which: BoolArray) -> _Batch:
+        """Those of `which` (a mask), in order."""
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        kept: dict[str, Any] = {name: None if x is None else x[which] for name, x in values.items()}
+        return _Batch(**kept)
+
+    def joined(self, other: _Batch) -> _Batch:
+        """These, then those of `other`."""
+        if not self.size:
+            return other
+        pairs = {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in fields(self)}
+        both: dict[str, Any] = {
+            k: None if a is None else np.concatenate([a, b]) for k, (a, b) in pairs.items()
+        }
+        return _Batch(**both)
+
+    def advance(self, task: _Task) -> BoolArray:
+        """One step of every problem; returns the mask of those that have finished."""
+        system = task.system
+        last = len(task.stages) - 1
+        trial, predicted = self._trial(task)
+        delta = task.stages[self.stage]
+        at = evaluate(system, trial, task.workspace)
+        value = huber_sum(at.residuals, delta, self.weights, task.above)
+        self.evaluations += 1
+        gain = np.where(predicted > 0, (self.value - value) / predicted, -1.0)
+        fell = (value < self.value) & (gain > 1e-3) & ~self.stale
+        current = fell | self.stale  # the trial point is the new point
+
+        damping = np.where(
+            gain > 0.75, self.damping * 0.3, np.where(gain < 0.25, self.damping * 3, self.damping)
+        )
+        damping = np.where(fell, np.maximum(damping, 1e-14), np.maximum(self.damping * 5, 1e-5))
+        self.damping = np.where(self.stale, self.damping, damping)
+        self.accepted += fell
+        self.rejected = np.where(current, 0, self.rejected + 1)
+        negligible = self.value - value < task.tolerances[self.stage] * value
+        self.small = np.where(fell, np.where(negligible, self.small + 1, 0), self.small)
+        self.theta = np.where(current[:, None], trial, self.theta)
+        exhausted = np.abs(predicted) < 1e-13 * self.value
+        hopeless = ~current & ((self.rejected >= MAX_REJECTIONS) | exhausted)
+        self.value = np.where(current, value, self.value)
+
+        ended = (fell & ((self.small >= 2) | (self.accepted >= MAX_ITERATIONS))) | hopeless
+        finished = ended & (self.stage == last)
+        self._next_stage(task, ended & ~finished, current, at)
+        self.stale = ended & ~finished & ~current
+        need = np.flatnonzero(current & ~finished)
+        if need.size:
+            self._differentiate(task, need, at if len(need) == self.size else at.taken(need))
+        return np.asarray(finished)
+
+    def _next_stage(self, task: _Task, advancing: BoolArray, current: BoolArray, at: Evaluation) -> None:
+        if not advancing.any():
+            return
+        self.stage = self.stage + advancing
+        for counter in (self.small, self.accepted, self.rejected):
+            counter[advancing] = 0
+        self.damping[advancing] = np.minimum(self.damping[advancing], 1e-2)
+        here = np.flatnonzero(advancing & current)
+        if here.size:
+            rows = None if self.weights is None else self.weights[here]
+            delta = task.stages[self.stage[here]]
+            self.value[here] = huber_sum(at.residuals[here], delta, rows, task.above)
+
+    def _differentiate(self, task: _Task, where: IntArray, at: Evaluation) -> None:
+        """Derivatives of the problems numbered `where`, whose evaluation is given."""
+        weights = self.weights
+        if weights is not None and len(where) < self.size:
+            weights = weights[where]
+        delta = task.stages[self.stage[where]]
+        theta = self.theta[where]
+        self.gradient[where], self.hessian[where] = derivatives(
+            task.system, theta, at, delta, weights, task.above, task.workspace
+        )
+        old = self.evaluations[where] >= self.renewed[where] + METRIC_LASTS
+        if old.any():
+            gradients = task.workspace.gradients[: len(where)]
+            if not old.all():
+                at, delta, gradients = at.taken(np.flatnonzero(old)), delta[old], gradients[old]
+                weights = None if weights is None else weights[old]
+            self.metric[where[old]] = metric(task.system, at, delta, weights, gradients, task.above)
+            self.renewed[where[old]] = self.evaluations[where[old]]
+
+    def _trial(self, task: _Task) -> tuple[FloatArray, FloatArray]:
+        """Where a damped step leads, within the bounds, and the decrease that the quadratic model expects."""
+        system = task.system
+        pinned = (self.theta <= system.lower) | (self.theta >= system.upper)
+        everyone = np.arange(self.size)
+        trial, predicted = self._stepped(system, everyone, pinned, np.zeros_like(self.theta), self.stale)
+        outside = (trial < system.lower) | (trial > system.upper)
+        # Where a step leaves the bounds, what leaves goes to its bound and the others' step is the best along with it.
+        again = np.flatnonzero(outside.any(1) & ~self.stale)
+        if again.size:
+            bound = np.clip(trial[again], system.lower, system.upper)
+            aside = np.where(outside[again], bound - self.theta[again], 0.0)
+            pinned = pinned[again] | outside[again]
+            trial[again], predicted[again] = self._stepped(system, again, pinned, aside, self.stale[again])
+        return np.clip(trial, system.lower, system.upper), predicted
+
+    def _stepped(
+        self, system: System, which: IntArray, pinned: BoolArray, aside: FloatArray, stale: BoolArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """`_trial` of the problems numbered `which`, bounds aside; parameters with a displacement `aside` take it."""
+        theta, gradient, hessian = self.theta[which], self.gradient[which], self.hessian[which]
+        chart = None if system.chart is None else system.chart.at(theta, pinned)
+        weight = self.metric[which]
+        if chart is not None:
+            gradient, hessian, scale = chart.pulled(gradient, hessian, weight)
+        else:
+            scale = np.diagonal(weight, axis1=1, axis2=2)
+        scale = np.maximum(scale, 1e-10 * scale.max(1, keepdims=True)) + 1e-300
+        fixed = pinned & (
+            ((theta <= system.lower) & (gradient > 0))
+            | ((theta >= system.upper) & (gradient < 0))
+            | (aside != 0)
+        )
+        free_gradient, free_hessian = gradient, hessian
+        if fixed.any():
+            free_gradient = np.where(fixed, 0.0, gradient + np.matmul(hessian, aside[:, :, None])[:, :, 0])
+            free_hessian = np.where(fixed[:, :, None] | fixed[:, None, :], 0.0, hessian)
+        step, self.damping[which] = _damped_step(free_gradient, free_hessian, scale, self.damping[which])
+        step += aside
+        step[stale] = 0.0
+        step /= np.maximum((np.abs(step) / system.caps).max(1), 1.0)[:, None]
+        if chart is None:
+            trial = theta + step
+        else:
+            coordinates = chart.coordinates(theta) + step
+            e = chart.of.exponents
+            ratio = coordinates[:, e] / np.where(chart.bent, theta[:, e], 1.0)
+            too_far = chart.bent & (ratio < LEAST_RATIO)
+            coordinates[:, e] = np.where(too_far, LEAST_RATIO * theta[:, e], coordinates[:, e])
+            trial = chart.parameters(coordinates)
+        predicted = -np.vecdot(step, gradient + 0.5 * np.matmul(hessian, step[:, :, None])[:, :, 0])
+        return trial, predicted
+
+
+def _damped_step(
+    gradient: FloatArray, hessian: FloatArray, scale: FloatArray, damping: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """−(H + λ·diag(scale))⁻¹ g, and λ, raised where the matrix is not positive definite."""
+    root = np.sqrt(scale)
+    scaled = hessian / (root[:, :, None] * root[:, None, :])
+    right = gradient / root
+    diagonal = np.arange(gradient.shape[1])
+    damped = scaled.copy()
+    damped[:, diagonal, diagonal] += damping[:, None]
+    try:
+        np.linalg.cholesky(damped)  # refuses all if one of them is not positive definite
+        step = np.linalg.solve(damped, right[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:
+        finite = np.isfinite(scaled).all((1, 2))
+        values, vectors = np.linalg.eigh(np.where(finite[:, None, None], scaled, 0.0))
+        damping = np.maximum(damping, -LIFTED * values[:, 0])
+        along = np.matmul(right[:, None], vectors)[:, 0] / np.maximum(values + damping[:, None], 1e-300)
+        step = np.matmul(vectors, along[:, :, None])[:, :, 0]
+        step[~finite] = 0.0
+    return -step / root, damping
