@@ -201,12 +201,12 @@ def test_flags_are_shown(runs: RunTable) -> None:
 
 def test_what_the_shipped_fit_shows() -> None:
     shown = repr(gs.published("gemstones-refit"))
-    assert "w 0.208 [-0.000, 6.197], d 0.484 [0.205, 1.174]" in shown
+    assert "w 0.208 [0.006, 3.283], d 0.484 [0.207, 1.102]" in shown
     assert "95% intervals from 400 resamples by run" in shown and "unstable_exponent" in shown
     made = gs.published("gemstones-refit").plan(1e22)
-    assert "4864x63, 22.8B [14.9B, 53.7B] total parameters, 70.3B [30.1B, 103B] tokens" in repr(made)
+    assert "4864x63, 22.8B [15B, 54.3B] total parameters, 70.3B [29.8B, 103B] tokens" in repr(made)
     cells = Text(made._repr_html_()).cells
-    assert cells[:6] == ["", "optimum", "interval", "width", "4864", "[2304, 7686]"]
+    assert cells[:6] == ["", "optimum", "interval", "width", "4864", "[2560, 7686]"]
     assert "1,096 shapes" in repr(made.near_optimal) and "Member(" not in repr(made.near_optimal)
 
 
