@@ -345,16 +345,8 @@ def fit(
     draws: FloatArray = np.zeros((0, len(theta)))
     if bootstrap and (unit == "row" or clusters >= LEAST_RUNS):
         draws = resample(
-            problem,
-            solution.optima,
-            delta,
-            codes,
-            bootstrap,
-            unit=unit,
-            seed=seed,
-            workers=workers,
-            progress=progress,
-        )
+            solution, objective, codes, bootstrap, unit=unit, seed=seed, workers=workers, progress=progress
+        )[:, : len(theta)]
         flags += draw_flags(form, draws) + few_draws_flags(len(draws))
     return Fit(
         law=fitted,
