@@ -138,9 +138,10 @@ class RunTable:
             digest.update(f"{column.name}:{column.dtype}:{len(series)};".encode())
             digest.update(series.is_null().to_numpy().astype("u1").tobytes())
             if column.dtype == "String":
-                for text in series.to_list():
-                    encoded = (text or "").encode()
-                    digest.update(len(encoded).to_bytes(8, "little") + encoded)
+                # Names repeat: a million rows have a few thousand.
+                encoded = {text: (text or "").encode() for text in series.unique().to_list()}
+                framed = {text: len(name).to_bytes(8, "little") + name for text, name in encoded.items()}
+                digest.update(b"".join([framed[text] for text in series.to_list()]))
             else:
                 kind = "<i8" if column.dtype == "Int64" else "<f8"
                 digest.update(series.fill_null(0).to_numpy().astype(kind).tobytes())
