@@ -54,7 +54,7 @@ def typed_csv(data: bytes, file: str) -> pl.DataFrame:
 def parse_delimited(text: str, file: str, separator: str | None = None) -> Delimited:
     """The table in `text`, its separator found unless it is given. Raises `InvalidTable`, with the row."""
     separator = separator or find_separator(text)
-    text = _HINT.sub("", text, count=1)
+    text = _without_hint(text)
     frame = _parse_rows(text, separator, file)
     likely = separator == ";"
     commas = (separator != "," or '"' in text) and "," in text
@@ -70,6 +70,12 @@ def find_separator(text: str) -> str:
     return max(SEPARATORS, key=lambda separator: _evidence(text, separator))
 
 
+def _without_hint(text: str) -> str:
+    """`text` after a first line that names the separator; not by substitution, which would look all through it."""
+    hint = _HINT.match(text)
+    return text if hint is None else text[hint.end() :]
+
+
 def is_table(text: str) -> bool:
     """Whether the first rows have two cells or more, and equally many."""
     return any(_evidence(text, separator) >= (True, 2) for separator in SEPARATORS)
@@ -77,7 +83,7 @@ def is_table(text: str) -> bool:
 
 def header_of(text: str) -> list[str]:
     """Names in the first row that is not empty."""
-    for cells in _sampled(_HINT.sub("", text, count=1), find_separator(text)):
+    for cells in _sampled(_without_hint(text), find_separator(text)):
         return [cell.strip() for cell in cells]
     return []
 
