@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params_convention
-from gemstones.cli.options import Json, Reading, Resampled, Runs
+from gemstones.cli.options import FLAG, Json, Reading, Resampled, Runs
 from gemstones.cli.output import (
     ASK_FOR_INTERVALS,
     print_json,
@@ -16,11 +16,15 @@ from gemstones.cli.output import (
     print_table,
     progress_bar,
 )
+from gemstones.errors import InvalidRequest
 from gemstones.files import check_writable
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.fit import Fit
 from gemstones.laws.fit import fit as fit_law
+from gemstones.laws.form import parse_bound, parse_fixed
 from gemstones.laws.interval import level_text
+from gemstones.laws.literature import NAMED
+from gemstones.laws.optimum import Optimum
 from gemstones.laws.shown import fit_rows
 from gemstones.laws.solver.objective import Objective
 
@@ -29,12 +33,41 @@ def fit(
     runs: Runs,
     /,
     *,
-    law: Annotated[str, Parameter(help="Terms: N,T or w,d,T or w,d,N,T, or names of columns.")] = "N,T",
+    law: Annotated[
+        str,
+        Parameter(
+            help="Columns like N,T or (w,d,N,T)^p, a formula like 'E + A/N^a + B/T^b', or a form by name: "
+            f"{', '.join(NAMED)} (docs/laws.md)."
+        ),
+    ] = "N,T",
     reading: Reading = Reading(),
+    fix: Annotated[
+        tuple[str, ...], FLAG, Parameter(help="Give a constant a value, like E=1.69; may be repeated.")
+    ] = (),
+    bound: Annotated[
+        tuple[str, ...], FLAG, Parameter(help="Bound a constant, like a=0.1..0.6; may be repeated.")
+    ] = (),
+    weights: Annotated[str | None, Parameter(help="Column of how often each row counts.")] = None,
+    best_of: Annotated[
+        str | None,
+        Parameter(
+            help="Columns, like lr,batch, of which only the least loss of each size and tokens is kept."
+        ),
+    ] = None,
     objective: Annotated[str, Parameter(help="huber, squared or absolute, of log loss.")] = "huber",
     delta: Annotated[
         float, Parameter(help="Where the Huber function turns from squared to absolute, in log loss.")
     ] = 1e-4,
+    weight_above: Annotated[
+        float,
+        Parameter(
+            help="How much a loss above the law counts against one below: under 1, the law follows the best."
+        ),
+    ] = 1.0,
+    optimum: Annotated[
+        str | None, Parameter(help="Columns, like lr,batch, whose values of least loss are wanted; see --at.")
+    ] = None,
+    at: Annotated[str | None, Parameter(help="The other columns for --optimum, like N=1B,T=100B.")] = None,
     params: Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")] = "total",
     resampled: Resampled = Resampled(),
     output: Annotated[
@@ -44,8 +77,9 @@ def fit(
 ) -> None:
     """Fit a scaling law to runs (Approach 3).
 
-    Minimises the objective over a sum of powers plus a constant, L = Σ exp(c)·x^-e + exp(E), in log loss, to
-    convergence. Intervals come from refits to resampled runs: checkpoints of one run are not independent.
+    Minimises the objective, in log loss and to convergence, over the constants of a law: a sum of powers plus a
+    constant, L = Σ exp(c)·x^-e + exp(E), or any formula of such terms. Intervals come from refits to resampled runs:
+    checkpoints of one run are not independent.
     """
     if output is not None:
         check_writable(output)
@@ -54,25 +88,54 @@ def fit(
         fitted = fit_law(
             table,
             law,
-            objective=Objective(cast("Any", objective), delta),
+            objective=Objective(cast("Any", objective), delta, weight_above),
             params=params_convention(params),
+            fix=dict(parse_fixed(text) for text in fix),
+            bounds=dict(parse_bound(text) for text in bound),
+            weights=weights,
+            best_of=_names(best_of, "--best-of"),
             force=reading.force,
             **resampled.arguments(progress),
         )
+    best = None if optimum is None else fitted.optimum(*_names(optimum, "--optimum"), **_held(at))
     if output is not None:
         fitted.save(output)
     if json:
-        print_json(fitted.summary())
+        print_json(fitted.summary() | ({} if best is None else {"optimum": best.summary()}))
     else:
-        _print(fitted, output)
+        _print(fitted, best, output, law)
 
 
-def _print(fitted: Fit, output: Path | None) -> None:
+def _names(text: str | None, option: str) -> tuple[str, ...]:
+    """Columns in a list."""
+    names = tuple(part.strip() for part in (text or "").split(",")) if text is not None else ()
+    if not all(names):
+        raise InvalidRequest(f"{option} {text!r} is not a list of columns: write it like lr,batch")
+    return names
+
+
+def _held(text: str | None) -> dict[str, str]:
+    """Values by column."""
+    pairs = [part.partition("=") for part in (text or "").split(",") if part.strip()]
+    if bad := next(
+        (name for name, sign, value in pairs if not (sign and name.strip() and value.strip())), None
+    ):
+        raise InvalidRequest(f"--at {text!r}: {bad!r} has no value: write it like N=1B,T=100B")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _print(fitted: Fit, best: Optimum | None, output: Path | None, written: str) -> None:
     law = fitted.law
     how = f"{fitted.objective_kind}" + (
         f", delta {fitted.delta:g}" if fitted.objective_kind == "huber" else ""
     )
+    if fitted.above != 1:
+        how += f", losses above the law counted {fitted.above:g} times"
+    if fitted.weights:
+        how += f", rows weighted by {fitted.weights}"
     print(f"{law}")
+    if (named := NAMED.get(written.strip())) is not None:
+        print(f"{written.strip()}: {named.source}; {named.means}")
     print(
         f"{fitted.dataset} ({fitted.selection}): {fitted.rows:,} rows of {fitted.runs} runs; "
         + (f"N counts {law.params_convention} parameters; " if "N" in law.symbols else "")
@@ -88,6 +151,8 @@ def _print(fitted: Fit, output: Path | None) -> None:
     print_table("", ("", "value", heading), fit_rows(fitted))
     if not fitted.draws:
         print("no intervals by run from so few runs" if fitted.runs < LEAST_RUNS else ASK_FOR_INTERVALS)
+    if best is not None:
+        print(best.sentence())
     print_notes(("flag", fitted.flags), ("assumed", fitted.assumptions))
     if output is not None:
         print(f"written to {output}")

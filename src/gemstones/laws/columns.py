@@ -15,7 +15,7 @@ from gemstones.shape import FloatArray, IntArray, Shapes
 
 OTHER_NAMES = {
     "lr": ("learning_rate", "max_lr", "peak_lr"),
-    "batch": ("batch_size", "batch_sequences", "batch_tokens", "global_batch_size"),
+    "batch": ("batch_size", "batch_sequences", "batch_tokens", "global_batch_size", "bs"),
 }
 """Names that a table may have for these; the first that it has is taken."""
 

@@ -115,6 +115,15 @@ def logaddexp(x: Number, y: Number) -> Number:
     return Dual(total, mean.gradient, mean.hessian + share * (1 - share) * outer)
 
 
+def logsumexp(terms: Sequence[Number]) -> Number:
+    """log Σ e^x, without overflow."""
+    first, *others = terms
+    total = first
+    for term in others:
+        total = logaddexp(total, term)
+    return total
+
+
 def where(condition: BoolArray, x: Number, y: Number) -> Number:
     """x where the condition holds, y elsewhere."""
     if not isinstance(x, Dual) and not isinstance(y, Dual):

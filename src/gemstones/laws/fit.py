@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +15,7 @@ from gemstones.accounting.parameters import ParamsConvention, params_convention
 from gemstones.arguments import checked, shown
 from gemstones.errors import InvalidRequest, InvalidShape
 from gemstones.files import read_bytes, trouble, write_text
-from gemstones.laws.columns import group_codes, group_levels, table_columns
+from gemstones.laws.columns import column_name, group_codes, group_levels, table_columns
 from gemstones.laws.diagnostics import (
     LEAST_RUNS,
     convergence_flags,
@@ -26,17 +27,21 @@ from gemstones.laws.diagnostics import (
     run_flags,
 )
 from gemstones.laws.flops_model import learned_flops
-from gemstones.laws.form import Form, law_text, parse_form
+from gemstones.laws.form import Form, law_text, parse_form, with_constants
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level, enough, interval, interval_note
 from gemstones.laws.law import FittedRange, Interval, Law, Models, law_problem
+from gemstones.laws.optimum import Optimum, best_columns, held
 from gemstones.laws.parallel import Workers, check_workers
 from gemstones.laws.pose import pose
+from gemstones.laws.rows import best_of as best_of_rows
+from gemstones.laws.rows import row_weights
 from gemstones.laws.separable import check_separable
 from gemstones.laws.shown import fit_html, fit_lines
 from gemstones.laws.solver.objective import Objective, ObjectiveKind
 from gemstones.laws.solver.resample import Unit, check_resampling, resample
 from gemstones.laws.solver.solve import STARTS, solve
 from gemstones.runs.given import Runs, selected_runs
+from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 
@@ -57,6 +62,17 @@ class Resampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     unit: Unit
     seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """Predicted losses."""
+
+    loss: FloatArray
+    """(…), in `loss_unit`."""
+    interval: FloatArray | None
+    """(…, 2), of the law if its form is right; None without draws."""
+    loss_unit: LossUnit
 
 
 class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +103,12 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """θ of every resample, in the order of `Law.theta`."""
     level: float = DEFAULT_LEVEL
     """Of the intervals, e.g. 0.95."""
+    above: float = 1.0
+    """How much a loss above the law counted against one below."""
+    weights: str = ""
+    """Column of the weights of rows; empty where every row counts once."""
+    best_of: tuple[str, ...] = ()
+    """Columns over which the least loss was taken, of each size and tokens."""
 
     @property
     def theta_draws(self) -> FloatArray:
@@ -177,6 +199,9 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "flops_learned": None if law.flops is None else law.flops.convention,
             "objective_kind": self.objective_kind,
             "delta": self.delta if self.objective_kind == "huber" else None,
+            "above": self.above,
+            "weights": self.weights or None,
+            "best_of": list(self.best_of) or None,
             "objective": self.objective,
             "exponents": None if powers is None else dict(zip(powers[0], powers[1].tolist(), strict=True)),
             "log_coefficients": None
@@ -200,6 +225,57 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "assumptions": list(self.assumptions),
             "fingerprint": self.fingerprint,
         }
+
+    def loss(self, columns: FloatArray | None = None, /, **named: Any) -> FloatArray:
+        """Predicted loss; see `Law.loss`.
+
+        >>> fit("gemstones").loss(N="1B", T="100B")  # doctest: +SKIP
+        """
+        return self.law.loss(columns, **named)
+
+    def predict(self, **named: Any) -> Predicted:
+        """Predicted loss at columns by name, with its interval from the draws: of the law, if its form is right."""
+        law, values = self.law.with_columns(named)
+        logs = [np.log(values[symbol]) for symbol in law.symbols]
+        loss = np.exp(law.log_loss(logs))
+        if not self.draws:
+            return Predicted(loss, None, self.law.loss_unit)
+        with np.errstate(over="ignore"):
+            drawn = np.exp(law.log_loss(logs, self._draws_of(named)))
+        flat = [
+            self._interval(d, x) for d, x in zip(drawn.reshape(len(drawn), -1).T, loss.ravel(), strict=True)
+        ]
+        return Predicted(loss, np.array(flat).reshape(*loss.shape, 2), self.law.loss_unit)
+
+    def optimum(self, *of: str, **at: Any) -> Optimum:
+        """The columns `of` at the least predicted loss, the others held `at` values, with intervals from the draws.
+
+        >>> fit("sweep.csv", "step-law", bootstrap=200).optimum("lr", "batch", N="1B", T="100B")  # doctest: +SKIP
+        """
+        law, symbols, given = held(self.law, of, at)
+        theta = np.vstack([law.theta, self._draws_of(at)])
+        found = np.exp(best_columns(law.parsed_form, theta, symbols, given))
+        if not np.isfinite(found[0]).all():
+            raise InvalidRequest(
+                f"law {law.form} has no least loss over {' and '.join(symbols)} there: it falls or rises throughout"
+            )
+        usable = found[1:][np.isfinite(found[1:]).all(1)]
+        intervals = None
+        if len(usable):
+            intervals = {s: self._interval(usable[:, i], found[0, i]) for i, s in enumerate(symbols)}
+        return Optimum(
+            dict(zip(symbols, found[0].tolist(), strict=True)),
+            intervals,
+            given,
+            1 - len(usable) / len(self.draws) if self.draws else 0.0,
+        )
+
+    def _draws_of(self, named: Mapping[str, Any]) -> FloatArray:
+        """θ of every draw, of the law of the groups' values in `named`."""
+        groups = self.law.parsed_form.groups
+        if not groups:
+            return self.theta_draws
+        return self.theta_draws[:, self.law.of_group(**{g: str(named[g]) for g in groups})[1]]
 
     def plan(self, budget: float | str, **options: Any) -> Plan:
         """What to train for `budget` FLOPs under this fit, with intervals; see `gemstones.plan.plan.plan`."""
@@ -293,16 +369,22 @@ def fit(
     level: float = DEFAULT_LEVEL,
     workers: Workers = None,
     starts: int = STARTS,
+    fix: dict[str, float] | None = None,
+    bounds: dict[str, tuple[float, float]] | None = None,
+    weights: str | None = None,
+    best_of: Sequence[str] = (),
     force: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Fit:
-    """Fit `law` (written like `N,T` or `w,d,N,T`, or the list of its terms) to `runs`.
+    """Fit `law` to `runs`: a list of columns (`N,T`, `(w,d,N,T)^p`), a formula, or the name of a form (docs/laws.md).
 
     `runs` are a known data set by name, a path, a frame (polars, pandas, Arrow), a list of dicts or a `RunTable`; of
     them the default selection is fitted, unless `.select(...)` was called. `bootstrap` resamples of `unit` (whole
     runs, or rows) give the intervals; the same `seed` gives the same draws for any number of `workers` (processes;
-    None for one, or for those of a `joblib.parallel_config`). Raises `InvalidRequest` where the runs cannot separate
-    the law's terms, unless `force`d, and `InvalidTable` where a column is missing.
+    None for one, or for those of a `joblib.parallel_config`). `fix` gives constants a value and `bounds` a range;
+    `weights` is a column of how often each row counts; `best_of` names columns, like ("lr", "batch"), of which only
+    the row of least loss is kept for each size and tokens. Raises `InvalidRequest` where the runs cannot separate the
+    law's terms, unless `force`d, and `InvalidTable` where a column is missing.
 
     >>> fit("gemstones", "w,d,N,T", bootstrap=400)  # doctest: +SKIP
     """
@@ -313,7 +395,15 @@ def fit(
     if not 1 <= starts <= MOST_STARTS:
         raise InvalidRequest(f"starts {shown(starts)} must be 1 to {MOST_STARTS:,}")
     table = selected_runs(runs)
-    form = law if isinstance(law, Form) else parse_form(law_text(law), convention)
+    form = with_constants(
+        law if isinstance(law, Form) else parse_form(law_text(law), convention), fix, bounds
+    )
+    assumptions = list(table.assumptions)
+    if best_of:
+        apart = [column_name(c, convention) for c in (*form.columns, *form.groups)]
+        table, sentence = best_of_rows(best_of, table, apart)
+        assumptions.append(sentence)
+    counts = None if weights is None else row_weights(weights, table)
     columns, loss = table_columns(form.columns, table, convention), table.numbers("loss")
     form = msgspec.structs.replace(form, levels=tuple((g, group_levels(g, table)) for g in form.groups))
     group_of_rows = {group: group_codes(group, levels, table) for group, levels in form.levels}
@@ -321,7 +411,7 @@ def fit(
     codes = table.run_codes
     clusters = int(codes.max()) + 1
 
-    problem = pose(form, [*np.log(columns).T], loss, group_of_rows)
+    problem = pose(form, [*np.log(columns).T], loss, group_of_rows, counts)
     with threadpool_limits(1):  # arrays this small are slower with more, and rounded differently
         solution = solve(problem, objective, starts)
     theta = solution.theta[: len(form.entries)]
@@ -362,11 +452,14 @@ def fit(
         stationarity=solution.quality.stationarity,
         conditioning=solution.quality.conditioning,
         flags=tuple(flags),
-        assumptions=tuple(table.assumptions),
+        assumptions=tuple(assumptions),
         models_assumed=table.architecture.assumptions(params=True, flops=True),
         resampling=Resampling(unit, seed) if len(draws) else None,
         draws=tuple(tuple(float(x) for x in draw) for draw in draws),
         level=level,
+        above=objective.above,
+        weights=weights or "",
+        best_of=tuple(best_of),
     )
 
 

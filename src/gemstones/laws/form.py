@@ -11,8 +11,6 @@ irreducible loss, the log of the outer exponent, and whatever else there is, eac
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -21,42 +19,24 @@ from gemstones.accounting.parameters import ParamsConvention
 from gemstones.errors import InvalidRequest
 from gemstones.laws import dual
 from gemstones.laws.dual import Dual
+from gemstones.laws.entries import (
+    Entry,
+    entries_of,
+    places_of,
+    power_columns,
+    structure_of_text,
+    usual_bounds,
+)
 from gemstones.laws.evaluate import Values
 from gemstones.laws.formula import parse_formula
 from gemstones.laws.listed import as_list, canonical, tree_of
 from gemstones.laws.literature import NAMED
-from gemstones.laws.solver.problem import EXPONENTS, LOG_OUTER, Kind
-from gemstones.laws.terms import Parameter, Structure, structure_of
-from gemstones.laws.tree import Column, Constant, Expression, Number, constants, rebuilt, written
+from gemstones.laws.terms import Structure
+from gemstones.laws.tree import Constant, Expression, Number, constants, rebuilt, written
 from gemstones.shape import FloatArray, IntArray
 
 Codes = Mapping[str, IntArray]
 """For every column between whose values constants differ, the position of each row's value."""
-FREE = (-4.0, 4.0)
-"""Default bounds of interactions and of further exponents of a term."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One number of θ."""
-
-    name: str
-    """`A`, or `A[main]` for one value of a group."""
-    label: str
-    """As flags and tables name it: `exponent of N` in a list of columns, the name in a formula."""
-    parameter: Parameter
-    level: str | None
-    """The value of its group."""
-
-    @property
-    def kind(self) -> Kind:
-        """What it is to the solver."""
-        return self.parameter.kind
-
-    @property
-    def key(self) -> str:
-        """What θ holds: `a`, or `log A` where it is the logarithm of the constant."""
-        return f"log {self.name}" if self.parameter.positive else self.name
 
 
 class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +58,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def structure(self) -> Structure:
         """The formula, understood."""
-        return _structure(self.text)
+        return structure_of_text(self.text)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -93,7 +73,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def entries(self) -> tuple[Entry, ...]:
         """What θ holds, (m,)."""
-        return _entries(self.text, self.levels)
+        return entries_of(self.text, self.levels)
 
     @property
     def has_outer(self) -> bool:
@@ -102,7 +82,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def index(self, name: str) -> int:
         """Position in θ of a constant, the first of a group's."""
-        return _index(self.text, self.levels)[name]
+        return places_of(self.text, self.levels)[name]
 
     def count(self, name: str) -> int:
         """How many numbers of θ a constant has: one for each value of its group."""
@@ -144,7 +124,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     with np.errstate(divide="ignore"):
                         low, high = float(np.log(low)), float(np.log(high))
             else:
-                low, high = _usual(parameter)
+                low, high = usual_bounds(parameter)
             lower.append(low)
             upper.append(high)
         return np.array(lower), np.array(upper)
@@ -185,11 +165,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         With `aligned`, the first axis of the columns is that of θ (D, m): each θ has columns of its own.
         """
-        first, *others = self.log_terms(theta, log_columns, codes, aligned)
-        total = first
-        for term in others:
-            total = dual.logaddexp(total, term)
-        return total
+        return dual.logsumexp(self.log_terms(theta, log_columns, codes, aligned))
 
     def log_loss(
         self,
@@ -227,7 +203,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         None for other forms.
         """
-        return _power_columns(self.text)
+        return power_columns(self.text)
 
     def powers(self, theta: FloatArray) -> tuple[tuple[str, ...], FloatArray, FloatArray] | None:
         """Columns, exponents (…, k) and log coefficients (…, k) of a law that is a sum of powers of one column each.
@@ -323,85 +299,64 @@ def parse_form(
     """
     named = NAMED.get(text.strip())
     form = Form(canonical(text if named is None else named.text, convention))
-    if named is not None:
-        bounds = {
-            **{name: ends for name, ends in named.bounds.items() if name not in (fix or {})},
-            **(bounds or {}),
-        }
-    if fix:
-        form = _fixed(form, fix)
     _ = form.structure
+    if named is not None:
+        form = msgspec.structs.replace(form, bounds=_bounds(form, named.bounds))
+    return with_constants(form, fix, bounds)
+
+
+def with_constants(
+    form: Form,
+    fix: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> Form:
+    """A form with constants given a value, or a range."""
+    for name in {*(fix or {})} & {*(bounds or {})}:
+        raise InvalidRequest(f"{name} is fixed and bounded: do one of the two")
+    if fix:
+        kept = tuple(bound for bound in form.bounds if bound[0] not in fix)
+        form = msgspec.structs.replace(_fixed(form, fix), bounds=kept)
+        _ = form.structure
     if bounds:
-        form = msgspec.structs.replace(form, bounds=_bounds(form, bounds))
+        others = {name: (low, high) for name, low, high in form.bounds}
+        form = msgspec.structs.replace(form, bounds=_bounds(form, {**others, **bounds}))
     return form
 
 
-@lru_cache(maxsize=512)
-def _structure(text: str) -> Structure:
-    return structure_of(tree_of(text))
+def parse_fixed(text: str) -> tuple[str, float]:
+    """Name and value of `E=1.69`.
+
+    >>> parse_fixed("E=1.69"), parse_fixed("a = -0.3")
+    (('E', 1.69), ('a', -0.3))
+    """
+    name, sign, value = text.partition("=")
+    if not (sign and name.strip()) or (number := _number(value)) is None:
+        raise InvalidRequest(f"fix {text!r} is not a constant with a value: write it like E=1.69")
+    return name.strip(), number
 
 
-@lru_cache(maxsize=512)
-def _entries(text: str, levels: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[Entry, ...]:
-    known = dict(levels)
-    listed = as_list(text) is not None
-    entries = []
-    for parameter in _structure(text).parameters:
-        of_group = known.get(parameter.group, ("",)) if parameter.group else (None,)
-        for level in of_group:
-            name = parameter.name if level is None else f"{parameter.name}[{level}]"
-            label = _list_label(parameter) if listed else name
-            entries.append(Entry(name, label, parameter, level))
-    return tuple(entries)
+def parse_bound(text: str) -> tuple[str, tuple[float, float]]:
+    """Name and range of `a=0.1..0.6`; an end that is left out is infinite, for positive constants zero.
+
+    >>> parse_bound("a=0.1..0.6"), parse_bound("a=..0.6")
+    (('a', (0.1, 0.6)), ('a', (-inf, 0.6)))
+    """
+    name, sign, ends = text.partition("=")
+    low, dots, high = ends.partition("..")
+    least = _number(low) if low.strip() else -np.inf
+    greatest = _number(high) if high.strip() else np.inf
+    if not (sign and dots and name.strip()) or least is None or greatest is None or not (low + high).strip():
+        raise InvalidRequest(f"bound {text!r} is not a constant with a range: write it like a=0.1..0.6")
+    return name.strip(), (least, greatest)
 
 
-def _list_label(parameter: Parameter) -> str:
-    """What a constant of a list of columns is called."""
-    _, _, column = parameter.name.partition("_")
-    match parameter.kind:
-        case "exponent":
-            return f"exponent of {column}"
-        case "coefficient":
-            return f"coefficient of {column}"
-        case "outer":
-            return "outer exponent"
-        case _:
-            return "irreducible loss"
-
-
-@lru_cache(maxsize=512)
-def _index(text: str, levels: tuple[tuple[str, tuple[str, ...]], ...]) -> dict[str, int]:
-    first: dict[str, int] = {}
-    for i, entry in enumerate(_entries(text, levels)):
-        first.setdefault(entry.parameter.name, i)
-    return first
-
-
-@lru_cache(maxsize=512)
-def _power_columns(text: str) -> tuple[tuple[str, str | float, str | float], ...] | None:
-    """Column, exponent and log coefficient of every term, each a constant's name or a number."""
-    structure = _structure(text)
-    if any(p.group for p in structure.parameters):
+def _number(text: str) -> float | None:
+    """A finite number, or None for what is none."""
+    try:
+        value = float(text)
+    except ValueError:
         return None
-    found: list[tuple[str, str | float, str | float]] = []
-    for term in structure.terms:
-        if len(term.columns) != 1 or term.rest:
-            return None
-        atom = (Column(term.columns[0]),)
-        exponent: str | float = -term.offset.get(atom, 0.0)
-        coefficient: str | float = term.offset.get((), 0.0)
-        if set(term.offset) - {atom, ()}:
-            return None
-        for name, polynomial in term.linear:
-            if polynomial == {atom: -1.0} and exponent == 0.0:
-                exponent = name
-            elif polynomial == {(): 1.0} and coefficient == 0.0:
-                coefficient = name
-            else:
-                return None
-        found.append((term.columns[0], exponent, coefficient))
-    columns = [column for column, _, _ in found]
-    return tuple(found) if len(set(columns)) == len(columns) else None
+    return value if np.isfinite(value) else None
 
 
 def _fixed(form: Form, values: Mapping[str, float]) -> Form:
@@ -437,15 +392,9 @@ def _bounds(form: Form, bounds: Mapping[str, tuple[float, float]]) -> tuple[tupl
             raise InvalidRequest(
                 f"{given}: the least value must be below the greatest; for one value use fix {name}="
             )
-        if parameters[name].positive and (low < 0 or high <= 0):
+        if parameters[name].positive and (-np.inf < low < 0 or high <= 0):
             raise InvalidRequest(f"{given}: {name} is positive, so its least value is at least 0")
+    bounds = {
+        n: (max(low, 0.0) if parameters[n].positive else low, high) for n, (low, high) in bounds.items()
+    }
     return tuple(sorted((name, float(low), float(high)) for name, (low, high) in bounds.items()))
-
-
-def _usual(parameter: Parameter) -> tuple[float, float]:
-    """Bounds of a constant as it is kept, where nobody asked for others."""
-    if parameter.kind == "exponent":
-        return EXPONENTS
-    if parameter.kind == "outer":
-        return LOG_OUTER
-    return FREE if parameter.free else (-np.inf, np.inf)

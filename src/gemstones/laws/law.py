@@ -251,16 +251,11 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def of_group(self, **levels: str) -> tuple[Law, IntArray]:
         """The law of one value of each column between which constants differ, and where its θ stands in this one's."""
         form, index = self.parsed_form.at(levels)
-        law = Law.of_theta(
-            form,
-            self.theta[index],
-            params_convention=self.params_convention,
-            name=self.name,
+        constants = {entry.key: float(x) for entry, x in zip(form.entries, self.theta[index], strict=True)}
+        law = msgspec.structs.replace(
+            self,
+            formula=Formula(form.text, constants),
             source=", ".join([self.source, *(f"{group} {level}" for group, level in levels.items())]),
-            fitted=self.fitted,
-            models=self.models,
-            loss_unit=self.loss_unit,
-            flops=self.flops,
         )
         return law, index
 
