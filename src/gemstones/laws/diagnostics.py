@@ -16,6 +16,9 @@ from gemstones.laws.dual import value_of
 from gemstones.laws.form import Codes, Form
 from gemstones.laws.interval import FEW_DRAWS
 from gemstones.laws.law import Models
+from gemstones.laws.separable import FLAT, jacobian
+from gemstones.laws.solver.problem import Problem
+from gemstones.laws.solver.quality import Quality
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray, Shapes
 
@@ -23,6 +26,11 @@ STATIONARY = 1e-6
 """Relative gradient under which a fit counts as converged."""
 ZERO_SHARE = 1e-3
 """A term that is nowhere a larger share of the predicted loss is at zero."""
+UNITS: dict[str, float] = {"exponent": 0.3, "coefficient": 3.0, "constant": 0.3, "outer": 0.5, "inner": 1.0}
+"""What is a large change of a constant, by kind: as much as it usually is."""
+ADRIFT = 5.0
+"""Units that a direction may be uncertain by before it counts as undetermined. Planted tables (benchmarks, LOG.md): those
+whose exponents came out right had 0.03 to 1, published ones 0.05 to 4, tokens tied to parameters within 2% 90."""
 EXPONENT_RANGE = (0.02, 2.0)
 """Exponents outside are out of range: the standard grid of starts ends at 2, and a power of 0.02 falls
 by less than 5% over a decade."""
@@ -81,6 +89,44 @@ def law_flags(form: Form, theta: FloatArray, log_columns: Sequence[FloatArray], 
                 f"exponent_out_of_range: {what} has exponent {value:.3g}{power}, outside {low:g} to {high:g}"
             )
     return flags
+
+
+def undetermined_flags(form: Form, problem: Problem, quality: Quality, theta: FloatArray, runs: int) -> list[str]:
+    """Constants that the rows hardly determine together, by name, and bounds that keep the objective from falling.
+
+    The first is the direction in which constants can be moved farthest at the cost of one standard error: residuals of
+    robust spread s, checkpoints of a run counted as one, change predictions along it by less than s for `ADRIFT` units.
+    """
+    lower, upper = form.limits()
+    flags = []
+    for i, entry in enumerate(form.entries):
+        if quality.at_bound[i] and np.isfinite(bound := lower[i] if theta[i] <= lower[i] else upper[i]):
+            value = float(np.exp(bound)) if entry.parameter.positive else float(bound)
+            flags.append(f"bound_active: {entry.label} is at its bound {value:.3g}, and the objective would fall beyond it")
+    free = np.flatnonzero(~quality.at_bound[: len(form.entries)])
+    if not free.size:
+        return flags
+    units = np.array([UNITS[form.entries[i].kind] for i in free])
+    for k, i in enumerate(free):
+        if form.entries[i].kind == "constant":  # nats, not their logarithm: an irreducible loss may be next to nothing
+            units[k] /= np.exp(min(max(float(theta[i]), -50.0), 50.0))
+    slopes = jacobian(problem, theta)[:, free] * units
+    residuals = problem.residuals(theta[None])[0]
+    _, values, directions = np.linalg.svd(slopes, full_matrices=False)
+    spread = 1.4826 * float(np.median(np.abs(residuals))) * np.sqrt(len(residuals) / runs)
+    if len(values) < len(free) or values[-1] * ADRIFT < spread or values[-1] < FLAT * values[0]:
+        share = np.abs(directions[-1])
+        names = [form.entries[i].label for i, s in zip(free, share, strict=True) if s > 0.3 * share.max()]
+        flags.append(
+            f"ill_conditioned: these runs hardly determine {listed_words(names)}: other values"
+            f"{' of them together' if len(names) > 1 else ''} fit as well"
+        )
+    return flags
+
+
+def listed_words(names: Sequence[str]) -> str:
+    """Names in a sentence: a, b and c."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def convergence_flags(stationarity: float) -> list[str]:

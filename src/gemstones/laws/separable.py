@@ -154,7 +154,7 @@ def _constants_apart(form: Form, columns: FloatArray, codes: Codes) -> tuple[str
     """Constants of a formula of which some combination changes no prediction, at a typical value of all."""
     problem = pose(form, [*np.log(columns).T], np.ones(len(columns)), codes)
     theta = _typical(problem)
-    jacobian = _jacobian(problem, theta)[:, : len(form.entries)]
+    jacobian = jacobian(problem, theta)[:, : len(form.entries)]
     size = np.linalg.norm(jacobian, axis=0)
     without = [e.label for e, s in zip(form.entries, size, strict=True) if s < FLAT]
     if without:
@@ -189,7 +189,7 @@ def _typical(problem: Problem) -> FloatArray:
     return theta
 
 
-def _jacobian(problem: Problem, theta: FloatArray) -> FloatArray:
+def jacobian(problem: Problem, theta: FloatArray) -> FloatArray:
     """Central differences of log L̂ in every constant, (n, m): four digits are enough here."""
     step = 1e-4 * np.maximum(1.0, np.abs(theta)) * np.eye(len(theta))
     change = problem.log_prediction(theta + step) - problem.log_prediction(theta - step)

@@ -202,6 +202,7 @@ class _Writer:
                 binds, text = 1, text.removeprefix("*") if text.startswith("*") else "1" + text
             case Sum(parts):
                 text = "".join(f"{' + ' if sign == 1 else ' - '}{self.text(part, 1)}" for sign, part in parts)
+                text = re.sub(r" \+ \(-([\d.e+-]+)\)", r" - \1", text) if self.values else text
                 binds = 0
                 text = text.removeprefix(" + ") if text.startswith(" + ") else "-" + text.removeprefix(" - ")
         return f"({text})" if binds < within else text
