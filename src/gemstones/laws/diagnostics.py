@@ -29,8 +29,8 @@ ZERO_SHARE = 1e-3
 UNITS: dict[str, float] = {"exponent": 0.3, "coefficient": 3.0, "constant": 0.3, "outer": 0.5, "inner": 1.0}
 """What is a large change of a constant, by kind: as much as it usually is."""
 ADRIFT = 5.0
-"""Units that a direction may be uncertain by before it counts as undetermined. Planted tables (benchmarks, LOG.md): those
-whose exponents came out right had 0.03 to 1, published ones 0.05 to 4, tokens tied to parameters within 2% 90."""
+"""Units that a direction may be uncertain by before it counts as undetermined. Of planted tables those whose exponents
+came out right had 0.03 to 1, and tokens tied to parameters within 2% 90; of published runs most have 0.05 to 4."""
 EXPONENT_RANGE = (0.02, 2.0)
 """Exponents outside are out of range: the standard grid of starts ends at 2, and a power of 0.02 falls
 by less than 5% over a decade."""
@@ -59,11 +59,19 @@ def shares(form: Form, theta: FloatArray, log_columns: Sequence[FloatArray], cod
         return np.asarray(np.exp(terms - log_sum + powered - outside))
 
 
-def law_flags(form: Form, theta: FloatArray, log_columns: Sequence[FloatArray], codes: Codes) -> list[str]:
-    """Terms at zero and exponents out of range."""
+def alive_constants(form: Form, share: FloatArray) -> frozenset[str]:
+    """The constants of terms that are somewhere `ZERO_SHARE` of the predicted loss, and those outside the sum."""
+    structure = form.structure
+    outside = {name for name in (structure.constant, structure.outer) if isinstance(name, str)}
+    terms = zip(structure.terms, share.max(1), strict=True)
+    return frozenset(outside).union(*(term.constants for term, most in terms if most >= ZERO_SHARE))
+
+
+def law_flags(form: Form, theta: FloatArray, share: FloatArray) -> list[str]:
+    """Terms at zero and exponents out of range; `share` is that of every term in every row, (terms, rows)."""
     flags = []
-    share = shares(form, theta, log_columns, codes)
     largest = share.max(1)
+    alive = alive_constants(form, share)
     names = [f"the term in {term}" for term in form.terms or ()] or [
         f"the term {term.text}" for term in form.structure.terms
     ]
@@ -78,11 +86,7 @@ def law_flags(form: Form, theta: FloatArray, log_columns: Sequence[FloatArray], 
     for entry, value in zip(form.entries, theta, strict=True):
         if entry.kind != "exponent":
             continue
-        alive = any(
-            most >= ZERO_SHARE and entry.parameter.name in term.constants
-            for term, most in zip(form.structure.terms, largest, strict=True)
-        )
-        if alive and not low <= value * outer <= high:
+        if entry.parameter.name in alive and not low <= value * outer <= high:
             what = entry.name.removeprefix("a_") if form.terms else entry.name
             power = f" (times the outer exponent {outer:.3g})" if outer != 1 else ""
             flags.append(
@@ -91,25 +95,31 @@ def law_flags(form: Form, theta: FloatArray, log_columns: Sequence[FloatArray], 
     return flags
 
 
-def undetermined_flags(form: Form, problem: Problem, quality: Quality, theta: FloatArray, runs: int) -> list[str]:
-    """Constants that the rows hardly determine together, by name, and bounds that keep the objective from falling.
+def undetermined_flags(
+    form: Form, problem: Problem, quality: Quality, theta: FloatArray, alive: frozenset[str], runs: int
+) -> list[str]:
+    """Bounds that keep the objective from falling, and constants that the rows hardly determine together, by name.
 
-    The first is the direction in which constants can be moved farthest at the cost of one standard error: residuals of
-    robust spread s, checkpoints of a run counted as one, change predictions along it by less than s for `ADRIFT` units.
+    `alive` are the constants of terms that are not at zero. The second is the direction in which constants go farthest
+    at the cost of one standard error: residuals of robust spread s, checkpoints of a run counted as one, change
+    predictions along it by less than s for `ADRIFT` units.
     """
     lower, upper = form.limits()
     flags = []
     for i, entry in enumerate(form.entries):
-        if quality.at_bound[i] and np.isfinite(bound := lower[i] if theta[i] <= lower[i] else upper[i]):
+        bound = lower[i] if theta[i] <= lower[i] else upper[i]
+        if quality.at_bound[i] and np.isfinite(bound) and entry.parameter.name in alive:
             value = float(np.exp(bound)) if entry.parameter.positive else float(bound)
-            flags.append(f"bound_active: {entry.label} is at its bound {value:.3g}, and the objective would fall beyond it")
-    free = np.flatnonzero(~quality.at_bound[: len(form.entries)])
-    if not free.size:
+            flags.append(
+                f"bound_active: {entry.label} is at its bound, {value:.3g}; the objective falls beyond it"
+            )
+    free = np.flatnonzero(~quality.at_bound[: len(form.entries)]).tolist()
+    if not free:
         return flags
     units = np.array([UNITS[form.entries[i].kind] for i in free])
-    for k, i in enumerate(free):
-        if form.entries[i].kind == "constant":  # nats, not their logarithm: an irreducible loss may be next to nothing
-            units[k] /= np.exp(min(max(float(theta[i]), -50.0), 50.0))
+    # Of an irreducible loss nats, not their logarithm: it may be next to nothing.
+    log_nats = np.array([theta[i] if form.entries[i].kind == "constant" else 0.0 for i in free])
+    units /= np.exp(np.clip(log_nats, -50.0, 50.0))
     slopes = jacobian(problem, theta)[:, free] * units
     residuals = problem.residuals(theta[None])[0]
     _, values, directions = np.linalg.svd(slopes, full_matrices=False)

@@ -18,6 +18,7 @@ from gemstones.files import read_bytes, trouble, write_text
 from gemstones.laws.columns import column_name, group_codes, group_levels, table_columns
 from gemstones.laws.diagnostics import (
     LEAST_RUNS,
+    alive_constants,
     convergence_flags,
     count_flags,
     draw_flags,
@@ -25,6 +26,8 @@ from gemstones.laws.diagnostics import (
     law_flags,
     row_flags,
     run_flags,
+    shares,
+    undetermined_flags,
 )
 from gemstones.laws.flops_model import learned_flops
 from gemstones.laws.form import Form, law_text, parse_form, with_constants
@@ -428,7 +431,11 @@ def fit(
         flops=flops,
     )
     unsettled = convergence_flags(solution.quality.stationarity)
-    flags += unsettled + law_flags(form, theta, [*np.log(columns).T], group_of_rows)
+    share = shares(form, theta, [*np.log(columns).T], group_of_rows)
+    flags += unsettled + law_flags(form, theta, share)
+    flags += undetermined_flags(
+        form, problem, solution.quality, solution.theta, alive_constants(form, share), clusters
+    )
     flags += row_flags(len(theta), table.rows) + run_flags(clusters)
     if {"w", "d"} & set(form.columns):
         flags += count_flags(table, fitted.models, convention)

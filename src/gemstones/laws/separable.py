@@ -17,6 +17,7 @@ from gemstones.laws.columns import column_name
 from gemstones.laws.form import Codes, Form
 from gemstones.laws.pose import pose
 from gemstones.laws.solver.problem import Problem
+from gemstones.laws.tree import Call, Column, Expression, children
 from gemstones.laws.tree import columns as columns_of
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
@@ -60,7 +61,8 @@ def check_separable(form: Form, table: RunTable, columns: FloatArray, codes: Cod
 def _needed(form: Form) -> dict[str, int]:
     """Different values that each column needs: `VALUES` for an exponent that no other column helps to determine.
 
-    Columns that only stand in parts that are not linear need none: those are checked as a whole.
+    What is not linear is checked as a whole, but a column in it must vary; not so the unique tokens of `repeated`: all
+    runs may repeat the same data.
     """
     needed = dict.fromkeys(form.columns, 0)
     terms = form.structure.terms
@@ -72,11 +74,22 @@ def _needed(form: Form) -> dict[str, int]:
             )
             for column in of:
                 needed[column] = max(needed[column], VALUES if alone and len(of) == 1 else 2)
-        for column in (
-            column for monomial in term.offset for atom in monomial for column in columns_of(atom)
-        ):
+        offset = (atom for monomial in term.offset for atom in monomial)
+        others = (
+            *(c for atom in offset for c in columns_of(atom)),
+            *(c for _, t in term.rest for c in _compared(t)),
+        )
+        for column in others:
             needed[column] = max(needed[column], 2)
     return needed
+
+
+def _compared(tree: Expression) -> tuple[str, ...]:
+    """Columns of an expression, but for those that say which data are unique."""
+    if isinstance(tree, Call) and tree.function == "repeated":
+        return columns_of(tree.arguments[0])
+    own = (tree.name,) if isinstance(tree, Column) else ()
+    return (*own, *(column for part in children(tree) for column in _compared(part)))
 
 
 def _columns_apart(
@@ -154,16 +167,16 @@ def _constants_apart(form: Form, columns: FloatArray, codes: Codes) -> tuple[str
     """Constants of a formula of which some combination changes no prediction, at a typical value of all."""
     problem = pose(form, [*np.log(columns).T], np.ones(len(columns)), codes)
     theta = _typical(problem)
-    jacobian = jacobian(problem, theta)[:, : len(form.entries)]
-    size = np.linalg.norm(jacobian, axis=0)
+    slopes = jacobian(problem, theta)[:, : len(form.entries)]
+    size = np.linalg.norm(slopes, axis=0)
     without = [e.label for e, s in zip(form.entries, size, strict=True) if s < FLAT]
     if without:
         return (
             "collinear_columns",
             f"{' and '.join(without)} changes no prediction, so it cannot be determined",
         )
-    _, values, directions = np.linalg.svd(jacobian / size, full_matrices=False)
-    if len(jacobian) < len(size) or values[-1] < FLAT * values[0]:
+    _, values, directions = np.linalg.svd(slopes / size, full_matrices=False)
+    if len(slopes) < len(size) or values[-1] < FLAT * values[0]:
         share = np.abs(directions[-1])
         names = [e.label for e, s in zip(form.entries, share, strict=True) if s > 0.3 * share.max()]
         return "collinear_columns", f"{', '.join(names)} cannot be told apart in these rows"
