@@ -168,10 +168,9 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             logs = np.full(len(draws), law.log_irreducible_loss) if i is None else draws[:, i]
             intervals["log_irreducible"] = self._interval(logs, law.log_irreducible_loss)
             intervals["irreducible_loss"] = self._interval(np.exp(logs), np.exp(law.log_irreducible_loss))
-        if law.outer_exponent is not None:
-            intervals["outer_exponent"] = self._interval(
-                np.exp(draws[:, form.index("p")]), law.outer_exponent
-            )
+        if isinstance(outer := form.structure.outer, str):
+            i = form.index(outer)
+            intervals["outer_exponent"] = self._interval(np.exp(draws[:, i]), float(np.exp(theta[i])))
         if (optimal := self.optimal_exponents) is not None:
             drawn_optimal = self._optimal(draws)
             assert drawn_optimal is not None
@@ -241,13 +240,12 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         law, values = self.law.with_columns(named)
         logs = [np.log(values[symbol]) for symbol in law.symbols]
         loss = np.exp(law.log_loss(logs))
-        if not self.draws:
+        if not self.has_intervals:
             return Predicted(loss, None, self.law.loss_unit)
         with np.errstate(over="ignore"):
             drawn = np.exp(law.log_loss(logs, self._draws_of(named)))
-        flat = [
-            self._interval(d, x) for d, x in zip(drawn.reshape(len(drawn), -1).T, loss.ravel(), strict=True)
-        ]
+        pairs = zip(drawn.reshape(len(drawn), -1).T, loss.ravel(), strict=True)
+        flat = [interval(d, float(x), level=self.level) or (np.nan, np.nan) for d, x in pairs]
         return Predicted(loss, np.array(flat).reshape(*loss.shape, 2), self.law.loss_unit)
 
     def optimum(self, *of: str, **at: Any) -> Optimum:
@@ -263,9 +261,8 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"law {law.form} has no least loss over {' and '.join(symbols)} there: it falls or rises throughout"
             )
         usable = found[1:][np.isfinite(found[1:]).all(1)]
-        intervals = None
-        if len(usable):
-            intervals = {s: self._interval(usable[:, i], found[0, i]) for i, s in enumerate(symbols)}
+        ends = {s: self._interval(usable[:, i], found[0, i]) for i, s in enumerate(symbols)}
+        intervals = {s: x for s, x in ends.items() if x is not None} or None
         return Optimum(
             dict(zip(symbols, found[0].tolist(), strict=True)),
             intervals,
