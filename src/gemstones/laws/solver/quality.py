@@ -46,7 +46,7 @@ def quality(
     bound = ((theta <= system.lower) & (gradient >= 0)) | ((theta >= system.upper) & (gradient <= 0))
     size = np.maximum(np.abs(np.clip(at.residuals[0], -delta, delta)), min(LEAST_RESIDUAL, delta))
     influence = float(size.sum() if weights is None else weights @ size)
-    units = np.where(system.spread > 0, system.spread, 1.0)
+    units = np.where(system.spread > 1e-9, system.spread, 1.0)  # an exponent of what is not linear has none
     units[system.linear : system.linear + system.constants] = np.exp(-float(system.log_loss.mean()))
     relative = np.where(bound, 0.0, np.abs(gradient) / (units * max(influence, 1e-300)))
 

@@ -188,7 +188,9 @@ def _grid(system: System) -> _Grid:
     if math.prod(sizes) > MOST_POINTS:
         points = np.random.default_rng(0).integers(0, sizes, (MOST_POINTS, len(sizes)))
     else:
-        points = np.array(list(itertools.product(*map(range, sizes))), np.int64).reshape(-1, len(sizes))
+        points = np.array(list(itertools.product(*map(range, sizes))), np.int64).reshape(
+            math.prod(sizes), len(sizes)
+        )
 
     is_coefficient = set(system.kind("coefficient").tolist())
     of_term = [tuple(sorted(is_coefficient & set(term.index.tolist()))) for term in system.terms]
@@ -310,7 +312,9 @@ def _tables(
             if np.isin(axis.parameters, np.concatenate([term.index, term.inner_index])).any()
         ]
         sizes = [len(grid.axes[a].values) for a in mine]
-        local = np.array(list(itertools.product(*map(range, sizes))), np.int64).reshape(-1, len(sizes))
+        local = np.array(list(itertools.product(*map(range, sizes))), np.int64).reshape(
+            math.prod(sizes), len(sizes)
+        )
         theta = np.zeros((len(local), system.parameters))
         for axis, at in zip((grid.axes[a] for a in mine), local.T, strict=True):
             values = axis.values[at] * (stretch if axis.exponent else 1.0)
