@@ -166,3 +166,39 @@ def test_pages_are_linked_and_found() -> None:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(page)):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
     assert all(f"({page.relative_to(ROOT).as_posix()})" in PAGES[0].read_text("utf-8") for page in PAGES[1:])
+
+
+def test_forms_from_the_literature() -> None:
+    from gemstones.laws.literature import _EXPERTS, NAMED
+
+    page = (ROOT / "docs" / "laws.md").read_text("utf-8")
+    rows = [row for table in tables(page) for row in table if len(row) == 4]
+    expected = [
+        [f"`{name}`", f"`{form.text.replace(_EXPERTS, 'Ê')}`", form.source, form.means]
+        for name, form in NAMED.items()
+    ]
+    assert rows == expected and f"`{_EXPERTS}`" in page
+
+
+def test_symbols_of_laws() -> None:
+    from gemstones.laws.columns import column_name
+    from gemstones.laws.tree import SYMBOLS
+
+    page = (ROOT / "docs" / "laws.md").read_text("utf-8")
+    rows = {row[0]: row[1] for table in tables(page) for row in table if len(row) == 3}
+    assert {f"`{s}`": f"`{column_name(s, 'total')}`" for s in SYMBOLS}.items() <= rows.items()
+
+
+def test_every_flag_of_a_fit_is_explained() -> None:
+    page = (ROOT / "docs" / "laws.md").read_text("utf-8")
+    code = "".join(
+        (ROOT / "src" / "gemstones" / "laws" / f"{name}.py").read_text("utf-8")
+        for name in ("diagnostics", "separable")
+    )
+    flags = set(re.findall(r'f?"([a-z]+(?:_[a-z]+)+): ', code)) | set(
+        re.findall(r'"([a-z]+_[a-z]+)", ?\n', code)
+    )
+    flags |= set(re.findall(r'^ +"([a-z]+_[a-z]+)",$', code, re.MULTILINE))
+    assert {"few_values", "bound_active", "ill_conditioned", "term_at_zero"} <= flags
+    for flag in flags:
+        assert f"`{flag}`" in page, flag

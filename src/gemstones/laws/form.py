@@ -10,7 +10,9 @@ irreducible loss, the log of the outer exponent, and whatever else there is, eac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 import msgspec
 import numpy as np
@@ -298,11 +300,21 @@ def parse_form(
     '1.69 + A/N^a + B/T^a'
     """
     named = NAMED.get(text.strip())
+    if named is None:
+        _check_name(text.strip())
     form = Form(canonical(text if named is None else named.text, convention))
     _ = form.structure
     if named is not None:
         form = msgspec.structs.replace(form, bounds=_bounds(form, named.bounds))
     return with_constants(form, fix, bounds)
+
+
+def _check_name(text: str) -> None:
+    """Refuse what is nearly the name of a form, or can only be meant as one."""
+    near = get_close_matches(text, NAMED, 1, 0.8)
+    if near or re.fullmatch(r"[A-Za-z]\w+(-\w+)+", text):
+        meant = f"did you mean {near[0]}" if near else f"choose from {', '.join(NAMED)}"
+        raise InvalidRequest(f"law {text!r} is no form by name: {meant}, or write columns or a formula")
 
 
 def with_constants(
