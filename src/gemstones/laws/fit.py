@@ -37,7 +37,7 @@ from gemstones.laws.optimum import Optimum, best_columns, held
 from gemstones.laws.parallel import Workers, check_workers
 from gemstones.laws.pose import pose
 from gemstones.laws.rows import best_of as best_of_rows
-from gemstones.laws.rows import row_weights
+from gemstones.laws.rows import weighted_rows
 from gemstones.laws.separable import check_separable
 from gemstones.laws.shown import fit_html, fit_lines
 from gemstones.laws.solver.objective import Objective, ObjectiveKind
@@ -403,7 +403,9 @@ def fit(
         apart = [column_name(c, convention) for c in (*form.columns, *form.groups)]
         table, sentence = best_of_rows(best_of, table, apart)
         assumptions.append(sentence)
-    counts = None if weights is None else row_weights(weights, table)
+    counts = None
+    if weights is not None:
+        table, counts = weighted_rows(weights, table)
     columns, loss = table_columns(form.columns, table, convention), table.numbers("loss")
     form = msgspec.structs.replace(form, levels=tuple((g, group_levels(g, table)) for g in form.groups))
     group_of_rows = {group: group_codes(group, levels, table) for group, levels in form.levels}

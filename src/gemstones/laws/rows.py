@@ -18,8 +18,11 @@ SIZE = ("width", "depth", "params_total", "params_no_embedding", "params_non_emb
 """Columns that make a size, as far as the table knows them."""
 
 
-def row_weights(column: str, table: RunTable) -> FloatArray:
-    """How often each row counts, (rows,); `InvalidTable` where one is negative or not finite, or none is positive."""
+def weighted_rows(column: str, table: RunTable) -> tuple[RunTable, FloatArray]:
+    """The rows that count at all, and how often each does, (rows,).
+
+    `InvalidTable` where a weight is negative or not finite, or none is positive.
+    """
     weights = table.numbers(column)
     bad = np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))
     if bad.size:
@@ -31,7 +34,8 @@ def row_weights(column: str, table: RunTable) -> FloatArray:
         )
     if not weights.any():
         raise InvalidTable("is 0 in every row: at least one must count", file=table.origin, column=column)
-    return weights
+    counted = weights > 0
+    return replace(table, frame=table.frame.filter(counted)), weights[counted]
 
 
 def best_of(tried: Sequence[str], table: RunTable, kept_apart: Sequence[str]) -> tuple[RunTable, str]:
