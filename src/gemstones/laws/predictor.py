@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from gemstones.accounting.parameters import ParamsConvention
-from gemstones.errors import InvalidTable
+from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.columns import table_columns
 from gemstones.laws.diagnostics import row_flags
 from gemstones.laws.envelope import BINS, bin_points, hull_points
@@ -108,9 +108,15 @@ def fit_and_predict(
     if (inseparable := collinear_columns(form.columns, table, columns[rows])) is not None:
         return Predicted(rows, unpredicted, reason=inseparable)
     part_only = replace(table, frame=table.frame[rows])
-    fitted = fit(part_only, predictor.law, objective=objective, params=convention)
-    with np.errstate(over="ignore"):
-        predicted = fitted.law.losses(table)
+    try:
+        fitted = fit(part_only, predictor.law, objective=objective, params=convention)
+        with np.errstate(over="ignore"):
+            predicted = fitted.law.losses(table)
+    except (
+        InvalidRequest,
+        InvalidTable,
+    ) as error:  # a formula's constants that it cannot tell apart, an unseen group
+        return Predicted(rows, unpredicted, reason=str(error))
     if not np.isfinite(predicted).all():
         return Predicted(
             rows, unpredicted, reason=f"no finite loss is predicted for every row by {fitted.law}"
