@@ -37,6 +37,9 @@ NAME = r"(?:gemstones(?:-fineweb-edu|-dclm)?|chinchilla)"
 COMMAND = re.compile(rf"^(?:data )?[a-z]+ {NAME}(?: |$)|--throughput {NAME}(?: |$)")
 """A parameter of a test that is a command line about a published data set."""
 
+MOST_MARKED = 0.2
+"""Of all tests: what a machine without the published files may skip at most."""
+
 ABSENT = "the published files are not on this machine and could not be downloaded"
 
 Files = Callable[[], AbstractContextManager[None]]
@@ -50,6 +53,12 @@ ENVIRONMENT = pytest.StashKey[pytest.MonkeyPatch]()
 # ---------------------------------------------------------------- a session
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--hide-published-data", action="store_true", help="as on a machine that has none, and no network"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Look for the files once: workers of xdist are told."""
     given: dict[str, str] | None = getattr(config, "workerinput", None)
@@ -57,12 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SCRATCH] = Path(tempfile.mkdtemp(prefix="gemstones-tests-"))
         empty = config.stash[SCRATCH] / "unmarked-tests-have-no-published_data"
         empty.mkdir()
-        try:
-            config.stash[FOLDER] = published_data.find(config.stash[SCRATCH] / "published")
-        except published_data.Incomplete as error:
-            raise pytest.UsageError(str(error)) from None
-        if CI and config.stash[FOLDER] is None:
-            raise pytest.UsageError(f"with CI set nothing is skipped, but {ABSENT}: {published_data.HOW}")
+        config.stash[FOLDER] = _found(config)
     else:
         config.stash[FOLDER] = Path(given["published"]) if given["published"] else None
         empty = Path(given["empty"])
@@ -70,6 +74,18 @@ def pytest_configure(config: pytest.Config) -> None:
     patch.setenv("GEMSTONES_DATA_DIR", str(empty))
     for variable in ("GEMSTONES_CACHE", "GEMSTONES_OFFLINE", "HF_HUB_OFFLINE"):
         patch.delenv(variable, raising=False)
+
+
+def _found(config: pytest.Config) -> Path | None:
+    if config.option.hide_published_data:
+        return None
+    try:
+        found = published_data.find(config.stash[SCRATCH] / "published")
+    except published_data.Incomplete as error:
+        raise pytest.UsageError(str(error)) from None
+    if found is None and CI:
+        raise pytest.UsageError(f"with CI set nothing is skipped, but {ABSENT}: {published_data.HOW}")
+    return found
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -109,22 +125,48 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(ABSENT)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What a green run must not hide: tests that CI left out, and more than a few that read published files."""
+    if complaints(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    every = terminalreporter.stats.get("skipped", [])
-    if CI and every:
-        terminalreporter.line(f"{len(every):,} tests were skipped, which fails where CI is set.", red=True)
-    if skipped := [report for report in every if ABSENT in str(report.longrepr)]:
+    for complaint in complaints(config):
+        terminalreporter.line(complaint, red=True)
+    skipped = [
+        report for report in terminalreporter.stats.get("skipped", []) if ABSENT in str(report.longrepr)
+    ]
+    if skipped:
         terminalreporter.section("published data", sep="-")
         terminalreporter.line(f"{len(skipped):,} tests were skipped: {ABSENT}.")
         terminalreporter.line(f"To run them too: {published_data.HOW}.")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """With CI set, a test that did not run is a failure."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if CI and reporter is not None and reporter.stats.get("skipped") and session.exitstatus == 0:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+def complaints(config: pytest.Config) -> list[str]:
+    """Of the process that reports: the workers of xdist have none."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return []
+    found: list[str] = []
+    skipped = len(reporter.stats.get("skipped", []))
+    if CI and not config.option.hide_published_data and skipped:
+        found.append(f"{skipped:,} tests were skipped: with CI set, that fails")
+    reports = [
+        report
+        for kind in ("passed", "failed", "skipped", "error")
+        for report in reporter.stats.get(kind, [])
+        if isinstance(report, pytest.TestReport)
+    ]
+    marked = sum("published_data" in report.keywords for report in reports)
+    everything = config.args_source is not pytest.Config.ArgsSource.ARGS and not config.option.markexpr
+    if everything and not config.option.keyword and marked > MOST_MARKED * len(reports):
+        found.append(
+            f"{marked:,} of {len(reports):,} tests read published files: at most {MOST_MARKED:.0%} may, "
+            "let others read pebbles or a planted table"
+        )
+    return found
 
 
 # ---------------------------------------------------------------- a test

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from gemstones.laws.backtest import backtest
+from gemstones.report import analyses
 from gemstones.report.study import Study, study
 from gemstones.runs import RunTable, load
+from tests import stones
 
 
 def shaped_runs() -> str:
@@ -30,13 +36,39 @@ def three_columns() -> str:
 
 
 @pytest.fixture(scope="session")
+def stones_runs(tmp_path_factory: pytest.TempPathFactory) -> RunTable:
+    file = stones.write(tmp_path_factory.mktemp("stones") / "stones.csv")
+    return load(file, vocabulary=50_304, head_size=128, queries_per_kv=2, context=2048)
+
+
+@contextmanager
+def short_analyses() -> Iterator[None]:
+    """Sensitivity and backtests of few splits and without resamples: they take most of the time of a study."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(analyses, "SENSITIVITY_DRAWS", 0)
+        splits = ("compute", "leave-one-width-out", "leave-one-run-out")
+        patch.setattr(analyses, "backtest", partial(backtest, laws=("N,T", "w,d,T"), splits=splits, draws=40))
+        yield
+
+
+@pytest.fixture(scope="session")
+def stones_study(stones_runs: RunTable, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """With every analysis and every kind of figure."""
+    folder = tmp_path_factory.mktemp("stones")
+    with short_analyses():
+        return study(stones_runs, folder, budgets=[1e20, 1e22, 1e24], bootstrap=40, workers=1)
+
+
+@pytest.fixture(scope="session")
 def gemstones_study(gemstones: RunTable, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return study(gemstones, tmp_path_factory.mktemp("gemstones"), bootstrap=40)
+    """Without what takes most of the time, and has tests of its own."""
+    return study(gemstones, tmp_path_factory.mktemp("gemstones"), bootstrap=40, workers=1, quick=True)
 
 
 @pytest.fixture(scope="session")
 def chinchilla_study(chinchilla: RunTable, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return study(chinchilla, tmp_path_factory.mktemp("chinchilla"), bootstrap=40, budgets=[1e22])
+    folder = tmp_path_factory.mktemp("chinchilla")
+    return study(chinchilla, folder, bootstrap=40, budgets=[1e22], workers=1, quick=True)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +80,8 @@ def small_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_study(small_csv: Path) -> Study:
-    return study(load(small_csv), small_csv.parent / "out", bootstrap=40, budgets=[1e18, 1e20])
+    with short_analyses():
+        return study(load(small_csv), small_csv.parent / "out", bootstrap=40, budgets=[1e18, 1e20], workers=1)
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_approach1_says_what_it_shows(gemstones_study: Study, chinchilla_study: 
         "Least loss in each bin",
         "1e21",
         "10K",
-        "95% intervals from 16 resamples by run",
+        "95% intervals from 40 resamples by run",
         "gemstones, all-2B (main, every 2B tokens)",
         "not Appendix G",
     ):
@@ -151,9 +151,9 @@ def test_approach3_says_what_it_shows(gemstones_study: Study, chinchilla_study: 
     assert "Width / depth" not in said and "FLOPs budget (6·N·T)" in said
 
 
-def test_legends_are_there_once(gemstones_study: Study) -> None:
+def test_legends_are_there_once(stones_study: Study) -> None:
     for name, words in (("approach1", "Least loss in each bin"), ("approach3", "Fit, beyond them")):
-        assert texts(gemstones_study.output / "figures" / f"{name}.svg").count(words) == 1
+        assert texts(stones_study.output / "figures" / f"{name}.svg").count(words) == 1
 
 
 def strokes(table: RunTable, colors: style.RunColors, folder: Path) -> dict[float, str]:
@@ -234,9 +234,9 @@ def test_quantities_have_a_row_each_and_are_those_of_an_envelope(gemstones: RunT
 
 
 @pytest.fixture(scope="module")
-def drawn(gemstones_study: Study) -> tuple[dict[str, Any], list[Plan]]:
+def drawn(stones_study: Study) -> tuple[dict[str, Any], list[Plan]]:
     """Figure 5 of a fit of shapes beside the references, and its plans."""
-    fit = next(f for f in gemstones_study.fits if f.law.name == "w,d,N,T fitted to le100B")
+    fit = next(f for f in stones_study.fits if f.law.name == "w,d,N,T fitted to all")
     plans, _ = prescriptions({fit.law.name: fit} | references(), np.geomspace(1e19, 1e24, 6))
     return approach3_figure(plans, fit.law.fitted.flops).to_dict(), list(plans)
 
@@ -320,7 +320,7 @@ def test_published_laws_are_compared_with_near_their_runs_only() -> None:
     assert references((1e11, 3e13)) == {} and references((1e25, 1e26)) == {}
 
 
-def test_drawing_registers_nothing(gemstones_study: Study) -> None:
+def test_drawing_registers_nothing(stones_study: Study) -> None:
     import altair as alt
 
     assert alt.theme.active == "default" and alt.data_transformers.active == "default"

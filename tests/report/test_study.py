@@ -16,6 +16,8 @@ from gemstones.errors import InvalidQuantity, InvalidRequest
 from gemstones.report.steps import planning_fits, trusted_first
 from gemstones.report.study import Study, study
 from gemstones.runs import RunTable, load
+from tests.report.conftest import short_analyses
+from tests.stones import TOKENS
 
 FIGURES = {"approach1", "approach3"}
 TABLES = {"fits", "envelopes", "plans", "near_optimal"}
@@ -29,28 +31,40 @@ def test_gemstones_writes_every_file(gemstones_study: Study) -> None:
     figures = FIGURES | {f"{name}-le100B" for name in FIGURES} | {"overspend", "overtraining"}
     expected = {f"figures/{name}.{kind}" for name in figures for kind in ("png", "svg")}
     expected |= {f"tables/{name}.{kind}" for name in TABLES for kind in ("parquet", "md")}
-    expected |= {"report.html", "study.json", "sensitivity/sensitivity.json", "backtests/backtest.json"}
+    expected |= {"report.html", "study.json"}
     files = {p.relative_to(gemstones_study.output).as_posix() for p in gemstones_study.files}
-    assert expected <= files
-    kept = {name for name in written(gemstones_study.output) if name.startswith("sensitivity/fits/")}
-    assert written(gemstones_study.output) - kept == files
-    made = gemstones_study.analyses.sensitivity
+    assert expected == files == written(gemstones_study.output)
+
+
+def test_every_analysis_writes_its_files(stones_study: Study) -> None:
+    files = {p.relative_to(stones_study.output).as_posix() for p in stones_study.files}
+    assert {"sensitivity/sensitivity.json", "backtests/backtest.json"} <= files
+    kept = {name for name in written(stones_study.output) if name.startswith("sensitivity/fits/")}
+    assert written(stones_study.output) - kept == files
+    made = stones_study.analyses.sensitivity
     assert made is not None and len(kept) == made.distinct_fits
     assert {name.partition("/")[0] for name in files if "/" in name} == {
         "figures", "tables", "sensitivity", "backtests",
     }  # fmt: skip
 
 
-def test_gemstones_analyses(gemstones_study: Study) -> None:
-    found = gemstones_study.analyses
+def test_analyses(stones_study: Study) -> None:
+    found = stones_study.analyses
     assert found.sensitivity is not None and found.backtest is not None and found.step_time is not None
-    assert found.sensitivity.combinations >= 200
-    page = (gemstones_study.output / "report.html").read_text()
+    assert found.sensitivity.combinations == 72
+    page = (stones_study.output / "report.html").read_text()
     assert f"{found.sensitivity.distinct_fits:,} distinct fits" in page
     assert sum(found.sensitivity.decomposition.values()) == pytest.approx(1)
     assert {one.resource for one in found.overspends} == {"flops", "device_hours"}
-    assert {one.tokens_used for one in found.overspends} == {350119526400.0}
+    assert {one.tokens_used for one in found.overspends} == {TOKENS[-1]}
     assert [one.optimum.shape is not None for one in found.overtrained] == [True] * 3
+    assert stones_study.notes == ()
+
+
+def test_gemstones_analyses(gemstones_study: Study) -> None:
+    found = gemstones_study.analyses
+    assert {one.tokens_used for one in found.overspends} == {350119526400.0}
+    assert found.step_time is not None
     assert found.step_time.held_out_error == pytest.approx(0.104, abs=0.002)
 
 
@@ -77,11 +91,11 @@ def test_gemstones_plans(gemstones_study: Study) -> None:
     assert names == [name for law in (*laws, "chinchilla-epoch", "kaplan") for name in [law] * 3]
     for plan in gemstones_study.plans:
         assert plan.intervals is not None or "no interval" in plan.intervals_note
-    assert gemstones_study.notes == ()
+    assert gemstones_study.notes == ("no sensitivity analysis and no backtests: left out as asked (--quick)",)
 
 
-def test_fits_without_flags_plan_first(gemstones_study: Study) -> None:
-    planning = planning_fits([f for f in gemstones_study.fits if f.selection == "all"])
+def test_fits_without_flags_plan_first(stones_study: Study) -> None:
+    planning = planning_fits([f for f in stones_study.fits if f.selection == "all"])
     assert [f.law.form for f in planning] == ["w,d,N,T", "N,T"]
     for flags, order in (
         (((), ()), ["w,d,N,T", "N,T"]),
@@ -94,19 +108,19 @@ def test_fits_without_flags_plan_first(gemstones_study: Study) -> None:
     assert [f.law.form for f in planning_fits(planning[1:])] == ["N,T"] and planning_fits([]) == []
 
 
-def test_json_holds_everything(gemstones_study: Study) -> None:
-    text = (gemstones_study.output / "study.json").read_text()
+def test_json_holds_everything(stones_study: Study) -> None:
+    text = (stones_study.output / "study.json").read_text()
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
     content = json.loads(text, parse_constant=refuse)
-    assert content == json.loads(json.dumps(gemstones_study.summary()))
+    assert content == json.loads(json.dumps(stones_study.summary()))
     assert all(len(source["sha256"]) == 64 for source in content["provenance"]["sources"])
     assert set(content["provenance"]["versions"]) == {"gemstones", "numpy"}
     assert content["settings"]["seed"] == 0
     assert all(fit["intervals"] and "flags" in fit for fit in content["fits"])
-    assert str(gemstones_study.output) not in text
+    assert str(stones_study.output) not in text
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -114,9 +128,10 @@ def test_the_same_for_any_number_of_workers(small_csv: Path, tmp_path: Path) -> 
     runs = load(small_csv)
     digests = set()
     for workers in (1, 2):
-        made = study(
-            runs, tmp_path / f"with-{workers}", bootstrap=130, budgets=[1e20], seed=3, workers=workers
-        )
+        with short_analyses():
+            made = study(
+                runs, tmp_path / f"with-{workers}", bootstrap=130, budgets=[1e20], seed=3, workers=workers
+            )
         content = (made.output / "study.json").read_bytes() + (made.output / "report.html").read_bytes()
         digests.add(hashlib.sha256(content).hexdigest())
     assert len(digests) == 1
@@ -127,11 +142,9 @@ def test_chinchilla_leaves_out_what_it_does_not_know(chinchilla_study: Study) ->
     assert {e.resource for e in chinchilla_study.envelopes} == {"flops"}
     widths, hours, *others = chinchilla_study.notes
     assert [note.partition(":")[0] for note in others] == [
-        "no overspend in FLOPs", "no overspend in device hours", "no throughput model",
+        "no sensitivity analysis and no backtests", "no overspend in FLOPs", "no overspend in device hours",
+        "no throughput model",
     ]  # fmt: skip
-    assert (
-        chinchilla_study.analyses.sensitivity is not None and chinchilla_study.analyses.backtest is not None
-    )
     assert widths.startswith("w,d,T and w,d,N,T not fitted to epoch:") and "column width" in widths
     assert hours.startswith("no frontier of epoch over device hours:")
 
@@ -154,6 +167,7 @@ def test_pebbles_are_studied_at_their_own_scale(pebbles: RunTable, tmp_path: Pat
 
 
 def test_three_columns_are_enough(small_study: Study) -> None:
+    assert small_study.analyses.sensitivity is not None and small_study.analyses.backtest is not None
     assert [f.law.form for f in small_study.fits] == ["N,T"]
     assert any("assumed to be one run" in a for a in small_study.provenance["assumptions"])
     assert [f"{p.law_name} {p.budget_flops:g}" for p in small_study.plans][:2] == [

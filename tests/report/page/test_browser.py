@@ -37,19 +37,19 @@ def quantities(page: Page) -> dict[str, list[str]]:
     return {name: rest for name, *rest in cells}
 
 
-def test_opens_at_once_and_asks_for_nothing(gemstones_page: Path, reader: Reader) -> None:
+def test_opens_at_once_and_asks_for_nothing(stones_page: Path, reader: Reader) -> None:
     begun = time.monotonic()
-    page = reader.open(gemstones_page)
+    page = reader.open(stones_page)
     expect(page.locator("#prescription")).to_contain_text("Train")
     assert time.monotonic() - begun < 2
     settled(page)
     assert page.evaluate("performance.getEntriesByType('resource').length") == 0
-    assert gemstones_page.stat().st_size < 3e6
+    assert stones_page.stat().st_size < 3e6
 
 
-def test_goes_to_a_section(gemstones_page: Path, reader: Reader) -> None:
+def test_goes_to_a_section(stones_page: Path, reader: Reader) -> None:
     """Figures and tables out of sight are not drawn: they must take their place nevertheless."""
-    page = reader.open(gemstones_page, "#backtests")
+    page = reader.open(stones_page, "#backtests")
     top = "name => document.getElementById(name).getBoundingClientRect().top"
     for name in ("backtests", "overspend", "fits", "sensitivity"):
         if name != "backtests":
@@ -63,9 +63,9 @@ def test_goes_to_a_section(gemstones_page: Path, reader: Reader) -> None:
         expect(page.locator("nav [aria-current]")).to_have_attribute("href", f"#{name}")
 
 
-def test_a_budget_changes_everything(gemstones_page: Path, gemstones_study: Study, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
-    law = next(fit for fit in gemstones_study.fits if fit.law.name == "w,d,N,T fitted to all")
+def test_a_budget_changes_everything(stones_page: Path, stones_study: Study, reader: Reader) -> None:
+    page = reader.open(stones_page)
+    law = next(fit for fit in stones_study.fits if fit.law.name == "w,d,N,T fitted to all")
     for text, budget in (("3.2e21", 3.2e21), ("50E", 5e19)):
         fill(page, "budget", text)
         expected = plan(budget, law, name=law.law.name)
@@ -95,9 +95,9 @@ def test_a_budget_changes_everything(gemstones_page: Path, gemstones_study: Stud
     ],
 )
 def test_bad_input_says_what_is_wrong_and_keeps_the_answer(
-    gemstones_page: Path, reader: Reader, name: str, text: str, error: str, words: str
+    stones_page: Path, reader: Reader, name: str, text: str, error: str, words: str
 ) -> None:
-    page = reader.open(gemstones_page)
+    page = reader.open(stones_page)
     settled(page)
     before = prescription(page)
     fill(page, name, text)
@@ -110,8 +110,8 @@ def test_bad_input_says_what_is_wrong_and_keeps_the_answer(
     expect(page.locator(f"#{error}-error")).to_be_empty()
 
 
-def test_widths_can_be_restricted(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_widths_can_be_restricted(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     fill(page, "width_min", "2048")
     fill(page, "width_max", "2048")
     expect(page.locator("#prescription strong").first).to_contain_text("2048x")
@@ -119,8 +119,8 @@ def test_widths_can_be_restricted(gemstones_page: Path, reader: Reader) -> None:
     assert quantities(page)["Width"][1] == "2048 – 2048"
 
 
-def test_overtraining_moves_the_shape(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_overtraining_moves_the_shape(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     slider = page.get_by_label("Tokens over the optimal number, by powers of two")
     slider.focus()
     for _ in range(16):
@@ -133,8 +133,8 @@ def test_overtraining_moves_the_shape(gemstones_page: Path, reader: Reader) -> N
     assert float(slider.input_value()) == -2
 
 
-def test_device_hours_and_inference(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_device_hours_and_inference(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     shape = page.locator("#prescription strong").first.inner_text()
     page.get_by_label("device hours", exact=True).check()
     # What the same plan took, in the other unit.
@@ -152,10 +152,10 @@ def test_device_hours_and_inference(gemstones_page: Path, reader: Reader) -> Non
     assert "FLOPs of inference" in found
 
 
-def test_every_law_answers(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_every_law_answers(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     options = page.locator("#law option").all()
-    assert len(options) == 6 + 7
+    assert len(options) == 3 + 7
     for option in options:
         page.locator("#law").select_option(value=option.get_attribute("value"))
         expect(page.locator(".answer")).to_have_class("answer")
@@ -163,8 +163,8 @@ def test_every_law_answers(gemstones_page: Path, reader: Reader) -> None:
     assert page.locator("#plan-notes").inner_text().count("no loss") == 0  # Kaplan's law is not the last
 
 
-def test_the_address_holds_the_state(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_the_address_holds_the_state(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     first = prescription(page)
     fill(page, "budget", "7e20")
     page.locator("#law").select_option(value="chinchilla-epoch")
@@ -179,7 +179,7 @@ def test_the_address_holds_the_state(gemstones_page: Path, reader: Reader) -> No
     assert prescription(page) == first
     page.go_forward()
     expect(page.locator("#budget")).to_have_value("7e20")
-    shared = reader.open(gemstones_page, "#explorer?budget=2e21&depth_max=40")
+    shared = reader.open(stones_page, "#explorer?budget=2e21&depth_max=40")
     expect(shared.locator("[name=depth_max]")).to_have_value("40")
     page.locator(".contents a", has_text="Fits").click()
     assert "#fits?" in page.url and "budget=2e21" in page.url
@@ -192,14 +192,14 @@ def test_the_address_holds_the_state(gemstones_page: Path, reader: Reader) -> No
         "#?budget=" + "9" * 5000, "#?overtraining=1/0&inference=1e400",
     ],
 )  # fmt: skip
-def test_a_malformed_address_is_harmless(gemstones_page: Path, reader: Reader, address: str) -> None:
-    page = reader.open(gemstones_page, address)
+def test_a_malformed_address_is_harmless(stones_page: Path, reader: Reader, address: str) -> None:
+    page = reader.open(stones_page, address)
     page.locator("#reset").click()
     expect(page.locator("#prescription")).to_contain_text("Train")
 
 
-def test_by_keyboard_alone(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_by_keyboard_alone(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
     for _ in range(40):
@@ -228,8 +228,8 @@ def test_by_keyboard_alone(gemstones_page: Path, reader: Reader) -> None:
     assert unreachable == []
 
 
-def test_the_map_says_what_lies_under_the_pointer(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_the_map_says_what_lies_under_the_pointer(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     settled(page)
     best = page.locator("#map .best")
     best.hover(force=True)
@@ -239,8 +239,8 @@ def test_the_map_says_what_lies_under_the_pointer(gemstones_page: Path, reader: 
     expect(page.locator("#tip")).to_be_hidden()
 
 
-def test_a_phone_needs_no_sideways_scroll(gemstones_page: Path, phone: Reader) -> None:
-    page = phone.open(gemstones_page)
+def test_a_phone_needs_no_sideways_scroll(stones_page: Path, phone: Reader) -> None:
+    page = phone.open(stones_page)
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     fill(page, "budget", "1e23")
@@ -254,8 +254,8 @@ def test_a_phone_needs_no_sideways_scroll(gemstones_page: Path, phone: Reader) -
     assert small == 0
 
 
-def test_light_and_dark(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_light_and_dark(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
 
     def brightness() -> int:
         colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -277,8 +277,8 @@ def test_light_and_dark(gemstones_page: Path, reader: Reader) -> None:
     assert brightness() < 40
 
 
-def test_prints_without_controls_and_whole(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_prints_without_controls_and_whole(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     settled(page)
     page.emulate_media(media="print")
     for hidden in (".controls", ".contents", "#theme", "button.csv"):
@@ -291,8 +291,8 @@ def test_prints_without_controls_and_whole(gemstones_page: Path, reader: Reader)
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
-def test_tables_sort_and_download(gemstones_page: Path, gemstones_study: Study, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_tables_sort_and_download(stones_page: Path, stones_study: Study, reader: Reader) -> None:
+    page = reader.open(stones_page)
     table = page.locator("table[data-table=runs]")
     head = table.locator("th", has_text="final loss")
     head.locator("button").click()
@@ -306,8 +306,8 @@ def test_tables_sort_and_download(gemstones_page: Path, gemstones_study: Study, 
         page.locator("button.csv[data-table=fits]").click()
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf-8"))))
     assert download.value.suggested_filename == "fits.csv"
-    assert [float(row["objective"]) for row in rows] == [fit.objective for fit in gemstones_study.fits]
-    assert [row["flags"] for row in rows] == ["; ".join(fit.flags) for fit in gemstones_study.fits]
+    assert [float(row["objective"]) for row in rows] == [fit.objective for fit in stones_study.fits]
+    assert [row["flags"] for row in rows] == ["; ".join(fit.flags) for fit in stones_study.fits]
 
 
 def test_hostile_names_are_shown_and_not_run(hostile_page: Path, reader: Reader) -> None:
@@ -336,18 +336,18 @@ def test_what_is_not_known_is_left_out(small_page: Path, reader: Reader) -> None
     expect(page.locator("#prescription strong").first).to_have_text(re.compile(r"\d+x\d+"))
 
 
-def test_reads_without_scripts(gemstones_page: Path, chromium: Browser) -> None:
+def test_reads_without_scripts(stones_page: Path, chromium: Browser) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(gemstones_page.as_uri())
+    page.goto(stones_page.as_uri())
     expect(page.locator(".explorer")).to_be_hidden()
     expect(page.locator("table[data-table=plans]")).to_be_visible()
     expect(page.locator("button.csv").first).to_be_hidden()
     context.close()
 
 
-def test_headings_are_in_order_and_everything_has_a_name(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_headings_are_in_order_and_everything_has_a_name(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     levels = page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map((h) => Number(h.tagName[1]))")
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(b <= a + 1 for a, b in itertools.pairwise(levels))

@@ -78,8 +78,8 @@ AnyLaw = Fit | Law | FrontierLaw
 
 
 @pytest.fixture(scope="session")
-def laws(gemstones_study: Study) -> dict[str, AnyLaw]:
-    return {fit.law.name: fit for fit in gemstones_study.fits} | {name: published(name) for name in LAW_NAMES}
+def laws(stones_study: Study) -> dict[str, AnyLaw]:
+    return {fit.law.name: fit for fit in stones_study.fits} | {name: published(name) for name in LAW_NAMES}
 
 
 def vectors(names: list[str]) -> list[Vector]:
@@ -240,15 +240,15 @@ def close(theirs: float | None, ours: float | None, where: str, absolute: float 
 
 
 def test_hundreds_of_plans_agree(
-    gemstones_page: Path, gemstones_study: Study, laws: dict[str, AnyLaw], reader: Reader
+    stones_page: Path, stones_study: Study, laws: dict[str, AnyLaw], reader: Reader
 ) -> None:
     wanted = vectors(list(laws))
-    page = reader.open(gemstones_page)
+    page = reader.open(stones_page)
     theirs = page.evaluate(EVALUATE, [vars(vector) for vector in wanted])
     answered = 0
     for vector, found in zip(wanted, theirs, strict=True):
         law = laws[vector.law]
-        ours = in_python(vector, law, throughput_of(law, gemstones_study))
+        ours = in_python(vector, law, throughput_of(law, stones_study))
         check(vector, found, ours)
         answered += "error" not in ours
     assert answered > 250
@@ -313,8 +313,8 @@ def test_every_form_that_can_be_planned_agrees(small_page: Path, reader: Reader)
     assert answered >= 25
 
 
-def test_shapes_are_counted_alike(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_shapes_are_counted_alike(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     shapes = [
         Shape(384, 13),  # with the exception of kv heads
         Shape(1024, 28),
@@ -340,8 +340,8 @@ def test_shapes_are_counted_alike(gemstones_page: Path, reader: Reader) -> None:
         assert numbers == pytest.approx(expected, rel=1e-13)
 
 
-def test_intervals_are_made_alike(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_intervals_are_made_alike(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     rng = np.random.default_rng(0)
     samples = [rng.normal(size=400), np.exp(rng.normal(size=7)), np.repeat([1.0, 2.0, 3.0], 5)]
     for draws in samples:
@@ -355,8 +355,8 @@ def test_intervals_are_made_alike(gemstones_page: Path, reader: Reader) -> None:
                 assert theirs == [pytest.approx(pair, rel=1e-11, abs=1e-13) for pair in ours]
 
 
-def test_quantities_are_read_alike(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_quantities_are_read_alike(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     texts = ["1e22", "3.2E21", "500E", "0.3B", "2_048", "1,000", "7k", ".5G", "1.e3", "9007199254740993",
              "1,000,000", "3_200", "12,500K", "1,5e22", "1,5", "1_5", "1,234.5", "1.234,5", "0,500",
              "1,000_000", "1,00,000", "1,000e3", "", "e22", "1e", "1x", "-3", "0", "1e999", "1 000",
@@ -376,8 +376,8 @@ def test_quantities_are_read_alike(gemstones_page: Path, reader: Reader) -> None
     assert theirs == [format_quantity(x) for x in numbers]
 
 
-def test_constants_are_those_of_python(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_constants_are_those_of_python(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     assert page.evaluate("[gemstones.COARSE_RATIO, gemstones.REACH, gemstones.STEEPEST]") == [
         surface.COARSE_RATIO,
         surface.REACH,
@@ -387,7 +387,7 @@ def test_constants_are_those_of_python(gemstones_page: Path, reader: Reader) -> 
     assert page.evaluate("gemstones.NEAREST") == by_params.NEAREST
 
 
-def test_extrapolation_without_a_range_says_so(gemstones_page: Path, reader: Reader) -> None:
-    page = reader.open(gemstones_page)
+def test_extrapolation_without_a_range_says_so(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
     said = page.evaluate("gemstones.extrapolation({}, { flops: 1, params: 1, tokens: 1 }).sentence")
     assert said == Extrapolation.of(FittedRange(), flops=1, params=1, tokens=1).sentence()
