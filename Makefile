@@ -3,12 +3,15 @@
 PYTHON ?= python3
 
 VENV := .venv
-PIP_INSTALL := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+STAMPS := .stamps$(VENV:.venv%=%)
+EXTRAS := dev
+PIP_INSTALL = $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist worksteal --max-worker-restart 4
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: study paper test data browser lint types layers check clean help
+.PHONY: study paper test test-ci test-hidden test-all test-lowest data browser lint types layers check clean help
 
 # Published data: from the environment, else from beside the checkout, else `gemstones` downloads it. The tests look
 # for themselves, and say what they skip where there is none.
@@ -18,43 +21,82 @@ paper: export GEMSTONES_DATA_DIR := $(abspath ../shared/data)
 endif
 endif
 
-study: .stamps/report ## Study our own suite, pebbles, in out/study
+study: $(STAMPS)/report ## Study our own suite, pebbles, in out/study
 	$(VENV)/bin/gemstones study pebbles --output out/study
 
-paper: .stamps/report ## Make every figure and claim of the paper again, in out/paper
+paper: $(STAMPS)/report ## Make every figure and claim of the paper again, in out/paper
 	$(VENV)/bin/gemstones paper --output out/paper
 
-test: .stamps/dev browser ## Run all tests
-	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+test: $(STAMPS)/dev browser ## Run all tests
+	$(PYTEST)
 
-data: .stamps/report ## Download the published files that some tests read, into the cache
+data: $(STAMPS)/report ## Download the published files that some tests read, into the cache (1 MB)
 	$(VENV)/bin/python -m tests.published_data
 
-lint: .stamps/dev ## Check style and format
+# Coverage slows the tests down (README), so that it is measured where a change is judged.
+test-ci: $(STAMPS)/dev browser ## Run all tests, and measure which lines they run
+	$(PYTEST) --cov
+
+# What runs in a minute or two, as on a machine that has no published files.
+test-hidden: $(STAMPS)/dev ## Run the fast tests with the published files hidden
+	$(PYTEST) -q --hide-published-data $(FAST)
+
+FAST := tests/accounting tests/cli/test_contract.py tests/cli/test_one_answer.py tests/design tests/laws/test_fit.py \
+  tests/laws/test_envelope.py tests/laws/test_published.py tests/plan/test_plan.py tests/plan/test_prescribe.py \
+  tests/report/test_tables.py tests/runs/test_fetch.py tests/runs/test_known_data.py tests/runs/test_pebbles.py \
+  tests/runs/test_table.py tests/test_published_data.py tests/test_shape.py tests/test_units.py
+
+# Each Python that is here, on the PATH or of pyenv's, in an environment of its own; without the tests of training
+# where PyTorch cannot be installed.
+test-all: ## Run the tests on every Python from 3.11 to 3.14 that is here
+	@for version in 3.11 3.12 3.13 3.14; do \
+	  python=; for one in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python$$version; do \
+	    if $$one -c '' 2>/dev/null; then python=$$one; fi; \
+	  done; \
+	  if [ -z "$$python" ]; then echo "make test-all: no Python $$version here"; continue; fi; \
+	  echo "make test-all: Python $$version, $$python"; \
+	  with="VENV=.venv-$$version PYTHON=$$python"; \
+	  { $(MAKE) --no-print-directory .stamps-$$version/dev $$with \
+	    || $(MAKE) --no-print-directory .stamps-$$version/dev $$with EXTRAS=report,pandas,dask,trackers,test; } \
+	  && $(MAKE) --no-print-directory test $$with || failed="$$failed $$version"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make test-all: failed on$$failed" >&2; exit 1; fi
+
+# The oldest releases that pyproject.toml allows, of what it asks for by name; without what needs PyTorch.
+test-lowest: VENV := .venv-lowest
+test-lowest: browser ## Run the tests with the oldest releases that are allowed
+	$(PYTHON) -m venv --clear $(VENV)
+	grep -oE '[a-zA-Z0-9-]+(\[[a-z]+\])?>=[0-9.]+' pyproject.toml | sed -E 's/\[.*\]//; s/>=/==/' > $(VENV)/floors.txt
+	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --constraint $(VENV)/floors.txt \
+	  --editable '.[report,pandas,test]'
+	$(PYTEST)
+
+lint: $(STAMPS)/dev ## Check style and format
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-types: .stamps/dev ## Check types
+types: $(STAMPS)/dev ## Check types
 	$(VENV)/bin/mypy
 
-layers: .stamps/dev ## Check that imports go one way
+layers: $(STAMPS)/dev ## Check that imports go one way
 	$(VENV)/bin/lint-imports
 
 check: lint types layers ## Lint, types and layers
 
 clean: ## Remove the environment, caches and builds; out/ stays
-	rm -rf $(VENV) .stamps build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv* .stamps* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 help: ## List these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-# The page's tests need a Chromium: one that is there, else Debian's. $(CHROMIUM) may name another.
+# The tests of the page need a Chromium: one that is there, else Debian's; $(CHROMIUM) may name another. They are
+# skipped where there is none.
 browser:
 	@command -v $${CHROMIUM:-chromium} >/dev/null || command -v google-chrome >/dev/null || { \
 	  echo "installing Debian's chromium, which the tests of the page need"; \
-	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq chromium >/dev/null; } || { \
-	  echo "make test: no Chromium: install one, or set CHROMIUM to its command" >&2; exit 1; }
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo='sudo -n'; \
+	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq chromium >/dev/null; } || \
+	  echo "make test: no Chromium: install one, or set CHROMIUM to its command, to run the tests of the page" >&2
 
 # A stamp is newer than what it was installed from. Both installs are editable, so that the code is never a
 # stale copy; `dev` includes `report`.
@@ -63,10 +105,10 @@ $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv --clear $(VENV)
 
-.stamps/report: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+$(STAMPS)/report: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(PIP_INSTALL) --editable '.[report]'
 	@mkdir -p $(@D) && touch $@
 
-.stamps/dev: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
-	$(PIP_INSTALL) --editable '.[dev]'
-	@mkdir -p $(@D) && touch .stamps/report $@
+$(STAMPS)/dev: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(PIP_INSTALL) --editable '.[$(EXTRAS)]'
+	@mkdir -p $(@D) && touch $(STAMPS)/report $@

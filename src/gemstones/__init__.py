@@ -1,9 +1,10 @@
 """Scaling laws of width, depth and tokens: design, fit and plan, with honest intervals.
 
     >>> import gemstones as gs
-    >>> runs = gs.load("gemstones").select("all")  # doctest: +SKIP
-    >>> law = gs.fit(runs, "w,d,N,T", bootstrap=400)  # doctest: +SKIP
-    >>> law.plan(1e22)  # doctest: +SKIP
+    >>> runs = gs.load("pebbles").select("all")  # or a file, or a frame
+    >>> law = gs.fit(runs, "N,T", bootstrap=40)
+    >>> law.plan(1e14).tokens
+    2.35e+07
 
 What is offered here is loaded when it is first used: `import gemstones` itself loads nothing heavy.
 """

@@ -45,7 +45,8 @@ def fit_step_time(
     Raises `InvalidTable` where step times are not known, and `InvalidRequest` where the shapes are too few for
     the features.
 
-    >>> fit_step_time("gemstones")  # doctest: +SKIP
+    >>> print(fit_step_time("pebbles", bootstrap=0))
+    flops_matmul / (233B per second) + 1.54e-07 s·width·depth
     """
     chosen = _known(DEFAULT_FEATURES if features is None else tuple(features))
     check_resampling(bootstrap, "run", seed)

@@ -53,7 +53,7 @@ def parse_formula(text: str) -> Expression:
 
     >>> parse_formula("1.69 + A/N^a")
     Sum(parts=((1, Number(value=1.69)), (1, Product(factors=((1, Constant(name='A', group='')), \
-(-1, Power(base=Column(name='N'), exponent=Constant(name='a', group='')))))))
+(-1, Power(base=Column(name='N'), exponent=Constant(name='a', group=''))))))))
     """
     if len(text) > LONGEST:
         raise InvalidRequest(

@@ -43,7 +43,10 @@ def best_of(tried: Sequence[str], table: RunTable, kept_apart: Sequence[str]) ->
 
     `kept_apart` are the other columns of the law: rows that differ in them are not compared.
 
-    >>> best_of(["lr", "batch"], load("sweep.csv").select(), ["N", "T"])  # doctest: +SKIP
+    >>> from gemstones.runs import load
+    >>> best, sentence = best_of(["lr_base"], load("pebbles"), ["N", "T"])
+    >>> sentence
+    'the least loss over lr_base of each size and tokens (within 1%): 405 rows, 285 left out'
     """
     frame = table.frame
     names = [_name(column, table) for column in tried]

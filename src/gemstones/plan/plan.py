@@ -253,7 +253,11 @@ def plan(
     if the optimum lies on the edge of the search, and `InvalidRequest` if inference alone takes more than the budget,
     or if the plan lies more than 4 decades of FLOPs from the fitted runs, unless `force`d.
 
-    >>> plan(1e5, law, cost=Cost(step_time=gemstones_step_time()))  # device hours  # doctest: +SKIP
+    >>> from gemstones.laws.published import published
+    >>> from gemstones.laws.step_time import gemstones_step_time
+    >>> law = published("gemstones-refit")
+    >>> print(plan(1e5, law, cost=Cost(step_time=gemstones_step_time())).shape)  # device hours
+    7936x60
     """
     from gemstones.plan.by_params import plan_frontier, plan_params
     from gemstones.plan.by_shape import plan_shape

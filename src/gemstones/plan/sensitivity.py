@@ -295,7 +295,12 @@ def sensitivity(
     The same for any number of `workers` (processes). With `output`, every fit is kept in its folder `fits`, so that an
     analysis that was interrupted goes on where it was. `progress` is told how many of `sweep.fits` are done.
 
-    >>> sensitivity(Sweep.of(load("gemstones")), [1e20, 1e22], workers=2)  # doctest: +SKIP
+    >>> from gemstones.plan.choices import Levels
+    >>> from gemstones.runs import load
+    >>> few = Levels(laws=("N,T",), params=("total",), flops=("6N",), deltas=(1e-4, 1e-3))
+    >>> made = sensitivity(Sweep.of(load("pebbles"), few, selections=["all"]), [1e14], bootstrap=0)
+    >>> made.decomposition["approach"]
+    1.0
     """
     wanted = tuple(sorted(set(FLOPS.each(budgets))))
     studies, reasons = sweep.answers(

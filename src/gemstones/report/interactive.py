@@ -45,7 +45,9 @@ def sensitivity(
     within the runs to a hundred times beyond, levels and selections the usual ones; see
     `gemstones.plan.sensitivity.sensitivity`, which this calls, for the rest.
 
-    >>> sensitivity("gemstones", [1e22], selections=["all", "le100B"])  # doctest: +SKIP
+    >>> few = Levels(laws=("N,T",), params=("total",), flops=("6N",), deltas=(1e-4, 1e-3))
+    >>> len(sensitivity("pebbles", [1e14], levels=few, selections=["all"], bootstrap=0).studies)
+    4
     """
     sweep = Sweep.of(given_runs(runs), levels, selections=selections, where=where)
     wanted = sweep_budgets(sweep) if budgets is None else FLOPS.each(budgets)
@@ -68,7 +70,8 @@ def approach3_figure(
     published laws, where their runs are of such budgets. Raises `InvalidRequest` where no law has a plan, or two have
     one name, and `MissingExtra` without altair.
 
-    >>> approach3_figure(fit(runs, "w,d,T", bootstrap=100))  # doctest: +SKIP
+    >>> chart = approach3_figure("chinchilla", [1e20, 1e22])  # shows itself in a notebook
+    >>> chart.save("figure.html")  # doctest: +SKIP
     """
     named = {k: given_law(v) for k, v in laws.items()} if isinstance(laws, Mapping) else _by_name(laws)
     first = next(iter(named.values()), None)

@@ -161,7 +161,7 @@ def study(
     backtests, which take most of the time. `progress` is told what is being done and which share of everything is
     done. Without the extra `report` there are tables but no figures and no page.
 
-    >>> study("gemstones", "out", budgets=[1e22])  # doctest: +SKIP
+    >>> study("pebbles", "out", quick=True)  # writes a folder  # doctest: +SKIP
     """
     runs = given_runs(runs)
     Objective(delta=delta)  # refused before anything is done
