@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from gemstones.errors import Failure, GemstonesError, InvalidPath
@@ -79,6 +80,42 @@ def check_writable(path: Path) -> None:
         if isinstance(error, InvalidPath):
             raise
         raise trouble(error, f"output {path} cannot be written") from None
+
+
+def check_output(
+    path: Path,
+    *,
+    inputs: Iterable[Path] = (),
+    ours: Callable[[bytes], bool] = lambda content: False,
+    what: str = "such a file",
+    force: bool = False,
+) -> None:
+    """Refuse, before the work, a file that cannot be written, that is read, or that holds something else.
+
+    A file that is there is replaced if it is empty, if its content is `ours` (`what` an error calls that), or with
+    `force`; what is read, `inputs`, never.
+    """
+    check_writable(path)
+    refuse_input(path, inputs)
+    try:
+        if force or not path.is_file() or path.stat().st_size == 0 or ours(path.read_bytes()):
+            return
+    except OSError as error:
+        raise trouble(error, f"output {path} cannot be read") from None
+    raise InvalidPath(
+        f"output {path} is there and is not {what}: name another file, or --force to replace it"
+    )
+
+
+def refuse_input(output: Path, inputs: Iterable[Path]) -> None:
+    """Raise `InvalidPath` where `output` is one of the files that are read, by whatever name."""
+    for read in inputs:
+        try:
+            same = output.exists() and output.samefile(read)
+        except Wrong:
+            same = False
+        if same:
+            raise InvalidPath(f"output {output} is what is read, {read}: name another file")
 
 
 def check_folder(output: Path) -> None:

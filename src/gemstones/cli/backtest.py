@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params_convention
-from gemstones.cli.options import FLAG, Json, Reading, Runs, Workers, worker_count
+from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
 from gemstones.cli.output import print_json, print_notes, print_table, progress_bar
 from gemstones.laws.backtest import DRAWS, LAWS, Backtest
 from gemstones.laws.backtest import backtest as run_backtest
@@ -42,7 +42,7 @@ def backtest(
     level: Annotated[float, Parameter(help="Probability of the intervals.")] = 0.95,
     workers: Workers = None,
     output: Annotated[
-        Path | None, Parameter(help="Folder for errors, predictions, figures and backtest.json.")
+        Path | None, OUTPUT, Parameter(help="Folder for errors, predictions, figures and backtest.json.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -52,11 +52,11 @@ def backtest(
     leaves out every run, width and size class in turn and predicts it. Errors have intervals, by held-out run, and
     laws are compared on the same rows. `--select` takes several names, with commas; a known data set has standard ones.
     """
-    if output is not None:
-        from gemstones.report.backtest_files import check_output
-
-        check_output(output)
     table = reading.load(runs)
+    if output is not None:
+        from gemstones.report.backtest_files import backtest_folder
+
+        backtest_folder(output, table, force=reading.force).check()
     names = [None] if reading.select is None else [name.strip() for name in reading.select.split(",")]
     whole = reading.select is None and reading.where is None
     with progress_bar("backtesting (%)", 100) as bar:
@@ -76,7 +76,7 @@ def backtest(
     if output is not None:
         from gemstones.report.backtest_files import write_backtest
 
-        written = write_backtest(made, table, output)
+        written = write_backtest(made, table, output, force=reading.force)
     if json:
         print_json(made.summary())
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from gemstones.cli.options import Json, core_count
+from gemstones.cli.options import OUTPUT, Json, core_count
 from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.units import format_quantity, parse_count
 
@@ -26,7 +26,7 @@ def build(
     *paths: Annotated[
         Path, Parameter(help="Files and folders of text: HTML, JSONL, Parquet, any UTF-8; gzip too.")
     ],
-    output: Annotated[Path, Parameter(help="Folder for shards, tokenizer.json and manifest.json.")],
+    output: Annotated[Path, OUTPUT, Parameter(help="Folder for shards, tokenizer.json and manifest.json.")],
     vocabulary: Annotated[
         str | None, Parameter(help="Train a byte-level BPE of that many ids on the text.")
     ] = None,

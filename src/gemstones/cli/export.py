@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import Json
+from gemstones.cli.options import OUTPUT, Json
 from gemstones.cli.output import print_json
 from gemstones.units import format_quantity
 
@@ -16,7 +16,7 @@ def export(
     run: Annotated[Path, Parameter(help="Folder of a run, in that of its suite.")],
     /,
     *,
-    output: Annotated[Path, Parameter(help="Folder to make, for `from_pretrained`.")],
+    output: Annotated[Path, OUTPUT, Parameter(help="Folder to make, for `from_pretrained`.")],
     step: Annotated[
         int | None, Parameter(help="Export the checkpoint of that step (default: the newest).")
     ] = None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params_convention
-from gemstones.cli.options import FLAG, Json, Reading, Resampled, Runs
+from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Resampled, Runs, files_of
 from gemstones.cli.output import (
     ASK_FOR_INTERVALS,
     print_json,
@@ -17,9 +17,9 @@ from gemstones.cli.output import (
     progress_bar,
 )
 from gemstones.errors import InvalidRequest
-from gemstones.files import check_writable
+from gemstones.files import check_output
 from gemstones.laws.diagnostics import LEAST_RUNS
-from gemstones.laws.fit import Fit
+from gemstones.laws.fit import Fit, is_fit
 from gemstones.laws.fit import fit as fit_law
 from gemstones.laws.form import parse_bound, parse_fixed
 from gemstones.laws.interval import level_text
@@ -71,7 +71,7 @@ def fit(
     params: Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")] = "total",
     resampled: Resampled = Resampled(),
     output: Annotated[
-        Path | None, Parameter(help="Write the fit, with its draws, as JSON for `plan --law`.")
+        Path | None, OUTPUT, Parameter(help="Write the fit, with its draws, as JSON for `plan --law`.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -82,7 +82,7 @@ def fit(
     checkpoints of one run are not independent.
     """
     if output is not None:
-        check_writable(output)
+        check_output(output, inputs=files_of(runs), ours=is_fit, what="a fit", force=reading.force)
     table = reading.selected(runs)
     with progress_bar("resampling", resampled.bootstrap) as progress:
         fitted = fit_law(

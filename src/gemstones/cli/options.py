@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from glob import glob
+from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import CoercionError, Parameter, Token
 
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
@@ -30,9 +32,25 @@ Runs = Annotated[
 Force = Annotated[
     bool,
     Parameter(
-        negative="", show_default=False, help="Take what is refused as implausible or inseparable; flagged."
+        negative="",
+        show_default=False,
+        help="Take what is refused as implausible or inseparable, flagged; replace files that another wrote.",
     ),
 ]
+Replace = Annotated[
+    bool,
+    Parameter(negative="", show_default=False, help="Replace files that another program wrote."),
+]
+
+
+def _path(_: Any, tokens: Sequence[Token]) -> Path:
+    if not tokens[0].value.strip():
+        raise CoercionError(msg="'' names nothing: name a file or a folder")
+    return Path(tokens[0].value)
+
+
+OUTPUT = Parameter(converter=_path)
+"""Of an option that names what is written: an empty text is not the current folder."""
 Workers = Annotated[
     str | None,
     Parameter(
@@ -117,6 +135,11 @@ class Reading:
         # Selections of a published data set are of its rows, whatever else is asked for.
         published = len(runs) == 1 and runs[0] in DATASETS
         return table.select(self.select, self.where if published else None)
+
+
+def files_of(runs: Sequence[str]) -> list[Path]:
+    """The files that RUNS names, so that none of them is written over; a known data set has none."""
+    return [Path(file) for text in runs for file in (glob(text) or [text])]  # noqa: PTH207
 
 
 @Parameter(name="*")

@@ -7,17 +7,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import Json, Workers, worker_count
+from gemstones.cli.options import OUTPUT, Json, Replace, Workers, worker_count
 from gemstones.cli.output import print_json, share_bar
-from gemstones.files import check_folder
 
 
 def paper(
     *,
-    output: Annotated[Path, Parameter(help="Folder for paper.md, claims.parquet and figures/.")],
+    output: Annotated[Path, OUTPUT, Parameter(help="Folder for paper.md, claims.parquet and figures/.")],
     bootstrap: Annotated[int, Parameter(help="Resamples by run of every fit and frontier.")] = 100,
     seed: Annotated[int, Parameter(help="Of the resampling.")] = 0,
     workers: Workers = None,
+    force: Replace = False,
     json: Json = False,
 ) -> None:
     """Every figure and claim of the paper, made again from its published runs.
@@ -29,10 +29,14 @@ def paper(
     from gemstones.report.paper.claim import counts
     from gemstones.report.paper.reproduce import reproduce
 
-    check_folder(output)
     with share_bar() as progress:
         made = reproduce(
-            output, bootstrap=bootstrap, seed=seed, workers=worker_count(workers), progress=progress
+            output,
+            bootstrap=bootstrap,
+            seed=seed,
+            workers=worker_count(workers),
+            force=force,
+            progress=progress,
         )
     if json:
         print_json(made.summary())

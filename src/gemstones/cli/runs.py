@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from gemstones.cli.options import Json
+from gemstones.cli.options import OUTPUT, Json, Replace
 from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.errors import InvalidRequest
-from gemstones.files import check_writable
+from gemstones.files import check_output
 from gemstones.units import format_quantity
 
 app = App(name="runs", help="Tables of runs: collect one from the ledgers of a suite.")
@@ -23,10 +23,11 @@ def collect(
     ],
     /,
     *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"], help="Parquet file to write.")],
+    output: Annotated[Path, OUTPUT, Parameter(name=["--output", "-o"], help="Parquet file to write.")],
     finished: Annotated[
         bool, Parameter(negative="", show_default=False, help="Leave out runs that are not finished.")
     ] = False,
+    force: Replace = False,
     json: Json = False,
 ) -> None:
     """Ledgers → a run table, one row for each evaluation, that fit, envelope and study take.
@@ -36,9 +37,10 @@ def collect(
     """
     if output.suffix.lower() != ".parquet":
         raise InvalidRequest(f"output {output} must be a Parquet file: give it the suffix .parquet")
-    check_writable(output)
-
     from gemstones.runs.collect import collect as collect_runs
+    from gemstones.runs.parquet import is_run_table
+
+    check_output(output, ours=is_run_table, what="a table of runs", force=force)
 
     collected = collect_runs(folder, finished_only=finished)
     table = collected.table

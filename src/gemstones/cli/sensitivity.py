@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gemstones.bounds import FLOPS
-from gemstones.cli.options import FLAG, Json, Reading, Runs, Workers, worker_count
+from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
 from gemstones.cli.output import format_interval, print_json, print_notes, print_table, progress_bar
 from gemstones.errors import InvalidRequest
 from gemstones.laws.interval import level_text
@@ -50,6 +50,7 @@ def sensitivity(
     workers: Workers = None,
     output: Annotated[
         Path | None,
+        OUTPUT,
         Parameter(
             help="Folder for every study as a table, figures, and finished fits, from which it goes on."
         ),
@@ -65,7 +66,7 @@ def sensitivity(
     from gemstones.plan.choices import Levels
     from gemstones.plan.sensitivity import sensitivity as find_sensitivity
     from gemstones.plan.sweep import Sweep
-    from gemstones.report.sensitivity import sweep_budgets, write_sensitivity
+    from gemstones.report.sensitivity import sensitivity_folder, sweep_budgets, write_sensitivity
 
     given: dict[str, Any] = {
         "approaches": parse_list(approach),
@@ -76,9 +77,10 @@ def sensitivity(
     }
     levels = Levels(**{name: values for name, values in given.items() if values})
     wanted = FLOPS.each(parse_list(budgets))
-    sweep = Sweep.of(
-        reading.load(runs), levels, selections=parse_list(reading.select) or None, where=reading.where
-    )
+    table = reading.load(runs)
+    if output is not None:
+        sensitivity_folder(output, table, force=reading.force).check()
+    sweep = Sweep.of(table, levels, selections=parse_list(reading.select) or None, where=reading.where)
     with progress_bar("fits", len(sweep.fits)) as progress:
         made = find_sensitivity(
             sweep,
@@ -89,7 +91,7 @@ def sensitivity(
             output=output,
             progress=progress,
         )
-    files = [] if output is None else write_sensitivity(made, output)
+    files = [] if output is None else write_sensitivity(made, output, table, force=reading.force)
     if json:
         print_json(made.summary())
     else:

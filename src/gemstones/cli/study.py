@@ -8,17 +8,18 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.bounds import FLOPS
-from gemstones.cli.options import FLAG, Json, Reading, Runs, Workers, worker_count
+from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
 from gemstones.cli.output import print_json, share_bar
 from gemstones.errors import InvalidRequest
-from gemstones.files import check_folder
 
 
 def study(
     runs: Runs,
     /,
     *,
-    output: Annotated[Path, Parameter(help="Folder for report.html, tables, figures and study.json.")],
+    output: Annotated[
+        Path, OUTPUT, Parameter(help="Folder for report.html, tables, figures and study.json.")
+    ],
     reading: Reading = Reading(),
     budgets: Annotated[
         str | None,
@@ -48,7 +49,6 @@ def study(
     from gemstones.report.summary import summary_text
 
     wanted = None if budgets is None else parse_budgets(budgets)
-    check_folder(output)
     table = reading.load(runs)
     if reading.where is not None:
         table = table.select(reading.select, reading.where)
@@ -64,6 +64,7 @@ def study(
             delta=delta,
             workers=worker_count(workers),
             quick=quick,
+            force=reading.force,
             progress=progress,
         )
     if json:

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import Json, Reading, Runs
+from gemstones.cli.options import OUTPUT, Json, Reading, Runs, files_of
 from gemstones.cli.output import format_interval, print_json, print_notes, print_table
-from gemstones.files import check_writable
+from gemstones.files import check_output
 from gemstones.laws.fit_step_time import DEFAULT_FEATURES, DRAWS, fit_step_time
 from gemstones.laws.shown import step_time_notes
-from gemstones.laws.step_time import FEATURES, StepTime
+from gemstones.laws.step_time import FEATURES, StepTime, is_step_time
 from gemstones.units import format_quantity
 
 
@@ -27,7 +27,9 @@ def throughput(
     bootstrap: Annotated[int, Parameter(help="Resamples by run for intervals; 0 for none.")] = DRAWS,
     seed: Annotated[int, Parameter(help="Seed of the resampling.")] = 0,
     output: Annotated[
-        Path | None, Parameter(help="Write the model, with its draws, as JSON for `plan --throughput`.")
+        Path | None,
+        OUTPUT,
+        Parameter(help="Write the model, with its draws, as JSON for `plan --throughput`."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -37,7 +39,9 @@ def throughput(
     one observation per run. Errors are of shapes left out of the fit.
     """
     if output is not None:
-        check_writable(output)
+        check_output(
+            output, inputs=files_of(runs), ours=is_step_time, what="a throughput model", force=reading.force
+        )
     model = fit_step_time(
         reading.selected(runs),
         features=[feature.strip() for feature in features.split(",")],

@@ -330,6 +330,16 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return fit_html(self)
 
 
+def is_fit(content: bytes) -> bool:
+    """Whether `Fit.save` wrote it, of whatever release."""
+    try:
+        return {"law", "objective_kind", "fingerprint"} <= {
+            *msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+        }
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
 def _inconsistencies(fit: Fit) -> Iterator[str]:
     """What in a fit read from a file cannot have been written by `Fit.save`; each check relies on those before."""
     law = fit.law

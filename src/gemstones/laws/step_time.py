@@ -236,6 +236,14 @@ class StepTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return step_time_html(self)
 
 
+def is_step_time(content: bytes) -> bool:
+    """Whether `StepTime.save` wrote it, of whatever release."""
+    try:
+        return {"features", "coefficients"} <= {*msgspec.json.decode(content, type=dict[str, msgspec.Raw])}
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
 def _inconsistencies(model: StepTime) -> Iterator[str]:
     """What in a model read from a file cannot have been written by `StepTime.save`."""
     if unknown := next((f for f in model.features if f not in FEATURES), None):

@@ -139,16 +139,16 @@ def analyse(
 
 def write_analyses(made: Analyses, runs: RunTable, output: Path) -> list[Path]:
     """What the analyses found as files in `output`: tables and figures; raises `MissingExtra` without altair."""
-    from gemstones.report.backtest_files import write_backtest
+    from gemstones.report.backtest_files import backtest_files
     from gemstones.report.overspend_figure import overspend_figure
     from gemstones.report.overtrain_figure import overtrain_figure
-    from gemstones.report.sensitivity import write_sensitivity
+    from gemstones.report.sensitivity import sensitivity_files
 
     files: list[Path] = []
     if made.sensitivity is not None:
-        files += write_sensitivity(made.sensitivity, output / "sensitivity")
+        files += sensitivity_files(made.sensitivity, make_folder(output / "sensitivity"))
     if made.backtest is not None:
-        files += write_backtest(made.backtest, runs, output / "backtests")
+        files += backtest_files(made.backtest, runs, make_folder(output / "backtests"))
     figures = make_folder(output / "figures")
     if made.overspends:
         files += save_figure(overspend_figure(made.overspends), figures / "overspend")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from gemstones.files import check_folder, make_folder, write_bytes, write_text
+from gemstones.files import write_bytes, write_text
 from gemstones.laws.backtest import Backtest
+from gemstones.output_folder import OutputFolder
 from gemstones.report.backtest_figure import backtest_figure, residuals_figure
 from gemstones.report.backtest_tables import errors_table, predictions_frame
 from gemstones.report.save import save_figure, write_table
@@ -17,23 +18,41 @@ from gemstones.report.style import RunColors
 from gemstones.report.words import need_altair
 from gemstones.runs.table import RunTable
 
+BACKTEST_FILES = (
+    "errors.parquet", "errors.md", "errors.png", "errors.svg", "predictions.parquet", "residuals-*.png",
+    "residuals-*.svg", "backtest.json",
+)  # fmt: skip
+"""What `write_backtest` may write."""
 
-def check_output(output: Path) -> None:
-    """Refuse, before the work, a folder that cannot be made; and figures that cannot be drawn."""
+
+def backtest_folder(output: Path, runs: RunTable | None = None, *, force: bool = False) -> OutputFolder:
+    """The folder of a backtest of `runs`; refused, before the work, where figures cannot be drawn."""
     need_altair()
-    check_folder(output)
+    inputs = () if runs is None else tuple(Path(source.location) for source in runs.sources)
+    return OutputFolder(output, "gemstones backtest", BACKTEST_FILES[-1:], BACKTEST_FILES, inputs, force)
 
 
-def write_backtest(backtest: Backtest, runs: RunTable, output: Path) -> list[Path]:
-    """Write to the folder `output`, which is made if need be; returns the files.
+def write_backtest(backtest: Backtest, runs: RunTable, output: Path, *, force: bool = False) -> list[Path]:
+    """Write to the folder `output`, which is made if need be; returns the files. See `backtest_files`.
+
+    An earlier backtest there is replaced as a whole. Raises `InvalidPath` where somebody else's file is in the way,
+    unless `force`d, and `MissingExtra` without altair.
+    """
+    folder = backtest_folder(output, runs, force=force)
+    folder.check()
+    with folder.replacing() as filled:
+        files = backtest_files(backtest, runs, filled)
+    return [output / path.relative_to(filled) for path in files]
+
+
+def backtest_files(backtest: Backtest, runs: RunTable, output: Path) -> list[Path]:
+    """Write to a folder that exists; returns the files.
 
     errors.parquet and .md; where there is any error, predictions.parquet and the figure errors (.png, .svg); where
     anything was predicted above a cut by compute, a figure residuals-SELECTION; backtest.json last. `runs` is the
-    whole data set: a run has its colour of there. Raises `InvalidRequest` where that cannot be written, and
-    `MissingExtra` without altair.
+    whole data set: a run has its colour of there. Raises `MissingExtra` without
+    altair.
     """
-    check_output(output)
-    make_folder(output)
     paths = [*write_table(errors_table(backtest), output / "errors")]
     predicted = [score for score in backtest.scores if score.error is not None]
     if predicted:

@@ -13,6 +13,7 @@ import msgspec
 from gemstones.errors import MissingExtra
 from gemstones.files import write_bytes, write_text
 from gemstones.laws.law import Interval
+from gemstones.output_folder import OutputFolder
 from gemstones.plan.choices import CHOICES, NO_LAW
 from gemstones.plan.decomposition import INTERACTIONS
 from gemstones.plan.findings import Share, Shift
@@ -22,6 +23,7 @@ from gemstones.plan.sweep import Sweep
 from gemstones.report.numbers import flops_text, number_text
 from gemstones.report.prescriptions import usual_budgets
 from gemstones.report.save import save_figure
+from gemstones.runs.table import RunTable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -211,7 +213,33 @@ def spread_rows(made: Sensitivity) -> list[list[str]]:
     ]
 
 
-def write_sensitivity(made: Sensitivity, output: Path) -> list[Path]:
+SENSITIVITY_FILES = (
+    "sensitivity.parquet", "studies.png", "studies.svg", "shares.png", "shares.svg", "sensitivity.json",
+)  # fmt: skip
+"""What `write_sensitivity` may write."""
+
+
+def sensitivity_folder(output: Path, runs: RunTable | None = None, *, force: bool = False) -> OutputFolder:
+    """The folder of an analysis of `runs`."""
+    inputs = () if runs is None else tuple(Path(source.location) for source in runs.sources)
+    return OutputFolder(
+        output, "gemstones sensitivity", SENSITIVITY_FILES[-1:], SENSITIVITY_FILES, inputs, force
+    )
+
+
+def write_sensitivity(
+    made: Sensitivity, output: Path, runs: RunTable | None = None, *, force: bool = False
+) -> list[Path]:
+    """As `sensitivity_files`, to a folder whose earlier analysis is replaced as a whole.
+
+    Raises `InvalidPath` where somebody else's file is in the way, unless `force`d.
+    """
+    with sensitivity_folder(output, runs, force=force).replacing() as filled:
+        files = sensitivity_files(made, filled)
+    return [output / path.relative_to(filled) for path in files]
+
+
+def sensitivity_files(made: Sensitivity, output: Path) -> list[Path]:
     """`sensitivity.parquet`, `sensitivity.json` and, with the extra `report`, the figures `studies` and `shares`, in a
     folder that exists."""
     buffer = io.BytesIO()

@@ -7,7 +7,7 @@ seed give the same `study.json`, byte for byte, for any number of workers: it ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from gemstones.arguments import checked
 from gemstones.bounds import FLOPS
 from gemstones.display import few_lines, html_table, labelled
 from gemstones.errors import MissingExtra
-from gemstones.files import check_folder, make_folder, write_text
+from gemstones.files import make_folder, write_text
 from gemstones.laws.envelope import BINS, Envelope
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL
@@ -27,6 +27,7 @@ from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.resample import check_resampling
 from gemstones.laws.step_time import StepTime
+from gemstones.output_folder import OutputFolder
 from gemstones.plan.choices import Selected
 from gemstones.plan.plan import NEAR, Plan, default_throughput
 from gemstones.plan.shown import plans_header, plans_rows
@@ -41,6 +42,7 @@ from gemstones.report.analyses import (
 )
 from gemstones.report.approach1 import approach1_figure
 from gemstones.report.approach3 import approach3_figure
+from gemstones.report.backtest_files import BACKTEST_FILES
 from gemstones.report.numbers import counted, flops_text
 from gemstones.report.prescriptions import (
     PUBLISHED,
@@ -52,6 +54,7 @@ from gemstones.report.prescriptions import (
     usual_budgets,
 )
 from gemstones.report.save import save_figure, write_table
+from gemstones.report.sensitivity import SENSITIVITY_FILES
 from gemstones.report.steps import (
     LAWS,
     METHODS,
@@ -79,6 +82,23 @@ CONVENTIONS = {
     "intervals": "of resamples by run, unless a unit is named; null where there are none",
 }
 PAGE = "report.html"
+CLOSING = (PAGE, "study.json")
+PATTERNS = (
+    *CLOSING,
+    *(
+        f"tables/{name}.{kind}"
+        for name in ("fits", "envelopes", "plans", "near_optimal")
+        for kind in ("parquet", "md")
+    ),
+    *(
+        f"figures/{name}.{kind}"
+        for name in ("approach*", "overspend", "overtraining")
+        for kind in ("png", "svg")
+    ),
+    *(f"sensitivity/{pattern}" for pattern in SENSITIVITY_FILES),
+    *(f"backtests/{pattern}" for pattern in BACKTEST_FILES),
+)
+"""What a study may write, by its place in the folder."""
 _FIGURE_TIME, _PLAN_TIME = 4.0, 1.0
 """How long they take in terms of a fit of `N,T`."""
 
@@ -151,6 +171,7 @@ def study(
     workers: Workers = None,
     delta: float = 1e-4,
     quick: bool = False,
+    force: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> Study:
     """Fit, find frontiers, plan for `budgets` (FLOPs), ask what the answer depends on, and write it all to `output`.
@@ -160,6 +181,9 @@ def study(
     `usual_budgets` finds for the FLOPs of the first selection. `quick` leaves out the sensitivity analysis and the
     backtests, which take most of the time. `progress` is told what is being done and which share of everything is
     done. Without the extra `report` there are tables but no figures and no page.
+
+    An earlier study in `output` is replaced at the end, as a whole. Raises `InvalidPath` where somebody else's file
+    is in the way, unless `force`d.
 
     >>> study("pebbles", "out", quick=True)  # writes a folder  # doctest: +SKIP
     """
@@ -171,13 +195,16 @@ def study(
     spanned = _flops_span(chosen[0].fitted)
     wanted = usual_budgets(spanned) if given is None else tuple(sorted(given))
     settings = Settings(select, wanted, bootstrap, seed, delta)
-    check_folder(output)
+    folder = OutputFolder(
+        output, "gemstones study", CLOSING, PATTERNS, tuple(Path(one.location) for one in runs.sources), force
+    )
+    folder.check()
     tell = _Progress(progress, len(chosen), quick)
 
     fits: list[Fit] = []
     envelopes: list[Envelope] = []
     notes: list[str] = []
-    figures: list[Callable[[], list[Path]]] = []
+    figures: list[Callable[[Path], list[Path]]] = []
     plans: list[Plan] = []
     for position, tables_of in enumerate(chosen):
         made, missing = fit_laws(
@@ -194,7 +221,7 @@ def study(
         envelopes += read
         plans += planned
         notes += [*missing, *unread, *edges]
-        figures.append(_figures(runs, tables_of, made, read, output, position, tell))
+        figures.append(_figures(runs, tables_of, made, read, position, tell))
     if runs.loss_unit == "nats":
         plans += prescriptions(references(spanned), wanted)[0]
     else:
@@ -206,35 +233,47 @@ def study(
     asked = analyse(runs, chosen, planning, settings, output, workers, tell.step, quick=quick)
     notes += asked.notes
 
-    files = _write_tables(make_folder(output / "tables"), fits, envelopes, plans)
+    with folder.replacing() as filled:
+        files, drawn = _fill(filled, runs, (fits, envelopes, plans), figures, asked)
+        notes += drawn
+        result = Study(
+            dataset=runs.dataset,
+            settings=settings,
+            provenance=_provenance(runs, chosen),
+            fits=tuple(fits),
+            envelopes=tuple(envelopes),
+            plans=tuple(plans),
+            analyses=asked,
+            notes=tuple(dict.fromkeys(notes)),
+            output=filled,
+            files=tuple(files),
+            loss_unit=runs.loss_unit,
+        )
+        if filled / PAGE in files:
+            write_text(filled / PAGE, study_html(result, runs))
+        content = msgspec.json.format(msgspec.json.encode(result.summary()), indent=1)
+        write_text(filled / "study.json", content.decode() + "\n")
+    tell.finish()
+    return replace(result, output=output, files=tuple(output / path.relative_to(filled) for path in files))
+
+
+def _fill(
+    folder: Path,
+    runs: RunTable,
+    found: tuple[Sequence[Fit], Sequence[Envelope], Sequence[Plan]],
+    figures: Sequence[Callable[[Path], list[Path]]],
+    asked: Analyses,
+) -> tuple[list[Path], list[str]]:
+    """Write tables and figures; returns the files, those that come last among them, and notes on what is missing."""
+    files, notes = _write_tables(make_folder(folder / "tables"), *found), []
     try:
         need_altair()
-        files += [path for draw in figures for path in draw()]
-        files += write_analyses(asked, runs, output)
-        files.append(output / PAGE)
+        files += [path for draw in figures for path in draw(folder)]
+        files += write_analyses(asked, runs, folder)
+        files.append(folder / PAGE)
     except MissingExtra as error:
         notes.append(f"no figures and no page: {error}")
-    files.append(output / "study.json")
-    result = Study(
-        dataset=runs.dataset,
-        settings=settings,
-        provenance=_provenance(runs, chosen),
-        fits=tuple(fits),
-        envelopes=tuple(envelopes),
-        plans=tuple(plans),
-        analyses=asked,
-        notes=tuple(dict.fromkeys(notes)),
-        output=output,
-        files=tuple(files),
-        loss_unit=runs.loss_unit,
-    )
-    if output / PAGE in files:
-        write_text(output / PAGE, study_html(result, runs))
-    # Last: whoever finds it finds everything that it names.
-    content = msgspec.json.format(msgspec.json.encode(result.summary()), indent=1)
-    write_text(output / "study.json", content.decode() + "\n")
-    tell.finish()
-    return result
+    return [*files, folder / "study.json"], notes
 
 
 def _left_out(spanned: Interval | None, fits: Sequence[Fit]) -> Iterator[str]:
@@ -284,14 +323,13 @@ def _figures(
     chosen: Selected,
     fits: Sequence[Fit],
     envelopes: Sequence[Envelope],
-    output: Path,
     position: int,
     tell: _Progress,
-) -> Callable[[], list[Path]]:
+) -> Callable[[Path], list[Path]]:
     """Draw and save the figures of one selection; those after the first carry its name."""
     suffix = "" if position == 0 else f"-{chosen.fitted.selection}"
 
-    def draw() -> list[Path]:
+    def draw(output: Path) -> list[Path]:
         files: list[Path] = []
         share = tell.step(f"figures of {chosen.fitted.selection}", _FIGURE_TIME)
         if envelopes:

@@ -79,6 +79,15 @@ def write_parquet(table: RunTable, path: Path) -> None:
     write_bytes(path, buffer.getvalue())
 
 
+def is_run_table(content: bytes) -> bool:
+    """Whether `write_parquet` wrote it: by the names in the footer, which need not be read for that."""
+    if len(content) < 12 or content[:4] != b"PAR1" or content[-4:] != b"PAR1":
+        return False
+    size = int.from_bytes(content[-8:-4], "little")
+    footer = content[-8 - size : -8]
+    return b"gemstones" in footer and b'"schema_version"' in footer
+
+
 def table_fields(metadata: Mapping[str, str], file: str) -> TableFields | None:
     """What `write_parquet` kept, or `None` for a file of another program."""
     if "gemstones" not in metadata:

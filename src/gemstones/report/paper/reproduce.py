@@ -17,6 +17,7 @@ from gemstones.display import few_lines
 from gemstones.files import make_folder, write_bytes, write_text
 from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.laws.solver.resample import check_resampling
+from gemstones.output_folder import OutputFolder
 from gemstones.report.overspend_figure import overspend_figure
 from gemstones.report.overtrain_figure import overtrain_figure
 from gemstones.report.paper.analyses import RESOURCES, Analyses, analyse
@@ -44,6 +45,12 @@ from gemstones.report.words import need_altair
 if TYPE_CHECKING:
     import altair as alt
 
+PAPER_FILES = (
+    *(f"figures/figure-[0-9][0-9].{kind}" for kind in ("png", "svg", "pdf", "parquet")),
+    "claims.parquet",
+    "paper.md",
+)
+"""What `reproduce` may write."""
 _TIMES = {"fits": 100.0, "frontiers": 8.0, "starting points": 10.0, "other analyses": 25.0, "figures": 55.0}
 """How long the parts take, relatively."""
 
@@ -84,34 +91,42 @@ def reproduce(
     bootstrap: int = DRAWS,
     seed: int = 0,
     workers: Workers = None,
+    force: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> Reproduction:
     """Write `figures/figure-NN` (.png, .svg, .pdf, .parquet), `claims.parquet` and `paper.md` to the folder `output`.
 
     `bootstrap` resamples by run give every interval. `progress` is told what is being done and which share of
-    everything is done. Raises `MissingExtra` without altair.
+    everything is done. An earlier result in `output` is replaced as a whole. Raises `InvalidPath` where somebody else's
+    file is in the way, unless `force`d, and `MissingExtra` without altair.
     """
     check_resampling(bootstrap, "run", seed)
     need_altair()
+    folder = OutputFolder(output, "gemstones paper", PAPER_FILES[-1:], PAPER_FILES, force=force)
+    folder.check()
     tell = _Progress(progress)
     made = analyse(bootstrap=bootstrap, seed=seed, workers=workers, part=tell.part)
     chapters = claims(made)
-    figures = make_folder(output / "figures")
     numbers = sorted(_figures(made), key=lambda n: n in EXTENDED, reverse=True)  # the longest first
+    with folder.replacing() as filled:
+        figures = make_folder(filled / "figures")
 
-    def draw(number: int) -> tuple[int, str, tuple[Path, ...]]:
-        figure = _figures(made)[number]()
-        return number, figure.caption, figure.save(figures)
+        def draw(number: int) -> tuple[int, str, tuple[Path, ...]]:
+            figure = _figures(made)[number]()
+            return number, figure.caption, figure.save(figures)
 
-    saved = sorted(run_chunks(draw, numbers, workers, tell.part("figures", len(numbers))))
-    captions = {number: caption for number, caption, _ in saved}
-    files = [path for _, _, paths in saved for path in paths]
-    write_bytes(output / "claims.parquet", _claims_parquet(chapters))
-    draws = len(made.fits[FitKey("all", "N,T")].draws)
-    text = paper_text((made.gemstones, made.chinchilla), chapters, captions, draws)
-    write_text(output / "paper.md", text)
+        saved = sorted(run_chunks(draw, numbers, workers, tell.part("figures", len(numbers))))
+        captions = {number: caption for number, caption, _ in saved}
+        files = [path for _, _, paths in saved for path in paths]
+        files += [filled / "claims.parquet", filled / "paper.md"]
+        write_bytes(filled / "claims.parquet", _claims_parquet(chapters))
+        draws = len(made.fits[FitKey("all", "N,T")].draws)
+        text = paper_text((made.gemstones, made.chinchilla), chapters, captions, draws)
+        write_text(filled / "paper.md", text)
     tell.done()
-    return Reproduction(output, chapters, captions, (*files, output / "claims.parquet", output / "paper.md"))
+    return Reproduction(
+        output, chapters, captions, tuple(output / path.relative_to(filled) for path in files)
+    )
 
 
 def claims(made: Analyses) -> tuple[Chapter, ...]:
