@@ -93,7 +93,7 @@ def test_plan(cli: Cli) -> None:
     }  # fmt: skip
     near = made["near_optimal"]
     assert near.keys() >= {"count", "width", "depth", "members"} and len(near["members"]) == 50
-    assert near["members"][0].keys() == {"shape", "tokens", "loss", "loss_increase"}
+    assert near["members"][0].keys() == {"shape", "tokens", "loss", "loss_increase", "share"}
     everything = cli("plan", "1e22", "--near-all", "--json").json["near_optimal"]
     assert len(everything["members"]) == everything["count"] == near["count"]
     published = cli(

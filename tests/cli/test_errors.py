@@ -98,7 +98,7 @@ def test_bad_laws_and_fits(cli: Cli, tmp_path: Path) -> None:
     lines = [
         f"{w}-{t},{w},{w // 64},{t},{2 + 3 / w + 9 / t**0.2}"
         for w in (256, 512, 1024, 2048)
-        for t in (10**9, 10**10)
+        for t in (10**9, 10**10, 10**11)
     ]
     ladder.write_text("run,width,depth,tokens,loss\n" + "\n".join(lines))
     output = tmp_path / "fit.json"
@@ -133,7 +133,8 @@ def test_bad_plans(cli: Cli, tmp_path: Path) -> None:
     assert_refused(cli, "plan", "1e22", "--law", "hoffmann", saying=("hoffmann", "chinchilla"))
     (tmp_path / "fit.json").write_text("{}")
     assert_refused(cli, "plan", "1e22", "--law", tmp_path / "fit.json", saying=("not a fit",))
-    assert_refused(cli, "plan", "1e32", saying=("edge of the search", "--max-width"))
+    assert_refused(cli, "plan", "1e32", saying=("10.3 decades", "--force"))
+    assert_refused(cli, "plan", "1e32", "--force", saying=("edge of the search", "--max-width"))
     assert_refused(cli, "plan", "1e22", "--max-depth", "30", saying=("depth 30", "--max-depth"))
     assert_refused(cli, "plan", "1e22", "--min-width", "4096", "--max-width", "256", saying=("width range",))
     assert_refused(cli, "plan", "1e22", "--near", "2", saying=("near",))
@@ -156,7 +157,7 @@ def test_bad_words(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("words", "saying"),
     [
-        ("fit pebbles --bootstrap 70 --workers 0", ("workers 0",)),
+        ("fit pebbles --bootstrap 70 --workers 0", ("workers '0' must be positive",)),
         ("fit pebbles --bootstrap 40 --seed -1", ("seed -1",)),
         ("fit pebbles --bootstrap -1", ("bootstrap -1",)),
         ("fit pebbles --resample foo", ("run, row",)),
