@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from gemstones.errors import InvalidQuantity, InvalidRequest
+from gemstones.laws.diagnostics import doubts
 from gemstones.report.steps import planning_fits, trusted_first
 from gemstones.report.study import Study, study
 from gemstones.runs import RunTable, load
@@ -81,7 +82,7 @@ def test_gemstones_fits_and_frontiers(gemstones_study: Study) -> None:
 
 
 def test_gemstones_plans(gemstones_study: Study) -> None:
-    flagged = {f.law.name: bool(f.flags) for f in gemstones_study.fits}
+    flagged = {f.law.name: bool(doubts(f.flags)) for f in gemstones_study.fits}
     laws = []
     for selection in ("all", "le100B"):
         pair = [f"{law} fitted to {selection}" for law in ("w,d,N,T", "N,T")]

@@ -76,9 +76,17 @@ function formatQuantity(value, digits = 3) {
   return String(rounded);
 }
 
+/** A little off `value` where it lies half-way: JavaScript then rounds up, Python to the even digit. */
+function offTie(value, digits) {
+  const exact = value.toPrecision(100).replace(/e.*$/, "").replace(/[-.]/g, "").replace(/^0+|0+$/g, "");
+  const downwards = exact.length === digits + 1 && exact.endsWith("5") && Number(exact[digits - 1]) % 2 === 0;
+  return downwards ? value * (1 - 1e-12) : value;
+}
+
 /** Python's `:.{digits}g`. */
 function general(value, digits) {
   if (value === 0) return "0";
+  value = offTie(value, digits);
   const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
   if (Number(exponent) < -4 || Number(exponent) >= digits) {
     const sign = exponent[0] === "-" ? "-" : "+";
@@ -90,6 +98,7 @@ function general(value, digits) {
 
 /** gemstones.report.numbers.number_text: three digits, large ones with a suffix. */
 function numberText(value, digits = 3) {
+  value = offTie(value, digits);
   const size = Math.abs(Number(value.toExponential(digits - 1)));
   if (value === 0 || size >= 1e4) return formatQuantity(value, digits);
   if (size < 1e-3) return general(value, digits);
