@@ -33,11 +33,11 @@ test: $(STAMPS)/dev browser ## Run all tests
 data: $(STAMPS)/report ## Download the published files that some tests read, into the cache (1 MB)
 	$(VENV)/bin/python -m tests.published_data
 
-# Coverage slows the tests down (README), so that it is measured where a change is judged.
+# Coverage is measured where a change is judged: what it costs has not been measured.
 test-ci: $(STAMPS)/dev browser ## Run all tests, and measure which lines they run
 	$(PYTEST) --cov
 
-# What runs in a minute or two, as on a machine that has no published files.
+# What is fast, as on a machine that has no published files.
 test-hidden: $(STAMPS)/dev ## Run the fast tests with the published files hidden
 	$(PYTEST) -q --hide-published-data $(FAST)
 

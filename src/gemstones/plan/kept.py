@@ -32,7 +32,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def kept(folder: Path | None, key: Key, make: Callable[[], Made], read: Callable[[bytes], Made]) -> Made:
     """What `make` makes, from `folder` if it is there; `read` validates it, raising `InvalidRequest` if it cannot.
 
-    >>> kept(Path("out/fits"), {"law": "N,T", "selection": "all"}, make, Fit.from_json)  # writes a file  # doctest: +SKIP
+    >>> kept(Path("out/fits"), {"law": "N,T"}, make, Fit.from_json)  # writes a file  # doctest: +SKIP
     """
     if folder is None:
         return make()
