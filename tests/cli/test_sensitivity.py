@@ -59,7 +59,7 @@ def test_json(cli: Cli, tmp_path: Path) -> None:
     assert sum(made["decomposition"].values()) == pytest.approx(1)
     assert made["refused"][0].keys() == {"choices", "combinations", "reason"}
     assert {file.name for file in tmp_path.iterdir()} == {
-        "fits", "sensitivity.json", "sensitivity.parquet", "shares.png", "shares.svg", "studies.png", "studies.svg",
+        ".gemstones.json", "fits", "sensitivity.json", "sensitivity.parquet", "shares.png", "shares.svg", "studies.png", "studies.svg",
     }  # fmt: skip
     assert len([*(tmp_path / "fits").iterdir()]) == 7
     fields = re.findall(r"^\| `(\w+)` \|", PAGE.partition("| JSON | is |")[2], re.MULTILINE)
@@ -103,7 +103,7 @@ def test_three_columns(cli: Cli, tmp_path: Path) -> None:
         (("--select", "everything"), "selection 'everything' is unknown"),
         (("--budgets", "1e20,much"), "budget 'much' is not a number"),
         (("--bootstrap", "-1"), "bootstrap -1 must be"),
-        (("--workers", "0"), "workers 0 must be at least 1"),
+        (("--workers", "0"), "workers '0' must be positive"),
         (("--output", "{file}"), "cannot be made a folder"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gemstones.errors import InvalidRequest
+from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.backtest import Backtest, backtest, standard_selections
 from gemstones.laws.envelope import hull_points
 from gemstones.laws.predictor import Predictor, fit_and_predict, frontier_rows
@@ -220,9 +220,11 @@ def test_selections(gemstones: RunTable, chinchilla: RunTable) -> None:
     assert [t.selection for t in standard_selections(chinchilla)] == ["epoch"]
     table = gemstones.select("le100B")
     assert standard_selections(table) == [table]
-    for tables in ([], [table, table], [table, chinchilla.select()]):
+    for tables in ([table, table], [table, chinchilla.select()]):
         with pytest.raises(InvalidRequest, match="different ones of one data set"):
             backtest(tables)
+    with pytest.raises(InvalidTable, match="is empty"):  # records without a row
+        backtest([])
 
 
 @pytest.mark.parametrize(

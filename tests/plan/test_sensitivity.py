@@ -93,7 +93,7 @@ def test_what_is_refused_says_why(gemstones: RunTable, chinchilla: RunTable) -> 
     ("levels", "said"),
     [
         ({"approaches": ("approach2",)}, "approach3, "),
-        ({"flops": ("given",)}, "gemstones, "),
+        ({"flops": ("taken",)}, "gemstones, "),
         ({"params": ("all",)}, "no_embedding"),
         ({"deltas": (0.0,)}, "delta 0"),
         ({"laws": ("N,N",)}, "different columns"),
@@ -266,7 +266,7 @@ def test_a_table_of_three_columns(tmp_path: Path) -> None:
 def quick(gemstones: RunTable) -> Callable[..., Sensitivity]:
     levels = Levels(laws=("N,T",), params=("total",), flops=("6N", "gemstones"))
     sweep = Sweep.of(gemstones, levels, selections=["le100B", "chinchilla-reduced"])
-    return lambda **options: run(sweep, **{"bootstrap": 20, **options})
+    return lambda **options: run(sweep, **{"bootstrap": 40, **options})
 
 
 def test_the_number_of_workers_does_not_matter(quick: Callable[..., Sensitivity]) -> None:
