@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gemstones.errors import InvalidQuantity, InvalidRequest
+from gemstones.errors import InvalidPath, InvalidQuantity, InvalidRequest
 from gemstones.laws.diagnostics import doubts
 from gemstones.report.steps import planning_fits, trusted_first
 from gemstones.report.study import Study, study
@@ -188,7 +188,7 @@ def test_an_edge_of_the_search_is_a_note(shaped_csv: Path, tmp_path: Path) -> No
 
 
 def test_one_shape_per_width_is_a_note(tmp_path: Path) -> None:
-    rows = [f"{w},{w // 64},{t},{2 + 90 / w + 9e8 / t}" for w in (256, 512, 1024) for t in (10**9, 10**10)]
+    rows = [f"{w},{w // 64},{t},{2 + 90 / w + 9e8 / t}" for w in (256, 512, 1024) for t in (1e9, 1e10, 1e11)]
     (tmp_path / "line.csv").write_text("\n".join(["width,depth,tokens,loss", *rows]))
     made = study(load(tmp_path / "line.csv"), tmp_path / "out", bootstrap=0, budgets=[1e20], quick=True)
     assert any("depth is a function of width" in note for note in made.notes)
@@ -228,7 +228,7 @@ def test_progress_grows_to_one(shaped_csv: Path, tmp_path: Path) -> None:
 
 def test_a_file_is_no_folder(small_study: Study, shaped_csv: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    with pytest.raises(InvalidRequest, match="taken"):
+    with pytest.raises(InvalidPath, match="taken"):
         study(load(shaped_csv), tmp_path / "taken")
     with pytest.raises(InvalidQuantity):
         study(load(shaped_csv), tmp_path / "out", budgets=[-1.0])
@@ -240,7 +240,7 @@ def test_what_cannot_be_studied_leaves_nothing(gemstones: RunTable, shaped_csv: 
         study(gemstones, output, select="none", bootstrap=0)
     with pytest.raises(InvalidQuantity):
         study(gemstones, output, budgets=[0.0], bootstrap=0)
-    with pytest.raises(InvalidRequest, match=r"mine\.csv"):
+    with pytest.raises(InvalidPath, match=r"mine\.csv"):
         (tmp_path / "mine.csv").write_text("")
         study(load(shaped_csv), tmp_path / "mine.csv" / "out", bootstrap=0)
     assert not output.parent.exists()
