@@ -119,6 +119,8 @@ def test_a_test_that_kills_its_process_ends_the_run(tmp_path: Path) -> None:
     )
     (options,) = re.findall(r"^PYTEST = .* -m pytest (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     status, said = pytest_says(*options.split(), "-c", "/dev/null", "--rootdir", tmp_path, tmp_path)
-    assert status == pytest.ExitCode.TESTS_FAILED
+    # It ends, and does not pass; on a busy machine pytest-xdist now and then fails itself when a worker is lost.
+    assert status in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERNAL_ERROR)
     assert re.search(r"crashed while running .*test_it\[3\]", said)
-    assert "1 failed, 11 passed" in said.splitlines()[-1]
+    if status == pytest.ExitCode.TESTS_FAILED:
+        assert "1 failed, 11 passed" in said.splitlines()[-1]

@@ -396,7 +396,16 @@ def _fixed(form: Form, values: Mapping[str, float]) -> Form:
 
 def _bounds(form: Form, bounds: Mapping[str, tuple[float, float]]) -> tuple[tuple[str, float, float], ...]:
     parameters = {p.name: p for p in form.structure.parameters}
-    for name, (low, high) in bounds.items():
+    for name, ends in bounds.items():
+        if not (
+            isinstance(ends, tuple | list)
+            and len(ends) == 2
+            and all(isinstance(x, int | float) for x in ends)
+        ):
+            raise InvalidRequest(
+                f"bound of {name}, {ends!r}, must be a least and a greatest value, like (0.1, 0.6)"
+            )
+        low, high = ends
         given = f"bound {name}={low:g}..{high:g}"
         if name not in parameters:
             raise InvalidRequest(f"{given}: law {form.text} has no {name}: it has {', '.join(parameters)}")

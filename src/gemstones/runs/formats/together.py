@@ -83,10 +83,15 @@ def _stacked(parts: Sequence[Opened]) -> tuple[pl.DataFrame, list[str]]:
         for name, dtype in part.frame.schema.items():
             dtypes.setdefault(name, set()).add(dtype)
     common = {name: _common(found) for name, found in dtypes.items()}
+    # By series, not by pl.col: a column may be called `*` or `^a$`.
     frames = [
-        part.frame.select(
-            pl.col(name).cast(dtype) if name in part.frame.columns else pl.lit(None, dtype=dtype).alias(name)
-            for name, dtype in common.items()
+        pl.DataFrame(
+            [
+                part.frame.get_column(name).cast(dtype)
+                if name in part.frame.columns
+                else pl.Series(name, [None] * part.frame.height, dtype=dtype)
+                for name, dtype in common.items()
+            ]
         )
         for part in parts
     ]
