@@ -16,10 +16,11 @@ import pytest
 
 from gemstones.errors import Failure, InvalidPath
 from gemstones.files import check_output, write_text
-from gemstones.output_folder import MANIFEST, UNFINISHED, OutputFolder
+from gemstones.marks import is_marked, marked
+from gemstones.output_folder import UNFINISHED, OutputFolder
 
 CLOSING = ("report.html", "study.json")
-PATTERNS = (*CLOSING, "tables/*.md")
+PATTERNS = (*CLOSING, "tables/*.md", "figures/*.svg")
 
 
 def folder(path: Path, **options: object) -> OutputFolder:
@@ -36,21 +37,24 @@ def fill(path: Path, files: Mapping[str, str], **options: object) -> None:
 
 
 def there(path: Path) -> dict[str, str]:
+    """Without the marks."""
+    marks = ("\n\n<!-- written by gemstones -->\n", "\n<!-- written by gemstones -->\n")
+    files = {
+        file.relative_to(path).as_posix(): file.read_text() for file in path.rglob("*") if file.is_file()
+    }
+    return {name: text.replace(marks[0], "").replace(marks[1], "") for name, text in files.items()}
+
+
+def result(version: int, *tables: str) -> dict[str, str]:
     return {
-        file.relative_to(path).as_posix(): file.read_text()
-        for file in path.rglob("*")
-        if file.is_file() and file.name != MANIFEST
+        "report.html": f'<html><meta name="generator" content="gemstones 1"><p>{version}',
+        "study.json": json.dumps({"settings": version, "conventions": {}, "provenance": {}}),
+        **{f"tables/{name}.md": f"| {version} |" for name in tables},
     }
 
 
-ONE = {
-    "report.html": "1",
-    "study.json": "1",
-    "tables/fits.md": "1",
-    "tables/old.md": "1",
-    "figures/a.png": "1",
-}
-TWO = {"report.html": "2", "study.json": "2", "tables/fits.md": "2", "tables/new.md": "2"}
+ONE = result(1, "fits", "old") | {"figures/a.svg": "<svg>1</svg>"}
+TWO = result(2, "fits", "new")
 
 
 def test_an_old_result_is_replaced_as_a_whole(tmp_path: Path) -> None:
@@ -90,16 +94,6 @@ def test_what_others_wrote_is_not_replaced(tmp_path: Path, name: str) -> None:
     assert there(out) == {name: "precious"} and not (out / UNFINISHED).exists()
     fill(out, ONE, force=True)
     assert there(out) == ONE
-
-
-def test_what_others_changed_is_theirs(tmp_path: Path) -> None:
-    fill(tmp_path, ONE)
-    (tmp_path / "tables/fits.md").write_text("1, and my notes")
-    with pytest.raises(InvalidPath, match=r"fits\.md is not what"):
-        folder(tmp_path).check()
-    (tmp_path / "tables/old.md").write_text("1, and my notes")  # of which there is none in the new one
-    fill(tmp_path, TWO, force=True)
-    assert there(tmp_path) == TWO | {"tables/old.md": "1, and my notes"}
 
 
 def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
@@ -143,17 +137,13 @@ def test_a_folder_where_a_file_is_to_be(tmp_path: Path) -> None:
 WRITER = """
 import itertools, sys
 from pathlib import Path
-from gemstones.files import write_text
-from gemstones.output_folder import OutputFolder
-results = OutputFolder(Path(sys.argv[1]), "x", ("report.html", "study.json"), ("*",))
+from tests.test_output_folder import folder, result
 print("begun", flush=True)
 for version in itertools.count():
-    with results.replacing() as filled:
-        for i in range(8 + version % 3):
-            (filled / f"tables-{i % 4}").mkdir(exist_ok=True)
-            (filled / f"tables-{i % 4}" / f"{i}.md").write_text(str(version))
-        for name in ("report.html", "study.json"):
-            (filled / name).write_text(str(version))
+    with folder(Path(sys.argv[1])).replacing() as filled:
+        (filled / "tables").mkdir()
+        for name, text in result(version, *(f"{i}" for i in range(8 + version % 3))).items():
+            (filled / name).write_text(text)
 """
 
 
@@ -161,28 +151,46 @@ def test_killed_at_any_moment_it_is_no_mixture(tmp_path: Path) -> None:
     out, seen = tmp_path / "out", set()
     chance = random.Random(0)
     for _ in range(25):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, out], stdout=subprocess.PIPE, text=True)
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, out],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[1],
+        )
         assert writer.stdout is not None and writer.stdout.readline() == "begun\n"
-        time.sleep(chance.uniform(0, 0.05))
+        time.sleep(chance.uniform(0, 0.06))
         writer.send_signal(signal.SIGKILL)
         writer.communicate()
-        files = (
-            {n: t for n, t in there(out).items() if not n.startswith((UNFINISHED, "."))}
-            if out.exists()
-            else {}
-        )
-        if "study.json" in files or "report.html" in files:
-            versions = {int(text) for text in files.values()}
-            assert len(versions) == 1
-            (version,) = versions
-            assert sum(name.startswith("tables") for name in files) == 8 + version % 3
-            seen.add("whole")
+        files = {name: text for name, text in there(out).items() if not name.startswith(UNFINISHED)}
+        if files.keys() & {*CLOSING} and files != ONE:
+            if "study.json" in files:
+                version = json.loads(files["study.json"])["settings"]
+            else:
+                version = int(files["report.html"].rpartition(">")[2])
+            whole = result(version, *(f"{i}" for i in range(8 + version % 3)))
+            assert files in (whole, {name: text for name, text in whole.items() if name != "study.json"})
+            seen.add("new")
         # The next one takes it up without being forced.
-        fill(out, ONE, force=False)
+        fill(out, ONE)
         assert there(out) == ONE
-        for name in ONE:
-            (out / name).unlink()
-    assert seen == {"whole"}
+    assert seen == {"new"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [
+        (".md", b"| a |\n"),
+        (".svg", b"<svg></svg>"),
+        (".pdf", b"%PDF-1.4\n%%EOF\n"),
+        (".png", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR" + 17 * b"\0" + b"\0\0\0\0IEND" + 4 * b"\0"),
+    ],
+)
+def test_a_mark_is_found_again(suffix: str, content: bytes) -> None:
+    assert not is_marked(suffix, content)
+    found = marked(suffix, content)
+    assert is_marked(suffix, found) and marked(suffix, found) == found and content[:5] == found[:5]
+    for other in (".md", ".svg", ".pdf", ".png", ".json", ".parquet", ".html", ".txt"):
+        assert not is_marked(other, content) and not is_marked(other, b"") and not is_marked(other, b"[1]")
 
 
 def test_a_file_that_is_there(tmp_path: Path) -> None:

@@ -4,37 +4,25 @@ Results are written to a hidden folder within it and moved to their places at th
 the files that a reader opens (`closing`, like report.html and study.json) are removed, and after the last one they
 follow. So whoever finds them finds everything that they belong to, whenever the process was killed.
 
-`MANIFEST` in the folder has the SHA-256 of every file that was written to it. What is not in it, or is no longer what
-it says, is somebody else's: it is neither replaced nor removed, unless that is forced. What an earlier result left
-over is removed.
+What has no mark of ours (`gemstones.marks`) is somebody else's: it is neither replaced nor removed, unless that is
+forced. What an earlier result left over is removed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from gemstones.errors import InvalidPath
-from gemstones.files import Wrong, check_folder, make_folder, refuse_input, trouble, write_bytes
+from gemstones.files import check_folder, make_folder, refuse_input, trouble, write_bytes
+from gemstones.marks import is_marked, marked
 
-MANIFEST = ".gemstones.json"
 UNFINISHED = ".unfinished"
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """What was written to a folder."""
-
-    command: str
-    files: dict[str, tuple[str, ...]]
-    """SHA-256 by path from the folder; of two, where an old file may not have been replaced yet."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +45,9 @@ class OutputFolder:
         """Refuse, before the work, what cannot be made a folder, or has somebody else's file where one is to be."""
         check_folder(self.path)
         try:
-            there = {
-                path
-                for pattern in self.patterns
-                for path in self.path.glob(pattern)
-                if path.is_file() or path.is_symlink()
-            }
-        except Wrong as error:
+            self._refuse(self._there())
+        except OSError as error:
             raise trouble(error, f"output {self.path} cannot be read") from None
-        self._refuse(sorted(there))
 
     @contextlib.contextmanager
     def replacing(self) -> Iterator[Path]:
@@ -112,64 +94,38 @@ class OutputFolder:
             raise trouble(error, f"{error.filename or self.path} cannot be written") from None
 
     def _move_all(self, unfinished: Path) -> None:
-        new = {
-            path.relative_to(unfinished).as_posix(): (_sha256(path),)
-            for path in sorted(unfinished.rglob("*"))
-            if path.is_file()
-        }
-        self._refuse([self.path / name for name in new])
-        old = self._written()
-        leftover = {name for name in old if name not in new and self._ours(self.path / name, old)}
-        # From here on whatever is interrupted is known to be ours, old or new.
-        self._write_manifest(
-            unfinished, {name: (*old.get(name, ()), *new.get(name, ())) for name in {*old, *new}}
-        )
-        for name in (*self.closing, *sorted(leftover)):
-            if name in old and self._ours(self.path / name, old):
-                (self.path / name).unlink()
-        for name in sorted(
-            new, key=lambda name: (self.closing.index(name) + 1 if name in self.closing else 0, name)
-        ):
+        new = {path.relative_to(unfinished).as_posix() for path in unfinished.rglob("*") if path.is_file()}
+        for name in new:
+            content = (unfinished / name).read_bytes()
+            if (mark := marked(Path(name).suffix, content)) != content:
+                write_bytes(unfinished / name, mark)
+        self._refuse([self.path / name for name in sorted(new)])
+        leftover = [path for path in self._there() if path.relative_to(self.path).as_posix() not in new]
+        for path in (*(self.path / name for name in reversed(self.closing)), *leftover):
+            if path.is_file() and _ours(path):
+                path.unlink()
+        for name in sorted(new - {*self.closing}) + [name for name in self.closing if name in new]:
             make_folder((self.path / name).parent)
             (unfinished / name).replace(self.path / name)
-        for folder in {parent for name in leftover for parent in (self.path / name).parents}:
-            if folder != self.path and self.path in folder.parents:
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-        self._write_manifest(unfinished, new)
+        for folder in {parent for path in leftover for parent in path.parents if self.path in parent.parents}:
+            with contextlib.suppress(OSError):  # others' files may be in it
+                folder.rmdir()
 
-    def _write_manifest(self, unfinished: Path, files: Mapping[str, tuple[str, ...]]) -> None:
-        content = msgspec.json.encode(Manifest(self.command, dict(sorted(files.items()))))
-        # There, so that nothing is left elsewhere by a process that is killed.
-        write_bytes(unfinished / MANIFEST, msgspec.json.format(content, indent=1) + b"\n")
-        (unfinished / MANIFEST).replace(self.path / MANIFEST)
+    def _there(self) -> list[Path]:
+        """What is where results of the command may be."""
+        return sorted({path for pattern in self.patterns for path in self.path.glob(pattern)})
 
     def _refuse(self, paths: Sequence[Path]) -> None:
-        written = self._written()
         for path in paths:
             refuse_input(path, self.inputs)
             if path.is_dir():
                 raise InvalidPath(f"output {path} is a folder, where a file is to be: name another folder")
-            if not self.force and (path.exists() or path.is_symlink()) and not self._ours(path, written):
+            if not self.force and (path.exists() or path.is_symlink()) and not _ours(path):
                 raise InvalidPath(
                     f"output {path} is not what `{self.command}` wrote there: name another folder, or --force to "
                     "replace it"
                 )
 
-    def _written(self) -> dict[str, tuple[str, ...]]:
-        try:
-            return msgspec.json.decode((self.path / MANIFEST).read_bytes(), type=Manifest).files
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            return {}
 
-    def _ours(self, path: Path, written: Mapping[str, tuple[str, ...]]) -> bool:
-        known = written.get(path.relative_to(self.path).as_posix(), ())
-        try:
-            return bool(known) and path.is_file() and _sha256(path) in known
-        except OSError:
-            return False
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _ours(path: Path) -> bool:
+    return path.is_file() and is_marked(path.suffix, path.read_bytes())

@@ -10,6 +10,7 @@ import msgspec
 
 from gemstones.files import write_bytes, write_text
 from gemstones.laws.backtest import Backtest
+from gemstones.marks import WRITTEN_BY
 from gemstones.output_folder import OutputFolder
 from gemstones.report.backtest_figure import backtest_figure, residuals_figure
 from gemstones.report.backtest_tables import errors_table, predictions_frame
@@ -57,7 +58,7 @@ def backtest_files(backtest: Backtest, runs: RunTable, output: Path) -> list[Pat
     predicted = [score for score in backtest.scores if score.error is not None]
     if predicted:
         buffer = io.BytesIO()
-        predictions_frame(backtest).write_parquet(buffer)
+        predictions_frame(backtest).write_parquet(buffer, metadata=WRITTEN_BY)
         paths.append(output / "predictions.parquet")
         write_bytes(paths[-1], buffer.getvalue())
         paths += save_figure(backtest_figure(backtest), output / "errors")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from gemstones.files import write_bytes
+from gemstones.marks import WRITTEN_BY
 from gemstones.report.numbers import estimate_text
 from gemstones.report.tables import TITLES, Table
 from gemstones.report.words import need_altair
@@ -73,7 +74,7 @@ def write_table(table: Table, stem: Path, units: Mapping[str, str] | None = None
     """`stem`.parquet (every column and digit; `units` in its metadata) and `stem`.md (for people; see `markdown`)."""
     buffer = io.BytesIO()
     known = {name: unit for name, unit in (units or {}).items() if name in table.frame.columns}
-    table.frame.write_parquet(buffer, metadata={"units": msgspec.json.encode(known).decode()})
+    table.frame.write_parquet(buffer, metadata={"units": msgspec.json.encode(known).decode(), **WRITTEN_BY})
     paths = _beside(stem, ".parquet"), _beside(stem, ".md")
     write_bytes(paths[0], buffer.getvalue())
     write_bytes(paths[1], markdown(table, known).encode())

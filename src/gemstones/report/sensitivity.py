@@ -13,6 +13,7 @@ import msgspec
 from gemstones.errors import MissingExtra
 from gemstones.files import write_bytes, write_text
 from gemstones.laws.law import Interval
+from gemstones.marks import WRITTEN_BY
 from gemstones.output_folder import OutputFolder
 from gemstones.plan.choices import CHOICES, NO_LAW
 from gemstones.plan.decomposition import INTERACTIONS
@@ -243,7 +244,7 @@ def sensitivity_files(made: Sensitivity, output: Path) -> list[Path]:
     """`sensitivity.parquet`, `sensitivity.json` and, with the extra `report`, the figures `studies` and `shares`, in a
     folder that exists."""
     buffer = io.BytesIO()
-    studies_frame(made).write_parquet(buffer)
+    studies_frame(made).write_parquet(buffer, metadata=WRITTEN_BY)
     files = [output / "sensitivity.parquet"]
     write_bytes(files[0], buffer.getvalue())
     from gemstones.report.sensitivity_figures import shares_figure, studies_figure

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import Compiled, Device, Json, MicroBatch, Sinks, core_count
+from gemstones.cli.options import OUTPUT, Compiled, Device, Json, MicroBatch, Sinks, core_count
 from gemstones.cli.output import print_json, print_notes
 from gemstones.cli.suite.live import view_of
 from gemstones.errors import InvalidRequest, MissingExtra
@@ -51,7 +51,7 @@ def run(
     *,
     corpus: Annotated[Path | None, Parameter(help="Folder of the corpus, instead of the file's.")] = None,
     output: Annotated[
-        Path | None, Parameter(help="Folder for the runs' folders, instead of the file's.")
+        Path | None, OUTPUT, Parameter(help="Folder for the runs' folders, instead of the file's.")
     ] = None,
     slots: Annotated[int | None, Parameter(help="Runs at once on this machine (default: 1).")] = None,
     threads: Annotated[int | None, Parameter(help="CPU threads of a run (default: cores / slots).")] = None,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gemstones.files import write_bytes
+from gemstones.marks import WRITTEN_BY
 from gemstones.report.save import render
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class PaperFigure:
     def save(self, folder: Path) -> tuple[Path, ...]:
         """Write `figure-NN` .png, .svg, .pdf and .parquet to `folder`, each whole or not at all."""
         buffer = io.BytesIO()
-        self.data.write_parquet(buffer)
+        self.data.write_parquet(buffer, metadata=WRITTEN_BY)
         pictures = render(self.chart, ("png", "svg", "pdf"))
         contents = [*pictures.items(), ("parquet", buffer.getvalue())]
         paths = []

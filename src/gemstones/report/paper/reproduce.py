@@ -17,6 +17,7 @@ from gemstones.display import few_lines
 from gemstones.files import make_folder, write_bytes, write_text
 from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.laws.solver.resample import check_resampling
+from gemstones.marks import WRITTEN_BY
 from gemstones.output_folder import OutputFolder
 from gemstones.report.overspend_figure import overspend_figure
 from gemstones.report.overtrain_figure import overtrain_figure
@@ -190,7 +191,7 @@ def _claims_parquet(chapters: tuple[Chapter, ...]) -> bytes:
 
     rows = [{"chapter": chapter.title, **asdict(claim)} for chapter in chapters for claim in chapter.claims]
     buffer = io.BytesIO()
-    pl.DataFrame(rows).write_parquet(buffer)
+    pl.DataFrame(rows).write_parquet(buffer, metadata=WRITTEN_BY)
     return buffer.getvalue()
 
 
