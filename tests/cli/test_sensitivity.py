@@ -59,7 +59,7 @@ def test_json(cli: Cli, tmp_path: Path) -> None:
     assert sum(made["decomposition"].values()) == pytest.approx(1)
     assert made["refused"][0].keys() == {"choices", "combinations", "reason"}
     assert {file.name for file in tmp_path.iterdir()} == {
-        ".gemstones.json", "fits", "sensitivity.json", "sensitivity.parquet",
+        "fits", "sensitivity.json", "sensitivity.parquet",
         "shares.png", "shares.svg", "studies.png", "studies.svg",
     }  # fmt: skip
     assert len([*(tmp_path / "fits").iterdir()]) == 7
