@@ -34,7 +34,7 @@ OWN: dict[str, Callable[[], dict[str, Any]]] = {
     "overtrain": lambda: {"budget": 1e22, "law": "chinchilla"},
     "params": lambda: {"shape": gs.Shape(1024, 28)},
     "params_by_group": lambda: {"shape": gs.Shape(1024, 28)},
-    "plan_for": lambda: {"budget": 1e22, "law": "chinchilla"},
+    "plan": lambda: {"budget": 1e22, "law": "chinchilla"},
     "published": lambda: {"name": "chinchilla"},
 }
 """Public callables, with the least that each is content with."""
@@ -117,7 +117,7 @@ def test_long_analyses_refuse_before_they_start(options: dict[str, Any], says: s
     (lambda: gs.fit("pebbles", level=2), "level 2 must lie between 0 and 1, like 0.95"),
     (lambda: gs.fit("pebbles", objective="huber"), "objective 'huber' must be of type Objective"),  # type: ignore[arg-type]
     (lambda: gs.fit("pebbles", progress=3), "progress 3 must be a function"),  # type: ignore[arg-type]
-    (lambda: gs.plan_for([1e22], "chinchilla"), "budget [1e+22] must be a number or text"),  # type: ignore[arg-type]
+    (lambda: gs.plan([1e22], "chinchilla"), "budget [1e+22] must be a number or text"),  # type: ignore[arg-type]
     (lambda: gs.Objective(delta="x"), "delta 'x' must be a number"),  # type: ignore[arg-type]
     (lambda: gs.Constraints(width_max=1.5), "width_max 1.5 must be a whole number"),  # type: ignore[arg-type]
     (lambda: gs.params(5), "a value of type int is no Shape or Shapes: give one like Shape(1024, 28)"),  # type: ignore[call-overload]

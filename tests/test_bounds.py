@@ -59,7 +59,7 @@ def test_refused_at_once(cli: Cli, words: str, said: str) -> None:  # noqa: F811
 def test_python_is_refused_too() -> None:
     law = gs.published("gemstones-refit")
     for ask in (
-        lambda: gs.plan_for(1e60, law),
+        lambda: gs.plan(1e60, law),
         lambda: gs.overtrain(1e60, law),
         lambda: gs.overtrain(1e22, law, [1e-30]),
         lambda: gs.Cost(inference_tokens=1e-5),

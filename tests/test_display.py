@@ -27,8 +27,8 @@ from gemstones.display import (
     labelled,
     with_interval,
 )
-from gemstones.laws.step_time import gemstones_step_time
 from gemstones.runs import RunTable
+from gemstones.timing.step_time import gemstones_step_time
 
 EVIL = "<script>alert('x')</script>"
 

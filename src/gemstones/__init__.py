@@ -25,18 +25,15 @@ if TYPE_CHECKING:
     from gemstones.laws.backtest import Backtest, backtest
     from gemstones.laws.envelope import Envelope, envelope
     from gemstones.laws.fit import Fit, fit
-    from gemstones.laws.fit_step_time import fit_step_time
     from gemstones.laws.law import Law
     from gemstones.laws.published import published
     from gemstones.laws.solver.objective import Objective
-    from gemstones.laws.step_time import StepTime, gemstones_step_time
-    from gemstones.plan.choices import Levels
-    from gemstones.plan.cost import Cost
-    from gemstones.plan.overspend import Overspend, overspend
-    from gemstones.plan.overtrain import Overtraining, overtrain
-    from gemstones.plan.plan import Plan
-    from gemstones.plan.plan import plan as plan_for
-    from gemstones.plan.sensitivity import Sensitivity
+    from gemstones.planning.choices import Levels
+    from gemstones.planning.cost import Cost
+    from gemstones.planning.overspend import Overspend, overspend
+    from gemstones.planning.overtrain import Overtraining, overtrain
+    from gemstones.planning.plan import Plan, plan
+    from gemstones.planning.sensitivity import Sensitivity
     from gemstones.report.approach1 import approach1_figure
     from gemstones.report.backtest_figure import backtest_figure
     from gemstones.report.interactive import approach3_figure, sensitivity
@@ -49,25 +46,27 @@ if TYPE_CHECKING:
     from gemstones.runs import RunTable, load
     from gemstones.runs.industry import load_industry
     from gemstones.shape import Shape, Shapes
+    from gemstones.timing.fit_step_time import fit_step_time
+    from gemstones.timing.step_time import StepTime, gemstones_step_time
 
 _HOME = {
     "Backtest": "laws.backtest",
     "Constraints": "design.feasible",
-    "Cost": "plan.cost",
+    "Cost": "planning.cost",
     "Envelope": "laws.envelope",
     "Fit": "laws.fit",
     "GemstonesError": "errors",
     "Law": "laws.law",
-    "Levels": "plan.choices",
+    "Levels": "planning.choices",
     "Objective": "laws.solver.objective",
-    "Overspend": "plan.overspend",
-    "Overtraining": "plan.overtrain",
-    "Plan": "plan.plan",
+    "Overspend": "planning.overspend",
+    "Overtraining": "planning.overtrain",
+    "Plan": "planning.plan",
     "RunTable": "runs",
-    "Sensitivity": "plan.sensitivity",
+    "Sensitivity": "planning.sensitivity",
     "Shape": "shape",
     "Shapes": "shape",
-    "StepTime": "laws.step_time",
+    "StepTime": "timing.step_time",
     "Study": "report.study",
     "UserError": "errors",
     "approach1_figure": "report.approach1",
@@ -77,19 +76,19 @@ _HOME = {
     "envelope": "laws.envelope",
     "feasible_shapes": "design.feasible",
     "fit": "laws.fit",
-    "fit_step_time": "laws.fit_step_time",
+    "fit_step_time": "timing.fit_step_time",
     "flops_per_token": "accounting.flops",
-    "gemstones_step_time": "laws.step_time",
+    "gemstones_step_time": "timing.step_time",
     "load": "runs",
     "load_industry": "runs.industry",
     "memory_bytes": "accounting.memory",
-    "overspend": "plan.overspend",
+    "overspend": "planning.overspend",
     "overspend_figure": "report.overspend_figure",
-    "overtrain": "plan.overtrain",
+    "overtrain": "planning.overtrain",
     "overtrain_figure": "report.overtrain_figure",
     "params": "accounting.parameters",
     "params_by_group": "accounting.parameters",
-    "plan_for": "plan.plan:plan",  # `gemstones.plan` is the package
+    "plan": "planning.plan",
     "published": "laws.published",
     "rainbow_figure": "report.rainbow",
     "reproduce": "report.paper.reproduce",
@@ -105,7 +104,7 @@ __all__ = [
     "UserError", "approach1_figure", "approach3_figure", "backtest", "backtest_figure", "envelope",
     "feasible_shapes", "fit", "fit_step_time", "flops_per_token", "gemstones_step_time", "load",
     "load_industry", "memory_bytes", "overspend", "overspend_figure", "overtrain", "overtrain_figure",
-    "params", "params_by_group", "plan_for", "published", "rainbow_figure", "reproduce", "sensitivity",
+    "params", "params_by_group", "plan", "published", "rainbow_figure", "reproduce", "sensitivity",
     "shares_figure", "studies_figure", "study",
 ]  # fmt: skip
 

@@ -14,8 +14,8 @@ import pytest
 import gemstones as gs
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
-from gemstones.laws.step_time import gemstones_step_time
 from gemstones.runs import RunTable
+from gemstones.timing.step_time import gemstones_step_time
 from tests.cli.conftest import Cli
 
 TABLE = [

@@ -82,13 +82,13 @@ def test_every_analysis_takes_runs_alike(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_a_plan_takes_the_name_of_a_law_and_the_file_of_a_fit(tmp_path: Path) -> None:
-    assert gs.plan_for("1e22", "chinchilla") == gs.plan_for(1e22, gs.published("chinchilla"))
+    assert gs.plan("1e22", "chinchilla") == gs.plan(1e22, gs.published("chinchilla"))
     made = gs.fit("pebbles", "N,T")
     made.save(tmp_path / "mine.json")
-    assert gs.plan_for(1e15, tmp_path / "mine.json") == gs.plan_for(1e15, made)
+    assert gs.plan(1e15, tmp_path / "mine.json") == gs.plan(1e15, made)
     assert gs.overtrain(1e15, str(tmp_path / "mine.json")).summary() == gs.overtrain(1e15, made).summary()
     with pytest.raises(gs.UserError, match=r"^law 'gemini' is neither a law \(gemstones-refit, gemstones, "):
-        gs.plan_for(1e22, "gemini")
+        gs.plan(1e22, "gemini")
 
 
 def test_selections_of_two_tables_are_still_several() -> None:

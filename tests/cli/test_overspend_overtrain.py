@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gemstones.laws.published import published
-from gemstones.plan.overspend import Overspent, overspend
-from gemstones.plan.overtrain import overtrain
+from gemstones.planning.overspend import Overspent, overspend
+from gemstones.planning.overtrain import overtrain
 from gemstones.runs import RunTable
 from tests.cli.conftest import Cli
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gemstones.plan.choices import CHOICES
-from gemstones.plan.sensitivity import Sensitivity, sensitivity
-from gemstones.plan.sweep import Sweep
+from gemstones.planning.choices import CHOICES
+from gemstones.planning.sensitivity import Sensitivity, sensitivity
+from gemstones.planning.sweep import Sweep
 from gemstones.runs import RunTable
 from tests.cli.conftest import Cli
 

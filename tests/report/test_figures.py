@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import envelope
 from gemstones.laws.published import published, refit
-from gemstones.plan.plan import Plan
+from gemstones.planning.plan import Plan
 from gemstones.report import style
 from gemstones.report.approach1 import approach1_figure
 from gemstones.report.approach3 import BEYOND, INSIDE, MOST_BUDGETS, REFERENCE, approach3_figure

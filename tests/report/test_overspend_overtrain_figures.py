@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from gemstones.errors import InvalidRequest
 from gemstones.laws.published import published
-from gemstones.plan.overspend import overspend
-from gemstones.plan.overtrain import overtrain
+from gemstones.planning.overspend import overspend
+from gemstones.planning.overtrain import overtrain
 from gemstones.report.apart import apart
 from gemstones.report.overspend_figure import (
     LABEL_HEIGHT,

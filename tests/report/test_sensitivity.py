@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from gemstones.errors import InvalidRequest
 from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.published import LAWS
-from gemstones.plan.choices import CHOICES, Levels
-from gemstones.plan.sensitivity import Sensitivity, sensitivity
-from gemstones.plan.sweep import Sweep
+from gemstones.planning.choices import CHOICES, Levels
+from gemstones.planning.sensitivity import Sensitivity, sensitivity
+from gemstones.planning.sweep import Sweep
 from gemstones.report.rainbow import BUDGETS, rainbow_curves, rainbow_figure, rainbow_sensitivities, spaced
 from gemstones.report.save import render
 from gemstones.report.sensitivity import (

@@ -12,7 +12,7 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import LAW_NAMES, FrontierLaw, given_law
-from gemstones.plan.plan import of_groups
+from gemstones.planning.plan import of_groups
 
 LawName = Annotated[
     str, Parameter(help=f"A law by name ({', '.join(LAW_NAMES)}), or a file of `gemstones fit --output`.")

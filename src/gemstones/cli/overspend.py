@@ -11,7 +11,7 @@ from gemstones.cli.options import Json, Reading, Runs
 from gemstones.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from gemstones.plan.overspend import Overspend
+    from gemstones.planning.overspend import Overspend
 
 
 def overspend(
@@ -34,7 +34,7 @@ def overspend(
     Runs are compared at their checkpoints nearest to TOKENS. Of a known data set, the selection with the most
     checkpoints is used where none is named.
     """
-    from gemstones.plan.overspend import overspend as find_overspend
+    from gemstones.planning.overspend import overspend as find_overspend
     from gemstones.runs.selections import dense_selection
 
     table = reading.load(runs)
@@ -49,7 +49,7 @@ def overspend(
 
 
 def _print(found: Overspend) -> None:
-    from gemstones.plan.shown import overspend_header, overspend_heading, overspend_notes, overspend_rows
+    from gemstones.planning.shown import overspend_header, overspend_heading, overspend_notes, overspend_rows
 
     print(overspend_heading(found))
     print_table("", overspend_header(found), overspend_rows(found))

@@ -12,11 +12,11 @@ from gemstones.cli.options import Json, Ranges
 from gemstones.cli.output import print_json, print_table
 from gemstones.laws.fit import Fit
 from gemstones.laws.published import REFIT
-from gemstones.plan.plan import default_constraints
-from gemstones.plan.shown import overtrain_header, overtrain_heading, overtrain_notes, overtrain_rows
+from gemstones.planning.plan import default_constraints
+from gemstones.planning.shown import overtrain_header, overtrain_heading, overtrain_notes, overtrain_rows
 
 if TYPE_CHECKING:
-    from gemstones.plan.overtrain import Overtraining
+    from gemstones.planning.overtrain import Overtraining
 
 
 def overtrain(
@@ -40,7 +40,7 @@ def overtrain(
     For each factor, the shape of least predicted loss on that many times the optimal tokens within the budget, its
     loss over that of the optimum, and the parameters it has left.
     """
-    from gemstones.plan.overtrain import overtrain as find_overtraining
+    from gemstones.planning.overtrain import overtrain as find_overtraining
 
     chosen, name = law_of(law, of)
     found = find_overtraining(

@@ -13,12 +13,11 @@ from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
 from gemstones.laws.published import REFIT, FrontierLaw
-from gemstones.laws.step_time import STEP_TIME, StepTime, gemstones_step_time
-from gemstones.plan.cost import Cost
-from gemstones.plan.flop_optimal import Beside, flop_optimal
-from gemstones.plan.plan import NEAR, Plan, default_constraints, default_throughput
-from gemstones.plan.plan import plan as make_plan
-from gemstones.plan.shown import (
+from gemstones.planning.cost import Cost
+from gemstones.planning.flop_optimal import Beside, flop_optimal
+from gemstones.planning.plan import NEAR, Plan, default_constraints, default_throughput
+from gemstones.planning.plan import plan as make_plan
+from gemstones.planning.shown import (
     SHOWN,
     budget_text,
     flops_convention,
@@ -28,6 +27,7 @@ from gemstones.plan.shown import (
     plan_rows,
 )
 from gemstones.runs.loss_units import SHORT
+from gemstones.timing.step_time import STEP_TIME, StepTime, gemstones_step_time
 from gemstones.units import format_flops, format_quantity
 
 
@@ -103,8 +103,8 @@ def _throughput(name: str | None) -> StepTime | None:
         return None if name is None else gemstones_step_time()
     if name.endswith(".json"):
         return StepTime.load(name)
-    from gemstones.laws.fit_step_time import fit_step_time
     from gemstones.runs import load
+    from gemstones.timing.fit_step_time import fit_step_time
 
     return fit_step_time(load(name).select())
 

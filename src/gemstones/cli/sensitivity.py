@@ -63,9 +63,9 @@ def sensitivity(
     and δ of the Huber loss, and says how far the prescriptions are apart, which choice moves them most, and how each
     shifts the base study's.
     """
-    from gemstones.plan.choices import Levels
-    from gemstones.plan.sensitivity import sensitivity as find_sensitivity
-    from gemstones.plan.sweep import Sweep
+    from gemstones.planning.choices import Levels
+    from gemstones.planning.sensitivity import sensitivity as find_sensitivity
+    from gemstones.planning.sweep import Sweep
     from gemstones.report.sensitivity import sensitivity_folder, sweep_budgets, write_sensitivity
 
     given: dict[str, Any] = {

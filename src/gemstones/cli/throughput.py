@@ -10,9 +10,9 @@ from cyclopts import Parameter
 from gemstones.cli.options import OUTPUT, Json, Reading, Runs, files_of
 from gemstones.cli.output import format_interval, print_json, print_notes, print_table
 from gemstones.files import check_output
-from gemstones.laws.fit_step_time import DEFAULT_FEATURES, DRAWS, fit_step_time
-from gemstones.laws.shown import step_time_notes
-from gemstones.laws.step_time import FEATURES, StepTime, is_step_time
+from gemstones.timing.fit_step_time import DEFAULT_FEATURES, DRAWS, fit_step_time
+from gemstones.timing.shown import step_time_notes
+from gemstones.timing.step_time import FEATURES, StepTime, is_step_time
 from gemstones.units import format_quantity
 
 

@@ -49,7 +49,7 @@ from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 
 if TYPE_CHECKING:
-    from gemstones.plan.plan import Plan
+    from gemstones.planning.plan import Plan
 
 MOST, MOST_LOG = 500.0, 1e5
 """Bounds on exponents and E, and on log coefficients, that no fit comes near."""
@@ -278,8 +278,8 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.theta_draws[:, self.law.of_group(**{g: str(named[g]) for g in groups})[1]]
 
     def plan(self, budget: float | str, **options: Any) -> Plan:
-        """What to train for `budget` FLOPs under this fit, with intervals; see `gemstones.plan.plan.plan`."""
-        from gemstones.plan.plan import plan
+        """What to train for `budget` FLOPs under this fit, with intervals; see `gemstones.planning.plan.plan`."""
+        from gemstones.planning.plan import plan
 
         return plan(budget, self, **options)
 

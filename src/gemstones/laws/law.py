@@ -24,7 +24,7 @@ from gemstones.shape import FloatArray, IntArray, Shape
 from gemstones.units import parse_quantity
 
 if TYPE_CHECKING:
-    from gemstones.plan.plan import Plan
+    from gemstones.planning.plan import Plan
     from gemstones.runs.table import RunTable
 
 Interval = tuple[float, float]
@@ -284,8 +284,8 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return law, values
 
     def plan(self, budget: float | str, **options: Any) -> Plan:
-        """What to train for `budget` FLOPs under this law; see `gemstones.plan.plan.plan`."""
-        from gemstones.plan.plan import plan
+        """What to train for `budget` FLOPs under this law; see `gemstones.planning.plan.plan`."""
+        from gemstones.planning.plan import plan
 
         return plan(budget, self, **options)
 

@@ -21,7 +21,7 @@ from gemstones.runs.one_line import one_line
 from gemstones.units import format_flops, format_quantity
 
 if TYPE_CHECKING:
-    from gemstones.plan.plan import Plan
+    from gemstones.planning.plan import Plan
 
 
 class FrontierLaw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,8 +47,8 @@ class FrontierLaw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return float(self.n0 * (budget_flops / self.c0) ** self.exponent)
 
     def plan(self, budget: float | str, **options: Any) -> Plan:
-        """What to train for `budget` FLOPs under this law; see `gemstones.plan.plan.plan`."""
-        from gemstones.plan.plan import plan
+        """What to train for `budget` FLOPs under this law; see `gemstones.planning.plan.plan`."""
+        from gemstones.planning.plan import plan
 
         return plan(budget, self, **options)
 

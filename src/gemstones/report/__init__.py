@@ -2,6 +2,6 @@
 
 `study.study(load("gemstones"), Path("out"))` does it all; `approach1` and `approach3` draw the paper's
 Figures 4 and 5, `tables` makes frames, `save` writes both, `summary` says what came out in words. No analysis
-here: numbers come from `gemstones.laws` and `gemstones.plan`. altair and vl-convert (extra `report`) are
+here: numbers come from `gemstones.laws` and `gemstones.planning`. altair and vl-convert (extra `report`) are
 imported inside the functions that draw; tables and words do without.
 """

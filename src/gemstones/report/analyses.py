@@ -14,20 +14,20 @@ from gemstones.errors import EdgeOfSearch, InvalidRequest, InvalidTable
 from gemstones.files import make_folder
 from gemstones.laws.backtest import Backtest, backtest
 from gemstones.laws.fit import Fit
-from gemstones.laws.fit_step_time import fit_step_time
 from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
-from gemstones.laws.step_time import StepTime
-from gemstones.plan.choices import Selected
-from gemstones.plan.overspend import Overspend, overspend
-from gemstones.plan.overtrain import Overtraining, overtrain
-from gemstones.plan.sensitivity import Sensitivity, sensitivity
-from gemstones.plan.sweep import Sweep
+from gemstones.planning.choices import Selected
+from gemstones.planning.overspend import Overspend, overspend
+from gemstones.planning.overtrain import Overtraining, overtrain
+from gemstones.planning.sensitivity import Sensitivity, sensitivity
+from gemstones.planning.sweep import Sweep
 from gemstones.report.numbers import flops_text
 from gemstones.report.save import save_figure
 from gemstones.report.steps import RESOURCES, Settings, Step
 from gemstones.report.words import RESOURCE_WORDS
 from gemstones.runs import RunTable
+from gemstones.timing.fit_step_time import fit_step_time
+from gemstones.timing.step_time import StepTime
 
 SENSITIVITY_DRAWS = 100
 """Resamples by run of every fit of the sensitivity analysis, at most."""

@@ -14,7 +14,7 @@ from gemstones.accounting.parameters import params
 from gemstones.errors import InvalidRequest
 from gemstones.laws.diagnostics import doubts
 from gemstones.laws.law import Interval
-from gemstones.plan.plan import Plan
+from gemstones.planning.plan import Plan
 from gemstones.report import style
 from gemstones.report.curves import (
     BEYOND,

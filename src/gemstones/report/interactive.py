@@ -12,10 +12,10 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
 from gemstones.laws.parallel import Workers
 from gemstones.laws.published import given_law
-from gemstones.plan.choices import Levels
-from gemstones.plan.sensitivity import Sensitivity
-from gemstones.plan.sensitivity import sensitivity as sensitivity_of_sweep
-from gemstones.plan.sweep import Sweep
+from gemstones.planning.choices import Levels
+from gemstones.planning.sensitivity import Sensitivity
+from gemstones.planning.sensitivity import sensitivity as sensitivity_of_sweep
+from gemstones.planning.sweep import Sweep
 from gemstones.report.approach3 import approach3_figure as figure_of_plans
 from gemstones.report.prescriptions import AnyLaw, grid, prescriptions, references
 from gemstones.report.sensitivity import sweep_budgets
@@ -43,7 +43,7 @@ def sensitivity(
 
     `runs` are what `fit` takes; of a whole data set the usual selections are tried. Budgets are by default from
     within the runs to a hundred times beyond, levels and selections the usual ones; see
-    `gemstones.plan.sensitivity.sensitivity`, which this calls, for the rest.
+    `gemstones.planning.sensitivity.sensitivity`, which this calls, for the rest.
 
     >>> few = Levels(laws=("N,T",), params=("total",), flops=("6N",), deltas=(1e-4, 1e-3))
     >>> len(sensitivity("pebbles", [1e14], levels=few, selections=["all"], bootstrap=0).studies)

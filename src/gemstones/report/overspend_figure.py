@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
-from gemstones.plan.overspend import Overspend, Overspent
+from gemstones.planning.overspend import Overspend, Overspent
 from gemstones.report import style
 from gemstones.report.apart import apart
 from gemstones.report.numbers import counted

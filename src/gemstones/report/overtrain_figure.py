@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
-from gemstones.plan.cost import amount_text
-from gemstones.plan.overtrain import TYPICAL, Overtrained, Overtraining
+from gemstones.planning.cost import amount_text
+from gemstones.planning.overtrain import TYPICAL, Overtrained, Overtraining
 from gemstones.report import style
 from gemstones.report.words import PARAMS_WORDS, flops_words, law_words, need_altair
 from gemstones.runs.industry import IndustryModel

@@ -11,7 +11,7 @@ from gemstones.errors import EdgeOfSearch, InvalidRequest
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import FrontierLaw, published
-from gemstones.plan.plan import Plan, plan
+from gemstones.planning.plan import Plan, plan
 
 AnyLaw = Fit | Law | FrontierLaw
 

@@ -19,9 +19,9 @@ from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.parallel import Workers
 from gemstones.laws.published import FrontierLaw, published
-from gemstones.plan.choices import Approach, Choices, FlopsChoice, Levels
-from gemstones.plan.sensitivity import Sensitivity, sensitivity
-from gemstones.plan.sweep import Sweep
+from gemstones.planning.choices import Approach, Choices, FlopsChoice, Levels
+from gemstones.planning.sensitivity import Sensitivity, sensitivity
+from gemstones.planning.sweep import Sweep
 from gemstones.report import style
 from gemstones.report.sensitivity_figures import COLORS
 from gemstones.report.words import PARAMS_WORDS, law_words, need_altair

@@ -15,12 +15,12 @@ from gemstones.files import write_bytes, write_text
 from gemstones.laws.law import Interval
 from gemstones.marks import WRITTEN_BY
 from gemstones.output_folder import OutputFolder
-from gemstones.plan.choices import CHOICES, NO_LAW
-from gemstones.plan.decomposition import INTERACTIONS
-from gemstones.plan.findings import Share, Shift
-from gemstones.plan.prescribe import QUANTITIES, Quantity
-from gemstones.plan.sensitivity import Sensitivity, plain
-from gemstones.plan.sweep import Sweep
+from gemstones.planning.choices import CHOICES, NO_LAW
+from gemstones.planning.decomposition import INTERACTIONS
+from gemstones.planning.findings import Share, Shift
+from gemstones.planning.prescribe import QUANTITIES, Quantity
+from gemstones.planning.sensitivity import Sensitivity, plain
+from gemstones.planning.sweep import Sweep
 from gemstones.report.numbers import flops_text, number_text
 from gemstones.report.prescriptions import usual_budgets
 from gemstones.report.save import save_figure

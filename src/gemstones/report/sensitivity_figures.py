@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.laws.interval import level_text
-from gemstones.plan.choices import CHOICES, NO_LAW
-from gemstones.plan.decomposition import INTERACTIONS
-from gemstones.plan.prescribe import Quantity
-from gemstones.plan.sensitivity import Sensitivity, plain
+from gemstones.planning.choices import CHOICES, NO_LAW
+from gemstones.planning.decomposition import INTERACTIONS
+from gemstones.planning.prescribe import Quantity
+from gemstones.planning.sensitivity import Sensitivity, plain
 from gemstones.report import style
 from gemstones.report.numbers import flops_text
 from gemstones.report.sensitivity import CHOICE_TITLES, QUANTITY_WORDS, level_words

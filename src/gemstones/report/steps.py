@@ -13,7 +13,7 @@ from gemstones.laws.envelope import Envelope, Method, Resource, envelope
 from gemstones.laws.fit import Fit, fit
 from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
-from gemstones.plan.choices import Selected
+from gemstones.planning.choices import Selected
 from gemstones.report.words import RESOURCE_WORDS, listed
 from gemstones.runs import RunTable, selections_of
 from gemstones.runs.selections import dense_selection

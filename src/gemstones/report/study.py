@@ -26,11 +26,10 @@ from gemstones.laws.law import Interval
 from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.resample import check_resampling
-from gemstones.laws.step_time import StepTime
 from gemstones.output_folder import OutputFolder
-from gemstones.plan.choices import Selected
-from gemstones.plan.plan import NEAR, Plan, default_throughput
-from gemstones.plan.shown import plans_header, plans_rows
+from gemstones.planning.choices import Selected
+from gemstones.planning.plan import NEAR, Plan, default_throughput
+from gemstones.planning.shown import plans_header, plans_rows
 from gemstones.report import tables
 from gemstones.report.analyses import (
     BACKTEST_TIME,
@@ -72,6 +71,7 @@ from gemstones.report.words import need_altair, resampled_words, selection_words
 from gemstones.runs import RunTable
 from gemstones.runs.given import Runs, given_runs
 from gemstones.runs.loss_units import WORDS, LossUnit
+from gemstones.timing.step_time import StepTime
 from gemstones.version import __version__
 
 CONVENTIONS = {

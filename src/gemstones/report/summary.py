@@ -8,7 +8,7 @@ from typing import Any
 from gemstones.laws.envelope import Envelope
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval
-from gemstones.plan.plan import Plan
+from gemstones.planning.plan import Plan
 from gemstones.report.backtest_words import sentence as backtest_sentence
 from gemstones.report.numbers import (
     counted,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gemstones.laws.envelope import QUANTITIES, Envelope
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval
-from gemstones.plan.plan import Plan
+from gemstones.planning.plan import Plan
 from gemstones.report.numbers import flops_text
 from gemstones.report.words import (
     PARAMS_WORDS,

@@ -8,7 +8,7 @@ from gemstones.accounting.parameters import ParamsConvention
 from gemstones.errors import MissingExtra
 from gemstones.laws.envelope import Resource
 from gemstones.laws.interval import level_text
-from gemstones.plan.plan import Plan
+from gemstones.planning.plan import Plan
 from gemstones.report.numbers import counted
 from gemstones.runs import DATASETS, selections_of
 

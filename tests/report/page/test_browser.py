@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from gemstones.plan.plan import plan
+from gemstones.planning.plan import plan
 from gemstones.report.study import Study
 from gemstones.units import format_quantity
 from tests.report.page.conftest import HOSTILE, Reader

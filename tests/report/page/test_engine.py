@@ -20,15 +20,15 @@ from gemstones.laws.form import parse_form
 from gemstones.laws.interval import interval, percentile_interval
 from gemstones.laws.law import FittedRange, Law
 from gemstones.laws.published import LAW_NAMES, FrontierLaw, published
-from gemstones.laws.step_time import StepTime
-from gemstones.plan import by_params, sight, surface
-from gemstones.plan.cost import Cost
-from gemstones.plan.extrapolation import Extrapolation
-from gemstones.plan.overtrain import overtrain
-from gemstones.plan.plan import default_constraints, default_throughput, plan
+from gemstones.planning import by_params, sight, surface
+from gemstones.planning.cost import Cost
+from gemstones.planning.extrapolation import Extrapolation
+from gemstones.planning.overtrain import overtrain
+from gemstones.planning.plan import default_constraints, default_throughput, plan
 from gemstones.report.page.explorer import law_data
 from gemstones.report.study import Study
 from gemstones.shape import Shape
+from gemstones.timing.step_time import StepTime
 from gemstones.units import format_quantity, parse_quantity
 from tests.report.page.conftest import Reader
 

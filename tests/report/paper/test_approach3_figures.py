@@ -11,7 +11,7 @@ import pytest
 
 from gemstones.laws.fit import Fit, fit
 from gemstones.laws.published import published, refit
-from gemstones.plan.plan import plan
+from gemstones.planning.plan import plan
 from gemstones.report.paper.approach3_curves import BUDGETS, SHAPE, SIZE
 from gemstones.report.paper.approach3_figures import (
     EXTENDED,

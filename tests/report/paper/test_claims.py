@@ -18,8 +18,8 @@ from gemstones.laws.envelope import Envelope, Method, Resource, envelope
 from gemstones.laws.fit import Fit, fit
 from gemstones.laws.published import refit
 from gemstones.laws.solver.objective import Objective
-from gemstones.plan.overspend import overspend
-from gemstones.plan.overtrain import overtrain
+from gemstones.planning.overspend import overspend
+from gemstones.planning.overtrain import overtrain
 from gemstones.report.paper import approach1_claims, fit_claims, price_claims, suite_claims
 from gemstones.report.paper.approach1_claims import approach1_chapter
 from gemstones.report.paper.claim import (

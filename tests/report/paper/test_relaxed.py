@@ -13,7 +13,7 @@ from gemstones.accounting.parameters import params
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import refit
-from gemstones.plan.plan import plan
+from gemstones.planning.plan import plan
 from gemstones.report.paper.relaxed import Relaxed, relaxed_optima
 from gemstones.shape import Shapes
 

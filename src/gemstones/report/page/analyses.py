@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gemstones.laws.backtest import Backtest
-from gemstones.plan.overspend import Overspend
-from gemstones.plan.overtrain import Overtraining
-from gemstones.plan.sensitivity import Sensitivity
+from gemstones.planning.overspend import Overspend
+from gemstones.planning.overtrain import Overtraining
+from gemstones.planning.sensitivity import Sensitivity
 from gemstones.report.analyses import Analyses
 from gemstones.report.backtest_figure import backtest_figure, residuals_figure
 from gemstones.report.backtest_tables import errors_table, flag_lines, missing_lines

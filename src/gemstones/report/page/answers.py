@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gemstones.laws.diagnostics import doubts
-from gemstones.plan.plan import Plan
+from gemstones.planning.plan import Plan
 from gemstones.report import style
 from gemstones.report.numbers import flops_text, interval_text, number_text, quantity_text
 from gemstones.report.page.page import Figure, Headline, Stat

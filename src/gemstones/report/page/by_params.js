@@ -1,13 +1,13 @@
-// Plans for FLOPs from laws in N and T alone: gemstones.plan.by_params and .optimum.
+// Plans for FLOPs from laws in N and T alone: gemstones.planning.by_params and .optimum.
 
 {
   const { Mistake, etaSlope, eta, extrapolation, feasible, largest, lossOfSum, nearOptimal, ordinary, params } =
     globalThis.gemstones;
   const { powers, sumOfTerms, unaffordable } = globalThis.gemstones;
 
-  const NEAREST = 10; // gemstones.plan.by_params
+  const NEAREST = 10; // gemstones.planning.by_params
 
-  const [LOG_LOW, LOG_HIGH, CELLS] = [-50, 700, 1500]; // gemstones.plan.optimum
+  const [LOG_LOW, LOG_HIGH, CELLS] = [-50, 700, 1500]; // gemstones.planning.optimum
 
   /** Logs of a law's symbols for N and T. */
   const logsOf = (law, logN, logT) => law.symbols.map((symbol) => (symbol === "T" ? logT : logN));

@@ -1,4 +1,4 @@
-// Plans over shapes, the exact optimum of every feasible one: gemstones.plan.by_shape, .fixed_tokens and .spent.
+// Plans over shapes, the exact optimum of every feasible one: gemstones.planning.by_shape, .fixed_tokens and .spent.
 
 {
   const { Mistake, UNITS, appendixG, deviceHoursPerToken, feasible, flopsPerToken, formatQuantity } =
@@ -76,7 +76,7 @@
     return { ...found, edges: edgesOf(surface, found.index) };
   }
 
-  /** The plan of one shape of a surface, on `tokens`: gemstones.plan.by_shape and .spent. */
+  /** The plan of one shape of a surface, on `tokens`: gemstones.planning.by_shape and .spent. */
   function chosen(request, surface, k, tokens, loss) {
     const { law, stepTime, inferenceTokens } = request;
     const index = [Math.floor(k / surface.depths.length), k % surface.depths.length];

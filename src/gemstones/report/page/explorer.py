@@ -21,13 +21,13 @@ from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.law import Law
 from gemstones.laws.linear import Polynomial
 from gemstones.laws.published import FrontierLaw
-from gemstones.laws.step_time import StepTime
 from gemstones.laws.tree import Column
-from gemstones.plan.plan import NEAR, default_constraints, default_throughput
-from gemstones.plan.sight import sight
+from gemstones.planning.plan import NEAR, default_constraints, default_throughput
+from gemstones.planning.sight import sight
 from gemstones.report.words import PARAMS_WORDS, law_words
 from gemstones.runs.loss_units import WORDS
 from gemstones.shape import FloatArray
+from gemstones.timing.step_time import StepTime
 
 AnyLaw = Fit | Law | FrontierLaw
 OURS, PUBLISHED = "Fits of this study", "Published laws"

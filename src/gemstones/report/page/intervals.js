@@ -1,4 +1,4 @@
-// Intervals of a plan: the same plan under every draw of the law, as gemstones.plan makes them.
+// Intervals of a plan: the same plan under every draw of the law, as gemstones.planning makes them.
 
 {
   const { allowedTokens, argmin, around, bySearch, enough, flopsPerToken, interval } = globalThis.gemstones;

@@ -1,4 +1,4 @@
-// What a law predicts: gemstones.laws.form and gemstones.plan.sight.
+// What a law predicts: gemstones.laws.form and gemstones.planning.sight.
 //
 // A law is what explorer.py embeds: { symbols, terms, outer, irreducible, sees, convention, … }. A term is exp(η) with η a
 // sum of parts, each a polynomial in the logs of the law's symbols times a number of θ (or 1: index null); a polynomial
@@ -6,7 +6,7 @@
 // around it and the irreducible loss come last.
 
 {
-  const STEEPEST = 600; // gemstones.plan.sight
+  const STEEPEST = 600; // gemstones.planning.sight
 
   const withoutTokens = (law, term) =>
     term.every(([, polynomial]) =>

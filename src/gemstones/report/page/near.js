@@ -3,7 +3,7 @@
 {
   const { Mistake, formatQuantity } = globalThis.gemstones;
 
-  const ASPECT_RATIOS = [256 / 80, 2560 / 8]; // gemstones.plan.by_params
+  const ASPECT_RATIOS = [256 / 80, 2560 / 8]; // gemstones.planning.by_params
   const UNITS = { flops: "FLOPs", device_hours: "device hours" };
 
   const ordinary = (width, depth) => width / depth >= ASPECT_RATIOS[0] && width / depth <= ASPECT_RATIOS[1];
@@ -19,7 +19,7 @@
     );
   }
 
-  /** How many shapes are within `tolerance` of the best loss, and what they span: gemstones.plan.near. */
+  /** How many shapes are within `tolerance` of the best loss, and what they span: gemstones.planning.near. */
   function nearOptimal(surface, loss, best, tolerance) {
     const [rows, columns] = [surface.widths.length, surface.depths.length];
     const most = best * (1 + tolerance);

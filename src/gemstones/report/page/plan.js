@@ -1,4 +1,4 @@
-// What to train for a budget: the one question that the explorer asks, as gemstones.plan answers it.
+// What to train for a budget: the one question that the explorer asks, as gemstones.planning answers it.
 //
 // A request is { law, budget, resource, stepTime, inferenceTokens, factor, near, ranges }: `resource` is `flops` or
 // `device_hours` (then with a throughput model), `factor` is of overtraining, `ranges` are those of `feasible`.

@@ -74,7 +74,7 @@
     return 3 * (weights + 4 * models.context * (heads * size) * depth);
   }
 
-  /** What step times may grow with, per token: gemstones.laws.step_time.FEATURES. */
+  /** What step times may grow with, per token: gemstones.timing.step_time.FEATURES. */
   const FEATURES = {
     flops_matmul: matmulFlopsPerToken,
     width_depth: (models, width, depth) => width * depth,

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from gemstones.laws.published import LAW_NAMES, published
-from gemstones.laws.step_time import StepTime
 from gemstones.report.numbers import counted, flops_text
 from gemstones.report.page.answers import answers_figure, first_plan, headline, same_budget
 from gemstones.report.page.explorer import OURS, PUBLISHED, Explorer
@@ -25,6 +24,7 @@ from gemstones.report.words import (
     selection_words,
 )
 from gemstones.runs.table import RunTable
+from gemstones.timing.step_time import StepTime
 
 CONVENTION_WORDS = {"flops": "FLOPs", "laws": "Laws", "envelopes": "Frontiers"}
 

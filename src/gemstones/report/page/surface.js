@@ -1,4 +1,4 @@
-// What every feasible shape costs, and the loss predicted for it: gemstones.plan.cost, .surface and .extrapolation.
+// What every feasible shape costs, and the loss predicted for it: gemstones.planning.cost, .surface and .extrapolation.
 //
 // For a shape the tokens of a budget are closed form, T = (budget − inference) / cost per token, so the loss is a function
 // of the shape alone and the optimum is a minimum over an array.
@@ -7,10 +7,10 @@
   const { FEATURES, STEEPEST, appendixG, column, eta, flopsPerToken, general } = globalThis.gemstones;
   const { Mistake, lossOfSum, sumOfTerms, termWithoutTokens } = globalThis.gemstones;
 
-  const COARSE_RATIO = 1.08; // gemstones.plan.surface
+  const COARSE_RATIO = 1.08; // gemstones.planning.surface
   const REACH = 4;
 
-  // ---- Costs and losses of shapes (gemstones.plan.cost and .surface)
+  // ---- Costs and losses of shapes (gemstones.planning.cost and .surface)
 
   /** Device hours to train one token: a throughput model's sum over features. */
   function deviceHoursPerToken(models, coefficients, features, width, depth) {
@@ -151,7 +151,7 @@
   const around = (indices, at) =>
     from(indices[Math.max(at - REACH, 0)], indices[Math.min(at + REACH, indices.length - 1)]);
 
-  // ---- Extrapolation (gemstones.plan.extrapolation)
+  // ---- Extrapolation (gemstones.planning.extrapolation)
 
   function beyond(value, span) {
     if (value == null || !span) return null;
@@ -168,7 +168,7 @@
     return { ...found, sentence: extrapolationSentence(found) };
   }
 
-  const MOST_DECADES = 4; // gemstones.plan.extrapolation
+  const MOST_DECADES = 4; // gemstones.planning.extrapolation
 
   /** Refuse a plan that lies farther from the fitted runs than any law has been tested. */
   function checkReach(found) {

@@ -10,9 +10,9 @@ from gemstones.laws.envelope import Envelope, Method, Resource
 from gemstones.laws.fit import Fit, fit
 from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
-from gemstones.plan.overspend import Overspend, OverspendMethod, overspend
-from gemstones.plan.overtrain import Overtraining, overtrain
-from gemstones.plan.sensitivity import Sensitivity
+from gemstones.planning.overspend import Overspend, OverspendMethod, overspend
+from gemstones.planning.overtrain import Overtraining, overtrain
+from gemstones.planning.sensitivity import Sensitivity
 from gemstones.report.paper.figure import PaperFigure
 from gemstones.report.paper.fits import (
     ENVELOPES,

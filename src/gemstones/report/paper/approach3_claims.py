@@ -13,7 +13,7 @@ from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.interval import interval
 from gemstones.laws.law import Interval
 from gemstones.laws.published import LAWS, FrontierLaw
-from gemstones.plan.prescribe import prescribe_law
+from gemstones.planning.prescribe import prescribe_law
 from gemstones.report.paper.claim import (
     PER_CENT,
     Chapter,

@@ -18,8 +18,8 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import LAWS, FrontierLaw
-from gemstones.plan.by_params import ASPECT_RATIOS
-from gemstones.plan.prescribe import ends, prescribe_law
+from gemstones.planning.by_params import ASPECT_RATIOS
+from gemstones.planning.prescribe import ends, prescribe_law
 from gemstones.report import style
 from gemstones.report.curves import BEYOND, INSIDE, REFERENCE, Rows, law_in_legend
 from gemstones.report.paper.relaxed import DEEPEST, WIDEST, relaxed_optima
@@ -56,7 +56,7 @@ class Curve:
 def shapes_curve(fit: Fit, budgets: Sequence[float], *, whole_heads: bool) -> Curve:
     """A law of shapes: its optimum over real widths and depths; the best shapes that can be built `whole_heads`.
 
-    The latter are those of `gemstones.plan.plan.plan`: widths that are multiples of 256.
+    The latter are those of `gemstones.planning.plan.plan`: widths that are multiples of 256.
     """
     relaxed = relaxed_optima(fit, _with_ends(fit, budgets))
     points = {
@@ -135,7 +135,7 @@ def _optimum(law: Law | FrontierLaw) -> Callable[[float], tuple[float, float]]:
 def _prescribed(
     fit: Fit, flops: str, budgets: Sequence[float]
 ) -> tuple[dict[str, FloatArray], tuple[str, ...]]:
-    """Every quantity by `gemstones.plan.prescribe`, (1 + draws, budgets), and what is flagged."""
+    """Every quantity by `gemstones.planning.prescribe`, (1 + draws, budgets), and what is flagged."""
     convention: FlopsConvention = flops  # type: ignore[assignment]
     (found,) = prescribe_law(fit, [(fit.law.params_convention, convention)], budgets)
     values = {

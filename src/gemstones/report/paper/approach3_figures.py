@@ -139,8 +139,8 @@ def extended_figure(
 ) -> PaperFigure:
     """Everything that a law of shapes, and one in N and T, prescribe for `budgets`; one of them may be missing.
 
-    With `whole_heads` diamonds are the best shapes with an even number of heads, as `gemstones.plan` finds them, and
-    the law in N and T is searched over shapes too, FLOPs by Appendix G. Raises `MissingExtra` without altair.
+    With `whole_heads` diamonds are the best shapes with an even number of heads, as `gemstones.planning` finds them,
+    and the law in N and T is searched over shapes too, FLOPs by Appendix G. Raises `MissingExtra` without altair.
     """
     need_altair()
     fits = [fit for fit in (shapes, params) if fit is not None]

@@ -10,7 +10,7 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.law import Law
 from gemstones.laws.published import LAWS
-from gemstones.plan.prescribe import prescribe_law
+from gemstones.planning.prescribe import prescribe_law
 from gemstones.report.paper.claim import NO_INTERVAL, Claim, statement
 
 CHINCHILLA = "chinchilla-epoch"

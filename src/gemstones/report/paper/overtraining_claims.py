@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 
-from gemstones.plan.overtrain import TYPICAL, Overtrained, Overtraining
+from gemstones.planning.overtrain import TYPICAL, Overtrained, Overtraining
 from gemstones.report.numbers import flops_text
 from gemstones.report.paper.claim import NO_INTERVAL, Claim, between, beyond, statement
 from gemstones.units import format_quantity

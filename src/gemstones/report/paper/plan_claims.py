@@ -12,8 +12,8 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import LAWS
-from gemstones.plan.plan import Plan, plan
-from gemstones.plan.prescribe import ends, prescribe_law
+from gemstones.planning.plan import Plan, plan
+from gemstones.planning.prescribe import ends, prescribe_law
 from gemstones.report.numbers import flops_text
 from gemstones.report.paper.approach3_claims import EMBEDDINGS
 from gemstones.report.paper.claim import (

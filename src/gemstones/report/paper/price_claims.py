@@ -9,8 +9,8 @@ import numpy as np
 
 from gemstones.laws.envelope import Resource
 from gemstones.laws.law import Interval
-from gemstones.plan.overspend import Overspend, OverspendMethod, Overspent
-from gemstones.plan.overtrain import Overtraining
+from gemstones.planning.overspend import Overspend, OverspendMethod, Overspent
+from gemstones.planning.overtrain import Overtraining
 from gemstones.report.paper.claim import NO_INTERVAL, Chapter, Claim, exact, number, statement
 from gemstones.report.paper.overtraining_claims import overtraining_claims
 from gemstones.report.words import RESOURCE_WORDS

@@ -19,9 +19,9 @@ from gemstones.laws.columns import SHAPE_COLUMNS, shape_terms
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import interval
 from gemstones.laws.law import Interval, Law
-from gemstones.plan.plan import default_constraints
-from gemstones.plan.sight import STEEPEST
-from gemstones.plan.surface import EVERYWHERE, Surface
+from gemstones.planning.plan import default_constraints
+from gemstones.planning.sight import STEEPEST
+from gemstones.planning.surface import EVERYWHERE, Surface
 from gemstones.shape import BoolArray, FloatArray, Shape, Shapes
 
 WIDEST, DEEPEST = 2.0**20, 2.0**16

@@ -1,0 +1,157 @@
+"""The predicted loss of every feasible shape at a budget, exactly.
+
+For a budget and a shape, the tokens are closed form, T = budget / cost per token, less what inference takes; so the
+loss is a function of the shape alone and the optimum over shapes is a minimum over an array. A quarter of a
+million shapes take milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gemstones.design.feasible import Constraints
+from gemstones.laws.law import Law
+from gemstones.planning.cost import FLOPS, Cost
+from gemstones.planning.sight import log_columns, loss_of_sum, sum_of_terms
+from gemstones.shape import BoolArray, FloatArray, IntArray, Shape, Shapes
+
+COARSE_RATIO = 1.08
+"""Step of the first pass of `minimise`, in width and in depth."""
+REACH = 4
+"""Steps around its best that the second pass covers: along the valley of equal FLOPs neighbouring widths differ
+by a thousandth of a percent of loss, so the first pass may be a few steps off."""
+EVERYWHERE = slice(None)
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """Logs of the law's columns and costs, over widths (rows) and depths (columns)."""
+
+    law: Law
+    widths: FloatArray
+    depths: FloatArray
+    log_columns: tuple[FloatArray | None, ...]
+    """One array for each of the law's symbols, None for T; each broadcasts to (widths, depths)."""
+    log_cost_per_token: FloatArray
+    inference: FloatArray | None
+    """What is left of the budget for training is less this; None for nothing."""
+    template: Shape
+    """Has the other fields of the shapes."""
+    outside: BoolArray | None = None
+    """Shapes of the grid that are not searched; None for none."""
+
+    @classmethod
+    def of(
+        cls,
+        law: Law,
+        widths: FloatArray,
+        depths: FloatArray,
+        constraints: Constraints,
+        cost: Cost = FLOPS,
+        aspect_ratios: tuple[float, float] | None = None,
+    ) -> Surface:
+        """For a law over a grid; raises `InvalidRequest` if a shape does not determine its columns.
+
+        With `aspect_ratios` (width over depth, least and most) only the shapes between them are searched.
+        """
+        shapes = Shapes.of(widths[:, None], depths[None, :], constraints.template)
+        outside = None
+        if aspect_ratios is not None:
+            outside = (shapes.aspect_ratio < aspect_ratios[0]) | (shapes.aspect_ratio > aspect_ratios[1])
+        return cls(
+            law,
+            widths,
+            depths,
+            log_columns(law, shapes),
+            np.log(cost.per_token(shapes)),
+            cost.inference(shapes) if cost.inference_tokens else None,
+            constraints.template,
+            outside,
+        )
+
+    def left(self, budget: float, rows: slice = EVERYWHERE, columns: slice = EVERYWHERE) -> FloatArray:
+        """What inference leaves for training: one number, or (rows, columns); may be negative."""
+        return np.asarray(budget if self.inference is None else budget - self.inference[rows, columns])
+
+    def part(self, rows: slice | IntArray, columns: slice | IntArray) -> Surface:
+        """The surface over some of its widths and depths."""
+
+        return replace(
+            self,
+            widths=self.widths[rows],
+            depths=self.depths[columns],
+            log_columns=tuple(
+                None if column is None else _window(column, rows, columns) for column in self.log_columns
+            ),
+            log_cost_per_token=self.log_cost_per_token[rows][:, columns],
+            inference=None if self.inference is None else self.inference[rows][:, columns],
+            outside=None if self.outside is None else self.outside[rows][:, columns],
+        )
+
+    def at_cost(self, cost: Cost) -> Surface:
+        """The same shapes at another cost."""
+        shapes = Shapes.of(self.widths[:, None], self.depths[None, :], self.template)
+        return replace(
+            self,
+            log_cost_per_token=np.log(cost.per_token(shapes)),
+            inference=cost.inference(shapes) if cost.inference_tokens else None,
+        )
+
+    def sum(self, theta: FloatArray, budget: float, rows: slice, columns: slice) -> FloatArray:
+        """The sum of the law's terms on a window of the grid, (rows, columns), for θ (m,): least where loss is.
+
+        Infinite where no token is left.
+        """
+        left = self.left(budget, rows, columns)
+        unaffordable = left <= 0
+        if self.outside is not None:
+            unaffordable = unaffordable | self.outside[rows, columns]
+        tokens = np.log(np.where(unaffordable, 1.0, left)) - self.log_cost_per_token[rows, columns]
+        windows = [
+            tokens if column is None else _window(column, rows, columns) for column in self.log_columns
+        ]
+        total = np.broadcast_to(sum_of_terms(self.law, theta, windows), tokens.shape)
+        return np.where(unaffordable, np.inf, total) if np.any(unaffordable) else total
+
+    def loss(self, theta: FloatArray, budget: float, rows: slice, columns: slice) -> FloatArray:
+        """Predicted loss on a window of the grid, (rows, columns), for θ (m,); infinite where no token is left."""
+        return loss_of_sum(self.law, theta, self.sum(theta, budget, rows, columns))
+
+    def minimise(self, theta: FloatArray, budget: float, cost: Cost | None = None) -> tuple[int, int]:
+        """Row and column of the least loss: a coarse pass over the whole grid, then all around its best.
+
+        Used for bootstrap draws, whose `cost` may be their own; a prescription itself is the minimum over every
+        shape.
+        """
+
+        def best(surface: Surface) -> tuple[int, int]:
+            priced = surface if cost is None else surface.at_cost(cost)
+            total = priced.sum(theta, budget, EVERYWHERE, EVERYWHERE)
+            i, j = np.unravel_index(int(total.argmin()), total.shape)
+            return int(i), int(j)
+
+        i_coarse, j_coarse = _coarse(self.widths), _coarse(self.depths)
+        i, j = best(self.part(i_coarse, j_coarse))
+        rows, columns = _around(i_coarse, i), _around(j_coarse, j)
+        a, b = best(self.part(rows, columns))
+        return rows.start + a, columns.start + b
+
+
+def _window(column: FloatArray, rows: slice | IntArray, columns: slice | IntArray) -> FloatArray:
+    """Part of a column that may vary along one axis only (width, depth): one exponential per width then."""
+    part = column[rows] if column.shape[0] > 1 else column
+    return part[:, columns] if column.shape[1] > 1 else part
+
+
+def _coarse(values: FloatArray) -> IntArray:
+    """Indices of values about `COARSE_RATIO` apart, the ends included."""
+    count = int(np.log(values[-1] / values[0]) / np.log(COARSE_RATIO)) + 2
+    return np.unique(np.searchsorted(values, np.geomspace(values[0], values[-1], count).clip(max=values[-1])))
+
+
+def _around(indices: IntArray, position: int) -> slice:
+    """From `REACH` steps of the first pass before `indices[position]` to as many after it."""
+    low, high = max(position - REACH, 0), min(position + REACH, len(indices) - 1)
+    return slice(int(indices[low]), int(indices[high]) + 1)
