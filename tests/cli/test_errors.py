@@ -169,7 +169,7 @@ def test_bad_words(cli: Cli) -> None:
         ("plan 1e22 --law " + 5000 * "x", ("neither a law",)),
         ("count 1024x28 --vocabulary 1" + 40 * "0", ("vocabulary", "at most")),
         ("design --sizes 50M --head-size 0", ("head_size 0",)),
-        ("design --sizes ,", ("names no size",)),
+        ("design --sizes ,", ("names nothing",)),
     ],
     ids=lambda x: x[:60] if isinstance(x, str) else "",
 )

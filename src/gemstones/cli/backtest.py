@@ -14,6 +14,7 @@ from gemstones.laws.backtest import DRAWS, LAWS, Backtest
 from gemstones.laws.backtest import backtest as run_backtest
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.splits import SPLITS
+from gemstones.lists import listed
 
 
 def backtest(
@@ -57,7 +58,7 @@ def backtest(
         from gemstones.report.backtest_files import backtest_folder
 
         backtest_folder(output, table, force=reading.force).check()
-    names = [None] if reading.select is None else [name.strip() for name in reading.select.split(",")]
+    names = [None] if reading.select is None else listed(reading.select, "select", "all,le100B")
     whole = reading.select is None and reading.where is None
     with progress_bar("backtesting (%)", 100) as bar:
         made = run_backtest(

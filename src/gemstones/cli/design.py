@@ -11,7 +11,6 @@ from gemstones.bounds import SIZE
 from gemstones.cli.options import Architecture, Json, Ranges
 from gemstones.cli.output import print_json, print_table
 from gemstones.design.feasible import Constraints, feasible_shapes
-from gemstones.errors import InvalidRequest
 from gemstones.units import format_quantity
 
 
@@ -29,9 +28,7 @@ def design(
     that divide query heads, an even number of heads unless --no-even-heads. Widths up to 8192 and depths 2
     to 255 unless said otherwise.
     """
-    targets = SIZE.each([size for size in sizes.split(",") if size.strip()])
-    if not targets:
-        raise InvalidRequest(f"sizes {sizes!r} names no size: write them like 50M,100M,2B")
+    targets = SIZE.listed(sizes, "sizes", "50M,100M,2B")
     constraints = ranges.over(Constraints(template=architecture.template()))
     shapes = [
         {

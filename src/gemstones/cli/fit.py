@@ -27,6 +27,7 @@ from gemstones.laws.literature import NAMED
 from gemstones.laws.optimum import Optimum
 from gemstones.laws.shown import fit_rows
 from gemstones.laws.solver.objective import Objective
+from gemstones.lists import listed
 
 
 def fit(
@@ -108,19 +109,17 @@ def fit(
 
 def _names(text: str | None, option: str) -> tuple[str, ...]:
     """Columns in a list."""
-    names = tuple(part.strip() for part in (text or "").split(",")) if text is not None else ()
-    if not all(names):
-        raise InvalidRequest(f"{option} {text!r} is not a list of columns: write it like lr,batch")
-    return names
+    return () if text is None else listed(text, option, "lr,batch")
 
 
 def _held(text: str | None) -> dict[str, str]:
     """Values by column."""
-    pairs = [part.partition("=") for part in (text or "").split(",") if part.strip()]
-    if bad := next(
-        (name for name, sign, value in pairs if not (sign and name.strip() and value.strip())), None
-    ):
-        raise InvalidRequest(f"--at {text!r}: {bad!r} has no value: write it like N=1B,T=100B")
+    pairs = [item.partition("=") for item in ([] if text is None else listed(text, "--at", "N=1B,T=100B"))]
+    for name, sign, value in pairs:
+        if not (sign and name.strip() and value.strip()):
+            raise InvalidRequest(
+                f"--at {text!r}: {name!r} has no value: write it like N=1B,T=100B, and decimals with a point, N=1.5B"
+            )
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 

@@ -46,7 +46,7 @@ def overtrain(
     found = find_overtraining(
         FLOPS.parse(budget),
         chosen,
-        None if factors is None else [FACTOR.parse(part) for part in factors.split(",")],
+        None if factors is None else FACTOR.listed(factors, "factors", "0.25,1,4"),
         constraints=ranges.over(default_constraints(chosen.law if isinstance(chosen, Fit) else chosen)),
         force=force,
         name=name,

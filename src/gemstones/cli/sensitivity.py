@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gemstones.bounds import FLOPS
+from gemstones.bounds import DELTA, FLOPS
 from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
 from gemstones.cli.output import format_interval, print_json, print_notes, print_table, progress_bar
-from gemstones.errors import InvalidRequest
 from gemstones.laws.interval import level_text
-from gemstones.units import format_quantity, parse_quantity
+from gemstones.lists import listed
+from gemstones.units import format_quantity
 
 
 def sensitivity(
@@ -69,18 +69,20 @@ def sensitivity(
     from gemstones.report.sensitivity import sensitivity_folder, sweep_budgets, write_sensitivity
 
     given: dict[str, Any] = {
-        "approaches": parse_list(approach),
+        "approaches": _listed(approach, "approach", "approach3,hull"),
         "laws": law,
-        "params": parse_list(params),
-        "flops": parse_list(flops),
-        "deltas": tuple(parse_quantity(one, "delta") for one in parse_list(delta)),
+        "params": _listed(params, "params", "total,non_embedding"),
+        "flops": _listed(flops, "flops", "gemstones,6N"),
+        "deltas": () if delta is None else DELTA.listed(delta, "delta", "1e-4,1e-3"),
     }
     levels = Levels(**{name: values for name, values in given.items() if values})
-    wanted = FLOPS.each(parse_list(budgets))
+    wanted = None if budgets is None else FLOPS.listed(budgets, "budgets", "1e20,1e22")
     table = reading.load(runs)
     if output is not None:
         sensitivity_folder(output, table, force=reading.force).check()
-    sweep = Sweep.of(table, levels, selections=parse_list(reading.select) or None, where=reading.where)
+    sweep = Sweep.of(
+        table, levels, selections=_listed(reading.select, "select", "all,le100B") or None, where=reading.where
+    )
     with progress_bar("fits", len(sweep.fits)) as progress:
         made = find_sensitivity(
             sweep,
@@ -98,14 +100,9 @@ def sensitivity(
         _print(made, files)
 
 
-def parse_list(text: str | None) -> tuple[str, ...]:
-    """Names written like `a,b`; none where nothing was given."""
-    if text is None:
-        return ()
-    names = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not names:
-        raise InvalidRequest(f"list {text!r} names nothing: write it like a,b, or leave the option out")
-    return names
+def _listed(text: str | None, option: str, like: str) -> tuple[str, ...]:
+    """What an option lists; nothing where it was not given."""
+    return () if text is None else listed(text, option, like)
 
 
 def _print(made: Any, files: list[Path]) -> None:

@@ -10,7 +10,6 @@ from cyclopts import Parameter
 from gemstones.bounds import FLOPS
 from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
 from gemstones.cli.output import print_json, share_bar
-from gemstones.errors import InvalidRequest
 
 
 def study(
@@ -48,7 +47,7 @@ def study(
     from gemstones.report.study import study as make_study
     from gemstones.report.summary import summary_text
 
-    wanted = None if budgets is None else parse_budgets(budgets)
+    wanted = None if budgets is None else FLOPS.listed(budgets, "budgets", "1e20,1e22")
     table = reading.load(runs)
     if reading.where is not None:
         table = table.select(reading.select, reading.where)
@@ -71,11 +70,3 @@ def study(
         print_json(made.summary())
     else:
         print(summary_text(made))
-
-
-def parse_budgets(text: str) -> tuple[float, ...]:
-    """FLOPs written like `1e20,1e22`."""
-    wanted = tuple(FLOPS.each([budget for budget in text.split(",") if budget.strip()]))
-    if not wanted:
-        raise InvalidRequest(f"budgets {text!r} names no budget: write them like 1e20,1e22")
-    return wanted

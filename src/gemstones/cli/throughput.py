@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from gemstones.cli.options import OUTPUT, Json, Reading, Runs, files_of
 from gemstones.cli.output import format_interval, print_json, print_notes, print_table
 from gemstones.files import check_output
+from gemstones.lists import listed
 from gemstones.timing.fit_step_time import DEFAULT_FEATURES, DRAWS, fit_step_time
 from gemstones.timing.shown import step_time_notes
 from gemstones.timing.step_time import FEATURES, StepTime, is_step_time
@@ -44,7 +45,7 @@ def throughput(
         )
     model = fit_step_time(
         reading.selected(runs),
-        features=[feature.strip() for feature in features.split(",")],
+        features=listed(features, "features", ",".join(DEFAULT_FEATURES)),
         bootstrap=bootstrap,
         seed=seed,
     )

@@ -36,6 +36,7 @@ from gemstones.laws.literature import NAMED
 from gemstones.laws.terms import Structure
 from gemstones.laws.tree import Constant, Expression, Number, constants, rebuilt, written
 from gemstones.shape import FloatArray, IntArray
+from gemstones.units import read_number
 
 Codes = Mapping[str, IntArray]
 """For every column between whose values constants differ, the position of each row's value."""
@@ -343,7 +344,9 @@ def parse_fixed(text: str) -> tuple[str, float]:
     """
     name, sign, value = text.partition("=")
     if not (sign and name.strip()) or (number := _number(value)) is None:
-        raise InvalidRequest(f"fix {text!r} is not a constant with a value: write it like E=1.69")
+        raise InvalidRequest(
+            f"fix {text!r} is not a constant with a value: write it like E=1.69, with a decimal point"
+        )
     return name.strip(), number
 
 
@@ -358,17 +361,16 @@ def parse_bound(text: str) -> tuple[str, tuple[float, float]]:
     least = _number(low) if low.strip() else -np.inf
     greatest = _number(high) if high.strip() else np.inf
     if not (sign and dots and name.strip()) or least is None or greatest is None or not (low + high).strip():
-        raise InvalidRequest(f"bound {text!r} is not a constant with a range: write it like a=0.1..0.6")
+        raise InvalidRequest(
+            f"bound {text!r} is not a constant with a range: write it like a=0.1..0.6, with decimal points"
+        )
     return name.strip(), (least, greatest)
 
 
 def _number(text: str) -> float | None:
-    """A finite number, or None for what is none."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
+    """A finite number, written as quantities are, or None for what is none."""
+    value = read_number(text)
+    return value if value is not None and np.isfinite(value) else None
 
 
 def _fixed(form: Form, values: Mapping[str, float]) -> Form:
