@@ -33,6 +33,16 @@ from gemstones.laws.flops_model import learned_flops
 from gemstones.laws.form import Form, law_text, parse_form, with_constants
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level, enough, interval, interval_note
 from gemstones.laws.law import FittedRange, Interval, Law, Models, law_problem
+from gemstones.laws.new_run import (
+    NewRunError,
+    Rows,
+    decades_beyond,
+    error_at,
+    law_flops,
+    new_run_errors,
+    row_flops,
+    widened,
+)
 from gemstones.laws.optimum import Optimum, best_columns, held
 from gemstones.laws.parallel import Workers, check_workers
 from gemstones.laws.pose import pose
@@ -74,8 +84,10 @@ class Predicted:
     loss: FloatArray
     """(…), in `loss_unit`."""
     interval: FloatArray | None
-    """(…, 2), of the law if its form is right; None without draws."""
+    """(…, 2), of a new run: it includes the form's error (`Fit.new_run_error`). None without backtests or draws."""
     loss_unit: LossUnit
+    interval_of_fit: FloatArray | None = None
+    """(…, 2), of the fit, if its form is right: narrower. None without draws."""
 
 
 class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,6 +124,8 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Column of the weights of rows; empty where every row counts once."""
     best_of: tuple[str, ...] = ()
     """Columns over which the least loss was taken, of each size and tokens."""
+    new_run_error: tuple[NewRunError, ...] = ()
+    """How far the law is off for runs that it was not fitted to, by distance; empty where that was not backtested."""
 
     @property
     def theta_draws(self) -> FloatArray:
@@ -216,6 +230,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             **({} if law.formula is None else {"constants": law.constants}),
             "optimal_exponents": self.optimal_exponents,
             "intervals": self.intervals,
+            "new_run_error": [msgspec.structs.asdict(one) for one in self.new_run_error] or None,
             "level": self.level if self.has_intervals else None,
             "resampling": None
             if self.resampling is None
@@ -236,7 +251,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.law.loss(columns, **named)
 
     def predict(self, **named: Any) -> Predicted:
-        """Predicted loss at columns by name, with its interval from the draws: of the law, if its form is right."""
+        """Predicted loss at columns by name, with its interval of a new run and the narrower one of the fit."""
         law, values = self.law.with_columns(named)
         logs = [np.log(values[symbol]) for symbol in law.symbols]
         loss = np.exp(law.log_loss(logs))
@@ -246,7 +261,26 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             drawn = np.exp(law.log_loss(logs, self._draws_of(named)))
         pairs = zip(drawn.reshape(len(drawn), -1).T, loss.ravel(), strict=True)
         flat = [interval(d, float(x), level=self.level) or (np.nan, np.nan) for d, x in pairs]
-        return Predicted(loss, np.array(flat).reshape(*loss.shape, 2), self.law.loss_unit)
+        of_fit = np.array(flat).reshape(*loss.shape, 2)
+        if not self.new_run_error:
+            return Predicted(loss, None, self.law.loss_unit, of_fit)
+        errors = error_at(self.new_run_error, decades_beyond(law, law_flops(law, values)))
+        errors = np.broadcast_to(errors, loss.shape).ravel()
+        wide = [
+            widened(ends, float(x), float(e)) for ends, x, e in zip(flat, loss.ravel(), errors, strict=True)
+        ]
+        return Predicted(loss, np.array(wide).reshape(*loss.shape, 2), self.law.loss_unit, of_fit)
+
+    def new_run_interval(
+        self, ends: Interval | None, loss: float, decades: float | FloatArray | None
+    ) -> Interval | None:
+        """The interval of a new run, `decades` of FLOPs beyond the fitted runs (None: unknown), from `ends` of the fit.
+
+        None without backtests, or without `ends`.
+        """
+        if ends is None or not self.new_run_error:
+            return None
+        return widened(ends, loss, float(error_at(self.new_run_error, decades)))
 
     def optimum(self, *of: str, **at: Any) -> Optimum:
         """The columns `of` at the least predicted loss, the others held `at` values, with intervals from the draws.
@@ -356,6 +390,9 @@ def _inconsistencies(fit: Fit) -> Iterator[str]:
             yield "constants are out of all bounds"
     if law.flops is not None and (problem := law.flops.problem) is not None:
         yield problem
+    errors = [(one.decades, one.error) for one in fit.new_run_error]
+    if any(not (0 <= d < np.inf and 0 <= e < np.inf) for d, e in errors) or errors != sorted(errors):
+        yield "new_run_error is not of ascending distances and errors"
     for span in msgspec.structs.astuple(law.fitted):
         if span is not None and not 0 < span[0] <= span[1]:
             yield f"fitted range {list(span)} is not a range of positive numbers"
@@ -384,6 +421,7 @@ def fit(
     weights: str | None = None,
     best_of: Sequence[str] = (),
     force: bool = False,
+    backtests: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> Fit:
     """Fit `law` to `runs`: a list of columns (`N,T`, `(w,d,N,T)^p`), a formula, or the name of a form (docs/laws.md).
@@ -393,8 +431,10 @@ def fit(
     runs, or rows) give the intervals; the same `seed` gives the same draws for any number of `workers` (processes;
     None for one, or for those of a `joblib.parallel_config`). `fix` gives constants a value and `bounds` a range;
     `weights` is a column of how often each row counts; `best_of` names columns, like ("lr", "batch"), of which only
-    the row of least loss is kept for each size and tokens. Raises `InvalidRequest` where the runs cannot separate the
-    law's terms, unless `force`d, and `InvalidTable` where a column is missing.
+    the row of least loss is kept for each size and tokens. With `bootstrap` the law is also refitted to parts of the
+    runs, about ten times, for the interval of a new run's loss (`new_run_error`), unless `backtests` is False. Raises
+    `InvalidRequest` where the runs cannot separate the law's terms, unless `force`d, and `InvalidTable` where a column
+    is missing.
 
     >>> made = fit("pebbles", "N,T", bootstrap=40)
     >>> made.law.exponents, made.intervals["exponents"]["T"]
@@ -456,6 +496,11 @@ def fit(
             solution, objective, codes, bootstrap, unit=unit, seed=seed, workers=workers, progress=progress
         )[:, : len(theta)]
         flags += draw_flags(form, draws) + few_draws_flags(len(draws))
+    errors: tuple[NewRunError, ...] = ()
+    if len(draws) and backtests:
+        rows = Rows(form, table, columns, group_of_rows, counts, objective, starts)
+        used = row_flops(table, form.columns, convention, given=flops is not None)
+        errors = new_run_errors(rows, used, level, workers)
     return Fit(
         law=fitted,
         objective_kind=objective.kind,
@@ -478,6 +523,7 @@ def fit(
         above=objective.above,
         weights=weights or "",
         best_of=tuple(best_of),
+        new_run_error=errors,
     )
 
 
@@ -497,12 +543,9 @@ def fitted_range(
         values = table.numbers(column)
         return float(values.min()), float(values.max())
 
-    flops = span("flops")
-    if set(symbols) == {"N", "T"} and not given:
-        used = 6 * table.numbers(f"params_{convention}") * table.numbers("tokens")
-        flops = float(used.min()), float(used.max())
+    used = row_flops(table, symbols, convention, given)
     return FittedRange(
-        flops=flops,
+        flops=None if used is None else (float(used.min()), float(used.max())),
         params=span(f"params_{convention}"),
         tokens=span("tokens"),
         width=span("width"),

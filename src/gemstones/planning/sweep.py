@@ -212,6 +212,7 @@ def _law(one: _Work, bootstrap: int, seed: int, folder: Path | None) -> Fit:
             bootstrap=bootstrap,
             seed=seed,
             workers=1,  # many fits are at work at once
+            backtests=False,  # no losses are asked for
         )
 
     key = _key(one, bootstrap, seed) | {"law": what.law, "params": convention, "delta": delta}
