@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gemstones.errors import InvalidRequest
-from gemstones.laws.choose import Choice, choose
+from gemstones.laws.choose import choose
+from gemstones.laws.chosen import Choice
 from gemstones.runs import RunTable, load
 
 
@@ -30,7 +31,7 @@ def test_the_planted_form_is_found() -> None:
     assert choose(planted(1.0), ["N,T", "(N,T)^p"]).law == "N,T"
     found = choose(planted(0.35, noise=0.001), ["N,T", "(N,T)^p"])
     assert found.law == "(N,T)^p"
-    assert "above the fitted compute" in found.reason and "N,T to" in found.reason
+    assert "above the fitted compute" in found.reason and "the next best, N,T, to" in found.reason
 
 
 def test_the_simplest_within_one_standard_error_is_taken() -> None:
@@ -44,7 +45,7 @@ def test_the_simplest_within_one_standard_error_is_taken() -> None:
     ]
     taken = next(c for c in found.candidates if c.law == found.law)
     assert taken in within and taken.constants == min(c.constants for c in within)
-    assert set(found.near_equals) == {c.law for c in within} - {found.law}
+    assert set(found.near) == {c.law for c in within} - {found.law}
 
 
 def test_errors_are_those_of_the_held_out_rows() -> None:

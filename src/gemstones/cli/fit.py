@@ -18,6 +18,7 @@ from gemstones.cli.output import (
 )
 from gemstones.errors import InvalidRequest
 from gemstones.files import check_output
+from gemstones.laws.chosen import CANDIDATE_HEADER, candidate_rows
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.fit import Fit, is_fit
 from gemstones.laws.fit import fit as fit_law
@@ -38,7 +39,7 @@ def fit(
         str,
         Parameter(
             help="Columns like N,T or (w,d,N,T)^p, a formula like 'E + A/N^a + B/T^b', or a form by name: "
-            f"{', '.join(NAMED)} (docs/laws.md)."
+            f"{', '.join(NAMED)} (docs/laws.md); or auto: the form that backtests choose (docs/choosing-a-law.md)."
         ),
     ] = "N,T",
     reading: Reading = Reading(),
@@ -148,6 +149,10 @@ def _print(fitted: Fit, best: Optimum | None, output: Path | None, written: str)
         else "interval"
     )
     print_table("", ("", "value", heading), fit_rows(fitted))
+    if fitted.chosen is not None:
+        print_table("forms by their errors of held-out rows", CANDIDATE_HEADER, candidate_rows(fitted.chosen))
+        for note in fitted.chosen.notes:
+            print(note)
     if not fitted.draws:
         print("no intervals by run from so few runs" if fitted.runs < LEAST_RUNS else ASK_FOR_INTERVALS)
     if best is not None:

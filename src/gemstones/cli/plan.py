@@ -136,6 +136,8 @@ def _print(made: Plan, beside: Beside | None, everything: bool) -> None:
     print(f"extrapolation: {made.extrapolation.sentence()}")
     for other in made.compared:
         print(other.sentence)
+    for note in () if made.as_good is None else made.as_good.notes:
+        print(note)
     if made.nearest_shapes:
         print(f"shapes nearest to N: {', '.join(map(str, made.nearest_shapes))}")
     _print_near(made, everything)

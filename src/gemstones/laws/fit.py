@@ -15,6 +15,7 @@ from gemstones.accounting.parameters import ParamsConvention, params_convention
 from gemstones.arguments import checked, shown
 from gemstones.errors import InvalidRequest, InvalidShape
 from gemstones.files import read_bytes, trouble, write_text
+from gemstones.laws.chosen import AUTO, Choice
 from gemstones.laws.columns import column_name, group_codes, group_levels, table_columns
 from gemstones.laws.diagnostics import (
     LEAST_RUNS,
@@ -126,6 +127,8 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Columns over which the least loss was taken, of each size and tokens."""
     new_run_error: tuple[NewRunError, ...] = ()
     """How far the law is off for runs that it was not fitted to, by distance; empty where that was not backtested."""
+    chosen: Choice | None = None
+    """How the form was chosen, where backtests chose it."""
 
     @property
     def theta_draws(self) -> FloatArray:
@@ -241,6 +244,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "flags": list(self.flags),
             "assumptions": list(self.assumptions),
             "fingerprint": self.fingerprint,
+            **({} if self.chosen is None else {"chosen": self.chosen.summary()}),
         }
 
     def loss(self, columns: FloatArray | None = None, /, **named: Any) -> FloatArray:
@@ -426,6 +430,7 @@ def fit(
 ) -> Fit:
     """Fit `law` to `runs`: a list of columns (`N,T`, `(w,d,N,T)^p`), a formula, or the name of a form (docs/laws.md).
 
+    `auto` is the form that backtests choose (`gemstones.laws.choose`): the fit says which in `chosen`, and why.
     `runs` are a known data set by name, a path, a frame (polars, pandas, Arrow), a list of dicts or a `RunTable`; of
     them the default selection is fitted, unless `.select(...)` was called. `bootstrap` resamples of `unit` (whole
     runs, or rows) give the intervals; the same `seed` gives the same draws for any number of `workers` (processes;
@@ -447,6 +452,18 @@ def fit(
     if not 1 <= starts <= MOST_STARTS:
         raise InvalidRequest(f"starts {shown(starts)} must be 1 to {MOST_STARTS:,}")
     table = selected_runs(runs)
+    if law == AUTO:
+        if fix or bounds:
+            raise InvalidRequest("law auto has no constants to fix or bound before it is chosen: name a law")
+        return _fit_chosen(
+            table,
+            best_of,
+            {"objective": objective, "params": convention, "weights": weights, "workers": workers},
+            {
+                "bootstrap": bootstrap, "unit": unit, "seed": seed, "level": level, "starts": starts,
+                "backtests": backtests, "progress": progress,
+            },
+        )  # fmt: skip
     form = with_constants(
         law if isinstance(law, Form) else parse_form(law_text(law), convention), fix, bounds
     )
@@ -524,6 +541,26 @@ def fit(
         weights=weights or "",
         best_of=tuple(best_of),
         new_run_error=errors,
+    )
+
+
+def _fit_chosen(table: RunTable, best_of: Sequence[str], how: dict[str, Any], drawn: dict[str, Any]) -> Fit:
+    """The fit of the form that backtests choose, with the others that predict as well fitted beside it."""
+    from gemstones.laws.choose import choose
+
+    said: tuple[str, ...] = ()
+    if best_of:
+        table, sentence = best_of_rows(best_of, table, [column_name("N", how["params"])])
+        said = (sentence,)
+    choice = choose(table, **how)
+    made = fit(table, choice.law, **how, **drawn)
+    others = tuple(fit(table, law, **how).law for law in choice.near)
+    named = tuple(msgspec.structs.replace(law, name=law.form) for law in others)
+    return msgspec.structs.replace(
+        made,
+        chosen=msgspec.structs.replace(choice, near_laws=named),
+        assumptions=(*made.assumptions, *said),
+        best_of=tuple(best_of),
     )
 
 

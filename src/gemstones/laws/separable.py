@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from gemstones.errors import InvalidRequest
-from gemstones.laws.columns import column_name
+from gemstones.laws.columns import SHAPE_COLUMNS, column_name
 from gemstones.laws.form import Codes, Form
 from gemstones.laws.pose import pose
 from gemstones.laws.solver.problem import Problem
-from gemstones.laws.tree import Call, Column, Expression, children
+from gemstones.laws.tree import SYMBOLS, Call, Column, Expression, children
 from gemstones.laws.tree import columns as columns_of
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
@@ -27,6 +27,10 @@ COLLINEAR = 1e-4
 """Smallest eigenvalue of the correlation of the log columns under which they are the same column twice."""
 SAME_VALUE = 1.01
 """Values within this ratio are one."""
+SHAPE_SYMBOLS = frozenset({*(s for s in SYMBOLS if s != "T"), *SHAPE_COLUMNS})
+"""Columns that width and depth determine, as laws write them."""
+FOREIGN = 0.01
+"""Share of a tied direction that another column may have."""
 VALUES = 3
 """Different values that a column needs for a coefficient and an exponent of its own, beside the constant."""
 NARROW = 1.1
@@ -153,14 +157,31 @@ def _tied(
                 f"tokens are {times} in every row, so the terms of N and T cannot be separated",
             )
     if len(terms) > 1:
-        smallest = np.linalg.eigvalsh(np.corrcoef(logs.T))[0]
-        if smallest < COLLINEAR:
+        correlation = np.asarray(np.corrcoef(logs.T))
+        smallest = np.linalg.eigvalsh(correlation)[0]
+        if smallest < COLLINEAR and not _terms_apart(terms, correlation, columns):
             return (
                 "collinear_columns",
                 f"{', '.join(names)} are powers of each other (smallest eigenvalue of the correlation of their "
                 f"logs {max(smallest, 0.0):.1g}), so their terms cannot be separated",
             )
     return None
+
+
+def _terms_apart(terms: Sequence[str], correlation: FloatArray, columns: FloatArray) -> bool:
+    """Whether columns of shapes that are functions of each other make terms that are not.
+
+    b is 2·d·w², but w^-a + d^-b + (d·w²)^-c has three terms that no two of the columns have, and a plan never leaves
+    that surface. A column that is a power of another one has no term of its own, nor have tokens that follow the shape.
+    """
+    values, directions = np.linalg.eigh(correlation)
+    tied = np.square(directions[:, values < COLLINEAR]).sum(1)
+    if any(share > FOREIGN and term not in SHAPE_SYMBOLS for share, term in zip(tied, terms, strict=True)):
+        return False
+    pairs = np.abs(correlation[np.triu_indices(len(terms), 1)])
+    return (
+        bool((1 - pairs > COLLINEAR).all()) and _constants_apart(Form(",".join(terms)), columns, {}) is None
+    )
 
 
 def _constants_apart(form: Form, columns: FloatArray, codes: Codes) -> tuple[str, str] | None:

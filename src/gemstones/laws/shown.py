@@ -59,6 +59,7 @@ def fit_lines(fit: Fit) -> str:
             fit_evidence(fit),
             constants if fit.law.formula is not None else _exponents(fit),
             fit_intervals(fit),
+            *([] if fit.chosen is None else fit.chosen.notes),
             *labelled(("flag", fit.flags)),
         ),
     )
@@ -89,6 +90,7 @@ def fit_html(fit: Fit) -> str:
             str(fit.law),
             fit_evidence(fit),
             fit_intervals(fit),
+            *([] if fit.chosen is None else fit.chosen.notes),
             *labelled(("flag", fit.flags), ("assumed", fit.assumptions)),
         ),
     )

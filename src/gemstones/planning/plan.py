@@ -19,6 +19,7 @@ from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval, Law, Models
 from gemstones.laws.published import FrontierLaw, given_law
+from gemstones.planning.as_good import AsGood, as_good
 from gemstones.planning.compared import Compared
 from gemstones.planning.cost import FLOPS as FLOPS_ALONE
 from gemstones.planning.cost import Cost, amount_text
@@ -87,6 +88,8 @@ class Plan:
     """The throughput model that device hours are from."""
     compared: tuple[Compared, ...] = ()
     """What other laws would train for the same FLOPs; empty for other resources."""
+    as_good: AsGood | None = None
+    """What the forms that predict as well would train; None where the form was not chosen by backtests."""
     notes: tuple[str, ...] = ()
     """How shapes and hours were counted, where that needs saying."""
     flags: tuple[str, ...] = ()
@@ -150,6 +153,7 @@ class Plan:
             "extrapolation": self.extrapolation.summary(),
             "reach": self.extrapolation.reach,
             "compared": [other.summary() for other in self.compared],
+            "as_good": None if self.as_good is None else self.as_good.summary(),
             "models": msgspec.structs.asdict(self.models),
             "throughput": None if self.throughput is None else self.throughput.summary(),
             "notes": list(self.notes),
@@ -288,7 +292,16 @@ def plan(
         found = plan_shape(request, bare)
     if not force:
         _check_reach(request, found.extrapolation)
-    return found
+    if request.fit is None or request.fit.chosen is None:
+        return found
+    chosen = request.fit.chosen
+
+    def other(law: Law) -> Plan:
+        return plan(budget, law, cost=cost, constraints=request.constraints, near=0.0, force=True)
+
+    return replace(
+        found, as_good=as_good(found, chosen.near_laws, len(chosen.candidates), chosen.reason, other)
+    )
 
 
 def _check_reach(request: Request, extrapolation: Extrapolation) -> None:

@@ -116,6 +116,7 @@ def plan_notes(plan: Plan) -> list[str]:
         *([f"shapes nearest to N: {shapes}"] if shapes else []),
         f"extrapolation: {plan.extrapolation.sentence()}",
         *(other.sentence for other in plan.compared),
+        *([] if plan.as_good is None else plan.as_good.notes),
         *labelled(("flag", plan.flags), ("flag of the step times", measured)),
     ]
 
