@@ -21,6 +21,7 @@ import pytest
 from gemstones import errors
 from gemstones.errors import Failure, InvalidPath, InvalidTable, MissingExtra, UserError
 from gemstones.files import make_folder, trouble, write_bytes
+from gemstones.train.queue import Interrupted
 from tests.cli.conftest import Cli
 
 COMMAND = [sys.executable, "-m", "gemstones"]
@@ -85,10 +86,11 @@ def test_every_error_survives_the_way_from_a_worker() -> None:
             yield kind
             yield from kinds(kind)
 
+    more: dict[type[Exception], tuple[object, ...]] = {MissingExtra: ("this",), Interrupted: (15,)}
     for kind in kinds(errors.GemstonesError):
-        made = kind("train", "this") if kind is MissingExtra else kind("what is wrong")
+        made = kind("what is wrong", *more.get(kind, ()))
         again = pickle.loads(pickle.dumps(made))
-        assert (type(again), str(again)) == (kind, str(made))
+        assert (type(again), str(again), vars(again)) == (kind, str(made), vars(made))
     table = pickle.loads(pickle.dumps(InvalidTable("too small", file="a.csv", row=3, column="loss")))
     assert str(table) == "a.csv, row 3, column loss: too small" and table.row == 3
 

@@ -89,7 +89,8 @@ def test_sigkill_at_any_moment_loses_only_what_was_not_saved(make_run: MakeRun) 
     assert trained(broken) == trained(alone)
     ledger = ledger_of(broken)
     for before, after in zip(ledger.starts, ledger.starts[1:], strict=False):
-        assert after.step > before.step
+        assert after.step >= before.step  # the same where the kill came before the next checkpoint
+    assert ledger.starts[-1].step > 0
     assert not [path for path in (broken / CHECKPOINTS).iterdir() if path.name.startswith(".")]
 
 

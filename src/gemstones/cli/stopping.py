@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -44,6 +45,7 @@ def stoppable(say: Callable[[str], None]) -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         threading.Thread(target=_give_up, args=(number, say), daemon=True).start()
+        warnings.simplefilter("ignore")  # joblib's, that tasks were cancelled
         raise Stopped(number)
 
     usual = (signal.SIG_DFL, signal.default_int_handler)

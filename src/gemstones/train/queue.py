@@ -39,7 +39,12 @@ class Interrupted(Failure):
 
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
+        self.number = number
         self.exit_status = 128 + number  # type: ignore[misc]  # by the shells' custom
+
+    def __reduce__(self) -> tuple[type[Interrupted], tuple[str, int]]:
+        # As it was made: an exception is pickled with its message alone.
+        return type(self), (str(self), self.number)
 
 
 class View(Protocol):

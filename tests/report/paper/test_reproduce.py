@@ -22,7 +22,7 @@ from gemstones.report.paper.reproduce import reproduce
 from gemstones.report.paper.starts import starts_figure
 from tests.conftest import Files
 
-BOOTSTRAP, STARTS = 8, 40
+BOOTSTRAP, STARTS = 40, 40
 FIGURES = range(2, 25)
 MAGIC = {"png": b"\x89PNG", "svg": b"<svg", "pdf": b"%PDF", "parquet": b"PAR1"}
 

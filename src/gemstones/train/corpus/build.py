@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 import msgspec
 import numpy as np
 
-from gemstones.errors import UserError
+from gemstones.errors import InvalidRequest, UserError
 from gemstones.files import read_bytes, trouble
 from gemstones.train.corpus import workers as pool
 from gemstones.train.corpus.encode import (
@@ -111,6 +111,8 @@ def build(
     """
     output, say = Path(output), progress or (lambda what, done: None)
     options = checked(options, tokenizer_given=tokenizer is not None)
+    if workers < 1:
+        raise InvalidRequest(f"workers {workers} must be at least 1")
     version = require_tokenizers()
     given = None if tokenizer is None else _read_tokenizer(Path(tokenizer), options)
     sources = find_sources(
