@@ -114,13 +114,13 @@ def test_an_incomplete_folder_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_test_that_kills_its_process_ends_the_run(tmp_path: Path) -> None:
+    # They take their time, as tests do: what pytest-xdist sends in the moment of a worker's death is an error of its own.
     (tmp_path / "test_it.py").write_text(
-        "import os, pytest\n@pytest.mark.parametrize('i', range(12))\ndef test_it(i):\n    if i == 3: os.abort()\n"
+        "import os, time, pytest\n@pytest.mark.parametrize('i', range(12))\n"
+        "def test_it(i):\n    if i == 3: os.abort()\n    time.sleep(0.3)\n"
     )
     (options,) = re.findall(r"^PYTEST = .* -m pytest (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     status, said = pytest_says(*options.split(), "-c", "/dev/null", "--rootdir", tmp_path, tmp_path)
-    # It ends, and does not pass; on a busy machine pytest-xdist now and then fails itself when a worker is lost.
-    assert status in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERNAL_ERROR)
+    assert status == pytest.ExitCode.TESTS_FAILED, said
     assert re.search(r"crashed while running .*test_it\[3\]", said)
-    if status == pytest.ExitCode.TESTS_FAILED:
-        assert "1 failed, 11 passed" in said.splitlines()[-1]
+    assert "1 failed, 11 passed" in said.splitlines()[-1]
