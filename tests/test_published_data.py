@@ -114,7 +114,7 @@ def test_an_incomplete_folder_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_test_that_kills_its_process_ends_the_run(tmp_path: Path) -> None:
-    # They take their time, as tests do: what pytest-xdist sends in the moment of a worker's death is an error of its own.
+    # They take their time, as tests do: what pytest-xdist sends in the moment of a death is an error of its own.
     (tmp_path / "test_it.py").write_text(
         "import os, time, pytest\n@pytest.mark.parametrize('i', range(12))\n"
         "def test_it(i):\n    if i == 3: os.abort()\n    time.sleep(0.3)\n"
