@@ -8,6 +8,7 @@ FLOPs or device hours.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -26,7 +27,9 @@ from gemstones.laws.parallel import Workers, check_workers, run_chunks
 from gemstones.laws.solver.resample import CHUNK, Unit, check_resampling, draw_weights
 from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.loss_units import LossUnit
+from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
+from gemstones.units import format_quantity
 
 Method = Literal["hull", "bins"]
 Resource = Literal["flops", "device_hours"]
@@ -221,10 +224,7 @@ def envelope(
         return points, _least_squares(log_resource[points], log_y[:, points])
 
     points, fitted = lines(np.arange(len(positive)))
-    if len(points) < 2:
-        raise InvalidRequest(
-            f"the frontier of {table.dataset} ({table.selection}) has {len(points)} point(s): a line needs two or more"
-        )
+    check_frontier(table, method, len(points), sizes)
     clusters = int(codes.max()) + 1
     draws: dict[str, FloatArray] = {}
     if bootstrap and (unit == "row" or clusters >= LEAST_RUNS):
@@ -329,3 +329,19 @@ def _resample(
     )
     every = np.array([line for part in parts for line in part])
     return np.asarray(every[np.isfinite(every).all((1, 2))])
+
+
+def check_frontier(table: RunTable, method: Method, points: int, sizes: FloatArray | None) -> None:
+    """Raise `InvalidRequest` where a frontier of `points` cannot say how models grow: `sizes` (n,), None if unknown."""
+    which = f"{table.dataset} ({table.selection})"
+    if points < 2:
+        have = "no point" if points == 0 else "one point"
+        raise InvalidRequest(
+            f"the frontier by {method} of {which} has {have}: a line needs two or more; add runs, or checkpoints "
+            "of them"
+        )
+    if sizes is not None and math.isclose(sizes.min(), sizes.max(), rel_tol=1e-9):
+        raise InvalidRequest(
+            f"every model of {which} has {format_quantity(float(sizes[0]))} parameters: the frontier cannot say "
+            "how size grows; add runs of other sizes"
+        )

@@ -51,6 +51,9 @@ def check_separable(form: Form, table: RunTable, columns: FloatArray, codes: Cod
     found = _columns_apart(form.columns, table, columns, _needed(form))
     if found is None and form.terms is None:
         found = _constants_apart(form, columns, codes)
+    constants = len(form.entries)
+    if found is None and len(columns) < constants and not force:  # forced, the diagnostics flag it
+        found = "too_few_rows", f"{len(columns)} rows cannot determine {constants} constants"
     if found is None:
         return []
     code, reason = found

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS
 from gemstones.errors import InvalidRequest
 from gemstones.laws.diagnostics import LEAST_RUNS, run_flags
-from gemstones.laws.envelope import BINS, Method, bin_points, hull_points
+from gemstones.laws.envelope import BINS, Method, bin_points, check_frontier, hull_points
 from gemstones.laws.solver.resample import CHUNK, draw_weights
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
@@ -61,7 +61,7 @@ class FrontierLines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def frontier_lines(table: RunTable, method: Method, bootstrap: int, seed: int) -> FrontierLines:
     """The frontier over the FLOPs of `table`, whose rows all have them; see `gemstones.laws.envelope.envelope`.
 
-    Raises `InvalidRequest` where the frontier has fewer than two points.
+    Raises `InvalidRequest` where the frontier has fewer than two points, or all models are of one size.
     """
     used, log_loss = table.numbers("flops"), np.log(table.numbers("loss"))
     log_used = np.log(used)
@@ -87,10 +87,8 @@ def frontier_lines(table: RunTable, method: Method, bootstrap: int, seed: int) -
         return np.column_stack([slope, y.mean(1) - slope * log_used[points].mean()])
 
     points = frontier(np.arange(table.rows))
-    if len(points) < 2:
-        raise InvalidRequest(
-            f"the frontier by {method} of {table.dataset} ({table.selection}) has one point: a line needs two or more"
-        )
+    sizes = np.exp(log_y[1]) if len(quantities) > 1 else None
+    check_frontier(table, method, len(points), sizes)
     runs = table.runs
     found = [lines(points)]
     if bootstrap and runs >= LEAST_RUNS:

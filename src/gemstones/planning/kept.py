@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from gemstones.errors import InvalidRequest
-from gemstones.files import make_folder, read_bytes, write_bytes
+from gemstones.files import check_folder, make_folder, read_bytes, write_bytes
 from gemstones.version import __version__
 
 Made = TypeVar("Made", bound=msgspec.Struct)
@@ -44,6 +44,7 @@ def kept(folder: Path | None, key: Key, make: Callable[[], Made], read: Callable
     made = make()
     content = msgspec.json.encode(made)
     file = _File(full, hashlib.sha256(content).hexdigest(), msgspec.Raw(content))
+    make_folder(folder)
     write_bytes(path, msgspec.json.encode(file))
     return made
 
@@ -59,8 +60,9 @@ def _read(path: Path, key: Key, read: Callable[[bytes], Made]) -> Made | None:
 
 
 def folder_of_fits(output: Path) -> Path:
-    """`fits` in `output`, made if it is not there; raises `InvalidPath` if it cannot be."""
-    return make_folder(output / "fits")
+    """`fits` in `output`, made with the first fit; raises `InvalidPath` if it cannot be."""
+    check_folder(output / "fits")
+    return output / "fits"
 
 
 def _name(key: Key) -> str:
