@@ -41,16 +41,16 @@ def text(made: Sensitivity) -> str:
 
 def test_combinations_and_distinct_fits_of_the_gemstones(gemstones: RunTable) -> None:
     sweep = Sweep.of(gemstones)
-    # 7 selections × (3 laws × 2 δ + hull + bins) × 3 conventions of N × 3 of FLOPs
-    assert len(sweep.combinations) == 7 * (3 * 2 + 2) * 9
-    assert len(sweep.reasons) == 36 + 36 + 30
+    # 7 selections × (5 laws × 2 δ + hull + bins) × 3 conventions of N × 3 of FLOPs
+    assert len(sweep.combinations) == 7 * (5 * 2 + 2) * 9
+    assert len(sweep.reasons) == 3 * 36
     laws = [one for one in sweep.fits if one.method is None]
-    # Of five selections N,T three times, w,d,N,T twice (without embedding and head N is a power of w and d), w,d,T
-    # once; of two only N,T; each for two δ.
-    assert len(laws) == (5 * (3 + 2 + 1) + 2 * 3) * 2
+    # Of five selections N,T and w,d,N,T three times, with an exponent around them and without, w,d,T once; of two only
+    # N,T; each for two δ.
+    assert len(laws) == (5 * (4 * 3 + 1) + 2 * 2 * 3) * 2
     # A frontier depends on how FLOPs are counted: two conventions, and 6·N·T for each of N.
     assert len(sweep.fits) - len(laws) == 7 * 2 * 5
-    assert sum(map(len, sweep.fits.values())) == 504 - 102
+    assert sum(map(len, sweep.fits.values())) == 756 - 108
     lengths = [one.law.count(",") for one in sweep.fits]
     assert lengths == sorted(lengths, reverse=True)
     fits_of = {one: choices for one, choices in sweep.fits.items() if one.law == "w,d,T"}
@@ -80,10 +80,11 @@ def test_what_is_refused_says_why(gemstones: RunTable, chinchilla: RunTable) -> 
     made = run(Sweep.of(chinchilla, Levels(deltas=(1e-4,))))
     assert {study.choices.flops_convention for study in made.studies} == {"6N"}
     assert {study.choices.params_convention for study in made.studies} == {"total"}
-    assert len(made.studies) == made.distinct_fits == 3 * 3
+    assert len(made.studies) == made.distinct_fits == 3 * 4
     assert len(made.studies) + sum(one.combinations for one in made.refused) == made.combinations
     assert any(
-        one.choices.get("law") == ("w,d,N,T", "w,d,T") and "width" in one.reason for one in made.refused
+        one.choices.get("law") == ("w,d,N,T", "w,d,T", "(w,d,N,T)^p") and "width" in one.reason
+        for one in made.refused
     )
     assert all(summary["w_opt"] == [None, None] for summary in made.summary()["studies"])
     assert {share.quantity for share in made.decompositions} == {"n_opt", "t_opt"}
@@ -256,7 +257,7 @@ def test_a_table_of_three_columns(tmp_path: Path) -> None:
     assert made.base.prescribed.n_opt[0] == pytest.approx(
         [g * (c / 6) ** (0.28 / 0.62) for c in BUDGETS], rel=1e-2
     )
-    assert len(made.studies) == 4
+    assert len(made.studies) == 6
 
 
 # ---------------------------------------------------------------- workers, and going on

@@ -32,12 +32,15 @@ Force = Annotated[
 ]
 
 
-def law_of(name: str, of: tuple[str, ...] = ()) -> tuple[Fit | Law | FrontierLaw, str]:
-    """The law that `name` and `of` mean, and what to call it: the name, or that of the file."""
+def law_of(name: str | Fit, of: tuple[str, ...] = ()) -> tuple[Fit | Law | FrontierLaw, str]:
+    """The law that `name` and `of` mean, and what to call it: the name, that of the file, or what was fitted."""
     values = {}
     for written in of:
         column, equals, value = written.partition("=")
         if not (column and equals and value):
             raise InvalidRequest(f"of {written!r} is not COLUMN=VALUE: write it like recipe=muon")
         values[column] = value
-    return of_groups(given_law(name), values), name if name in LAW_NAMES else Path(name).name
+    law = of_groups(given_law(name), values)
+    if isinstance(name, Fit):
+        return law, f"the fit to {name.dataset} ({name.selection})"
+    return law, name if name in LAW_NAMES else Path(name).name

@@ -1,4 +1,4 @@
-"""`gemstones plan [BUDGET]`."""
+"""`gemstones plan [BUDGET] [RUNS]`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.bounds import INFERENCE_TOKENS
-from gemstones.cli.law_option import Force, LawName, Of, law_of
+from gemstones.cli.law_option import Of, law_of
 from gemstones.cli.options import Json, Ranges
 from gemstones.cli.output import print_json, print_notes, print_table
+from gemstones.cli.plan_runs import RunsToPlan, budget_and_runs
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
-from gemstones.laws.published import REFIT, FrontierLaw
+from gemstones.laws.published import LAW_NAMES, REFIT, FrontierLaw
 from gemstones.planning.cost import Cost
 from gemstones.planning.flop_optimal import Beside, flop_optimal
 from gemstones.planning.plan import NEAR, Plan, default_constraints, default_throughput
@@ -30,9 +31,28 @@ from gemstones.runs.loss_units import SHORT
 from gemstones.timing.step_time import STEP_TIME, StepTime, gemstones_step_time
 from gemstones.units import format_flops, format_quantity
 
+PlannedRuns = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative="",
+        show_default=False,
+        help="Runs to fit a law to first: a known data set (`gemstones data list`) or files of runs, as "
+        "`gemstones fit` takes them.",
+    ),
+]
+PlannedLaw = Annotated[
+    str | None,
+    Parameter(
+        show_default=False,
+        help=f"A law by name ({', '.join(LAW_NAMES)}), or a file of `gemstones fit --output` (default: {REFIT}); of "
+        "RUNS a form to fit, like N,T or (w,d,N,T)^p (default: auto, the form that backtests choose).",
+    ),
+]
+
 
 def plan(
     budget: Annotated[str | None, Parameter(help="FLOPs to spend, like 1e22.", show_default=False)] = None,
+    runs: PlannedRuns = (),
     /,
     *,
     device_hours: Annotated[
@@ -50,14 +70,14 @@ def plan(
             show_default=False,
         ),
     ] = None,
-    law: LawName = REFIT,
+    law: PlannedLaw = None,
+    reading: RunsToPlan = RunsToPlan(),
     ranges: Ranges = Ranges(),
     near: Annotated[float, Parameter(help="Tolerance of the near-optimal set, a fraction of loss.")] = NEAR,
     near_all: Annotated[
         bool, Parameter(negative="", show_default=False, help="List every near-optimal shape.")
     ] = False,
     of: Of = (),
-    force: Force = False,
     json: Json = False,
 ) -> None:
     """What to train for a budget of FLOPs or of device hours.
@@ -66,12 +86,16 @@ def plan(
     1,024), with its tokens, the interval of each from the law's bootstrap draws, and every shape that is
     nearly as good. Laws in N and T alone give N and T under C = 6NT, and the shapes nearest to N. With
     --device-hours, the plan of least loss for the FLOPs that come out stands beside it.
+
+    Of RUNS the law is fitted first: by default the form that backtests choose, and the plan says what the forms that
+    predict as well would train.
     """
+    budget, runs = budget_and_runs(budget, runs, device_hours)
     if (budget is None) == (device_hours is None):
         raise InvalidRequest(
             "give either a budget of FLOPs, like `gemstones plan 1e22`, or one of hours, like `--device-hours 1e5`"
         )
-    chosen, name = law_of(law, of)
+    chosen, name = law_of(reading.law(runs, law), of)
     constraints = ranges.over(default_constraints(chosen.law if isinstance(chosen, Fit) else chosen))
     model = _throughput(throughput) or default_throughput(chosen)
     cost = Cost(
@@ -86,7 +110,7 @@ def plan(
         constraints=constraints,
         near=near,
         everything=near_all,
-        force=force,
+        force=reading.force,
         name=name,
     )
     beside = None

@@ -32,7 +32,10 @@ def sensitivity(
     law: Annotated[
         tuple[str, ...],
         FLAG,
-        Parameter(help="Terms, like N,T; may be repeated (default: w,d,N,T and N,T and w,d,T)."),
+        Parameter(
+            help="A form, like N,T or (N,T)^p or a formula; may be repeated (default: w,d,N,T and N,T and w,d,T, and "
+            "the first two with an exponent around the sum)."
+        ),
     ] = (),
     params: Annotated[
         str | None, Parameter(help="Of total,no_embedding,non_embedding: what N counts (default: all).")

@@ -21,8 +21,7 @@ from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.columns import shape_terms, table_columns
 from gemstones.laws.envelope import Method
 from gemstones.laws.flops_model import gives_flops
-from gemstones.laws.form import law_text
-from gemstones.laws.listed import parse_terms
+from gemstones.laws.form import law_text, parse_form
 from gemstones.laws.separable import collinear_columns
 from gemstones.laws.solver.objective import Objective
 from gemstones.runs.selections import dense_selection, selections_of
@@ -40,7 +39,8 @@ SELECTIONS = {
 }  # fmt: skip
 """Selections of published data that are tried; of any other table all that have rows."""
 APPROACHES: tuple[Approach, ...] = ("approach3", "hull", "bins")
-LAWS = ("w,d,N,T", "N,T", "w,d,T")
+LAWS = ("w,d,N,T", "N,T", "w,d,T", "(w,d,N,T)^p", "(N,T)^p")
+"""Forms that are tried, with and without an exponent around the sum."""
 FLOPS: tuple[FlopsChoice, ...] = ("gemstones", "6N", "matmul")
 """What is tried of every table; of one that gives FLOPs of its own `given` comes first."""
 DELTAS = (1e-4, 1e-3)
@@ -66,8 +66,8 @@ class Choices:
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """Of the law; none in Approach 1."""
-        return () if self.law == NO_LAW else parse_terms(self.law, self.params_convention)
+        """The law's columns; none in Approach 1."""
+        return () if self.law == NO_LAW else parse_form(self.law, self.params_convention).columns
 
     @property
     def knows_shapes(self) -> bool:
@@ -145,7 +145,7 @@ class Levels:
         for delta in self.deltas:
             Objective(delta=delta)
         for law in self.laws:
-            shape_terms(parse_terms(law), "total")
+            _check_plans(law)
         for field in fields(self):
             distinct = tuple(dict.fromkeys(getattr(self, field.name)))
             if not distinct:
@@ -168,6 +168,16 @@ class Levels:
             )
             for params, flops in itertools.product(self.params, self.flops)
         ]
+
+
+def _check_plans(law: str) -> None:
+    """Refuse what is no law of shapes and tokens."""
+    form = parse_form(law)
+    if form.groups:
+        raise InvalidRequest(
+            f"law {law} differs by {', '.join(form.groups)}, which the sensitivity analysis cannot choose: take --where"
+        )
+    shape_terms(form.columns, "total")
 
 
 def selected(
