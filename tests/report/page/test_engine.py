@@ -83,7 +83,11 @@ def laws(stones_study: Study) -> dict[str, AnyLaw]:
 
 
 def vectors(names: list[str]) -> list[Vector]:
-    made = [Vector(name, budget) for name in names for budget in (1e17, 3.7e19, 1e22, 2e25)]
+    made = [
+        Vector(name, budget)
+        for name in names
+        for budget in (1e14, 2e15, 4e16, 1e17, 1e18, 3e18, 3.7e19, 5e20, 1e22, 2e25)
+    ]
     made += [
         Vector(name, budget, inference=inference)
         for name, budget, inference in itertools.product(names, (1e21, 1e23), (2e9, 3e11, 1e13, 1e15))

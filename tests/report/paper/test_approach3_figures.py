@@ -28,6 +28,7 @@ from gemstones.report.save import render
 from gemstones.report.steps import named
 from gemstones.runs import RunTable
 from gemstones.runs.industry import load_industry
+from tests.conftest import Files
 
 DECADES = [float(f"1e{e}") for e in range(19, 25)]
 FLAG = "unstable_exponent: w leaves 0.02 to 2 in 15% of the resamples"
@@ -45,8 +46,9 @@ def in_params(gemstones: RunTable) -> Fit:
 
 
 @pytest.fixture(scope="module")
-def models(gemstones: RunTable) -> list[dict[str, object]]:
-    return trained_models(load_industry())
+def models(published_files: Files) -> list[dict[str, object]]:
+    with published_files():
+        return trained_models(load_industry())
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +226,7 @@ def test_a_doubtful_fit_says_so_in_the_picture_and_below(twelve: PaperFigure, in
     assert in_params.flags == ()
 
 
+@pytest.mark.published_data
 def test_models_lie_at_six_n_t(five: PaperFigure, models: list[dict[str, object]]) -> None:
     assert {model.name for model in load_industry()} == set(TRAINED_ON) and len(models) == 21
     shown = {

@@ -98,7 +98,8 @@
     const without = 100 * (1 - usable / optima.length);
     if (without) note += `; ${without.toFixed(1)}% of the resamples cannot pay for the inference and are left out`;
     const [right, bottom] = [surface.widths.length - 1, surface.depths.length - 1];
-    const atEdge = optima.filter((o) => o.i === 0 || o.j === 0 || o.i === right || o.j === bottom).length;
+    const onEdge = (at, last) => last > 0 && (at === 0 || at === last); // an axis of one value has no edge
+    const atEdge = optima.filter((o) => onEdge(o.i, right) || onEdge(o.j, bottom)).length;
     if (atEdge) {
       const have = atEdge === 1 ? "has its" : "have their";
       note += `; ${atEdge} of the resamples ${have} optimum on the edge of the search, so the ends may be too narrow`;
