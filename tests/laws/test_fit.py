@@ -107,8 +107,9 @@ def test_flags(gemstones: RunTable) -> None:
     assert codes(fit(gemstones.select("all"))) == set()
     assert codes(fit(gemstones.select("all"), "w,d,T")) == {"term_at_zero"}
     narrow = fit(gemstones.select("width512"))
-    assert codes(narrow) == {"exponent_out_of_range", "too_few_runs", "bound_active"}
-    assert "bound_active: exponent of N is at its bound, 4; the objective falls beyond it" in narrow.flags
+    assert codes(narrow) == {"exponent_out_of_range", "too_few_runs", "ill_conditioned"}
+    bounded = fit(gemstones.select("width512"), bounds={"a_N": (0.0, 4.0)})
+    assert "bound_active: exponent of N is at its bound, 4; the objective falls beyond it" in bounded.flags
     assert "too_few_rows" in codes(fit(runs_of(SHAPES[:3], checkpoints=3)))
 
 

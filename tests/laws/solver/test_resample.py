@@ -45,6 +45,16 @@ def test_draws_depend_on_the_seed_alone(gemstones: RunTable, law: str) -> None:
     assert fit(table, "N,T", bootstrap=40, seed=6).draws[0] != one.draws[0]
 
 
+def test_resamples_end_at_no_wild_exponent(pebbles: RunTable) -> None:
+    """At 4, or twice the estimate, unless the bound is the caller's own."""
+    fitted = fit(pebbles, "w,d,N,T", bootstrap=64)
+    assert fitted.law.exponents[2] == pytest.approx(11.12, abs=0.01)
+    w, d, n, t = fitted.theta_draws[:, :4].max(0)
+    assert w < 4 and t < 4 and d == 4.0 and 4 < n <= 20
+    wide = fit(pebbles, "w,d,N,T", bounds={"a_d": (0, 6)}, bootstrap=64)
+    assert 4 < wide.theta_draws[:, 1].max() <= 6
+
+
 @pytest.mark.parametrize("outer", [False, True])
 def test_refits_reach_what_many_starts_find(gemstones: RunTable, outer: bool) -> None:
     """The hard case: Equation 2, resampled by run (the benchmark does it for a hundred resamples)."""

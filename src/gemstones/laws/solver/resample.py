@@ -16,6 +16,7 @@ the number of workers, and a longer series begins with the shorter one's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -29,6 +30,7 @@ from gemstones.laws.solver.derivatives import evaluate
 from gemstones.laws.solver.merge import merged
 from gemstones.laws.solver.objective import Objective, huber
 from gemstones.laws.solver.polish import batch_size, delta_schedule, polish
+from gemstones.laws.solver.problem import EXPONENTS, RESAMPLED_EXPONENT
 from gemstones.laws.solver.screen import Screen
 from gemstones.laws.solver.simpler import simpler
 from gemstones.laws.solver.solve import Solution, refined
@@ -107,7 +109,7 @@ class Refits:
     """Refits of one solution's law to resamples of its rows."""
 
     def __init__(self, solution: Solution, objective: Objective) -> None:
-        self.system, self.optima = solution.system, solution.optima
+        self.system, self.optima = _resampled(solution.system, solution.optima[0]), solution.optima
         self.delta, self.above = objective.huber_delta, objective.above
         self.screen = None
         if simpler(solution.problem) is None:
@@ -162,6 +164,14 @@ class Refits:
             if not sum(map(len, index)):
                 break
         return best, value
+
+
+def _resampled(system: System, best: FloatArray) -> System:
+    """The system with the default bounds of exponents that resamples have, given the estimate (m,)."""
+    upper, exponents = system.upper.copy(), system.kind("exponent")
+    usual = exponents[upper[exponents] == EXPONENTS[1]]
+    upper[usual] = np.clip(2 * best[usual], RESAMPLED_EXPONENT, upper[usual])
+    return replace(system, upper=upper)
 
 
 def _scores(system: System, theta: FloatArray, weights: FloatArray, delta: float, above: float) -> FloatArray:
