@@ -23,8 +23,11 @@ from gemstones.shape import BoolArray, FloatArray, IntArray
 
 BATCH = 32
 """Problems that advance together, at most."""
-BATCH_ROWS = 32_768
-"""Rows of all problems of a batch together, about: their arrays should stay in the processor's cache."""
+BATCH_ROWS = 524_288
+"""Rows of all problems of a batch together, at most: their weights are in memory."""
+BLOCK_ROWS = 32_768
+"""Rows of all problems that are evaluated together, about: their arrays should stay in the processor's cache. A batch
+goes through its rows block by block, and takes its steps as a whole: those cost the same for 3 problems as for 32."""
 LIFTED = 1.5
 """Damping where the scaled Hessian is not positive definite, in units of its smallest eigenvalue."""
 METRIC_LASTS = 5
@@ -77,6 +80,11 @@ def batch_size(system: System) -> int:
     return max(1, min(BATCH, BATCH_ROWS // max(system.rows, 1)))
 
 
+def block_size(system: System) -> int:
+    """Problems that are evaluated together."""
+    return max(1, min(BATCH, BLOCK_ROWS // max(system.rows, 1)))
+
+
 def polish(
     system: System,
     starts: FloatArray,
@@ -108,8 +116,9 @@ def polish(
         np.array(stages),
         np.array([*[stage_tolerance(delta)] * (len(stages) - 1), tolerance]),
         above,
-        Workspace(system, max(size, 1)),
+        Workspace(system, max(min(size, block_size(system)), 1)),
         size,
+        block_size(system),
     )
     batch = _Batch.started(task, np.zeros(0, np.int64), theta[:0], None)
     # A trial step may overflow, or divide zero by zero: its objective is then no improvement, so it is refused.
@@ -154,7 +163,14 @@ class _Task:
     """By stage."""
     above: float
     workspace: Workspace
+    """Of a block."""
     size: int
+    """Of a batch."""
+    block: int
+
+    def blocks(self, count: int) -> list[slice]:
+        """Consecutive problems of `count` that are evaluated together."""
+        return [slice(i, min(i + self.block, count)) for i in range(0, count, self.block)]
 
 
 @dataclass(eq=False)
@@ -199,10 +215,11 @@ class _Batch:
             damping=np.full(b, 1e-2), stage=count, small=count.copy(), accepted=count.copy(),
             rejected=count.copy(), evaluations=count.copy(), stale=np.zeros(b, bool),
         )  # fmt: skip
-        if b:
-            at = evaluate(task.system, theta, task.workspace)
-            batch.value = huber_sum(at.residuals, np.full(b, task.stages[0]), weights, task.above)
-            batch._differentiate(task, np.arange(b), at)
+        for block in task.blocks(b):
+            at = evaluate(task.system, theta[block], task.workspace)
+            rows = None if weights is None else weights[block]
+            batch.value[block] = huber_sum(at.residuals, task.stages[batch.stage[block]], rows, task.above)
+            batch._differentiate(task, np.arange(b)[block], at, rows)
         return batch
 
     def taken(self, which: BoolArray) -> _Batch:
@@ -223,58 +240,69 @@ class _Batch:
 
     def advance(self, task: _Task) -> BoolArray:
         """One step of every problem; returns the mask of those that have finished."""
-        system = task.system
-        last = len(task.stages) - 1
         trial, predicted = self._trial(task)
-        delta = task.stages[self.stage]
-        at = evaluate(system, trial, task.workspace)
-        value = huber_sum(at.residuals, delta, self.weights, task.above)
         self.evaluations += 1
-        gain = np.where(predicted > 0, (self.value - value) / predicted, -1.0)
-        fell = (value < self.value) & (gain > 1e-3) & ~self.stale
-        current = fell | self.stale  # the trial point is the new point
-
-        damping = np.where(
-            gain > 0.75, self.damping * 0.3, np.where(gain < 0.25, self.damping * 3, self.damping)
+        return np.concatenate(
+            [self._judge(task, block, trial[block], predicted[block]) for block in task.blocks(self.size)]
         )
-        damping = np.where(fell, np.maximum(damping, 1e-14), np.maximum(self.damping * 5, 1e-5))
-        self.damping = np.where(self.stale, self.damping, damping)
-        self.accepted += fell
-        self.rejected = np.where(current, 0, self.rejected + 1)
-        negligible = self.value - value < task.tolerances[self.stage] * value
-        self.small = np.where(fell, np.where(negligible, self.small + 1, 0), self.small)
-        self.theta = np.where(current[:, None], trial, self.theta)
-        exhausted = np.abs(predicted) < 1e-13 * self.value
-        hopeless = ~current & ((self.rejected >= MAX_REJECTIONS) | exhausted)
-        self.value = np.where(current, value, self.value)
 
-        ended = (fell & ((self.small >= 2) | (self.accepted >= MAX_ITERATIONS))) | hopeless
-        finished = ended & (self.stage == last)
-        self._next_stage(task, ended & ~finished, current, at)
-        self.stale = ended & ~finished & ~current
+    def _judge(self, task: _Task, block: slice, trial: FloatArray, predicted: FloatArray) -> BoolArray:
+        """Take or refuse the steps of some problems, with the derivatives at the new points; which have finished."""
+        at = evaluate(task.system, trial, task.workspace)
+        stage, stale, before = self.stage[block], self.stale[block], self.value[block]
+        weights = None if self.weights is None else self.weights[block]
+        value = huber_sum(at.residuals, task.stages[stage], weights, task.above)
+        gain = np.where(predicted > 0, (before - value) / predicted, -1.0)
+        fell = (value < before) & (gain > 1e-3) & ~stale
+        current = fell | stale  # the trial point is the new point
+
+        old = self.damping[block]
+        damping = np.where(gain > 0.75, old * 0.3, np.where(gain < 0.25, old * 3, old))
+        damping = np.where(fell, np.maximum(damping, 1e-14), np.maximum(old * 5, 1e-5))
+        self.damping[block] = np.where(stale, old, damping)
+        self.accepted[block] += fell
+        self.rejected[block] = np.where(current, 0, self.rejected[block] + 1)
+        negligible = before - value < task.tolerances[stage] * value
+        self.small[block] = np.where(fell, np.where(negligible, self.small[block] + 1, 0), self.small[block])
+        self.theta[block] = np.where(current[:, None], trial, self.theta[block])
+        exhausted = np.abs(predicted) < 1e-13 * before
+        hopeless = ~current & ((self.rejected[block] >= MAX_REJECTIONS) | exhausted)
+        self.value[block] = np.where(current, value, before)
+
+        ended = (fell & ((self.small[block] >= 2) | (self.accepted[block] >= MAX_ITERATIONS))) | hopeless
+        finished: BoolArray = ended & (stage == len(task.stages) - 1)
+        first = block.start
+        self._next_stage(task, first, ended & ~finished, current, at)
+        self.stale[block] = ended & ~finished & ~current
         need = np.flatnonzero(current & ~finished)
-        if need.size:
-            self._differentiate(task, need, at if len(need) == self.size else at.taken(need))
-        return np.asarray(finished)
+        if need.size and len(need) < len(trial):
+            rows = None if weights is None else weights[need]
+            self._differentiate(task, first + need, at.taken(need), rows)
+        elif need.size:
+            self._differentiate(task, first + need, at, weights)
+        return finished
 
-    def _next_stage(self, task: _Task, advancing: BoolArray, current: BoolArray, at: Evaluation) -> None:
+    def _next_stage(
+        self, task: _Task, first: int, advancing: BoolArray, current: BoolArray, at: Evaluation
+    ) -> None:
+        """Masks are of the block that begins with problem `first`, which `at` is of."""
         if not advancing.any():
             return
-        self.stage = self.stage + advancing
+        on = first + np.flatnonzero(advancing)
+        self.stage[on] += 1
         for counter in (self.small, self.accepted, self.rejected):
-            counter[advancing] = 0
-        self.damping[advancing] = np.minimum(self.damping[advancing], 1e-2)
+            counter[on] = 0
+        self.damping[on] = np.minimum(self.damping[on], 1e-2)
         here = np.flatnonzero(advancing & current)
         if here.size:
-            rows = None if self.weights is None else self.weights[here]
-            delta = task.stages[self.stage[here]]
-            self.value[here] = huber_sum(at.residuals[here], delta, rows, task.above)
+            rows = None if self.weights is None else self.weights[first + here]
+            delta = task.stages[self.stage[first + here]]
+            self.value[first + here] = huber_sum(at.residuals[here], delta, rows, task.above)
 
-    def _differentiate(self, task: _Task, where: IntArray, at: Evaluation) -> None:
-        """Derivatives of the problems numbered `where`, whose evaluation is given."""
-        weights = self.weights
-        if weights is not None and len(where) < self.size:
-            weights = weights[where]
+    def _differentiate(
+        self, task: _Task, where: IntArray, at: Evaluation, weights: FloatArray | None
+    ) -> None:
+        """Derivatives of the problems numbered `where`, whose evaluation and weights are given."""
         delta = task.stages[self.stage[where]]
         theta = self.theta[where]
         self.gradient[where], self.hessian[where] = derivatives(

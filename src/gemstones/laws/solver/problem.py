@@ -30,8 +30,8 @@ NO_LOSS = -np.inf
 EXPONENTS = (0.0, 20.0)
 """Default bounds of exponents: a term with a larger one has vanished after the least value of its column."""
 RESAMPLED_EXPONENT = 4.0
-"""Default upper bound of exponents in resamples, or twice the estimate where that is more: without one, resamples of few
-runs end at powers that mean nothing, and intervals of coefficients at 1e260. The estimate itself has room: on the
+"""Default upper bound of exponents in resamples, or twice the estimate where that is more: without one, resamples of
+few runs end at powers that mean nothing, and intervals of coefficients at 1e260. The estimate itself has room: on the
 Gemstones of width 512 the exponent of N is 4.9, on `pebbles` that of N in `w,d,N,T` 11."""
 LOG_OUTER = (float(np.log(0.01)), float(np.log(10.0)))
 """Default bounds of log p."""

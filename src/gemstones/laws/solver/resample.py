@@ -29,13 +29,14 @@ from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.laws.solver.derivatives import evaluate
 from gemstones.laws.solver.merge import merged
 from gemstones.laws.solver.objective import Objective, huber
-from gemstones.laws.solver.polish import batch_size, delta_schedule, polish
+from gemstones.laws.solver.polish import Polished, block_size, delta_schedule, polish
 from gemstones.laws.solver.problem import EXPONENTS, RESAMPLED_EXPONENT
 from gemstones.laws.solver.screen import Screen
 from gemstones.laws.solver.simpler import simpler
 from gemstones.laws.solver.solve import Solution, refined
 from gemstones.laws.solver.system import System
-from gemstones.shape import FloatArray
+from gemstones.laws.solver.thin import Thinned, after_thinning
+from gemstones.shape import FloatArray, IntArray
 
 Unit = Literal["run", "row"]
 
@@ -111,6 +112,7 @@ class Refits:
     def __init__(self, solution: Solution, objective: Objective) -> None:
         self.system, self.optima = _resampled(solution.system, solution.optima[0]), solution.optima
         self.delta, self.above = objective.huber_delta, objective.above
+        self.thinned = Thinned.of(self.system)
         self.screen = None
         if simpler(solution.problem) is None:
             axes = len(self.system.kind("exponent")) + len(self.system.kind("inner")) + self.system.outer
@@ -131,23 +133,18 @@ class Refits:
             for r in range(count):
                 own.append(self.screen.best(weights[r]).diverse(self.own))
                 of.append(np.full(len(own[-1]), r))
+            looked_at, counts = system, weights
+            if self.thinned is not None:
+                looked_at, counts = self.thinned.system, weights[:, self.thinned.rows]
             theta, which = refined(
-                system, np.concatenate(own), self.delta, weights, np.concatenate(of), self.above
+                looked_at, np.concatenate(own), self.delta, counts, np.concatenate(of), self.above
             )
             starts.append(theta)
             index.append(which)
         found: list[FloatArray] = []
         for round_ in range(MAX_ROUNDS):
             which = np.concatenate(index)
-            polished = polish(
-                system,
-                np.concatenate(starts),
-                self.delta,
-                weights,
-                which,
-                above=self.above,
-                schedule=delta_schedule(self.delta, WARM_DELTA),
-            )
+            polished = self._polished(np.concatenate(starts), weights, which)
             order = np.lexsort((polished.value, which))
             first = order[np.unique(which[order], return_index=True)[1]]
             better = first[polished.value[first] < value[which[first]]]
@@ -165,6 +162,16 @@ class Refits:
                 break
         return best, value
 
+    def _polished(self, starts: FloatArray, weights: FloatArray, index: IntArray) -> Polished:
+        """Minima from starts that are near: other optima, or refined ones."""
+        schedule = delta_schedule(self.delta, WARM_DELTA)
+        if self.thinned is not None:
+            starts = self.thinned.polished(
+                starts, self.delta, weights, index, above=self.above, schedule=schedule
+            ).theta
+            schedule = after_thinning(self.delta)
+        return polish(self.system, starts, self.delta, weights, index, above=self.above, schedule=schedule)
+
 
 def _resampled(system: System, best: FloatArray) -> System:
     """The system with the default bounds of exponents that resamples have, given the estimate (m,)."""
@@ -176,7 +183,7 @@ def _resampled(system: System, best: FloatArray) -> System:
 
 def _scores(system: System, theta: FloatArray, weights: FloatArray, delta: float, above: float) -> FloatArray:
     """Objective of every θ (P, m) under every weighting (R, n): (P, R)."""
-    blocks = np.array_split(theta, -(-len(theta) // batch_size(system)))
+    blocks = np.array_split(theta, -(-len(theta) // block_size(system)))
     with np.errstate(all="ignore"):
         return np.concatenate(
             [huber(evaluate(system, block).residuals, delta, above) @ weights.T for block in blocks]

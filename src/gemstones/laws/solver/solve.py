@@ -18,10 +18,13 @@ from gemstones.laws.solver.quality import Quality, quality
 from gemstones.laws.solver.screen import KEPT, Screen
 from gemstones.laws.solver.simpler import expanded, simpler
 from gemstones.laws.solver.system import System, compiled
+from gemstones.laws.solver.thin import Thinned, after_thinning
 from gemstones.shape import FloatArray, IntArray
 
 STARTS = 8
 """Starting points that are polished."""
+MOST_ON_ALL = 3
+"""Minima on some of many rows from which one on all is sought."""
 SAME = 1e-3
 """Starts whose predictions differ by less, root mean square in units of δ, are in one basin: one of them goes on."""
 
@@ -82,7 +85,13 @@ def descended(
 ) -> tuple[FloatArray, FloatArray]:
     """Minima from `starts` (B, m), best first."""
     stages = delta_schedule(delta)
-    if len(starts) > 1 and len(stages) > 1:
+    if (thinned := Thinned.of(system)) is not None:
+        starts, _ = descended(thinned.system, starts, delta, above)
+        starts = starts[_distinct(thinned.system, starts, np.arange(len(starts)), SAME * stages[0])][
+            :MOST_ON_ALL
+        ]
+        stages = after_thinning(delta)
+    elif len(starts) > 1 and len(stages) > 1:
         starts, _ = refined(system, starts, delta, None, np.zeros(len(starts), np.int64), above)
         stages = stages[1:]
     ended = polish(system, starts, delta, above=above, schedule=stages)

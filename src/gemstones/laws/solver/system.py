@@ -58,9 +58,13 @@ class CompiledTerm:
         inner = None if self.inner is None else self.inner.taken(rows)
         by_row = tuple((i, z[rows]) for i, z in self.rows)
         changed = replace(self, rows=by_row, products=self.products[rows], inner=inner)
+        values, inverse = rows, None
         if self.inverse is not None:
-            return replace(changed, inverse=self.inverse[rows])
-        return replace(changed, z=np.ascontiguousarray(self.z[:, rows]), offset=self.offset[rows])
+            values, inverse = np.unique(self.inverse[rows], return_inverse=True)
+            if len(values) > WORTH_GATHERING * len(rows):
+                values, inverse = self.inverse[rows], None
+        z = np.ascontiguousarray(self.z[:, values])
+        return replace(changed, z=z, offset=self.offset[values], inverse=inverse)
 
     def every_row(self) -> Iterator[tuple[int, FloatArray]]:
         """Each linear parameter with its z (n,)."""
