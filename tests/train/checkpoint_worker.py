@@ -1,4 +1,4 @@
-"""One process of a layout that saves a known state, or reads one and tells what it has. Run by torchrun."""
+"""One process of a layout that saves a known state, or reads one and tells what it has. Run as torchrun does."""
 
 from __future__ import annotations
 

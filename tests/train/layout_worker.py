@@ -1,4 +1,4 @@
-"""One process of a layout: initialises, trains, and lets rank 0 write what it saw. Run by torchrun."""
+"""One process of a layout: initialises, trains, and lets rank 0 write what it saw. Run as torchrun does."""
 
 from __future__ import annotations
 

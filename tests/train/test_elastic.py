@@ -1,4 +1,4 @@
-"""Whole sessions on several processes, started by torchrun on gloo: any layout trains, saves and resumes alike."""
+"""Whole sessions on several processes, on gloo: any layout trains, saves and resumes alike."""
 
 from __future__ import annotations
 
@@ -21,32 +21,38 @@ from gemstones.train.checkpoint import checkpoints, delete
 from gemstones.train.run import Options, train
 from tests.train import checkpoint_worker
 from tests.train.conftest import STEP
+from tests.train.ranks import on_ranks
 
 MakeRun = Callable[..., Path]
 STEPS, HALF = 20, 12
 SHAPE = "64x2"  # 8 query heads and 4 kv heads of size 8
 
 
-def torchrun(layout: str, *arguments: str | Path) -> str:
-    """Run `python ARGUMENTS` in as many processes as `layout` has; gives standard error."""
+def by_torchrun(layout: str, folder: Path) -> None:
+    """Train the run in `folder` on `layout`, as a user does."""
     launcher = [
         "-m",
         "torch.distributed.run",
         "--standalone",
         f"--nproc-per-node={Layout.parse(layout).processes}",
     ]
-    return subprocess.run(
-        [sys.executable, *launcher, *map(str, arguments)],
+    train = ["-m", "gemstones", "train", folder, "--layout", layout, "--threads", "1"]
+    done = subprocess.run(
+        [sys.executable, *launcher, *map(str, train)],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
-    ).stderr[-3000:]
+    )
+    assert ledger_of(folder).state == "finished", done.stderr[-3000:]
 
 
 def on(layout: str, folder: Path) -> None:
-    """Train the run in `folder` on `layout`."""
-    said = torchrun(layout, "-m", "gemstones", "train", folder, "--layout", layout, "--threads", "1")
+    """The same, started faster."""
+    arguments = ["train", str(folder), "--layout", layout, "--threads", "1"]
+    said = on_ranks(
+        Layout.parse(layout).processes, "gemstones", arguments, folder.parent / f"said-{folder.name}"
+    )
     assert ledger_of(folder).state == "finished", said
 
 
@@ -84,7 +90,7 @@ def test_any_layout_trains_alike_and_what_it_saves_any_other_goes_on_with(
     alone = make_run("alone", **fields)
     train(alone, Options(threads=1))
     two = make_run("two", **fields)
-    on("2x1", two)
+    by_torchrun("2x1", two)
     assert_alike(ledger_of(two), ledger_of(alone))
     assert ledger_of(two).starts[0].devices == 2
     assert len(checkpoints(two)[-1].complete.files) == 2
@@ -107,17 +113,20 @@ def test_tensors_are_read_back_bit_exact_uneven_shards_included(
 ) -> None:
     # 101 rows are 34, 34 and 33 on three ranks, and 26, 26, 26 and 23 on four.
     shape = Shape(64, 2, head_size=8, vocabulary=vocabulary, context=16)
-    saved = by_torchrun(saved_on, str(vocabulary), tmp_path / "there", "save", tmp_path / "saved.json")
+    saved = checkpointed(saved_on, str(vocabulary), tmp_path / "there", "save", tmp_path / "saved.json")
     assert checkpoint_worker.run(Layout(), shape, tmp_path / "there", saves=False) == saved
-    read = by_torchrun(read_on, str(vocabulary), tmp_path / "there", "load", tmp_path / "read.json")
+    read = checkpointed(read_on, str(vocabulary), tmp_path / "there", "load", tmp_path / "read.json")
     assert read == saved
     # And what one process saves, on the same ranks.
     assert checkpoint_worker.run(Layout(), shape, tmp_path / "back", saves=True) == saved
-    assert by_torchrun(read_on, str(vocabulary), tmp_path / "back", "load", tmp_path / "back.json") == saved
+    assert checkpointed(read_on, str(vocabulary), tmp_path / "back", "load", tmp_path / "back.json") == saved
 
 
-def by_torchrun(layout: str, vocabulary: str, folder: Path, mode: str, output: Path) -> dict[str, str]:
-    said = torchrun(layout, checkpoint_worker.__file__, layout, vocabulary, folder, mode, output)
+def checkpointed(layout: str, vocabulary: str, folder: Path, mode: str, output: Path) -> dict[str, str]:
+    arguments = [layout, vocabulary, str(folder), mode, str(output)]
+    said = on_ranks(
+        Layout.parse(layout).processes, checkpoint_worker.__file__, arguments, output.with_suffix(".said")
+    )
     assert output.exists(), said
     found: dict[str, str] = json.loads(output.read_text())
     return found

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from gemstones.errors import InvalidRequest
 from gemstones.shape import Shape
 from gemstones.train.layout import Layout
 from tests.train import layout_worker
+from tests.train.ranks import on_ranks
 
 LAYOUTS = [(2, 1), (1, 2), (2, 2), (1, 4)]
 
@@ -30,16 +28,11 @@ def test_layouts_start_equal_and_train_alike(
     alone: dict[str, Any], data: int, tensor: int, tmp_path: Path
 ) -> None:
     output = tmp_path / "seen.json"
-    command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={data * tensor}"]
-    done = subprocess.run(
-        [sys.executable, *command, layout_worker.__file__, str(data), str(tensor), str(output)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
+    said = on_ranks(
+        data * tensor, layout_worker.__file__, [str(data), str(tensor), str(output)], tmp_path / "said"
     )
     # Rank 0 writes last of all; how gloo's threads then end is not what is asked.
-    assert output.exists(), done.stderr[-3000:]
+    assert output.exists(), said
     seen = json.loads(output.read_text())
     assert seen["initial"] == alone["initial"]
     np.testing.assert_allclose(seen["losses"], alone["losses"], atol=1e-5, rtol=0)
