@@ -20,6 +20,7 @@ from gemstones.errors import EdgeOfSearch, InvalidQuantity, InvalidRequest
 from gemstones.laws.fit import Fit, Resampling
 from gemstones.laws.interval import interval, percentile_interval
 from gemstones.laws.law import FittedRange, Law, Models
+from gemstones.laws.new_run import widened
 from gemstones.laws.published import LAWS, FrontierLaw, published, refit
 from gemstones.planning.cost import FLOPS, Cost
 from gemstones.planning.flop_optimal import flop_optimal
@@ -165,8 +166,15 @@ def test_step_times_beside_a_plan_for_flops_change_nothing_in_it() -> None:
             made.tokens * hours_per_token(made.shape, model.coefficients)
         )
         drawn = np.array([made.tokens * hours_per_token(made.shape, draw) for draw in model.draws])  # type: ignore[arg-type]
-        assert made.device_hours_interval == pytest.approx(interval(drawn, made.device_hours))
-        assert made.notes[0].startswith("device hours from the step times of gemstones (all): 10% off")
+        ends = interval(drawn, made.device_hours)
+        assert ends is not None and model.new_shape_error is not None
+        assert made.device_hours_interval == pytest.approx(
+            widened(ends, made.device_hours, model.new_shape_error)
+        )
+        measured = [
+            note for note in made.notes if note.startswith("device hours from the step times of gemstones")
+        ]
+        assert "(all): 10% off" in measured[0] and "which their interval includes" in measured[0]
     assert plan(1e21, BY_PARAMS, throughput=gemstones_step_time()).device_hours is None
 
 
@@ -215,7 +223,9 @@ def test_intervals_are_those_of_the_plans_of_all_draws(name: str) -> None:
         expected = percentile_interval(np.array(values), estimates[quantity], level=fitted.level)
         assert made.intervals[quantity] == pytest.approx(expected, rel=1e-12), quantity
     of_this = [loss_of(WIDTH_DEPTH.terms, theta, made.shape, made.tokens) for theta in fitted.theta_draws]
-    assert made.intervals["loss"] == pytest.approx(interval(np.array(of_this), made.loss, level=fitted.level))
+    of_fit = interval(np.array(of_this), made.loss, level=fitted.level)
+    assert made.intervals["loss_of_fit"] == pytest.approx(of_fit)
+    assert made.intervals["loss"][0] < made.intervals["loss_of_fit"][0]
     assert ("each with a resample of the step times" in made.intervals_note) == (cost.resource != "flops")
 
 

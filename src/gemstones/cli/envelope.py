@@ -19,7 +19,7 @@ from gemstones.cli.output import (
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.envelope import BINS, Envelope
 from gemstones.laws.envelope import envelope as find_envelope
-from gemstones.laws.interval import interval_note, level_text
+from gemstones.laws.interval import level_text
 from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_quantity
 
@@ -83,7 +83,7 @@ def _print(found: Envelope) -> None:
         ],
     )
     if draws:
-        print(interval_note(draws, found.unit, found.level))
+        print(found.interval_note)
     else:
         print("no intervals by run from so few runs" if found.runs < LEAST_RUNS else ASK_FOR_INTERVALS)
     if found.method == "hull":

@@ -275,9 +275,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
         return Predicted(loss, np.array(wide).reshape(*loss.shape, 2), self.law.loss_unit, of_fit)
 
-    def new_run_interval(
-        self, ends: Interval | None, loss: float, decades: float | FloatArray | None
-    ) -> Interval | None:
+    def new_run_interval(self, ends: Interval | None, loss: float, decades: float | None) -> Interval | None:
         """The interval of a new run, `decades` of FLOPs beyond the fitted runs (None: unknown), from `ends` of the fit.
 
         None without backtests, or without `ends`.

@@ -123,12 +123,12 @@ def new_run_errors(
         count = len(np.unique(runs[here]))
         if here.sum() >= LEAST_ROWS and count >= LEAST_RUNS_BEYOND:
             least = found[-1].error if found else 0.0
-            error = max(least, _quantile(np.abs(off[here]), runs[here], level))
+            error = max(least, quantile_by_run(np.abs(off[here]), runs[here], level))
             found.append(NewRunError(edge, error, int(here.sum()), count))
     return tuple(found)
 
 
-def _quantile(values: FloatArray, runs: IntArray, level: float) -> float:
+def quantile_by_run(values: FloatArray, runs: IntArray, level: float) -> float:
     """The least of `values` (rows,) that a share `level` does not exceed, every run counted once."""
     order = np.argsort(values, kind="stable")
     weights = (1.0 / np.bincount(runs)[runs])[order]

@@ -56,6 +56,11 @@ class Extrapolation:
         return "within" if decades == 0 else "near" if decades <= NEAR_DECADES else "far"
 
     @property
+    def distance(self) -> float | None:
+        """Decades of FLOPs from the fitted runs, beyond or below; None where these are not known."""
+        return None if self.flops_decades is None else abs(self.flops_decades)
+
+    @property
     def too_far(self) -> bool:
         """Whether a plan has to be forced."""
         return self.flops_decades is not None and abs(self.flops_decades) > MOST_DECADES

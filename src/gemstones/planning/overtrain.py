@@ -56,8 +56,11 @@ class Overtrained:
     loss_increase: float | None = None
     """Over the loss of the optimum, as a fraction."""
     loss_interval: Interval | None = None
+    """Of a new run, with the error of the form by backtests; None without these."""
+    loss_interval_of_fit: Interval | None = None
+    """Of the fit, if its form is right."""
     increase_interval: Interval | None = None
-    """From the same draws of the law here and at the optimum."""
+    """Of the fit: from the same draws of the law here and at the optimum."""
     extrapolation: Extrapolation | None = None
     reason: str | None = None
     """Why there is no design."""
@@ -126,7 +129,8 @@ class Overtraining:
         if self.level is not None:
             below = any(p.increase_interval is not None and p.increase_interval[0] < 0 for p in self.points)
             said.append(
-                "intervals are of these very designs, shape and tokens held"
+                "intervals are of these very designs, shape and tokens held; those of the increase are of the fit, "
+                "if its form is right, from the same draws here and at the optimum"
                 + ("; an increase below 0 is of draws that have their optimum elsewhere" if below else "")
             )
         if at := "; ".join(f"{p.factor:.3g} ({', '.join(p.edges)})" for p in self.points if p.edges):
@@ -175,6 +179,7 @@ class Overtraining:
             if self.level is None
             else {
                 "losses": [p.loss_interval for p in points],
+                "losses_of_fit": [p.loss_interval_of_fit for p in points],
                 "loss_increases": [p.increase_interval for p in points],
             },
             "level": self.level,
@@ -243,10 +248,11 @@ def overtrain(
         if design is None:
             points.append(Overtrained(factor, factor * optimum.tokens, None, reason=reason))
         else:
-            beyond = _extrapolation(bare, design, cost)
-            points.append(
-                Overtrained(factor, design.tokens, design, **predicted.pop(0), extrapolation=beyond)
-            )
+            beyond, found = _extrapolation(bare, design, cost), predicted.pop(0)
+            if isinstance(law, Fit) and found.get("loss_interval_of_fit") is not None:
+                of_fit, distance = found["loss_interval_of_fit"], beyond.distance
+                found["loss_interval"] = law.new_run_interval(of_fit, found["loss"], distance)
+            points.append(Overtrained(factor, design.tokens, design, **found, extrapolation=beyond))
     return Overtraining(budget, cost.resource, best, tuple(points), note, level)
 
 
@@ -273,7 +279,7 @@ def _predictions(
         return points, f"no interval: {note.partition('; ')[2] or note}", None
     increases = drawn / drawn[:, :1] - 1
     for i, point in enumerate(points, start=1):
-        point["loss_interval"] = interval(drawn[:, i], point["loss"], level=law.level)
+        point["loss_interval_of_fit"] = interval(drawn[:, i], point["loss"], level=law.level)
         point["increase_interval"] = interval(increases[:, i], point["loss_increase"], level=law.level)
     return points, note, law.level
 

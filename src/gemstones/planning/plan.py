@@ -18,6 +18,7 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval, Law, Models
+from gemstones.laws.new_run import new_run_note
 from gemstones.laws.published import FrontierLaw, given_law
 from gemstones.planning.as_good import AsGood, as_good
 from gemstones.planning.compared import Compared
@@ -67,6 +68,8 @@ class Plan:
     loss: float | None
     """Predicted; None for a law of the optimum alone."""
     intervals: dict[str, Interval] | None
+    """By quantity; `loss` is of a new run, with the error of the form by backtests, and `loss_of_fit` the narrower one
+    of the fit, if its form is right. The others are of the fit."""
     intervals_note: str
     relaxed: dict[str, float] | None
     """Real-valued optimum: `width`, `depth`, `params_total`, `tokens`, `loss`; None for a law that does not know
@@ -183,6 +186,8 @@ class Request:
         unit: LossUnit = self.law.loss_unit if isinstance(self.law, Law) else "nats"
         if found.get("near_optimal") is not None:
             found["near_optimal"] = replace(found["near_optimal"], loss_unit=unit)
+        if self.fit is not None and found.get("intervals"):
+            found |= self._of_new_run(self.fit, **found)
         return Plan(
             budget=self.budget,
             resource=self.cost.resource,
@@ -197,6 +202,20 @@ class Request:
             assumptions=() if self.fit is None else self.fit.plan_assumptions,
             **found,
         )
+
+    def _of_new_run(self, fit: Fit, **found: Any) -> dict[str, Any]:
+        """Intervals with that of a new run's loss, the one of the fit under its own name; and the note on the two."""
+        intervals, beyond = dict(found["intervals"]), found["extrapolation"].distance
+        if (of_fit := intervals.pop("loss", None)) is None:
+            return {}
+        of_new_run = fit.new_run_interval(of_fit, found["loss"], beyond)
+        if of_new_run is not None:
+            intervals["loss"] = of_new_run
+        note = new_run_note(fit.new_run_error, fit.level, beyond)
+        return {
+            "intervals": {**intervals, "loss_of_fit": of_fit},
+            "notes": (note, *found.get("notes", ())),
+        }
 
     def unaffordable(self) -> InvalidRequest:
         """No shape of the search is cheap enough to infer with."""

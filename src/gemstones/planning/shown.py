@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gemstones.display import Row, html_table, interval_text, labelled
+from gemstones.laws.envelope import OF_FRONTIER
 from gemstones.laws.interval import NO_DRAWS, level_text
 from gemstones.planning.cost import amount_text
 from gemstones.runs.loss_units import SHORT, LossUnit
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from gemstones.planning.plan import Plan
     from gemstones.planning.sensitivity import Sensitivity
 
+OF_NEW_RUN, OF_FIT = "of a new run", "of the fit, if its form is right"
+"""What intervals of a predicted loss are of."""
 SHOWN = 10
 """Members of a near-optimal set that are listed unless all are asked for."""
 
@@ -72,8 +75,7 @@ def plan_rows(plan: Plan) -> list[Row]:
         ),
     ]
     if plan.loss is not None:
-        ends = interval_text(intervals.get("loss"), "{:.4f}".format)
-        rows.append((f"predicted loss ({SHORT[plan.loss_unit]})", f"{plan.loss:.4f}", ends))
+        rows += loss_rows(plan, intervals)
     if plan.resource != "flops" or plan.inference_tokens:
         rows.append(flops(f"training FLOPs ({training})", plan.flops, intervals.get("flops")))
     if plan.inference_tokens:
@@ -83,6 +85,21 @@ def plan_rows(plan: Plan) -> list[Row]:
     if plan.inference_tokens and plan.inference_device_hours is not None:
         rows.append(quantity("inference device hours", plan.inference_device_hours))
     return rows
+
+
+def loss_rows(plan: Plan, intervals: Mapping[str, Interval]) -> list[Row]:
+    """The predicted loss with its interval of a new run, and beside it the one of the fit, which promises less."""
+    named, value = f"predicted loss ({SHORT[plan.loss_unit]})", f"{plan.loss:.4f}"
+    of_new_run, of_fit = (
+        None if (ends := intervals.get(name)) is None else interval_text(ends, "{:.4f}".format)
+        for name in ("loss", "loss_of_fit")
+    )
+    if of_fit is None:
+        return [(named, value, of_new_run or "-")]
+    return [
+        (f"{named}, of a new run", value, of_new_run or "-"),
+        (f"the same, {OF_FIT}", value, of_fit),
+    ]
 
 
 def plan_sentence(plan: Plan) -> str:
@@ -95,9 +112,11 @@ def plan_sentence(plan: Plan) -> str:
 
     loss = ""
     if plan.loss is not None:
-        loss = f", loss {plan.loss:.4f}"
-        loss += f" {interval_text(intervals['loss'], '{:.4f}'.format)}" if "loss" in intervals else ""
-        loss += f" {SHORT[plan.loss_unit]}"
+        loss = f", loss {plan.loss:.4f} {SHORT[plan.loss_unit]}"
+        for name, words in (("loss", OF_NEW_RUN), ("loss_of_fit", OF_FIT)):
+            if name in intervals:
+                loss += f" {interval_text(intervals[name], '{:.4f}'.format)} {words}"
+                break
     return (
         f"{budget_text(plan)} by {plan.law_name} [{plan.law_form}]: {f'{plan.shape}, ' if plan.shape else ''}"
         f"{amount('params', plan.params)} {plan.params_convention} parameters, "
@@ -145,7 +164,15 @@ def plan_html(plan: Plan) -> str:
 def plans_header(plans: Sequence[Plan]) -> Row:
     """Of several plans, whose losses have one unit."""
     unit = plans[0].loss_unit if plans else "nats"
-    return "budget", "law", "shape", "N", "T (tokens)", f"predicted loss ({SHORT[unit]})", "interval"
+    return (
+        "budget",
+        "law",
+        "shape",
+        "N",
+        "T (tokens)",
+        f"predicted loss ({SHORT[unit]})",
+        f"interval {OF_NEW_RUN}",
+    )
 
 
 def plans_rows(plans: Sequence[Plan]) -> list[Row]:
@@ -251,6 +278,7 @@ def overspend_notes(found: Overspend) -> list[str]:
 def overtrain_header(found: Overtraining) -> Row:
     """Of the rows below."""
     interval = "interval" if found.level is None else f"{level_text(found.level)} interval"
+    of_loss = f"{interval} {OF_NEW_RUN}"
     return (
         "T over optimal",
         "shape",
@@ -258,7 +286,7 @@ def overtrain_header(found: Overtraining) -> Row:
         "T (tokens)",
         "T/N",
         f"predicted loss ({SHORT[found.optimum.loss_unit]})",
-        interval,
+        of_loss,
         "increase",
         interval,
     )
@@ -338,6 +366,8 @@ def sensitivity_html(found: Sensitivity) -> str:
 def sensitivity_notes(found: Sensitivity) -> list[str]:
     """All of it in a sentence, the base study, how intervals were made, and what was refused or assumed."""
     resampled = f"{level_text(found.level)} intervals from {found.bootstrap} resamples by run, the same in every study"
+    if found.frontiers_found:
+        resampled += f"; those of Approach 1 are {OF_FRONTIER}"
     base = ", ".join(f"{value}" for value in found.base.choices.summary().values() if value is not None)
     return [
         found.sentence,

@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from gemstones.laws.interval import DEFAULT_LEVEL, interval
-from gemstones.laws.law import Interval, Models
+from gemstones.laws.law import Models
 from gemstones.planning.cost import flops_name, forward_flops, training_flops
 from gemstones.planning.plan import Request
 from gemstones.shape import Shape, Shapes
@@ -39,18 +36,11 @@ def spent(request: Request, shape: Shape, tokens: float) -> dict[str, Any]:
     return {
         **found,
         "device_hours": hours,
-        "device_hours_interval": _interval(request.throughput, one, tokens, hours),
+        "device_hours_interval": request.throughput.hours_interval(one, tokens, hours),
         "inference_device_hours": inference_hours,
         "throughput": request.throughput,
         "notes": tuple(_notes(request, request.throughput, shape)),
     }
-
-
-def _interval(model: StepTime, shape: Shapes, tokens: float, hours: float) -> Interval | None:
-    if not model.draws:
-        return None
-    drawn = np.array([float(model.device_hours_per_token(shape, draw)) for draw in model.draws])
-    return interval(tokens * drawn, hours, level=DEFAULT_LEVEL)
 
 
 def _notes(request: Request, model: StepTime, shape: Shape) -> Iterator[str]:
@@ -60,7 +50,7 @@ def _notes(request: Request, model: StepTime, shape: Shape) -> Iterator[str]:
     else:
         yield (
             f"{measured}: {model.held_out_error:.0%} off (rms of log error), {model.held_out_largest:.0%} at most, for "
-            "shapes left out of the fit"
+            "shapes left out of the fit" + (", which their interval includes" if model.draws else "")
         )
     beyond = [
         f"{name} {value / span[1]:.3g}x the largest"

@@ -25,9 +25,9 @@ from gemstones.report.prescriptions import comparable
 from gemstones.report.words import (
     PARAMS_WORDS,
     RESOURCE_WORDS,
+    frontier_resampled_words,
     law_words,
     need_altair,
-    resampled_words,
     resource_title,
     selection_words,
 )
@@ -156,8 +156,7 @@ def _band_words(envelopes: Sequence[Envelope]) -> str:
     resampled = next((e for e in envelopes if e.draws), None)
     if resampled is None:
         return "lines without intervals"
-    draws = len(resampled.draws["params"])
-    return f"bands are {resampled_words(resampled.level, draws, resampled.unit)}"
+    return f"bands are {frontier_resampled_words(resampled)}"
 
 
 def _losses(

@@ -23,6 +23,7 @@ from gemstones.report.study import Study
 from gemstones.report.words import (
     PARAMS_WORDS,
     flops_words,
+    frontier_resampled_words,
     intervals_words,
     law_words,
     models_words,
@@ -39,7 +40,9 @@ QUANTITY_WORDS = {
     "tokens_per_param": "tokens per parameter",
     "loss": "loss",
 }
-"""What an interval of a plan is of, in the order of the sentence."""
+"""What an interval is of, in the order of the sentence."""
+LOSS_WORDS = {"loss": "loss of a new run", "loss_of_fit": "loss of the fit, if its form is right,"}
+"""What intervals of a plan's loss are of."""
 
 
 def summary_text(study: Study) -> str:
@@ -133,10 +136,7 @@ def _envelope(envelope: Envelope) -> Iterable[str]:
     )
     title = resource_title(envelope.resource, envelope.resource_convention).replace("Device", "device")
     yield f"{envelope.selection}, {title}, {points}: {powers}"
-    yield (
-        f"  {PARAMS_WORDS[envelope.params_convention]} parameters; "
-        f"{resampled_words(envelope.level, len(envelope.draws.get('params', ())), envelope.unit)}"
-    )
+    yield (f"  {PARAMS_WORDS[envelope.params_convention]} parameters; {frontier_resampled_words(envelope)}")
     yield from (f"  caution: {flag}" for flag in envelope.flags)
 
 
@@ -182,8 +182,8 @@ def _intervals(plan: Plan) -> str:
     if plan.intervals is None:
         return how
     ends = ", ".join(
-        f"{words} {interval_text(plan.intervals[name], name)}"
-        for name, words in QUANTITY_WORDS.items()
+        f"{words} {interval_text(plan.intervals[name], name.removesuffix('_of_fit'))}"
+        for name, words in {**QUANTITY_WORDS, **LOSS_WORDS}.items()
         if name in plan.intervals
     )
     return f"{how}: {ends}" + (f" ({caveat})" if caveat else "")

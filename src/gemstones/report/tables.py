@@ -18,6 +18,7 @@ from gemstones.report.numbers import flops_text
 from gemstones.report.words import (
     PARAMS_WORDS,
     flops_words,
+    frontier_resampled_words,
     intervals_words,
     law_words,
     models_words,
@@ -54,6 +55,11 @@ TITLES = {
 }
 """Of columns that are called otherwise in print."""
 
+LOSS_INTERVALS = (
+    "intervals of the loss are of a new run, with the error of the form by backtests; those of loss_of_fit are of the "
+    "fit, if its form is right"
+)
+
 Row = dict[str, Any]
 
 
@@ -70,7 +76,7 @@ class Table:
     def units(self) -> dict[str, str]:
         """Of its columns."""
         loss = PER[self.loss_unit]
-        return {**UNITS, "loss": loss, "irreducible_loss": loss}
+        return {**UNITS, "loss": loss, "loss_of_fit": loss, "irreducible_loss": loss}
 
 
 def fits_table(fits: Sequence[Fit]) -> Table:
@@ -97,10 +103,7 @@ def envelopes_table(envelopes: Sequence[Envelope]) -> Table:
     """One row per envelope and quantity: log y = slope · log resource + intercept, in natural logs."""
     notes = [
         "log quantity = slope · log resource + intercept, natural logarithms",
-        *_notes(
-            (e.selection, resampled_words(e.level, len(e.draws.get("params", ())), e.unit), e.flags)
-            for e in envelopes
-        ),
+        *_notes((e.selection, frontier_resampled_words(e), e.flags) for e in envelopes),
     ]
     return Table(
         _frame([_envelope_row(e, quantity) for e in envelopes for quantity in QUANTITIES]),
@@ -117,10 +120,11 @@ def plans_table(plans: Sequence[Plan]) -> Table:
         for plan in plans
         if (caveat := intervals_words(plan)[1])
     ]
+    loss_notes = [LOSS_INTERVALS] if any("loss_of_fit" in (plan.intervals or {}) for plan in plans) else []
     return Table(
         _frame([_plan_row(plan) for plan in plans]),
-        frozenset({"aspect_ratio", "interval", "flops_beyond_fitted", "flags"}),
-        (*notes, *models_words(plans)),
+        frozenset({"aspect_ratio", "interval", "loss_of_fit", "flops_beyond_fitted", "flags"}),
+        (*notes, *loss_notes, *models_words(plans)),
         plans[0].loss_unit if plans else "nats",
     )
 
@@ -203,7 +207,7 @@ def _envelope_row(envelope: Envelope, quantity: str) -> Row:
         "params_convention": PARAMS_WORDS[envelope.params_convention],
         **_spread({"slope": (line.slope, intervals.get("slope"))}),
         **_spread({"intercept": (line.intercept, intervals.get("intercept"))}),
-        "interval": resampled_words(envelope.level, len(envelope.draws.get(quantity, ())), envelope.unit),
+        "interval": frontier_resampled_words(envelope),
         "flags": "; ".join(envelope.flags),
     }
 
@@ -216,11 +220,8 @@ def _plan_row(plan: Plan) -> Row:
         "aspect_ratio": None if shape is None else shape.aspect_ratio,
         "params": plan.params,
     }
-    rest = {
-        "tokens": plan.tokens,
-        "tokens_per_param": plan.tokens_per_param,
-        "loss": plan.loss,
-    }
+    rest = {"tokens": plan.tokens, "tokens_per_param": plan.tokens_per_param, "loss": plan.loss}
+    of_fit = intervals.get("loss_of_fit")
     return {
         "budget": plan.budget_flops,
         "flops_convention": flops_words(plan.flops_convention),
@@ -229,6 +230,7 @@ def _plan_row(plan: Plan) -> Row:
         **_spread({name: (value, intervals.get(name)) for name, value in sizes.items()}),
         "params_convention": PARAMS_WORDS[plan.params_convention],
         **_spread({name: (value, intervals.get(name)) for name, value in rest.items()}),
+        **_spread({"loss_of_fit": (of_fit and plan.loss, of_fit)}),
         "interval": "; ".join(words for words in intervals_words(plan) if words),
         "flops_beyond_fitted": plan.extrapolation.flops_decades,
         "extrapolation": plan.extrapolation.sentence(),

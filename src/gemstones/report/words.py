@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.errors import MissingExtra
-from gemstones.laws.envelope import Resource
+from gemstones.laws.envelope import OF_FRONTIER, Envelope, Resource
 from gemstones.laws.interval import level_text
 from gemstones.planning.plan import Plan
 from gemstones.report.numbers import counted
@@ -69,6 +69,12 @@ def resampled_words(level: float, draws: int, unit: str) -> str:
     if not draws:
         return "no intervals: no resamples"
     return f"{level_text(level)} intervals from {counted(draws, 'resample')} by {unit}"
+
+
+def frontier_resampled_words(envelope: Envelope) -> str:
+    """How intervals of a frontier were made, and what they cover."""
+    words = resampled_words(envelope.level, len(envelope.draws.get("params", ())), envelope.unit)
+    return f"{words}, {OF_FRONTIER}" if envelope.draws else words
 
 
 def intervals_words(plan: Plan) -> tuple[str, str]:

@@ -37,6 +37,7 @@ def step_time_rows(model: StepTime) -> list[Row]:
     for name, error in (
         ("error for shapes left out, rms of log", model.held_out_error),
         ("largest of these errors", model.held_out_largest),
+        ("what intervals of device hours include of them", model.new_shape_error),
     ):
         rows.append((name, "-" if error is None else f"{error:.1%}", "-"))
     return rows

@@ -26,6 +26,7 @@ from gemstones.files import read_bytes, trouble, write_text
 from gemstones.laws.fit import Resampling
 from gemstones.laws.interval import DEFAULT_LEVEL, interval
 from gemstones.laws.law import Interval, Models
+from gemstones.laws.new_run import quantile_by_run, widened
 from gemstones.shape import FloatArray, Shapes
 from gemstones.timing.shown import step_time_html, step_time_notes
 from gemstones.units import format_quantity
@@ -107,6 +108,26 @@ class StepTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return float(np.abs(errors).max()) if errors else None
 
     @property
+    def new_shape_error(self) -> float | None:
+        """Quantile of those errors at the level of intervals, each shape counted once: what intervals of device hours
+        include beside the spread of the coefficients. None where no shape was left out."""
+        left_out = [o for o in self.observations if o.error is not None]
+        if not left_out:
+            return None
+        shapes = np.array([(o.width, o.depth) for o in left_out])
+        codes = np.unique(shapes, axis=0, return_inverse=True)[1].reshape(-1)
+        return quantile_by_run(np.abs(np.array(self._errors())), codes, DEFAULT_LEVEL)
+
+    def hours_interval(self, shape: Shapes, tokens: float, hours: float) -> Interval | None:
+        """Interval of the device hours of training on `tokens`, with the error for a shape that was not measured; None
+        without draws."""
+        if not self.draws:
+            return None
+        drawn = np.array([float(self.device_hours_per_token(shape, draw)) for draw in self.draws])
+        ends, error = interval(tokens * drawn, hours, level=DEFAULT_LEVEL), self.new_shape_error
+        return ends if ends is None or error is None else widened(ends, hours, error)
+
+    @property
     def peak_flops_per_second(self) -> float | None:
         """Matmul FLOPs per second of a device that shapes come near to as they widen; None where nothing bounds it."""
         (peaks,) = self._peaks([self.coefficients])
@@ -150,6 +171,7 @@ class StepTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "unit": "device seconds per token and unit of the feature",
             "held_out_error": self.held_out_error,
             "held_out_largest": self.held_out_largest,
+            "new_shape_error": self.new_shape_error,
             "peak_flops_per_second": self.peak_flops_per_second,
             "peak_interval": self.peak_interval,
             "source": self.source,

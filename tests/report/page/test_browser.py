@@ -74,10 +74,15 @@ def test_a_budget_changes_everything(stones_page: Path, stones_study: Study, rea
         settled(page)
         assert expected.intervals is not None
         low, high = expected.intervals["loss"]
-        assert quantities(page)["Predicted loss, nats per token"] == [
+        assert quantities(page)["Predicted loss, nats per token, of a new run"] == [
             f"{expected.loss:.4f}",
             f"{low:.4f} – {high:.4f}",
         ]
+        narrow = expected.intervals["loss_of_fit"]
+        assert quantities(page)["The same, of the fit, if its form is right"][1] == " – ".join(
+            f"{end:.4f}" for end in narrow
+        )
+        assert low < narrow[0] < narrow[1] < high
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.form import parse_form
 from gemstones.laws.interval import interval, percentile_interval
 from gemstones.laws.law import FittedRange, Law
+from gemstones.laws.new_run import new_run_note
 from gemstones.laws.published import LAW_NAMES, FrontierLaw, published
 from gemstones.planning import by_params, sight, surface
 from gemstones.planning.cost import Cost
@@ -36,7 +38,7 @@ TOLERANCE = 1e-9
 
 EVALUATE = """
 (vectors) => vectors.map((v) => {
-  const { laws, stepTimes, plan, intervals, Mistake } = gemstones;
+  const { laws, stepTimes, plan, intervals, newRunNote, Mistake } = gemstones;
   const law = v.data ?? laws.find((one) => one.id === v.law);
   const request = {
     law, budget: v.budget, resource: v.resource, stepTime: stepTimes[law.step_time] ?? null,
@@ -54,6 +56,7 @@ EVALUATE = """
       near: made.near, nearest: made.nearest.map((one) => `${one.width}x${one.depth}`),
       extrapolation: made.extrapolation, ends: step.value?.ends ?? null, note: step.value?.note ?? null,
       edges: made.edges ?? [], optimalLoss: made.optimum.loss,
+      newRunNote: law.level ? newRunNote(law, made.extrapolation.flops_decades) : null,
     };
   } catch (error) {
     if (error instanceof Mistake) return { mistake: error.message };
@@ -149,9 +152,16 @@ def in_python(vector: Vector, law: AnyLaw, throughput: StepTime | None) -> dict[
                 "tokens": point.tokens,
                 "loss": point.loss,
                 "increase": point.loss_increase,
-                "ends": {"loss": point.loss_interval, "lossIncrease": point.increase_interval}
-                if point.loss_interval
+                "ends": named_ends(
+                    {
+                        "loss": point.loss_interval,
+                        "loss_of_fit": point.loss_interval_of_fit,
+                        "lossIncrease": point.increase_interval,
+                    }
+                )
+                if point.loss_interval_of_fit
                 else None,
+                "newRunNote": new_run_note_of(law, point.extrapolation),
                 "edges": list(point.edges),
                 "extrapolation": point.extrapolation,
             }
@@ -183,14 +193,26 @@ def in_python(vector: Vector, law: AnyLaw, throughput: StepTime | None) -> dict[
         "nearest": [str(shape) for shape in best.nearest_shapes],
         "extrapolation": best.extrapolation,
         "note": best.intervals_note.replace("; the relaxed optimum has none", ""),
-        "ends": None
-        if ends is None
-        else {
-            {"params_total": "paramsTotal", "tokens_per_param": "tokensPerParam"}.get(name, name): pair
-            for name, pair in ends.items()
-            if name != "aspect_ratio"
-        },
+        "ends": None if ends is None else named_ends(ends),
+        "newRunNote": new_run_note_of(law, best.extrapolation),
     }
+
+
+def named_ends(ends: Mapping[str, Any]) -> dict[str, Any]:
+    """As the page names them; only those that there are."""
+    names = {
+        "params_total": "paramsTotal",
+        "tokens_per_param": "tokensPerParam",
+        "loss_of_fit": "lossOfFit",
+    }
+    return {names.get(n, n): pair for n, pair in ends.items() if n != "aspect_ratio" and pair is not None}
+
+
+def new_run_note_of(law: AnyLaw, extrapolation: Extrapolation | None) -> str | None:
+    """What the page says of the interval of a new run."""
+    if not isinstance(law, Fit) or not law.has_intervals or extrapolation is None:
+        return None
+    return new_run_note(law.new_run_error, law.level, extrapolation.distance)
 
 
 def check(vector: Vector, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
@@ -203,7 +225,7 @@ def check(vector: Vector, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     assert "mistake" not in theirs, (vector, theirs)
     for name, value in ours.items():
         where = f"{vector}: {name}"
-        if name in ("shape", "nearest", "edges"):
+        if name in ("shape", "nearest", "edges", "newRunNote"):
             assert theirs[name] == value, where
         elif name == "note":
             assert theirs[name] is None or theirs[name].replace("×", "x") == value, where

@@ -1,7 +1,7 @@
 // The explorer's answer: a plan in a sentence, in numbers, on the map and in notes.
 
 {
-  const { MAP_BANDS, UNITS, createMap, flopsText, general, numberText } = globalThis.gemstones;
+  const { MAP_BANDS, UNITS, createMap, flopsText, general, newRunNote, numberText } = globalThis.gemstones;
 
   const byId = (id) => document.getElementById(id);
 
@@ -59,7 +59,11 @@
       ]);
       rows.push(["T, tokens", numberText(made.tokens), ends("tokens", numberText)]);
       rows.push(["T/N", numberText(made.tokensPerParam), ends("tokensPerParam", numberText)]);
-      if (made.loss !== null) rows.push([`Predicted loss, ${of.lossUnit}`, loss(made.loss), ends("loss", loss)]);
+      if (made.loss !== null) {
+        const named = `Predicted loss, ${of.lossUnit}`;
+        rows.push([of.level ? `${named}, of a new run` : named, loss(made.loss), ends("loss", loss)]);
+        if (of.level) rows.push(["The same, of the fit, if its form is right", loss(made.loss), ends("lossOfFit", loss)]);
+      }
       if (made.loss !== null && wanted.factor !== 1) {
         const percent = (value) => `${(100 * value).toFixed(2)}%`;
         rows.push([
@@ -97,6 +101,10 @@
         ? (found?.note ?? of.interval_note)
         : (of.interval_note ?? "no interval: this law comes without bootstrap draws");
       list.push([`Intervals: ${how.replace(/^no intervals?: /, "none, ")}.`]);
+      if (of.level) {
+        const note = newRunNote(of, made.extrapolation.flops_decades);
+        list.push([`${note[0].toUpperCase()}${note.slice(1)}.`]);
+      }
       if (wanted.factor !== 1) list.push(["Intervals are of this very design, its shape and tokens held."]);
       list.push([`Reach: ${made.extrapolation.sentence}.`]);
       if (made.edges?.length)

@@ -53,11 +53,12 @@ def headline(study: Study) -> Headline | None:
         sizes = [interval_text(ends[name], name) for name in ("width", "depth") if name in ends]
         shape = f"{plan.shape.width} × {plan.shape.depth}"
         stats.append(Stat("width × depth", shape, " × ".join(sizes), bool(doubts(plan.flags))))
+    new_run = " (of a new run)" if "loss" in (plan.intervals or {}) else ""
     for name, label, value in (
         ("params", f"parameters ({PARAMS_WORDS[plan.params_convention]})", plan.params),
         ("tokens", "tokens", plan.tokens),
         ("tokens_per_param", "tokens per parameter", plan.tokens_per_param),
-        ("loss", f"predicted loss, {WORDS[plan.loss_unit]}", plan.loss),
+        ("loss", f"predicted loss, {WORDS[plan.loss_unit]}{new_run}", plan.loss),
     ):
         if value is not None:
             found = (plan.intervals or {}).get(name)

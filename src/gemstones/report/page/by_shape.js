@@ -4,7 +4,7 @@
   const { Mistake, UNITS, appendixG, deviceHoursPerToken, feasible, flopsPerToken, formatQuantity } =
     globalThis.gemstones;
   const { argmin, coarse, extrapolation, interval, largest, lossAt, losses, nearOptimal } = globalThis.gemstones;
-  const { ordinary, params, part, surfaceOf, tokensOf, unaffordable, withoutTokens } = globalThis.gemstones;
+  const { ordinary, params, part, surfaceOf, tokensOf, unaffordable, widened, withoutTokens } = globalThis.gemstones;
 
   const costIn = (request) => ({
     stepTime: request.resource === "device_hours" ? request.stepTime : null,
@@ -100,7 +100,7 @@
       inferenceFlops: inferenceTokens * forward,
       deviceHours,
       deviceHoursEnds: stepTime?.draws.length
-        ? interval(stepTime.draws.map(hours), deviceHours, stepTime.level)
+        ? ofNewShape(stepTime, interval(stepTime.draws.map(hours), deviceHours, stepTime.level), deviceHours)
         : null,
       inferenceDeviceHours: stepTime
         ? ((deviceHours / tokens) * inferenceTokens * forward) / (forward + backward)
@@ -114,6 +114,10 @@
       }),
     };
   }
+
+  /** gemstones.timing.step_time.StepTime.widened. */
+  const ofNewShape = ({ newShapeError }, ends, hours) =>
+    ends && newShapeError !== null ? widened(ends, hours, newShapeError) : ends;
 
   function checkEdges({ law, budget, resource }, surface, k) {
     const at = [Math.floor(k / surface.depths.length), k % surface.depths.length];

@@ -97,6 +97,7 @@ def law_data(name: str, law: AnyLaw) -> dict[str, Any]:
         "assumptions": [] if fit is None else list(fit.plan_assumptions),
         "draws": "" if fit is None or not fit.has_intervals else packed(fit.theta_draws),
         "level": None if fit is None or not fit.has_intervals else fit.level,
+        "newRun": [] if fit is None else [[one.decades, one.error] for one in fit.new_run_error],
         "interval_note": None if fit is None or not fit.draws else fit.interval_note,
     }
     if isinstance(bare, FrontierLaw):
@@ -154,6 +155,7 @@ def step_time_data(model: StepTime) -> dict[str, Any]:
         "coefficients": model.coefficients,
         "draws": packed(np.array(model.draws)),
         "level": DEFAULT_LEVEL,
+        "newShapeError": model.new_shape_error,
         "notes": _step_time_notes(model),
     }
 

@@ -1,7 +1,8 @@
 // Intervals of a plan: the same plan under every draw of the law, as gemstones.planning makes them.
 
 {
-  const { allowedTokens, argmin, around, bySearch, enough, flopsPerToken, interval } = globalThis.gemstones;
+  const { allowedTokens, argmin, around, bySearch, enough, errorAt, flopsPerToken, general } = globalThis.gemstones;
+  const { interval, widened } = globalThis.gemstones;
   const { lossAt, losses, params, part, percentileInterval, predict, priced, search, sizeOptimum } =
     globalThis.gemstones;
 
@@ -10,8 +11,34 @@
     const { law, factor } = request;
     if (!law.draws.length) return null;
     const found = bySearch(request) ? yield* searched(request, made) : yield* solved(request, made);
-    if (!found.ends || factor === 1) return found;
-    return { ...found, ...ofOvertrained(law, made) };
+    const held = !found.ends || factor === 1 ? found : { ...found, ...ofOvertrained(law, made) };
+    return held.ends ? { ...held, ends: ofNewRun(law, made, held.ends) } : held;
+  }
+
+  /** Ends with those of a new run's loss, which have the error of the form, and the fit's own under another name. */
+  function ofNewRun(law, made, { loss: lossOfFit, ...ends }) {
+    if (!lossOfFit) return ends;
+    if (!law.newRun.length) return { ...ends, lossOfFit };
+    const error = errorAt(law.newRun, made.extrapolation.flops_decades);
+    return { ...ends, loss: widened(lossOfFit, made.loss, error), lossOfFit };
+  }
+
+  /** gemstones.laws.new_run.new_run_note. */
+  function newRunNote(law, decades) {
+    if (!law.newRun.length) {
+      return (
+        "the interval of the loss is of the fit, if its form is right; there is none of a new run: this fit has no " +
+        "backtests of its own, or too few runs for them"
+      );
+    }
+    const [farthest] = law.newRun.at(-1);
+    const far = decades === null ? 0 : Math.abs(decades);
+    const reach = farthest === 0 ? "within the fitted FLOPs" : `up to ${general(farthest, 6)} decades beyond`;
+    return (
+      `the ${general(100 * law.level, 12)}% interval of the loss is of a new run: it includes the error of the form, ` +
+      `${(100 * errorAt(law.newRun, decades)).toFixed(2)}% by backtests inside the fitted runs, ${reach}` +
+      (far > farthest ? `; ${far.toFixed(1)} decades beyond, as here, nothing was tested` : "")
+    );
   }
 
   /** Of an overtrained design, shape and tokens held: its loss, and what it loses to the optimum (plan.overtrain). */
@@ -136,5 +163,5 @@
     return { ends, note: law.interval_note + note, optima: [] };
   }
 
-  Object.assign(globalThis.gemstones, { intervals });
+  Object.assign(globalThis.gemstones, { intervals, newRunNote });
 }

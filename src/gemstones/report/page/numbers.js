@@ -162,6 +162,18 @@ function interval(draws, estimate, level) {
   return enclosing(draws, estimate, normalCdf(centre - reach), normalCdf(centre + reach));
 }
 
+/** gemstones.laws.new_run.error_at: of [decades, error] pairs; where the distance is not known, the farthest's. */
+function errorAt(errors, decades) {
+  const at = decades === null ? -1 : errors.findIndex(([edge]) => edge >= Math.abs(decades));
+  return (at < 0 ? errors.at(-1) : errors[at])[1];
+}
+
+/** gemstones.laws.new_run.widened: ends around an estimate, further apart by an error of its logarithm. */
+function widened(ends, estimate, error) {
+  const [low, high] = ends.map((end) => Math.hypot(Math.log(end / estimate), error));
+  return [estimate * Math.exp(-low), estimate * Math.exp(high)];
+}
+
 /** gemstones.laws.interval.percentile_interval: for what is discrete. */
 function percentileInterval(draws, estimate, level) {
   if (!enough(draws.length, level)) return null;
@@ -185,5 +197,7 @@ globalThis.gemstones = {
   normalQuantile,
   enough,
   interval,
+  errorAt,
+  widened,
   percentileInterval,
 };

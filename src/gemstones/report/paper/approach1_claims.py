@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from gemstones.laws.envelope import BINS, QUANTITIES, Envelope, Method, Resource
+from gemstones.laws.envelope import BINS, OF_FRONTIER, QUANTITIES, Envelope, Method, Resource
 from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import LAWS
@@ -106,7 +106,7 @@ def approach1_chapter(frontier: Frontier) -> Chapter:
         "log y = slope · log FLOPs + intercept over the points of the lower convex hull of log loss and log FLOPs "
         "(Appendix G), natural logarithms, N counts total parameters; slopes and intercepts of the published fits are "
         f"reproduced if they agree to {EXACT:g}. Intervals are 95%, from resamples of whole runs: the frontier itself "
-        "is the same, but which runs are on it is chance.",
+        f"is the same, but which runs are on it is chance. They are {OF_FRONTIER}.",
         tuple(claims),
         (4, 9, 10, 11),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gemstones.laws.envelope import QUANTITIES, Envelope
+from gemstones.laws.envelope import OF_FRONTIER, QUANTITIES, Envelope
 from gemstones.laws.interval import level_text
 from gemstones.report.approach1 import FIGURE_4, approach1_figure
 from gemstones.report.numbers import counted, interval_text
@@ -85,5 +85,6 @@ def _caption(envelopes: list[Envelope]) -> str:
     return (
         f"Approach 1 on {selection_words(first.dataset, first.selection)}: {counted(first.rows, 'checkpoint')} of "
         f"{counted(first.runs, 'run')}. FLOPs by Appendix G, parameters in total. Slopes of log tokens per parameter: "
-        f"{'; '.join(slopes)}. Intervals are of {level_text(first.level)}, from resamples by run.{cautions}"
+        f"{'; '.join(slopes)}. Intervals are of {level_text(first.level)}, from resamples by run, "
+        f"{OF_FRONTIER}.{cautions}"
     )
