@@ -9,7 +9,7 @@ exact over shapes; of a law in N and T alone, N = C / 6T.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
 from gemstones.laws.flops_model import FlopsModel
-from gemstones.laws.interval import enough, interval, level_text
+from gemstones.laws.interval import DEFAULT_LEVEL, enough, interval, level_text
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import FrontierLaw, given_law
 from gemstones.planning.by_params import ASPECT_RATIOS
@@ -32,10 +32,11 @@ from gemstones.planning.by_shape import blind
 from gemstones.planning.cost import FLOPS, Cost, amount_text, flops_of_params, training_flops
 from gemstones.planning.extrapolation import Extrapolation
 from gemstones.planning.fixed_tokens import Design, FixedTokens
+from gemstones.planning.paired import Paired, paired
 from gemstones.planning.plan import Plan, default_constraints, no_intervals, of_groups, plan
 from gemstones.planning.shown import overtrain_header, overtrain_heading, overtrain_notes, overtrain_rows
 from gemstones.planning.sight import sight
-from gemstones.shape import FloatArray, Shape, Shapes
+from gemstones.shape import BoolArray, FloatArray, Shape, Shapes
 from gemstones.units import format_quantity
 
 FACTORS = tuple(2.0 ** (k / 2) for k in range(-8, 9))
@@ -61,6 +62,8 @@ class Overtrained:
     """Of the fit, if its form is right."""
     increase_interval: Interval | None = None
     """Of the fit: from the same draws of the law here and at the optimum."""
+    increase_draws: FloatArray | None = field(default=None, repr=False, compare=False)
+    """The increase in every draw of the law, (draws,), not finite where a prediction is not; None without draws."""
     extrapolation: Extrapolation | None = None
     reason: str | None = None
     """Why there is no design."""
@@ -193,6 +196,31 @@ class Overtraining:
         }
 
 
+def compare_increases(one: Overtraining, other: Overtraining, factor: float = TYPICAL) -> Paired | None:
+    """What `factor` times the optimal tokens cost in `one` less what they cost in `other`, on the same draws of a law.
+
+    For two budgets of a fit: whether overtraining is dearer at the first. None where either has no design there, or
+    no draws.
+
+    >>> low, high = (overtrain(budget, "gemstones-refit", [4]) for budget in (1e20, 1e22))
+    >>> compare_increases(high, low).settled
+    True
+    """
+    points = [next((p for p in found.points if np.isclose(p.factor, factor)), None) for found in (one, other)]
+    a, b = points
+    return None if a is None or b is None else compare_points(a, b, one.level or DEFAULT_LEVEL)
+
+
+def compare_points(one: Overtrained, other: Overtrained, level: float) -> Paired | None:
+    """The increase of `one` less that of `other`, on the same draws; None where either has none."""
+    if one.loss_increase is None or other.loss_increase is None:
+        return None
+    if one.increase_draws is None or other.increase_draws is None:
+        return None
+    estimates = one.loss_increase, other.loss_increase
+    return paired(one.increase_draws, other.increase_draws, estimates, level)
+
+
 @checked
 def overtrain(
     budget: float | str,
@@ -274,26 +302,29 @@ def _predictions(
     ]
     if not (isinstance(law, Fit) and law.has_intervals):
         return points, no_intervals(law if isinstance(law, Fit) else None), None
-    drawn, note = _drawn(law, columns)
+    drawn, finite, note = _drawn(law, columns)
+    with np.errstate(invalid="ignore"):
+        every = drawn / drawn[:, :1] - 1
+    drawn, increases = drawn[finite], every[finite]
     if not enough(len(drawn), law.level):
         return points, f"no interval: {note.partition('; ')[2] or note}", None
-    increases = drawn / drawn[:, :1] - 1
     for i, point in enumerate(points, start=1):
+        point["increase_draws"] = every[:, i]
         point["loss_interval_of_fit"] = interval(drawn[:, i], point["loss"], level=law.level)
         point["increase_interval"] = interval(increases[:, i], point["loss_increase"], level=law.level)
     return points, note, law.level
 
 
-def _drawn(fit: Fit, columns: FloatArray) -> tuple[FloatArray, str]:
-    """Losses under every draw whose prediction is finite, (draws, designs), and how many those are."""
+def _drawn(fit: Fit, columns: FloatArray) -> tuple[FloatArray, BoolArray, str]:
+    """Losses under every draw, (draws, designs), which of them are all finite, and how many those are."""
     with np.errstate(over="ignore"):  # a draw with an exponent of 70 leaves all floats far from its runs
-        drawn = np.exp(fit.law.log_loss([*columns.T], fit.theta_draws))
-    finite = np.isfinite(drawn).all(1)
+        drawn = np.asarray(np.exp(fit.law.log_loss([*columns.T], fit.theta_draws)))
+    finite = np.asarray(np.isfinite(drawn).all(1))
     without = 1 - float(finite.mean())
     note = fit.interval_note
     if without:
         note += f"; {without:.1%} of the resamples predict no finite loss here and are left out"
-    return drawn[finite], note
+    return drawn, finite, note
 
 
 def _extrapolation(law: Law, design: Design, cost: Cost) -> Extrapolation:

@@ -10,6 +10,7 @@ from gemstones.laws.envelope import BINS, OF_FRONTIER, QUANTITIES, Envelope, Met
 from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.published import LAWS
+from gemstones.planning.paired import Paired, paired
 from gemstones.report.paper.claim import (
     NO_INTERVAL,
     Chapter,
@@ -270,43 +271,41 @@ def _width(found: Envelope) -> float | None:
 
 
 def _selections(frontier: Frontier) -> Iterator[Claim]:
-    def growth(selection: str) -> tuple[float, Interval | str]:
-        found = frontier(selection, "flops", "hull")
-        return found.fits["params"].slope, _ends(found, "params")
-
-    found = {selection: growth(selection) for selection in PUBLISHED}
-    low, high = (pick(found, key=lambda s: found[s][0]) for pick in (min, max))
-    (least, below), (most, above) = found[low], found[high]
+    found = {selection: frontier(selection, "flops", "hull") for selection in PUBLISHED}
+    slopes = {selection: one.fits["params"].slope for selection, one in found.items()}
+    low, high = (pick(slopes, key=lambda s: slopes[s]) for pick in (min, max))
+    apart = _difference(found[high], found[low])
     yield statement(
         "§4.2, Figure 6",
         "the slope depends on which checkpoints are kept",
-        f"N* grows with FLOPs to the power {least:.3f} ({low}) to {most:.3f} ({high})",
-        most > least,
-        interval=above,
-        settled=isinstance(below, str) or isinstance(above, str) or below[1] < above[0],
-        why=f"the interval is of {high}"
-        + ("" if isinstance(below, str) else f", beside {between(below, '.3g')}"),
+        f"N* grows with FLOPs to the power {slopes[low]:.3f} ({low}) to {slopes[high]:.3f} ({high})",
+        slopes[high] > slopes[low],
+        interval=apart.interval or apart.words,
+        settled=apart.settled or apart.below is None,
+        why=f"the interval is of {high} less {low}, on paired resamples of the runs",
     )
-    (whole, ends), (half, half_ends), (cooled, cooled_ends) = (found[s] for s in (WHOLE, HALF, COOLED))
+    halved, cooled = (_difference(found[one], found[WHOLE]) for one in (HALF, COOLED))
     yield statement(
         "§3.1, Ablation Study",
         "with half the learning rate the fit remains robust: growth of N* by the hull",
-        f"power {half:.3f} of FLOPs, {whole:.3f} at the whole rate",
-        isinstance(ends, str) or inside(half, ends),
-        interval=half_ends,
-        why="robust: within the interval at the whole rate"
-        + ("" if isinstance(ends, str) else f", {between(ends, '.3g')}"),
+        f"power {slopes[HALF]:.3f} of FLOPs, {slopes[WHOLE]:.3f} at the whole rate",
+        halved.interval is None or inside(0.0, halved.interval),
+        interval=halved.interval or halved.words,
+        why="robust: the interval of the difference of the two has 0 in it",
     )
     yield statement(
         "§4.2, Figure 6",
         "cooling down noticeably changes the growth of N* by the hull",
-        f"power {cooled:.3f} of FLOPs, {whole:.3f} without",
-        not inside(cooled, ends),
-        interval=cooled_ends,
-        settled=isinstance(ends, str) or isinstance(cooled_ends, str) or _apart(ends, cooled_ends),
-        why="noticeably: the two intervals have nothing in common",
+        f"power {slopes[COOLED]:.3f} of FLOPs, {slopes[WHOLE]:.3f} without",
+        slopes[COOLED] != slopes[WHOLE],
+        interval=cooled.interval or cooled.words,
+        settled=cooled.settled or cooled.below is None,
+        why="noticeably: the resamples agree on the sign of the difference, of which the interval is",
     )
 
 
-def _apart(one: Interval, other: Interval) -> bool:
-    return one[1] < other[0] or other[1] < one[0]
+def _difference(one: Envelope, other: Envelope) -> Paired:
+    """The growth of N* by one frontier less that by another; resample i of runs that both have is of the same ones."""
+    none = np.zeros((0, 2))
+    drawn = [np.asarray(found.draws.get("params", none))[:, 0] for found in (one, other)]
+    return paired(drawn[0], drawn[1], (one.fits["params"].slope, other.fits["params"].slope), one.level)

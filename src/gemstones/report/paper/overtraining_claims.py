@@ -6,7 +6,9 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 
-from gemstones.planning.overtrain import TYPICAL, Overtrained, Overtraining
+from gemstones.laws.interval import DEFAULT_LEVEL
+from gemstones.planning.overtrain import TYPICAL, Overtrained, Overtraining, compare_points
+from gemstones.planning.paired import Paired
 from gemstones.report.numbers import flops_text
 from gemstones.report.paper.claim import NO_INTERVAL, Claim, between, beyond, statement
 from gemstones.units import format_quantity
@@ -17,7 +19,6 @@ SHOWN = (1 / 16, 1 / 4, 1 / 2, 2.0, 4.0, 16.0)
 FACTORS = (2.0, TYPICAL)
 CHEAP = 2.0
 """A factor of FLOPs: what costs less loss than training optimally on a budget smaller by it is cheap."""
-EACH = f"{NO_INTERVAL}those above are of each"
 
 
 def overtraining_claims(found: Sequence[Overtraining]) -> Iterator[Claim]:
@@ -37,9 +38,9 @@ def overtraining_claims(found: Sequence[Overtraining]) -> Iterator[Claim]:
         "overtraining becomes more efficient at high FLOPs",
         "fourfold: " + ", ".join(f"{cost:+.2%} at {budget}" for cost, budget in zip(over, budgets, strict=True)),
         all(later < earlier for earlier, later in itertools.pairwise(over)),
-        interval=EACH,
-        settled=_disjoint(overs[0], overs[-1]),
-        why="undecided where the intervals of the first and the last overlap",
+        interval=_words([(overs[-1], overs[0])]),
+        settled=_settled([(overs[-1], overs[0])]),
+        why="undecided where the draws do not agree that the last is below the first; each draw of the law at both",
     )  # fmt: skip
     yield statement(
         "§1, Figure 8",
@@ -50,9 +51,9 @@ def overtraining_claims(found: Sequence[Overtraining]) -> Iterator[Claim]:
         )
         + ", fourfold over- and undertrained",
         all(a < b for a, b in zip(over, under, strict=True)),
-        interval=EACH,
-        settled=all(_disjoint(a, b) for a, b in zip(overs, unders, strict=True)),
-        why="undecided where the intervals of the two overlap",
+        interval=_words(list(zip(overs, unders, strict=True))),
+        settled=_settled(list(zip(overs, unders, strict=True))),
+        why="undecided where the draws do not agree at some budget which of the two costs less",
     )
     if found[-1].sentence:
         yield beyond("§4.3", "in words", found[-1].sentence, "in the sentence")
@@ -110,8 +111,20 @@ def _cheap(found: Overtraining, factor: float, smaller: float) -> Iterator[Claim
     )
 
 
-def _disjoint(one: Overtrained | None, other: Overtrained | None) -> bool:
-    if one is None or other is None or one.increase_interval is None or other.increase_interval is None:
-        return True
-    (a, b), (c, d) = one.increase_interval, other.increase_interval
-    return b < c or d < a
+Pairs = Sequence[tuple[Overtrained | None, Overtrained | None]]
+
+
+def _compared(pairs: Pairs) -> list[Paired]:
+    """One increase less the other, of those pairs that have draws."""
+    found = [compare_points(a, b, DEFAULT_LEVEL) for a, b in pairs if a is not None and b is not None]
+    return [one for one in found if one is not None]
+
+
+def _settled(pairs: Pairs) -> bool:
+    """Whether the draws agree on the sign of every difference; without draws the estimates decide."""
+    return all(one.settled or one.below is None for one in _compared(pairs))
+
+
+def _words(pairs: Pairs) -> str:
+    compared = _compared(pairs)
+    return "; ".join(one.words for one in compared) if compared else f"{NO_INTERVAL}no draws"
