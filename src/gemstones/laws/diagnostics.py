@@ -35,7 +35,7 @@ EXPONENT_RANGE = (0.02, 2.0)
 """Exponents outside are out of range: the standard grid of starts ends at 2, and a power of 0.02 falls
 by less than 5% over a decade."""
 FEW_RUNS = 6
-"""Under so many runs, intervals by run are rough (benchmarks/coverage.md has how often they cover)."""
+"""Under so many runs, intervals by run are rough (benchmarks/interval_kinds.md)."""
 LEAST_RUNS = 4
 """Under so many runs there are none at all."""
 FEW_DRAWS_FLAG = "few_draws"

@@ -11,7 +11,7 @@ For what is discrete there is `percentile_interval`.
 Too few draws have no ends to read: there are no intervals from fewer than `needed_draws`.
 
 It was chosen by a test: on tables with a planted law it covers the truth as often as it says, where the
-percentile interval covers too often and the bias-corrected one too rarely (`benchmarks/coverage.py`, LOG.md).
+percentile interval covers too often and the bias-corrected one too rarely (`benchmarks/interval_kinds.py`, LOG.md).
 """
 
 from __future__ import annotations

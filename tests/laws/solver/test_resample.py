@@ -114,7 +114,7 @@ def planted_table(gemstones: RunTable, seed: int) -> RunTable:
 
 
 def test_intervals_by_run_cover_a_planted_law(gemstones: RunTable) -> None:
-    """100 tables of the 200 that benchmarks/coverage.py takes, with fewer draws."""
+    """100 tables of the 200 that benchmarks/interval_kinds.py takes, with fewer draws."""
     covered = np.zeros(2)
     tables = 100
     for seed in range(tables):
