@@ -331,6 +331,30 @@ def test_hostile_names_are_shown_and_not_run(hostile_page: Path, reader: Reader)
     settled(page)
 
 
+def test_downloads_hold_no_formula(small_page: Path, reader: Reader) -> None:
+    page = reader.open(small_page)
+    evil = [
+        "=1+1",
+        "+1+cmd|' /C calc'!A0",
+        "-2+3",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "\uff1d1+1",
+        "-inf",
+        '="a"',
+    ]
+    good = ["-", "-1.5e-4", "+3", "a=b", " - ", "1-2", "N,T", "x;=1", "-0", None, -2, 1.5]
+    table = {"columns": ["=run", "loss"], "rows": [[cell, -1.5] for cell in (*evil, *good)]}
+    text = page.evaluate("table => gemstones.csv(table)", table)
+    head, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert head == ["'=run", "loss"] and {loss for _, loss in rows} == {"-1.5"}
+    assert [cell for cell, _ in rows[: len(evil)]] == [f"'{cell}" for cell in evil]
+    assert [cell for cell, _ in rows[len(evil) :]] == ["" if cell is None else str(cell) for cell in good]
+    assert '"x;=1"' in text  # where ; separates
+
+
 def test_what_is_not_known_is_left_out(small_page: Path, reader: Reader) -> None:
     page = reader.open(small_page)
     assert page.locator("#law option").first.inner_text().startswith("N,T fitted to all")

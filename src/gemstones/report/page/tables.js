@@ -3,11 +3,22 @@
 {
   const data = JSON.parse(document.getElementById("tables-data").textContent);
 
-  /** RFC 4180: CRLF, and quotes around what has a comma, a quote or a line break in it. */
+  /** What a spreadsheet would run as a formula (OWASP, CSV injection), also after a line break or in wide characters. */
+  const formula = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]./su;
+
+  /** A cell of text that cannot be a formula: an apostrophe tells spreadsheets so. Numbers, and texts of them, are none. */
+  function defused(value) {
+    if (value === null) return "";
+    const text = String(value);
+    const isNumber = typeof value === "number" || (text.trim() !== "" && Number.isFinite(Number(text)));
+    return !isNumber && formula.test(text) ? `'${text}` : text;
+  }
+
+  /** RFC 4180: CRLF, and quotes around what has a line break, a quote, or any country's separator in it. */
   function csv({ columns, rows }) {
     const field = (value) => {
-      const text = value === null ? "" : String(value);
-      return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+      const text = defused(value);
+      return /[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
     };
     return [columns, ...rows].map((row) => `${row.map(field).join(",")}\r\n`).join("");
   }
