@@ -84,7 +84,7 @@ def test_what_others_wrote_is_not_replaced(tmp_path: Path, name: str) -> None:
     out = tmp_path / "out"
     (out / name).parent.mkdir(parents=True)
     (out / name).write_text("precious")
-    with pytest.raises(InvalidPath, match=r"is not what `gemstones study` wrote there: .* or --force"):
+    with pytest.raises(InvalidPath, match=r"is not what `gemstones study` wrote there: .* or force=True"):
         folder(out).check()
     assert there(out) == {name: "precious"}
     # Nor where it came while the work was done.
@@ -202,7 +202,7 @@ def test_a_file_that_is_there(tmp_path: Path) -> None:
     file.write_text("precious")
     link.symlink_to(file)
     for path in (file, link, tmp_path / "." / "fit.json", Path(os.path.relpath(file))):
-        with pytest.raises(InvalidPath, match="is there and is not a fit: name another file, or --force"):
+        with pytest.raises(InvalidPath, match="is there and is not a fit: name another file, or force=True"):
             check_output(path, what="a fit")
         with pytest.raises(InvalidPath, match="is what is read"):
             check_output(path, inputs=[file], force=True)

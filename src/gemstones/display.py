@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
+from gemstones.remedies import of_arguments
+
 Row = tuple[str, ...]
 
 MOST_ROWS = 40
@@ -28,7 +30,7 @@ def html_table(
     body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows[:MOST_ROWS])
     if len(rows) > MOST_ROWS:
         notes = (f"the first {MOST_ROWS} of {len(rows):,} rows", *notes)
-    said = "".join(f"<br>{escape(note)}" for note in notes)
+    said = "".join(f"<br>{escape(of_arguments(note))}" for note in notes)
     return (
         f"<div><b>{escape(heading)}</b><table>{head}<tbody>{body}</tbody></table>"
         f"<small>{said.removeprefix('<br>')}</small></div>"
@@ -42,7 +44,7 @@ def few_lines(first: str, others: Iterable[str] = ()) -> str:
     <Fit N,T
       no intervals>
     """
-    lines = (" ".join(line.split()) for line in (first, *others))
+    lines = (" ".join(line.split()) for line in (first, *map(of_arguments, others)))
     cut = "\n  ".join(line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…" for line in lines)
     return f"<{cut}>"
 

@@ -19,11 +19,22 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from gemstones.remedies import for_caller
+
 
 class GemstonesError(Exception):
     """Base of every error raised on purpose; `exit_status` is the command line's."""
 
     exit_status: ClassVar[int] = 1
+
+    @property
+    def said(self) -> str:
+        """The message as it is kept in results: what it tells to write are options of the command line."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        """The message in the words of whoever called: options on the command line, arguments in Python."""
+        return for_caller(self.said)
 
 
 class UserError(GemstonesError, ValueError):

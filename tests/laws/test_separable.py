@@ -28,7 +28,7 @@ def refusal(text: str, table: RunTable) -> str:
         assert check_separable(form, table, columns, codes, force=False) == []
     except InvalidRequest as error:
         [flag] = check_separable(form, table, columns, codes, force=True)
-        assert "\n" not in str(error) and flag.partition(": ")[2] in str(error) and "--force" in str(error)
+        assert "\n" not in str(error) and flag.partition(": ")[2] in str(error) and "force=True" in str(error)
         return flag
     return ""
 

@@ -154,7 +154,7 @@ def test_a_law_with_groups_is_planned_for_one_of_them() -> None:
     form = type(form)(form.text, form.bounds, (("recipe", ("adam", "muon")),))
     theta = np.array([0.34, 0.28, np.log(406.4), np.log(300.0), np.log(410.7), np.log(1.69)])
     grouped = Law.of_theta(form, theta, name="grouped")
-    with pytest.raises(InvalidRequest, match="--of NAME=VALUE"):
+    with pytest.raises(InvalidRequest, match=r"of=\{'NAME': 'VALUE'\}"):
         plan(1e22, grouped)
     with pytest.raises(InvalidRequest, match="has no group optimizer: it differs by recipe"):
         plan(1e22, grouped, of={"optimizer": "muon"})

@@ -111,7 +111,7 @@ def test_the_relaxed_optimum_is_a_minimum_over_reals() -> None:
 
 def test_an_optimum_on_the_edge_is_an_error_that_names_it() -> None:
     for budget, constraints, edge in (
-        (1e30, None, "width 65536 .the largest.: allow wider models .--max-width"),
+        (1e30, None, "width 65536 .the largest.: allow wider models .constraints=Constraints.width_max"),
         (1e14, None, "width 256 .the smallest.: allow narrower"),
         (
             1e22,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from gemstones.remedies import of_options
 
 
 @pytest.fixture
@@ -29,3 +32,10 @@ def rows() -> list[dict[str, Any]]:
             ("b", 1024, 28, 954, 2.75, "third"),
         )
     ]
+
+
+@pytest.fixture(autouse=True)
+def of_the_command_line() -> Iterator[None]:
+    """Errors are held against what the command line says; `tests/test_remedies.py` has what Python says."""
+    with of_options():
+        yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 import gemstones
 from gemstones.design.spec import RunSpec
+from gemstones.remedies import of_options
 from gemstones.runs.folders import RunFile, write_run
 from gemstones.shape import Shape
 from gemstones.train.corpus import Corpus, Options, build
@@ -69,3 +70,10 @@ def make_run(corpus: Corpus, tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def of_the_command_line() -> Iterator[None]:
+    """Errors are held against what the command line says; `tests/test_remedies.py` has what Python says."""
+    with of_options():
+        yield

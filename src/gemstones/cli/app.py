@@ -20,6 +20,7 @@ from cyclopts import App, CycloptsError
 from gemstones.cli.numbers import NUMBERS
 from gemstones.cli.stopping import Stopped, stoppable
 from gemstones.errors import GemstonesError, MissingExtra
+from gemstones.remedies import of_options
 
 COMMANDS = {
     "count": "Parameters, FLOPs per token and memory of a shape.",
@@ -94,6 +95,11 @@ def _with_standard_input(arguments: Sequence[str]) -> list[str]:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit status."""
+    with of_options():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         with stoppable(_say):
             build()(

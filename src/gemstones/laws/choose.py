@@ -106,7 +106,7 @@ def _known(
         try:
             table_columns(form.columns, table, convention)
         except (InvalidTable, InvalidRequest) as error:
-            unknown[text] = str(error)
+            unknown[text] = error.said
         else:
             known.append(form)
     return known, unknown

@@ -82,7 +82,7 @@ def predictors_of(
             name = (
                 predictor.law if predictor.approach == "approach3" else f"Approach 1 by {predictor.approach}"
             )
-            refused.setdefault(str(error), []).append(name)
+            refused.setdefault(error.said, []).append(name)
         else:
             predictors.append(predictor)
     return predictors, [f"{'; '.join(names)} left out: {reason}" for reason, names in refused.items()]
@@ -116,7 +116,7 @@ def fit_and_predict(
         InvalidRequest,
         InvalidTable,
     ) as error:  # a formula's constants that it cannot tell apart, an unseen group
-        return Predicted(rows, unpredicted, reason=str(error))
+        return Predicted(rows, unpredicted, reason=error.said)
     if not np.isfinite(predicted).all():
         return Predicted(
             rows, unpredicted, reason=f"no finite loss is predicted for every row by {fitted.law}"

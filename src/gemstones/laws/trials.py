@@ -152,7 +152,7 @@ def trial(
 
 def _because(error: InvalidRequest | InvalidTable) -> str:
     """Without the law, which is said already."""
-    text = str(error)
+    text = error.said
     return text.partition(": ")[2] if isinstance(error, InvalidRequest) and ": " in text else text
 
 

@@ -94,7 +94,7 @@ def as_good(made: Plan, laws: Sequence[Law], tried: int, reason: str, plan: Call
         try:
             other = plan(law)
         except UserError as error:
-            forms.append(Form(law.form, None, None, None, None, None, None, str(error)))
+            forms.append(Form(law.form, None, None, None, None, None, None, error.said))
             continue
         plans.append(other)
         forms.append(

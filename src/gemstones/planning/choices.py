@@ -268,7 +268,7 @@ def unanswerable(choices: Choices, tables: Selected) -> str | None:
     try:
         columns = table_columns(choices.terms, table, choices.params_convention)
     except InvalidTable as error:
-        return str(error)
+        return error.said
     return collinear_columns(choices.terms, table, columns)
 
 

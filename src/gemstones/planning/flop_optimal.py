@@ -86,5 +86,5 @@ def flop_optimal(made: Plan, law: Fit | Law, *, constraints: Constraints | None 
             name=made.law_name,
         )
     except EdgeOfSearch as error:
-        return Beside(made, None, str(error))
+        return Beside(made, None, error.said)
     return Beside(made, other, note)

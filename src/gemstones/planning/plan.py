@@ -328,7 +328,7 @@ def _check_reach(request: Request, extrapolation: Extrapolation) -> None:
         raise InvalidRequest(
             f"{amount_text(request.budget, request.cost.resource)} is {extrapolation.sentence()}: beyond "
             f"{MOST_DECADES:g} decades no law has been tested; choose a budget nearer to the runs, or ask for it all "
-            "the same with force (--force)"
+            "the same with --force"
         )
 
 

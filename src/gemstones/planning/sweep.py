@@ -129,7 +129,7 @@ class Sweep:
             try:
                 return _answer(one, budgets, bootstrap, seed, folder)
             except (InvalidRequest, InvalidTable) as error:
-                return str(error)
+                return error.said
 
         reasons = dict(self.reasons)
         studies: dict[Choices, Studied] = {}

@@ -89,7 +89,7 @@ def analyse(
         try:
             return make()
         except (InvalidRequest, InvalidTable, EdgeOfSearch) as error:
-            notes.append(f"no {what}: {error}")
+            notes.append(f"no {what}: {error.said}")
             return None
 
     made, tested = None, None

@@ -76,7 +76,7 @@ def prescriptions(
             try:
                 plans.append(plan(budget, law, name=name))
             except (EdgeOfSearch, InvalidRequest) as error:
-                missing.append(str(error))
+                missing.append(error.said)
     return tuple(plans), tuple(dict.fromkeys(missing))
 
 

@@ -76,7 +76,7 @@ def fit_laws(
                 progress=lambda n, share=share: share(n / settings.bootstrap),  # type: ignore[misc]
             )
         except (InvalidRequest, InvalidTable) as error:
-            refused.setdefault(str(error), []).append(law)
+            refused.setdefault(error.said, []).append(law)
         else:
             fits.append(named(made))
         share(1.0)
@@ -111,7 +111,7 @@ def frontiers(
                     )
                 )
             except (InvalidRequest, InvalidTable) as error:
-                refused.setdefault(str(error), []).append(RESOURCE_WORDS[resource])
+                refused.setdefault(error.said, []).append(RESOURCE_WORDS[resource])
             share(1.0)
     notes = [
         f"no frontier of {table.selection} over {listed(dict.fromkeys(resources))}: {reason}"

@@ -272,7 +272,7 @@ def _fill(
         files += write_analyses(asked, runs, folder)
         files.append(folder / PAGE)
     except MissingExtra as error:
-        notes.append(f"no figures and no page: {error}")
+        notes.append(f"no figures and no page: {error.said}")
     return [*files, folder / "study.json"], notes
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.remedies import split_outside
 from gemstones.runs.expressions import parse_expression
 from gemstones.runs.known_names import KNOWN, SHAPE_FIELDS
 from gemstones.runs.nearest import nearest
@@ -43,7 +44,7 @@ def parse_columns(text: str) -> dict[str, str]:
     {'loss': 'val_loss', 'tokens': '_step*524288', 'flops': 'max(a,b)*1e9', 'run': "'x,y'"}
     """
     columns: dict[str, str] = {}
-    for part in _split(text):
+    for part in split_outside(text):
         name, equals, source = (piece.strip() for piece in part.partition("="))
         if not (name and equals and source):
             raise InvalidRequest(
@@ -54,22 +55,6 @@ def parse_columns(text: str) -> dict[str, str]:
             raise InvalidRequest(f"columns {one_line(text)!r}: {one_line(name)} is given twice")
         columns[name] = source
     return columns
-
-
-_PIECE = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`|.""", re.DOTALL)
-"""A quoted text, or one character; a quote that is not closed is a character."""
-
-
-def _split(text: str) -> list[str]:
-    parts, inside = [""], 0
-    for match in _PIECE.finditer(text):
-        piece = match[0]
-        if piece == "," and not inside:
-            parts.append("")
-            continue
-        inside = max(0, inside + (piece == "(") - (piece == ")"))
-        parts[-1] += piece
-    return parts
 
 
 def check_names(columns: Iterable[str], found: Iterable[str] = ()) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import polars as pl
@@ -87,7 +88,42 @@ def test_run_from_is_refused_where_it_does_not_match(logs: Path) -> None:
         f"run-from 'olmo_(.+)\\\\.csv' does not match {logs}/other.csv: widen it, or leave the file out"
     )
     line = refusal(lambda: open_runs(f"{logs}/*.csv", run_from="olmo_(.+"))
-    assert line.startswith("run-from 'olmo_(.+' is no regular expression: missing ), unterminated subpattern")
+    assert line.startswith(
+        "run-from 'olmo_(.+' is no regular expression that can be used: unclosed group: write"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        (r"(?=a)olmo", "look-around, including look-ahead and look-behind, is not supported"),
+        (r"(o)\1", "backreferences are not supported"),
+        ("((a{1000}){1000})", "Compiled regex exceeds size limit"),
+        ("(" * 3000 + ")" * 3000, "exceed the maximum number of nested parentheses"),
+        ("(?P<run>.)(?P<run>.)", "duplicate capture group name"),
+        ("[\x1b\n", "unclosed character class"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_pattern_that_cannot_be_used_is_one_line(logs: Path, pattern: str, said: str) -> None:
+    line = refusal(lambda: open_runs(f"{logs}/*.csv", run_from=pattern))
+    assert (
+        said in line
+        and "\n" not in line
+        and line.isprintable()
+        and line.endswith(r"write one like 'olmo_(.+)\.csv'")
+    )
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+$", "(a|aa)+$", "(.*)*(.*)*(.*)*x$", "^(([a-z])+.)+[A-Z]([a-z])+$"]
+)
+def test_no_pattern_takes_for_ever(tmp_path: Path, pattern: str) -> None:
+    file = tmp_path / f"{'a' * 200}!.csv"
+    file.write_text("params_total,tokens,loss\n1e8,1e9,3\n")
+    begun = time.process_time()
+    assert "does not match" in refusal(lambda: open_runs(file, run_from=pattern))
+    assert time.process_time() - begun < 2
 
 
 def test_run_from_sees_folders(tmp_path: Path) -> None:

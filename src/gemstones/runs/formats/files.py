@@ -13,7 +13,7 @@ from gemstones.runs.formats.folders import is_folder, unknown_folder
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.refused import refuse_known
 from gemstones.runs.formats.registry import ADDRESSES, FILES, FOLDERS, check_name
-from gemstones.runs.formats.run_names import compiled, named
+from gemstones.runs.formats.run_names import RunPattern, named
 from gemstones.runs.formats.together import is_constants, together
 from gemstones.runs.one_line import one_line
 
@@ -35,7 +35,7 @@ def open_runs(
 
     Raises `InvalidTable` or `InvalidRequest`, in one line, `Failure` where the machine fails.
     """
-    pattern = compiled(run_from)
+    pattern = RunPattern.of(run_from)
     if format is not None:
         check_name(format)
     found = [path for given in _listed(paths) for path in _expanded(given)]

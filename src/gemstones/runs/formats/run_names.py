@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,20 +40,40 @@ def run_column(frame: pl.DataFrame) -> str | None:
     )
 
 
-def compiled(pattern: str | None) -> re.Pattern[str] | None:
-    """`--run-from` as a regular expression. Raises `InvalidRequest`."""
-    if pattern is None:
-        return None
-    try:
-        return re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise InvalidRequest(
-            f"run-from {one_line(pattern)!r} is no regular expression: {one_line(error)}: write one like "
-            r"'olmo_(.+)\.csv'"
-        ) from None
+@dataclass(frozen=True)
+class RunPattern:
+    """A regular expression of Rust's: it takes time in proportion to the text, whatever is written."""
+
+    text: str
+
+    @classmethod
+    def of(cls, text: str | None) -> RunPattern | None:
+        """`--run-from` as a pattern. Raises `InvalidRequest`."""
+        if text is None:
+            return None
+        try:
+            cls(text).search("")
+        except Exception as error:  # polars has several kinds of errors for it
+            rule = str(error).rpartition("error: ")[2].strip()
+            raise InvalidRequest(
+                f"run-from {one_line(text)!r} is no regular expression that can be used: {one_line(rule)}: write one "
+                r"like 'olmo_(.+)\.csv'"
+            ) from None
+        return cls(text)
+
+    def search(self, text: str) -> tuple[str, dict[str, str]] | None:
+        """What the first match in `text` holds, and what each of its groups does, numbered where they have no name."""
+        import polars as pl
+
+        cell = pl.Series([text])
+        (found,) = cell.str.extract(self.text, 0).to_list()
+        if found is None:
+            return None
+        (groups,) = cell.str.extract_groups(self.text).to_list()
+        return found, {name: value or "" for name, value in groups.items()}
 
 
-def named(parts: Sequence[Opened], paths: Sequence[Path], pattern: re.Pattern[str] | None) -> list[Opened]:
+def named(parts: Sequence[Opened], paths: Sequence[Path], pattern: RunPattern | None) -> list[Opened]:
     """`parts`, their runs named by their files where that is asked for or nothing else does.
 
     Raises `InvalidRequest` for a file that `pattern` does not match.
@@ -65,7 +85,7 @@ def named(parts: Sequence[Opened], paths: Sequence[Path], pattern: re.Pattern[st
         said = ""
         if pattern is not None:
             columns = _matched(pattern, path)
-            said = f"runs named by what {pattern.pattern!r} finds in the files' names"
+            said = f"runs named by what {pattern.text!r} finds in the files' names"
         if "run" not in columns and run_column(part.frame) is None and (len(parts) > 1 or part.one_run):
             columns = {"run": name, **columns}
             said = "each file is a run, named by the file (--run-from '(.+)' to say how)"
@@ -99,18 +119,18 @@ def _parts(path: Path) -> tuple[str, ...]:
     return folders if folders and _GENERIC.fullmatch(stem) else (*folders, stem)
 
 
-def _matched(pattern: re.Pattern[str], path: Path) -> dict[str, str]:
+def _matched(pattern: RunPattern, path: Path) -> dict[str, str]:
     """The run and the constants that `pattern` finds."""
-    found = pattern.search(path.name) or pattern.search(path.as_posix())
-    if found is None:
+    match = pattern.search(path.name) or pattern.search(path.as_posix())
+    if match is None:
         raise InvalidRequest(
-            f"run-from {one_line(pattern.pattern)!r} does not match {one_line(path)}: widen it, or leave the file "
-            "out"
+            f"run-from {one_line(pattern.text)!r} does not match {one_line(path)}: widen it, or leave the file out"
         )
-    columns = {name: value or "" for name, value in found.groupdict().items()}
-    nameless = sorted(set(range(1, pattern.groups + 1)) - set(pattern.groupindex.values()))
+    found, groups = match
+    columns = {name: value for name, value in groups.items() if not name.isdigit()}
+    nameless = [value for name, value in groups.items() if name.isdigit()]
     if "run" not in columns and (nameless or not columns):
-        columns = {"run": found[nameless[0] if nameless else 0] or "", **columns}
+        columns = {"run": nameless[0] if nameless else found, **columns}
     return columns
 
 
