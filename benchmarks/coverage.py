@@ -37,7 +37,7 @@ import polars as pl
 from gemstones.errors import UserError
 from gemstones.laws.columns import table_columns
 from gemstones.laws.envelope import envelope
-from gemstones.laws.fit import fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.form import parse_form
 from gemstones.laws.law import Law
 from gemstones.laws.solver.objective import Objective

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from joblib import Parallel, delayed
 
-from gemstones.laws.fit import fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.interval import interval
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.resample import Unit

@@ -28,7 +28,7 @@ import scipy.optimize
 import scipy.special
 
 from gemstones.laws.columns import table_columns
-from gemstones.laws.fit import fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.polish import polish
 from gemstones.laws.solver.problem import Problem

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from gemstones.errors import GemstonesError, UserError
     from gemstones.laws.backtest import Backtest, backtest
     from gemstones.laws.envelope import Envelope, envelope
-    from gemstones.laws.fit import Fit, fit
+    from gemstones.laws.fit import Fit
+    from gemstones.laws.fitting import fit
     from gemstones.laws.law import Law
     from gemstones.laws.published import published
     from gemstones.laws.solver.objective import Objective
@@ -75,7 +76,7 @@ _HOME = {
     "backtest_figure": "report.backtest_figure",
     "envelope": "laws.envelope",
     "feasible_shapes": "design.feasible",
-    "fit": "laws.fit",
+    "fit": "laws.fitting",
     "fit_step_time": "timing.fit_step_time",
     "flops_per_token": "accounting.flops",
     "gemstones_step_time": "timing.step_time",

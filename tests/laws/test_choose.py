@@ -50,7 +50,7 @@ def test_the_simplest_within_one_standard_error_is_taken() -> None:
 
 def test_errors_are_those_of_the_held_out_rows() -> None:
     """Against a fit by hand to the rows up to a cut."""
-    from gemstones.laws.fit import fit
+    from gemstones.laws.fitting import fit
 
     table = planted(1.0)
     found = choose(table, ["N,T"])

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from gemstones.errors import InvalidPath, InvalidRequest, InvalidTable
-from gemstones.laws.fit import Fit, fit
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.law import Law
 from gemstones.runs import RunTable, load
 

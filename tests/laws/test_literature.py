@@ -10,7 +10,8 @@ import pytest
 
 from gemstones.laws.columns import table_columns
 from gemstones.laws.dual import value_of
-from gemstones.laws.fit import Fit, fit
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.form import parse_form
 from gemstones.laws.literature import NAMED
 from gemstones.laws.solver.objective import Objective

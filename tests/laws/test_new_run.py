@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from gemstones.errors import InvalidRequest
-from gemstones.laws.fit import Fit, fit
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.law import FittedRange, Law
 from gemstones.laws.new_run import (
     NewRunError,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from gemstones.errors import InvalidRequest
-from gemstones.laws.fit import Fit, fit, fitted_range
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit, fitted_range
 from gemstones.laws.law import Law
 from gemstones.laws.published import LAW_NAMES, LAWS, REFIT_COMMAND, FrontierLaw, published
 from gemstones.runs import RunTable

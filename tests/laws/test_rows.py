@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from gemstones.errors import InvalidRequest, InvalidTable
-from gemstones.laws.fit import Fit, fit
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.solver.objective import Objective
 
 SIZES, TOKENS = np.geomspace(1e8, 1e10, 5), np.geomspace(1e9, 1e11, 5)
@@ -165,3 +166,16 @@ def test_perfect_data_converge() -> None:
     for law in ("N,T", "(N,T)^p", "E + A/N^a + B/T^b"):
         fitted = fit(frame(noise=0.0), law)
         assert fitted.status == "converged" and fitted.objective < 1e-12, law
+
+
+def test_the_fingerprint_covers_what_the_law_uses() -> None:
+    """Columns of the source too, and no others."""
+    share = np.tile(np.geomspace(0.1, 1, 5), 5)[np.random.default_rng(0).permutation(25)]
+    rows, other = frame(mixture=[*share]), frame(mixture=[*share[::-1]])
+    assert fit(rows).fingerprint == fit(other).fingerprint == fit(frame()).fingerprint
+    law = "E + A/N^a + B/T^b + C*mixture^c"
+    used = fit(rows, law, force=True)
+    assert used.fingerprint != fit(other, law, force=True).fingerprint
+    assert used.fingerprint == fit(rows, law, force=True).fingerprint != fit(rows).fingerprint
+    weights = fit(rows, weights="mixture")
+    assert weights.fingerprint not in (fit(rows).fingerprint, fit(other, weights="mixture").fingerprint)

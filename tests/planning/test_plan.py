@@ -11,7 +11,8 @@ from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
 from gemstones.design.feasible import Constraints
 from gemstones.errors import EdgeOfSearch, InvalidQuantity, InvalidRequest
-from gemstones.laws.fit import Fit, fit
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.law import Law, Models
 from gemstones.laws.published import LAWS, published
 from gemstones.planning.near import _spread

@@ -10,7 +10,7 @@ from gemstones.accounting.flops import FLOPS_CONVENTIONS, FlopsConvention, flops
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, params
 from gemstones.laws.envelope import envelope
 from gemstones.laws.fit import Fit, Resampling
-from gemstones.laws.law import Law, Models, predict
+from gemstones.laws.law import Law, Models
 from gemstones.laws.published import LAWS, refit
 from gemstones.planning.by_params import ASPECT_RATIOS
 from gemstones.planning.frontier_lines import FrontierLines, frontier_lines
@@ -103,9 +103,9 @@ def test_the_optimum_is_that_of_brute_force(flops: FlopsConvention, terms: str) 
     ratio = shapes.width / shapes.depth
     for position, budget in enumerate(BUDGETS):
         columns["T"] = budget / flops_per_token(shapes, flops)
-        logs = np.log(np.stack([columns[term] for term in law.terms], axis=-1))
+        logs = [np.log(columns[term]) for term in law.terms]
         for row, theta in enumerate([law.theta, *fit.theta_draws]):
-            loss = predict(theta, logs)
+            loss = np.exp(law.log_loss(logs, theta))
             if "w" not in terms:
                 loss = np.where((ratio >= ASPECT_RATIOS[0]) & (ratio <= ASPECT_RATIOS[1]), loss, np.inf)
             at = np.unravel_index(int(loss.argmin()), loss.shape)

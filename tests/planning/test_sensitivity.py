@@ -15,7 +15,7 @@ import pytest
 
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import envelope
-from gemstones.laws.fit import fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.interval import interval
 from gemstones.laws.solver.objective import Objective
 from gemstones.planning.choices import CHOICES, Choices, Levels, selected

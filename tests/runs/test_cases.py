@@ -13,7 +13,7 @@ import pytest
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
 from gemstones.errors import UserError
-from gemstones.laws.fit import fit
+from gemstones.laws.fitting import fit
 from gemstones.runs import RunTable, load, read_runs
 from gemstones.shape import Shape
 

@@ -11,7 +11,7 @@ import pytest
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
 from gemstones.errors import InvalidRequest, InvalidTable
-from gemstones.laws.fit import fit
+from gemstones.laws.fitting import fit
 from gemstones.runs import DATASETS, RunTable, load
 from gemstones.runs.selections import CHINCHILLA_REDUCED_TOKENS_B
 from gemstones.shape import Shape, Shapes

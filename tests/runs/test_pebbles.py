@@ -12,7 +12,7 @@ from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
 from gemstones.design.spec import RunSpec
 from gemstones.design.suite import expand, load_suite
-from gemstones.laws.fit import fit
+from gemstones.laws.fitting import fit
 from gemstones.planning.plan import plan
 from gemstones.runs import DATASETS, Architecture, RunTable, build_table, load
 from gemstones.runs.collect import COLUMNS, PROVENANCE

@@ -15,7 +15,7 @@ import scipy.optimize
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.errors import InvalidRequest, InvalidTable
-from gemstones.laws.fit import fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.solver.resample import draw_weights
 from gemstones.runs import RunTable, load
 from gemstones.shape import Shape, Shapes

@@ -21,7 +21,7 @@ from gemstones.files import check_output
 from gemstones.laws.chosen import CANDIDATE_HEADER, candidate_rows
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.fit import Fit, is_fit
-from gemstones.laws.fit import fit as fit_law
+from gemstones.laws.fitting import fit as fit_law
 from gemstones.laws.form import parse_bound, parse_fixed
 from gemstones.laws.interval import level_text
 from gemstones.laws.literature import NAMED

@@ -13,7 +13,7 @@ from gemstones.cli.output import progress_bar
 from gemstones.errors import InvalidRequest, UserError
 from gemstones.laws.chosen import AUTO
 from gemstones.laws.fit import Fit
-from gemstones.laws.fit import fit as fit_law
+from gemstones.laws.fitting import fit as fit_law
 from gemstones.laws.published import LAW_NAMES, REFIT
 from gemstones.laws.solver.objective import Objective
 from gemstones.units import parse_quantity

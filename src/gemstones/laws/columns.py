@@ -66,6 +66,14 @@ def table_columns(symbols: Sequence[str], table: RunTable, convention: ParamsCon
     return np.column_stack(columns)
 
 
+def columns_used(symbols: Sequence[str], table: RunTable, convention: ParamsConvention) -> tuple[str, ...]:
+    """Names of the columns of this table that symbols, or columns by name, are read from."""
+    names = [column_name(symbol, convention) for symbol in symbols]
+    known = table.frame.columns
+    found = (next((n for n in (name, *OTHER_NAMES.get(name, ())) if n in known), None) for name in names)
+    return tuple(name for name in found if name is not None)
+
+
 def _found(symbol: str, table: RunTable, convention: ParamsConvention) -> tuple[str, FloatArray]:
     """Name and values of the column that a symbol means in this table."""
     name = column_name(symbol, convention)

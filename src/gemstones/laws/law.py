@@ -339,10 +339,3 @@ def law_problem(law: Law) -> str | None:
     except InvalidRequest as error:
         return str(error)
     return None if fits else "terms and constants do not match"
-
-
-def predict(theta: FloatArray, log_columns: FloatArray) -> FloatArray:
-    """Predicted loss of a sum of powers for one θ (m,) and logs of columns (…, k)."""
-    k = (len(theta) - 1) // 2
-    powers: FloatArray = np.exp(theta[k : 2 * k] - theta[:k] * log_columns)
-    return np.asarray(powers.sum(-1) + np.exp(theta[2 * k]))

@@ -1,7 +1,7 @@
 """A predictor of losses: an approach with a law, fitted to a part of the rows of a table.
 
-Approach 3 fits its law to every row of the part (`laws/fit.py`). Approach 1 takes the frontier of the part, by hull or
-bins (`laws/envelope.py`), and fits L(C) = exp(c)·C^(−e) + exp(E) to its points with the same objective: it knows the
+Approach 3 fits its law to every row of the part (`laws/fitting.py`). Approach 1 takes the frontier of the part, by hull
+or bins (`laws/envelope.py`), and fits L(C) = exp(c)·C^(−e) + exp(E) to its points with the same objective: it knows the
 loss of the frontier only.
 """
 
@@ -18,7 +18,7 @@ from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.columns import table_columns
 from gemstones.laws.diagnostics import row_flags
 from gemstones.laws.envelope import BINS, bin_points, hull_points
-from gemstones.laws.fit import fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.form import parse_form
 from gemstones.laws.separable import collinear_columns
 from gemstones.laws.solver.objective import Objective

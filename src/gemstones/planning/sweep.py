@@ -14,7 +14,8 @@ from gemstones.accounting.flops import FlopsConvention
 from gemstones.display import few_lines, labelled
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.diagnostics import doubts
-from gemstones.laws.fit import Fit, fit
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.law import Law, Models
 from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.laws.solver.objective import Objective

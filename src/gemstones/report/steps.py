@@ -10,7 +10,8 @@ import msgspec
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.diagnostics import doubts
 from gemstones.laws.envelope import Envelope, Method, Resource, envelope
-from gemstones.laws.fit import Fit, fit
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
 from gemstones.planning.choices import Selected

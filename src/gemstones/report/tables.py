@@ -84,15 +84,19 @@ def fits_table(fits: Sequence[Fit]) -> Table:
     terms = list(
         dict.fromkeys(term for fit in sorted(fits, key=_terms, reverse=True) for term in fit.law.terms)
     )
+    outer = any(fit.law.parsed_form.has_outer for fit in fits)
+    constants = list(dict.fromkeys(name for fit in fits for name in fit.law.constants))
     notes = [
         "L = sum of exp(log coefficient) · x^(-exponent) over the terms x, plus exp(E), the irreducible loss; "
-        "every digit is in the Parquet file",
+        + ("the sum to the power of the outer exponent where there is one; " if outer else "")
+        + ("a formula has its constants by name; " if constants else "")
+        + "every digit is in the Parquet file",
         *_notes(
             (fit.law.name, resampled_words(fit.level, len(fit.draws), _unit(fit)), fit.flags) for fit in fits
         ),
     ]
     return Table(
-        _frame([_fit_row(fit, terms) for fit in fits]),
+        _frame([_fit_row(fit, terms, constants, outer) for fit in fits]),
         frozenset({"interval", "flags"}),
         tuple(notes) if fits else (),
         fits[0].law.loss_unit if fits else "nats",
@@ -158,7 +162,8 @@ def _terms(fit: Fit) -> int:
     return len(fit.law.terms)
 
 
-def _fit_row(fit: Fit, terms: list[str]) -> Row:
+def _fit_row(fit: Fit, terms: list[str], constants: list[str], outer: bool) -> Row:
+    """`terms` and `constants` are those of all fits in the table; `outer` is whether any has an outer exponent."""
     law, intervals = fit.law, fit.intervals or {}
     exponents = dict(zip(law.terms, law.exponents, strict=True))
     coefficients = dict(zip(law.terms, law.log_coefficients, strict=True))
@@ -179,7 +184,18 @@ def _fit_row(fit: Fit, terms: list[str]) -> Row:
                 for t in terms
             }
         ),
-        **_spread({"log_irreducible": (law.log_irreducible, intervals.get("log_irreducible"))}),
+        **_spread(
+            {"outer_exponent": (law.parsed_form.outer_exponent(law.theta), intervals.get("outer_exponent"))}
+            if outer
+            else {}
+        ),
+        **_spread(
+            {
+                f"constant_{name}": (law.constants.get(name), intervals.get("constants", {}).get(name))
+                for name in constants
+            }
+        ),
+        **_spread({"log_irreducible": (law.log_irreducible_loss, intervals.get("log_irreducible"))}),
         **_spread({"irreducible_loss": (law.irreducible_loss, intervals.get("irreducible_loss"))}),
         **_spread(
             {f"optimal_{n}_exponent": (optimal.get(n), of_optimal.get(n)) for n in ("params", "tokens")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -132,18 +132,29 @@ class RunTable:
 
         Columns of the source, the data set's name and what was assumed are not part of it.
         """
+        return self.fingerprint_with(())
+
+    def fingerprint_with(self, columns: Iterable[str]) -> str:
+        """The fingerprint of the schema's columns and of those of the source among `columns`, each once."""
         digest = hashlib.sha256()
-        for column in SCHEMA:
-            series = self.frame[column.name]
-            digest.update(f"{column.name}:{column.dtype}:{len(series)};".encode())
+        of_schema = {column.name: str(column.dtype) for column in SCHEMA}
+        others = {
+            name: "Float64" if self.frame[name].dtype.is_numeric() else "String"
+            for name in sorted({*columns})
+            if name in self.frame.columns and name not in of_schema
+        }
+        for name, dtype in (of_schema | others).items():
+            series = self.frame[name]
+            digest.update(f"{name}:{dtype}:{len(series)};".encode())
             digest.update(series.is_null().to_numpy().astype("u1").tobytes())
-            if column.dtype == "String":
+            if dtype == "String":
                 # Names repeat: a million rows have a few thousand.
-                encoded = {text: (text or "").encode() for text in series.unique().to_list()}
-                framed = {text: len(name).to_bytes(8, "little") + name for text, name in encoded.items()}
-                digest.update(b"".join([framed[text] for text in series.to_list()]))
+                values = series.to_list()
+                encoded = {value: ("" if value is None else str(value)).encode() for value in {*values}}
+                framed = {value: len(text).to_bytes(8, "little") + text for value, text in encoded.items()}
+                digest.update(b"".join([framed[value] for value in values]))
             else:
-                kind = "<i8" if column.dtype == "Int64" else "<f8"
+                kind = "<i8" if dtype == "Int64" else "<f8"
                 digest.update(series.fill_null(0).to_numpy().astype(kind).tobytes())
         return digest.hexdigest()
 

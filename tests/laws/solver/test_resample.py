@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gemstones.errors import InvalidRequest
-from gemstones.laws.fit import fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.polish import polish
 from gemstones.laws.solver.problem import Problem

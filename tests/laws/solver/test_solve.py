@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from gemstones.laws.fit import fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.solver.derivatives import evaluate
 from gemstones.laws.solver.objective import Objective, ObjectiveKind
 from gemstones.laws.solver.problem import Problem

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gemstones.laws.fit import Fit, fit
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.published import published, refit
 from gemstones.planning.plan import plan
 from gemstones.report.paper.approach3_curves import BUDGETS, SHAPE, SIZE

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.laws.envelope import Envelope, Method, Resource, envelope
-from gemstones.laws.fit import Fit, fit
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.published import refit
 from gemstones.laws.solver.objective import Objective
 from gemstones.planning.overspend import overspend

@@ -13,7 +13,7 @@ from scipy.special import huber as scipy_huber
 from scipy.special import logsumexp
 
 from gemstones.errors import InvalidRequest
-from gemstones.laws.fit import fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.problem import Problem
 from gemstones.report.paper.starts import (

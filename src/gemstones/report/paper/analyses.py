@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.laws.envelope import Envelope, Method, Resource
-from gemstones.laws.fit import Fit, fit
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
 from gemstones.planning.overspend import Overspend, OverspendMethod, overspend

@@ -13,7 +13,8 @@ import msgspec
 
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.laws.envelope import Envelope, Method, Resource, envelope
-from gemstones.laws.fit import Fit, fit
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit
 from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.laws.solver.objective import Objective
 from gemstones.report.steps import LAWS, METHODS, RESOURCES, named

@@ -16,6 +16,7 @@ from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
 from gemstones.design.feasible import Constraints
 from gemstones.laws.columns import SHAPE_COLUMNS, shape_terms
+from gemstones.laws.dual import value_of
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import interval
 from gemstones.laws.law import Interval, Law
@@ -156,15 +157,14 @@ def _loss(
     law: Law, theta: FloatArray, log_budget: FloatArray, position: FloatArray, template: Shape
 ) -> FloatArray:
     """Loss (s, n) at log widths and log depths (2, s, n), for θ (n, m) and budgets (n,)."""
-    shapes = _shapes(position, template)
-    columns = iter(shape_terms(law.terms, law.params_convention))
-    k = len(law.terms)
-    total = np.exp(theta[:, 2 * k]) + np.zeros(position.shape[1:])
-    for i, term in enumerate(law.terms):
-        log_x = (
-            log_budget - np.log(flops_per_token(shapes))
-            if term == "T"
-            else np.log(SHAPE_COLUMNS[next(columns)](shapes))
-        )
-        total += np.exp(np.minimum(theta[:, k + i] - theta[:, i] * log_x, STEEPEST))
-    return total
+    shapes, form = _shapes(position, template), law.parsed_form
+    names = iter(shape_terms(law.symbols, law.params_convention))
+    logs = [
+        log_budget - np.log(flops_per_token(shapes))
+        if symbol == "T"
+        else np.log(SHAPE_COLUMNS[next(names)](shapes))
+        for symbol in law.symbols
+    ]
+    by_theta = [np.broadcast_to(x, position.shape[1:]).T for x in logs]
+    log_loss = form.outside(theta, form.log_sum(theta, by_theta, aligned=True))
+    return np.exp(np.minimum(value_of(log_loss), STEEPEST)).T
