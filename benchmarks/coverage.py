@@ -2,7 +2,7 @@
 
     python benchmarks/coverage.py [--minutes 25] [--records coverage.jsonl] [--output coverage.md]
 
-- Planted: tables with some of the runs of Gemstones `all` (every fifth of their checkpoints), losses of a known law
+- Planted: tables with some of the runs of Gemstones `all` (every tenth of their checkpoints), losses of a known law
   and noise (σ .004 shared by the checkpoints of a run, .001 a row). Plans are for 10 and 100 times the largest compute.
   N*, T*, w*, d* are compared with the known law's own plan; losses and the cost of fourfold overtraining with what the
   known law says of the very shape and tokens that were planned, those of a new run with the noise of a new run.
@@ -48,7 +48,8 @@ from gemstones.runs.selections import selections_of
 from gemstones.shape import FloatArray, Shapes
 from gemstones.timing.fit_step_time import fit_step_time
 
-DRAWS = 100
+DRAWS, DRAWS_PLANTED, EVERY = 100, 60, 10
+"""Resamples for published runs and for planted ones, and which of the checkpoints these have."""
 LEVEL = 0.95
 RUN_NOISE, ROW_NOISE = 0.004, 0.001
 RUNS = (22, 10, 6)
@@ -59,8 +60,8 @@ LAWS = {
     "(w,d,N,T)^p": [0.0398, 1.5585, 0.5481, 0.6486, 3.3564, 5.1699, 14.48, 18.8718, -29.934, -1.4126],
 }
 """θ of the planted laws: near the fits of Gemstones `all`. The last has no irreducible loss, and ends with log p."""
-TABLES = {"N,T": 60, "w,d,N,T": 30, "(w,d,N,T)^p": 16}
-HELD_OUT = ("N,T", "(N,T)^p", "w,d,N,T", "(w,d,N,T)^p")
+TABLES = {"N,T": 40, "w,d,N,T": 24, "(w,d,N,T)^p": 16}
+HELD_OUT = ("N,T", "(w,d,N,T)^p", "(N,T)^p", "w,d,N,T")
 DATASETS = ("gemstones", "gemstones-fineweb-edu", "gemstones-dclm", "chinchilla", "pebbles")
 UPPER = 0.2
 """Of the rows by compute, held out."""
@@ -77,10 +78,10 @@ def known_law(form: str, table: RunTable) -> Law:
 
 
 def planted(table: RunTable, law: Law, runs: int, seed: int) -> RunTable:
-    """Every fifth row of `runs` of the table's runs, with the losses of `law` and noise."""
+    """Every tenth row of `runs` of the table's runs, with the losses of `law` and noise."""
     rng = np.random.default_rng([20261128, runs, seed])
     chosen = np.isin(table.run_codes, rng.choice(table.runs, runs, replace=False))
-    chosen &= np.arange(table.rows) % 5 == seed % 5
+    chosen &= np.arange(table.rows) % EVERY == seed % EVERY
     part = dataclasses.replace(table, frame=table.frame.filter(pl.Series(chosen)))
     noise = rng.normal(0, RUN_NOISE, part.runs)[part.run_codes] + rng.normal(0, ROW_NOISE, part.rows)
     return with_losses(part, np.log(law.losses(part)) + noise)
@@ -109,7 +110,7 @@ def covered(ends: Sequence[float] | None, truth: float) -> list[float] | None:
 def plans_of(table: RunTable, form: str, law: Law, runs: int, seed: int) -> Record:
     """Everything that plans of one planted table print."""
     part = planted(table, law, runs, seed)
-    made = fit(part, form, objective=Objective(delta=DELTA), bootstrap=DRAWS, seed=seed, force=True)
+    made = fit(part, form, objective=Objective(delta=DELTA), bootstrap=DRAWS_PLANTED, seed=seed, force=True)
     assert made.law.fitted.flops is not None
     largest = made.law.fitted.flops[1]
     rng = np.random.default_rng([7, runs, seed])
@@ -206,17 +207,14 @@ def jobs(table: RunTable) -> Iterator[tuple[list[Any], Callable[[], Record]]]:
     """Every case with its key, in an order in which any first part of them says something of all."""
     yield ["hours"], hours
     laws = {form: known_law(form, table) for form in LAWS}
-    for dataset in DATASETS:
-        for selection in selections_of(dataset):
-            if not selection.endswith("-2B"):
-                for form in HELD_OUT:
-                    yield (
-                        ["held out", dataset, selection, form],
-                        lambda d=dataset, s=selection, f=form: held_out(d, s, f),
-                    )
-    for seed in range(max(TABLES.values())):
-        if seed < TABLES["w,d,N,T"]:
-            yield ["frontier", seed], lambda seed=seed: frontier_of(table, laws["w,d,N,T"], seed)
+    held = [
+        (dataset, selection)
+        for dataset in DATASETS
+        for selection in selections_of(dataset)
+        if not selection.endswith("-2B")
+    ]
+    turns = max(TABLES.values(), default=0)
+    for seed in range(turns):
         for form, law in laws.items():
             for runs in RUNS:
                 if seed < TABLES[form]:
@@ -224,6 +222,15 @@ def jobs(table: RunTable) -> Iterator[tuple[list[Any], Callable[[], Record]]]:
                         ["planted", form, runs, seed],
                         lambda f=form, law=law, r=runs, s=seed: plans_of(table, f, law, r, s),
                     )
+        if seed < TABLES["w,d,N,T"]:
+            yield ["frontier", seed], lambda seed=seed: frontier_of(table, laws["w,d,N,T"], seed)
+        if seed % 4 == 3:  # a form of all selections at a time
+            form = HELD_OUT[seed // 4 % len(HELD_OUT)]
+            for dataset, selection in held if seed // 4 < len(HELD_OUT) else ():
+                yield (
+                    ["held out", dataset, selection, form],
+                    lambda d=dataset, s=selection, f=form: held_out(d, s, f),
+                )
 
 
 def run(path: Path, minutes: float) -> list[tuple[list[Any], Record]]:
@@ -267,12 +274,12 @@ def report(records: Sequence[tuple[list[Any], Record]]) -> str:
     lines = [
         "# How often 95% intervals cover",
         "",
-        f"By `benchmarks/coverage.py`: {DRAWS} resamples by run each. A coverage measured on n tables is itself "
-        "uncertain by about √(0.05·0.95/n): 3% of 60, 5% of 16.",
+        f"By `benchmarks/coverage.py`: {DRAWS} resamples by run each, {DRAWS_PLANTED} of planted tables. A coverage "
+        "measured on n tables is itself uncertain by about √(0.05·0.95/n): 3% of 40, 5% of 16.",
         "",
         "## Planted laws: everything that a plan prints",
         "",
-        f"Tables with every fifth checkpoint of some of the 22 runs of Gemstones `all`, noise σ {RUN_NOISE} a run and "
+        f"Tables with every tenth checkpoint of some of the 22 runs of Gemstones `all`, noise σ {RUN_NOISE} a run and "
         f"{ROW_NOISE} a row; plans for 10 and 100 times the largest compute. In brackets the median ratio of the ends, "
         "of overtraining their distance. The law that is fitted has the form that was planted.",
         "",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gemstones.planning.choices import Levels
     from gemstones.planning.cost import Cost
     from gemstones.planning.overspend import Overspend, overspend
-    from gemstones.planning.overtrain import Overtraining, overtrain
+    from gemstones.planning.overtrain import Overtraining, compare_increases, overtrain
     from gemstones.planning.plan import Plan, plan
     from gemstones.planning.sensitivity import Sensitivity
     from gemstones.report.approach1 import approach1_figure
@@ -74,6 +74,7 @@ _HOME = {
     "approach3_figure": "report.interactive",
     "backtest": "laws.backtest",
     "backtest_figure": "report.backtest_figure",
+    "compare_increases": "planning.overtrain",
     "envelope": "laws.envelope",
     "feasible_shapes": "design.feasible",
     "fit": "laws.fitting",
@@ -102,7 +103,7 @@ _HOME = {
 __all__ = [
     "Backtest", "Constraints", "Cost", "Envelope", "Fit", "GemstonesError", "Law", "Levels", "Objective",
     "Overspend", "Overtraining", "Plan", "RunTable", "Sensitivity", "Shape", "Shapes", "StepTime", "Study",
-    "UserError", "approach1_figure", "approach3_figure", "backtest", "backtest_figure", "envelope",
+    "UserError", "approach1_figure", "approach3_figure", "backtest", "backtest_figure", "compare_increases", "envelope",
     "feasible_shapes", "fit", "fit_step_time", "flops_per_token", "gemstones_step_time", "load",
     "load_industry", "memory_bytes", "overspend", "overspend_figure", "overtrain", "overtrain_figure",
     "params", "params_by_group", "plan", "published", "rainbow_figure", "reproduce", "sensitivity",

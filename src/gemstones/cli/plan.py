@@ -213,6 +213,6 @@ def _print_near(made: Plan, everything: bool) -> None:
     if near is None:
         print(near_sentence(near, made.loss))
         return
-    spread = "" if everything else "; the best of those spread over the set (--near-all lists every one):"
+    spread = "" if everything else "; first of those, that most draws agree on (--near-all lists every one):"
     print(near_sentence(near, made.loss) + spread)
     print_table("", member_header(made.loss_unit), member_rows(near, None if everything else SHOWN))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 OF_NEW_RUN, OF_FIT = "of a new run", "of the fit, if its form is right"
 """What intervals of a predicted loss are of."""
+AGREED = 0.9
+"""Share of the draws in which a member is near-optimal, for it to be one whatever the draw."""
 SHOWN = 10
 """Members of a near-optimal set that are listed unless all are asked for."""
 
@@ -200,12 +202,21 @@ def near_sentence(near: NearOptimal | None, loss: float | None = None) -> str:
     )
     return (
         f"{near.count:,} shapes lie within {near.tolerance:.2%} of the best loss: widths {near.width[0]} to "
-        f"{near.width[1]}, depths {near.depth[0]} to {near.depth[1]}{beyond}"
+        f"{near.width[1]}, depths {near.depth[0]} to {near.depth[1]}{beyond}{_agreed(near)}"
     )
 
 
+def _agreed(near: NearOptimal) -> str:
+    """How many of the members that are listed nearly all draws of the law agree on; nothing without draws."""
+    shares = [member.share for member in near.members if member.share is not None]
+    if not shares:
+        return ""
+    agreed = sum(share >= AGREED for share in shares)
+    return f"; of {len(shares)} spread over them {agreed} are so in {AGREED:.0%} of the law's draws or more"
+
+
 def member_rows(near: NearOptimal, most: int | None = SHOWN) -> list[Row]:
-    """Its members, the best first; `most` of them at most."""
+    """Its members, those that most draws agree on first; `most` of them at most."""
     return [
         (
             m.shape,
@@ -225,7 +236,8 @@ def near_html(near: NearOptimal) -> str:
         member_header(near.loss_unit),
         member_rows(near),
         (
-            f"the best {min(SHOWN, len(near.members))} of {len(near.members)} that are listed, spread over the set",
+            f"{min(SHOWN, len(near.members))} of {len(near.members)} spread over the set: first those that most draws "
+            "agree on, then the least loss",
         ),
     )
 
