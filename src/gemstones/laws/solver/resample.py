@@ -34,6 +34,7 @@ from gemstones.laws.solver.problem import EXPONENTS, RESAMPLED_EXPONENT
 from gemstones.laws.solver.screen import Screen
 from gemstones.laws.solver.simpler import simpler
 from gemstones.laws.solver.solve import Solution, refined
+from gemstones.laws.solver.steep import steep
 from gemstones.laws.solver.system import System
 from gemstones.laws.solver.thin import Thinned, after_thinning
 from gemstones.shape import FloatArray, IntArray
@@ -129,10 +130,15 @@ class Refits:
         optima = _scores(system, self.optima, weights, self.delta, self.above)
         starts, index = [self.optima[optima.argmin(0)]], [np.arange(count)]
         if self.screen is not None:
-            own, of = [], []
+            own, of, best_of = [], [], []
             for r in range(count):
-                own.append(self.screen.best(weights[r]).diverse(self.own))
+                screened = self.screen.best(weights[r])
+                own.append(screened.diverse(self.own))
                 of.append(np.full(len(own[-1]), r))
+                best_of.append(screened.theta[0])
+            steepened, of_steep = steep(system, np.array(best_of), weights)
+            own.append(steepened)
+            of.append(of_steep)
             looked_at, counts = system, weights
             if self.thinned is not None:
                 looked_at, counts = self.thinned.system, weights[:, self.thinned.rows]

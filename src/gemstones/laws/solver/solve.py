@@ -17,6 +17,7 @@ from gemstones.laws.solver.problem import Problem
 from gemstones.laws.solver.quality import Quality, quality
 from gemstones.laws.solver.screen import KEPT, Screen
 from gemstones.laws.solver.simpler import expanded, simpler
+from gemstones.laws.solver.steep import steep
 from gemstones.laws.solver.system import System, compiled
 from gemstones.laws.solver.thin import Thinned, after_thinning
 from gemstones.shape import FloatArray, IntArray
@@ -65,7 +66,8 @@ def _minima(system: System, objective: Objective, starts: int) -> tuple[FloatArr
     delta, above = objective.huber_delta, objective.above
     plain = simpler(system.problem)
     if plain is None:
-        first = Screen(system, delta, above).best(keep=max(KEPT, starts)).diverse(starts)
+        screened = Screen(system, delta, above).best(keep=max(KEPT, starts))
+        first = np.concatenate([screened.diverse(starts), steep(system, screened.theta[:1])[0]])
     else:
         below = compiled(plain)
         theta, _ = _minima(below, objective, starts)
