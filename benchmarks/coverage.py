@@ -38,8 +38,8 @@ from gemstones.errors import UserError
 from gemstones.laws.columns import table_columns
 from gemstones.laws.envelope import envelope
 from gemstones.laws.fitting import fit
-from gemstones.laws.form import parse_form
 from gemstones.laws.law import Law
+from gemstones.laws.parse_form import parse_form
 from gemstones.laws.solver.objective import Objective
 from gemstones.planning.overtrain import overtrain
 from gemstones.planning.plan import Plan, plan

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemstones.errors import InvalidRequest
-from gemstones.laws.form import parse_form
 from gemstones.laws.formula import parse_formula
+from gemstones.laws.parse_form import parse_form
 from gemstones.laws.tree import Column, Constant, Number, Power, Product, Sum, columns, constants, written
 
 SMALL = st.sampled_from("abcegkmpqr")

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from gemstones.errors import InvalidRequest
 from gemstones.laws.dual import Dual
-from gemstones.laws.form import Form, parse_form
+from gemstones.laws.form import Form
 from gemstones.laws.law import Law
+from gemstones.laws.parse_form import parse_form
 
 REFERENCE = {
     "E + A/N^a + B/T^b": lambda c, x: c["E"] + c["A"] / x["N"] ** c["a"] + c["B"] / x["T"] ** c["b"],

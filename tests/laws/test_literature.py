@@ -12,8 +12,8 @@ from gemstones.laws.columns import table_columns
 from gemstones.laws.dual import value_of
 from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit
-from gemstones.laws.form import parse_form
 from gemstones.laws.literature import NAMED
+from gemstones.laws.parse_form import parse_form
 from gemstones.laws.solver.objective import Objective
 from gemstones.runs import RunTable, load
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from gemstones.laws.dual import value_of
-from gemstones.laws.form import Form, parse_form
+from gemstones.laws.form import Form
+from gemstones.laws.parse_form import parse_form
 from gemstones.laws.pose import pose
 from gemstones.laws.solver.problem import Problem
 from tests.laws.test_law import COLUMNS, CONSTANTS, REFERENCE, theta_of

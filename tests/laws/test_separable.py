@@ -6,7 +6,7 @@ import pytest
 
 from gemstones.errors import InvalidRequest
 from gemstones.laws.columns import group_codes, group_levels, table_columns
-from gemstones.laws.form import parse_form
+from gemstones.laws.parse_form import parse_form
 from gemstones.laws.separable import check_separable
 from gemstones.runs import RunTable, load
 

@@ -11,8 +11,8 @@ from gemstones.accounting.parameters import params
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
-from gemstones.laws.form import parse_form
 from gemstones.laws.law import FittedRange, Law
+from gemstones.laws.parse_form import parse_form
 from gemstones.laws.published import LAWS, published
 from gemstones.planning.optimum import size_optima
 from gemstones.planning.overtrain import overtrain

@@ -22,10 +22,10 @@ from gemstones.laws.chosen import CANDIDATE_HEADER, candidate_rows
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.fit import Fit, is_fit
 from gemstones.laws.fitting import fit as fit_law
-from gemstones.laws.form import parse_bound, parse_fixed
 from gemstones.laws.interval import level_text
 from gemstones.laws.literature import NAMED
 from gemstones.laws.optimum import Optimum
+from gemstones.laws.parse_form import parse_bound, parse_fixed
 from gemstones.laws.shown import fit_rows
 from gemstones.laws.solver.objective import Objective
 from gemstones.lists import listed

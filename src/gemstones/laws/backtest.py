@@ -25,10 +25,10 @@ from gemstones.display import few_lines
 from gemstones.errors import InvalidRequest
 from gemstones.laws.diagnostics import LEAST_RUNS, few_draws_flags
 from gemstones.laws.envelope import BINS
-from gemstones.laws.form import law_text, parse_form
 from gemstones.laws.held_out import Resamples
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.parallel import Workers, check_workers, run_chunks
+from gemstones.laws.parse_form import law_text, parse_form
 from gemstones.laws.predictor import Predicted, Predictor, fit_and_predict, frontier_rows, predictors_of
 from gemstones.laws.scores import Comparison, Score, Target, compare, score
 from gemstones.laws.shown import backtest_html, backtest_notes, score_name

@@ -20,9 +20,10 @@ from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.chosen import Candidate, Choice
 from gemstones.laws.columns import table_columns
 from gemstones.laws.diagnostics import LEAST_RUNS
-from gemstones.laws.form import Form, law_text, parse_form
+from gemstones.laws.form import Form
 from gemstones.laws.held_out import Resamples
 from gemstones.laws.parallel import Workers, run_chunks
+from gemstones.laws.parse_form import law_text, parse_form
 from gemstones.laws.rows import weighted_rows
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.trials import Held, Trial, trial

@@ -29,7 +29,7 @@ from gemstones.laws.diagnostics import (
 )
 from gemstones.laws.fit import Fit, Resampling
 from gemstones.laws.flops_model import learned_flops
-from gemstones.laws.form import Form, law_text, parse_form, with_constants
+from gemstones.laws.form import Form
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.law import FittedRange, Interval, Law, Models
 from gemstones.laws.new_run import (
@@ -39,6 +39,7 @@ from gemstones.laws.new_run import (
     row_flops,
 )
 from gemstones.laws.parallel import Workers, check_workers
+from gemstones.laws.parse_form import law_text, parse_form, with_constants
 from gemstones.laws.pose import pose
 from gemstones.laws.rows import best_of as best_of_rows
 from gemstones.laws.rows import weighted_rows

@@ -19,7 +19,7 @@ from gemstones.laws.columns import table_columns
 from gemstones.laws.diagnostics import row_flags
 from gemstones.laws.envelope import BINS, bin_points, hull_points
 from gemstones.laws.fitting import fit
-from gemstones.laws.form import parse_form
+from gemstones.laws.parse_form import parse_form
 from gemstones.laws.separable import collinear_columns
 from gemstones.laws.solver.objective import Objective
 from gemstones.runs.table import RunTable

@@ -21,7 +21,7 @@ from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.columns import shape_terms, table_columns
 from gemstones.laws.envelope import Method
 from gemstones.laws.flops_model import gives_flops
-from gemstones.laws.form import law_text, parse_form
+from gemstones.laws.parse_form import law_text, parse_form
 from gemstones.laws.separable import collinear_columns
 from gemstones.laws.solver.objective import Objective
 from gemstones.runs.selections import dense_selection, selections_of

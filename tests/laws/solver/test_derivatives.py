@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gemstones.laws.solver.compiling import compiled
 from gemstones.laws.solver.derivatives import Workspace, derivatives, evaluate, huber_sum, metric
 from gemstones.laws.solver.objective import huber
 from gemstones.laws.solver.problem import Problem
-from gemstones.laws.solver.system import System, compiled
+from gemstones.laws.solver.system import System
 from tests.laws.solver.kinds import every_kind
 
 KINDS = {name: (problem, theta) for name, problem, theta in every_kind()}

@@ -6,10 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from gemstones.laws.solver.compiling import compiled
 from gemstones.laws.solver.derivatives import derivatives, evaluate
 from gemstones.laws.solver.polish import delta_schedule, polish
 from gemstones.laws.solver.problem import Problem
-from gemstones.laws.solver.system import System, compiled
+from gemstones.laws.solver.system import System
 
 
 def planted(k: int, outer: bool = False, rows: int = 60, noise: float = 0.01) -> tuple[Problem, np.ndarray]:

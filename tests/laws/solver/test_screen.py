@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import scipy.optimize
 
+from gemstones.laws.solver.compiling import compiled
 from gemstones.laws.solver.nonnegative import nonnegative
 from gemstones.laws.solver.problem import Problem
 from gemstones.laws.solver.screen import SCREENED_ROWS, Screen
-from gemstones.laws.solver.system import compiled
 
 
 @pytest.mark.parametrize("q", [1, 2, 4, 6])

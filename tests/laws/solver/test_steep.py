@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from gemstones.laws.solver import solve as solving
+from gemstones.laws.solver.compiling import compiled
 from gemstones.laws.solver.derivatives import evaluate
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.problem import Problem
 from gemstones.laws.solver.solve import solve
 from gemstones.laws.solver.steep import SHARE, STEEP, steep
-from gemstones.laws.solver.system import compiled
 from gemstones.shape import FloatArray, IntArray
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from gemstones.laws.solver import thin
+from gemstones.laws.solver.compiling import compiled
 from gemstones.laws.solver.derivatives import evaluate
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.problem import Problem
 from gemstones.laws.solver.resample import Refits, draw_weights
 from gemstones.laws.solver.solve import solve
-from gemstones.laws.solver.system import compiled
 
 RUNS, CHECKPOINTS = 20, 250
 

@@ -17,10 +17,10 @@ from gemstones.accounting.flops import flops_per_token, inference_flops_per_toke
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, params
 from gemstones.errors import UserError
 from gemstones.laws.fit import Fit
-from gemstones.laws.form import parse_form
 from gemstones.laws.interval import interval, percentile_interval
 from gemstones.laws.law import FittedRange, Law
 from gemstones.laws.new_run import new_run_note
+from gemstones.laws.parse_form import parse_form
 from gemstones.laws.published import LAW_NAMES, FrontierLaw, published
 from gemstones.planning import by_params, sight, surface
 from gemstones.planning.cost import Cost

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gemstones.laws.solver.compiling import compiled
 from gemstones.laws.solver.derivatives import evaluate
 from gemstones.laws.solver.merge import merged
 from gemstones.laws.solver.objective import Objective
@@ -18,7 +19,7 @@ from gemstones.laws.solver.quality import Quality, quality
 from gemstones.laws.solver.screen import KEPT, Screen
 from gemstones.laws.solver.simpler import expanded, simpler
 from gemstones.laws.solver.steep import steep
-from gemstones.laws.solver.system import System, compiled
+from gemstones.laws.solver.system import System
 from gemstones.laws.solver.thin import Thinned, after_thinning
 from gemstones.shape import FloatArray, IntArray
 

@@ -20,10 +20,10 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.columns import table_columns
 from gemstones.laws.law import Interval
 from gemstones.laws.parallel import Workers, run_chunks
+from gemstones.laws.solver.compiling import compiled
 from gemstones.laws.solver.objective import Objective, huber
 from gemstones.laws.solver.polish import polish
 from gemstones.laws.solver.problem import Problem
-from gemstones.laws.solver.system import compiled
 from gemstones.report import style
 from gemstones.report.paper.figure import PaperFigure
 from gemstones.report.words import need_altair
