@@ -52,7 +52,7 @@ def test_every_analysis_writes_its_files(stones_study: Study) -> None:
 def test_analyses(stones_study: Study) -> None:
     found = stones_study.analyses
     assert found.sensitivity is not None and found.backtest is not None and found.step_time is not None
-    assert found.sensitivity.combinations == 72
+    assert found.sensitivity.combinations == 108
     page = (stones_study.output / "report.html").read_text()
     assert f"{found.sensitivity.distinct_fits:,} distinct fits" in page
     assert sum(found.sensitivity.decomposition.values()) == pytest.approx(1)

@@ -31,7 +31,8 @@ def backtest(
         tuple[str, ...],
         FLAG,
         Parameter(
-            help=f"{', '.join(SPLITS)}, or a cut of your own like compute=1e20; may be repeated (default: all of them)."
+            help=f"{', '.join(SPLITS)}, or a cut of your own like compute=1e20, or "
+            "compute=1/30 of the most; may be repeated (default: all of them)."
         ),
     ] = (),
     delta: Annotated[

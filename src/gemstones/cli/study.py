@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from gemstones.bounds import FLOPS
 from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
 from gemstones.cli.output import print_json, share_bar
+from gemstones.laws.chosen import AUTO
 
 
 def study(
@@ -29,6 +30,13 @@ def study(
     delta: Annotated[
         float, Parameter(help="Where the Huber function turns from squared to absolute, in log loss.")
     ] = 1e-4,
+    law: Annotated[
+        str,
+        Parameter(
+            help="The form that plans first, like (w,d,N,T)^p or a formula; auto is the one that backtests choose. "
+            "N,T and w,d,T and w,d,N,T are fitted too."
+        ),
+    ] = AUTO,
     bootstrap: Annotated[int, Parameter(help="Resamples by run of every fit.")] = 400,
     seed: Annotated[int, Parameter(help="Of the resampling.")] = 0,
     workers: Workers = None,
@@ -61,6 +69,7 @@ def study(
             bootstrap=bootstrap,
             seed=seed,
             delta=delta,
+            law=law,
             workers=worker_count(workers),
             quick=quick,
             force=reading.force,

@@ -48,6 +48,7 @@ CONVENTIONS = {
     "error": "root mean square of log(predicted loss / measured loss) over the held-out rows, every run weighted "
     "equally; 0.01 is about 1% of the loss",
     "bias": "mean of log(predicted / measured), every run weighted equally; positive where predicted too high",
+    "row_error": "as error, every held-out row counted once, and row_bias as bias: long runs count for more",
     "train_error": "as error, over the rows that the law was fitted to; of several folds the root mean square",
     "interval": "resamples of held-out runs, for leave-one-out of folds, with the fitted laws as they are; "
     f"null under {LEAST_RUNS} of them",

@@ -1,11 +1,12 @@
 """The form of law that predicts: chosen among those that the runs can carry, by what each says of rows it never saw.
 
-No form wins everywhere, so backtests choose. Every candidate is fitted to the rows up to 1/30, and up to 1/10, of the
-largest FLOPs and predicts those above (`error_beyond`), and is fitted without each of up to ten groups of runs and
-predicts these (`error_left_out`). The score of a form is the root mean square of the two. Taken is the form with the
-fewest constants among those whose score is within one standard error of the least: the standard error is of the
-difference of the two scores, over resampled runs, paired, so that what is hard for both cancels. How well the rule
-does on compute that it never saw is in benchmarks/choice.md.
+No form wins everywhere, so backtests choose. Every candidate is fitted to the rows up to two cuts by compute (1/30 and
+1/10 of the largest FLOPs, higher where too few runs or rows lie below) and predicts those above (`error_beyond`), and
+is fitted without each of up to ten groups of runs and predicts these (`error_left_out`). The score of a form is the
+geometric mean of the two. Taken is the simplest among those whose score is within one standard error of the least: the
+form with the fewest constants, of several the one that stands first among the candidates, N before the counts that
+fewer people use. The standard error is of the difference of the two scores, over resampled runs, paired, so that what
+is hard for both cancels. How well the rule does on compute that it never saw is in benchmarks/choice.md.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def choose(
     rows = _ranked(found)
     rows += [_without(t.form, t.constants, t.reason or "") for t in tried if t.reason is not None]
     rows += [_without(text, len(forms[text].entries), reason) for text, reason in unknown.items()]
-    taken = min((c for c in rows if c.near), key=lambda c: (c.constants, c.score or 0.0))
+    order = [*forms]
+    taken = min((c for c in rows if c.near), key=lambda c: (c.constants, order.index(c.law)))
     return Choice(taken.law, tuple(rows), held.cuts, len(held.groups))
 
 
@@ -114,18 +116,18 @@ def _known(
 
 
 def _score(trial: Trial, weights: FloatArray | None = None) -> FloatArray:
-    """Root mean square of the errors that are known, (…) for weights (…, runs)."""
+    """Geometric mean of the errors that are known, (…) for weights (…, runs)."""
     errors = trial.errors(weights)
     known = np.isfinite(errors)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.sqrt(np.square(np.where(known, errors, 0.0)).sum(-1) / known.sum(-1)))
+        return np.asarray(np.exp(np.log(np.where(known, errors, 1.0)).sum(-1) / known.sum(-1)))
 
 
 def _ranked(trials: Sequence[Trial]) -> list[Candidate]:
     """Candidates, the best first."""
     in_order = sorted(trials, key=lambda t: float(_score(t)))
     best = in_order[0]
-    least, weights = float(_score(best)), Resamples(DRAWS, 0, 0.95).weights(best.squares.shape[1])
+    least, weights = float(_score(best)), Resamples(DRAWS, 0, 0.95).weights(best.logs.shape[1])
     rows = []
     for one in in_order:
         beyond, left_out = (float(x) if np.isfinite(x) else None for x in one.errors())

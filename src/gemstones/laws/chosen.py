@@ -14,7 +14,8 @@ AUTO = "auto"
 
 
 class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One form and how it did; errors are root mean squares of log L̂ − log L, 0.01 is about 1% of the loss."""
+    """One form and how it did: errors of a typical run, the geometric mean over runs of the root mean square of
+    log L̂ − log L; 0.01 is about 1% of the loss."""
 
     law: str
     constants: int
@@ -24,7 +25,7 @@ class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     error_left_out: float | None
     """Of runs that were left out."""
     score: float | None
-    """Root mean square of the two errors that are known: what candidates are ranked by."""
+    """Geometric mean of the two errors that are known: what candidates are ranked by."""
     standard_error: float | None
     """Of its score less the least one, over resampled runs, paired; 0 for the best."""
     near: bool = False
@@ -68,12 +69,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         others = [c for c in self.candidates if c.law != self.law and c.score is not None]
         named = set()
         if best.law != self.law:
-            said += (
-                f", within one standard error of the best, {best.law}, to {_percent(best.score)}, "
-                "and has fewer constants"
-                if taken.constants < best.constants
-                else f", within one standard error of the best, {best.law}, to {_percent(best.score)}"
-            )
+            said += f", within one standard error of the best, {best.law}, to {_percent(best.score)}, and is simpler"
             named = {best.law}
         elif others:
             said += f"; the next best, {others[0].law}, to {_percent(others[0].score)}"

@@ -42,6 +42,9 @@ class Score:
     interval: Interval | None = None
     bias: float | None = None
     bias_interval: Interval | None = None
+    row_error: float | None = None
+    """As `error`, every row counted once."""
+    row_bias: float | None = None
     train_error: float | None = None
     rows: IntArray | None = None
     """Numbers of the held-out rows in the selection's table, (test_rows,)."""
@@ -62,6 +65,7 @@ class Score:
 
 _FIELDS = (
     "selection", "approach", "law", "split", "cut", "target", "error", "interval", "bias", "bias_interval",
+    "row_error", "row_bias",
     "train_error", "train_rows", "test_rows", "train_runs", "test_runs", "folds", "flags", "reason",
 )  # fmt: skip
 
@@ -147,6 +151,8 @@ def score(
         interval=resamples.error_interval(of_held),
         bias=of_held.bias,
         bias_interval=resamples.bias_interval(of_held),
+        row_error=float(np.sqrt(np.mean(residuals**2))),
+        row_bias=float(residuals.mean()),
         train_error=float(np.sqrt(np.mean(np.square(trained)))),
         rows=held,
         residuals=residuals,

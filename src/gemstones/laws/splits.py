@@ -8,11 +8,12 @@
 A cut by `compute` is of FLOPs and a cut by `tokens` of tokens, row by row: a run may have checkpoints on both
 sides, and is then continued. A cut by `size` is of total parameters: every run is on one side. What is fitted and
 what is predicted never share a row. A split is written as its name, with cuts taken from the data, or with a cut
-of one's own: `compute=1e20`, `size=500M`.
+of one's own: `compute=1e20`, `size=500M`, or `compute=1/30` of the largest value.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -45,6 +46,7 @@ NEXT_CLASS, WIDEST_CLASS = 4 / 3, 2.0
 smallest of the class. The sizes of Gemstones fall into the five of their design (50M, 100M, 500M, 1B, 2B)."""
 
 LEAST_TRAIN_RUNS = LEAST_RUNS
+_SHARE = re.compile(r"1/([1-9]\d{0,8})")
 LEAST_TEST_RUNS = 2
 MOST_FOLDS = 300
 """Of one leave-one-out split: every fold is a fit of every law."""
@@ -79,8 +81,12 @@ class Skipped:
     reason: str
 
 
+class Share(float):
+    """A cut as a share of the largest value."""
+
+
 def parse_split(text: str) -> tuple[SplitKind, float | None]:
-    """Name and cut, if there is one, of a split written like `compute`, `size=500M` or `leave-one-run-out`.
+    """Name and cut, if there is one, of a split written like `compute=1/30`, `size=500M` or `leave-one-run-out`.
 
     >>> parse_split("size=500M"), parse_split("leave-one-run-out")
     (('size', 500000000.0), ('leave-one-run-out', None))
@@ -92,7 +98,10 @@ def parse_split(text: str) -> tuple[SplitKind, float | None]:
             f"split {text!r} is unknown: choose from {', '.join(SPLITS)}, or give {', '.join(CUT_COLUMNS)} a cut "
             "like compute=1e20"
         )
-    return kind, parse_quantity(cut, f"cut of {kind}") if given else None
+    if not given:
+        return kind, None
+    share = _SHARE.fullmatch(cut)
+    return kind, Share(1 / int(share[1])) if share else parse_quantity(cut, f"cut of {kind}")
 
 
 def size_classes(sizes: FloatArray) -> IntArray:
@@ -139,7 +148,7 @@ def _by_cut(table: RunTable, kind: SplitKind, asked: float | None) -> Iterator[S
         return
     values = table.numbers(column)
     if asked is not None:
-        cuts = [asked]
+        cuts = [asked * float(values.max()) if isinstance(asked, Share) else asked]
     elif kind == "size":
         cuts = _between_classes(values)
     else:

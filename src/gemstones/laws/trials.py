@@ -1,8 +1,8 @@
 """What a form says of rows that it was not fitted to: above two cuts by compute, and of runs left out in turn.
 
 A form is fitted once to every row, once to the rows up to each cut, and again without each group of runs, from where
-the fit to every row ended. Errors are of log L̂ − log L; every run counts once in every fit, as in
-`gemstones.laws.held_out`.
+the fit to every row ended. Errors are root mean squares of log L̂ − log L over the rows of a run, and of several runs
+their geometric mean: the error for a typical run, which one run that goes astray, or is itself astray, does not decide.
 """
 
 from __future__ import annotations
@@ -34,10 +34,14 @@ CUTS = (1 / 30, 1 / 10, 1 / 3, 1 / 2)
 MOST_CUTS = 2
 LEAST_ROWS = 20
 """Up to a cut: twice the constants of the largest candidate."""
+LEAST_SHARE_OF_ROWS, LEAST_SHARE_OF_RUNS = 1 / 3, 1 / 2
+"""Up to a cut: of fewer, the form that needs least data wins, whatever it predicts from more."""
 LEAST_TESTED = 2
 """Runs above a cut."""
 MOST_GROUPS = 10
 """Of runs that are left out in turn: every group is a fit of every form."""
+LEAST_ERROR = 1e-6
+"""Smaller errors count as so large: perfect predictions are alike."""
 WARM_STARTS = 2
 """Minima of all rows that a fit without a group of runs starts from."""
 
@@ -73,8 +77,8 @@ def _beyond(table: RunTable) -> tuple[tuple[BoolArray, ...], tuple[float, ...]]:
     cuts = [
         cut
         for cut in (share * float(flops.max()) for share in CUTS)
-        if (flops <= cut).sum() >= LEAST_ROWS
-        and len(np.unique(codes[flops <= cut])) >= LEAST_RUNS
+        if (flops <= cut).sum() >= max(LEAST_ROWS, LEAST_SHARE_OF_ROWS * table.rows)
+        and len(np.unique(codes[flops <= cut])) >= max(LEAST_RUNS, LEAST_SHARE_OF_RUNS * table.runs)
         and len(np.unique(codes[flops > cut])) >= LEAST_TESTED
     ][:MOST_CUTS]
     return tuple(flops > cut for cut in cuts), tuple(cuts)
@@ -96,12 +100,12 @@ def _groups(table: RunTable) -> tuple[BoolArray, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """Of one form: sums of the mean squared residuals of runs, by what was held back; zero where a run was not."""
+    """Of one form: sums of the logs of runs' errors, by what was held back; zero where a run was not."""
 
     form: str
     constants: int
     """That it fits."""
-    squares: FloatArray
+    logs: FloatArray
     """(2, runs): above the cuts, and left out."""
     tested: FloatArray
     """(2, runs): in how many fits each run was held back."""
@@ -109,10 +113,10 @@ class Trial:
     """Why there is no error."""
 
     def errors(self, weights: FloatArray | None = None) -> FloatArray:
-        """Root mean squares (…, 2) over runs weighted by (…, runs); NaN where none was held back."""
+        """Geometric means (…, 2) over runs weighted by (…, runs); NaN where none was held back."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            counts = np.ones(self.squares.shape[1]) if weights is None else weights
-            return np.asarray(np.sqrt((counts @ self.squares.T) / (counts @ self.tested.T)))
+            counts = np.ones(self.logs.shape[1]) if weights is None else weights
+            return np.asarray(np.exp((counts @ self.logs.T) / (counts @ self.tested.T)))
 
 
 def trial(
@@ -128,26 +132,24 @@ def trial(
     `counts` (rows,) is how often each row counts in a fit.
     """
     runs = int(table.run_codes.max()) + 1
-    squares, tested = np.zeros((2, runs)), np.zeros((2, runs))
+    logs, tested = np.zeros((2, runs)), np.zeros((2, runs))
     try:
         rows = _Rows.of(form, table, convention, counts)
         with threadpool_limits(1):
             beyond = [rows.residuals_of_part(~above, objective) for above in held.beyond]
             left_out = rows.residuals_without(held.groups, objective)
     except (InvalidRequest, InvalidTable) as error:
-        return Trial(form.text, len(form.entries), squares, tested, _because(error))
+        return Trial(form.text, len(form.entries), logs, tested, _because(error))
     targets = [0] * len(beyond) + [1] * len(left_out)
     for target, test, residuals in zip(
         targets, (*held.beyond, *held.groups), (*beyond, *left_out), strict=True
     ):
         means, there = _by_run(residuals[test] ** 2, table.run_codes[test], runs)
-        squares[target] += means
+        logs[target] += np.where(there > 0, np.log(np.maximum(np.sqrt(means), LEAST_ERROR)), 0.0)
         tested[target] += there
-    if not np.isfinite(squares).all():
-        return Trial(
-            form.text, len(form.entries), squares, tested, "no finite loss is predicted for every row"
-        )
-    return Trial(form.text, len(rows.form.entries), squares, tested)
+    if not np.isfinite(logs).all():
+        return Trial(form.text, len(form.entries), logs, tested, "no finite loss is predicted for every row")
+    return Trial(form.text, len(rows.form.entries), logs, tested)
 
 
 def _because(error: InvalidRequest | InvalidTable) -> str:

@@ -145,7 +145,7 @@ class Levels:
         for delta in self.deltas:
             Objective(delta=delta)
         for law in self.laws:
-            _check_plans(law)
+            check_plans(law)
         for field in fields(self):
             distinct = tuple(dict.fromkeys(getattr(self, field.name)))
             if not distinct:
@@ -170,12 +170,12 @@ class Levels:
         ]
 
 
-def _check_plans(law: str) -> None:
+def check_plans(law: str) -> None:
     """Refuse what is no law of shapes and tokens."""
     form = parse_form(law)
     if form.groups:
         raise InvalidRequest(
-            f"law {law} differs by {', '.join(form.groups)}, which the sensitivity analysis cannot choose: take --where"
+            f"law {law} differs by {', '.join(form.groups)}, so it is none of all runs: choose some with --where"
         )
     shape_terms(form.columns, "total")
 

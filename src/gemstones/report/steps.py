@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.laws.chosen import AUTO
 from gemstones.laws.diagnostics import doubts
 from gemstones.laws.envelope import Envelope, Method, Resource, envelope
 from gemstones.laws.fit import Fit
@@ -21,8 +22,10 @@ from gemstones.runs.selections import dense_selection
 
 LAWS = {"N,T": 1.0, "w,d,T": 5.0, "w,d,N,T": 15.0}
 """Laws that are fitted, and how long each takes in terms of the first."""
+TIMES = {**LAWS, AUTO: 60.0}
 PLANNED = (("w,d,N,T", "w,d,T"), ("N,T",))
-"""Laws that plan: one of each of these, the first that was fitted without a flag, else the first."""
+"""Laws that plan after the one that was asked for: one of each of these, the first that was fitted without a flag, else
+the first."""
 RESOURCES: tuple[Resource, ...] = ("flops", "device_hours")
 METHODS: tuple[Method, ...] = ("hull", "bins")
 STUDIED = {"gemstones": ("all", "le100B")}
@@ -42,6 +45,8 @@ class Settings:
     bootstrap: int
     seed: int
     delta: float
+    law: str = AUTO
+    """The form that plans first: by default the one that backtests choose."""
 
 
 def selected(runs: RunTable, select: str | None) -> list[Selected]:
@@ -61,28 +66,30 @@ def selected(runs: RunTable, select: str | None) -> list[Selected]:
 def fit_laws(
     table: RunTable, settings: Settings, workers: Workers, step: Callable[[str], Step]
 ) -> tuple[list[Fit], list[str]]:
-    """A fit of every law that the runs know the columns of and can separate, and notes on the others."""
-    fits: list[Fit] = []
+    """A fit of every law that the runs know the columns of and can separate, and of the form that is asked for; notes
+    on the others."""
+    fits: dict[str, Fit] = {}
     refused: dict[str, list[str]] = {}
-    for law in LAWS:
+    for law in dict.fromkeys((settings.law, *LAWS)):
         share = step(law)
         try:
-            made = fit(
-                table,
-                law,
-                objective=Objective(delta=settings.delta),
-                bootstrap=settings.bootstrap,
-                seed=settings.seed,
-                workers=workers,
-                progress=lambda n, share=share: share(n / settings.bootstrap),  # type: ignore[misc]
-            )
+            if law not in fits:
+                made = fit(
+                    table,
+                    law,
+                    objective=Objective(delta=settings.delta),
+                    bootstrap=settings.bootstrap,
+                    seed=settings.seed,
+                    workers=workers,
+                    progress=lambda n, share=share: share(n / settings.bootstrap),  # type: ignore[misc]
+                )
+                fits[made.law.form] = named(made)
         except (InvalidRequest, InvalidTable) as error:
             refused.setdefault(error.said, []).append(law)
-        else:
-            fits.append(named(made))
         share(1.0)
     notes = [f"{listed(laws)} not fitted to {table.selection}: {reason}" for reason, laws in refused.items()]
-    return fits, notes
+    usual = [fits.pop(law) for law in LAWS if law in fits]
+    return [*usual, *fits.values()], notes
 
 
 def named(made: Fit) -> Fit:
@@ -122,15 +129,23 @@ def frontiers(
 
 
 def planning_fits(fits: Sequence[Fit]) -> list[Fit]:
-    """The fits that plan, the one of width and depth before the one in N and T; some of them may be missing.
+    """The fits that plan: the form that was asked for or chosen, then the one of width and depth before the one in N
+    and T; some of them may be missing.
 
     Of several that may take a place the first without flags does, else the first.
     """
+    first = [made for made in fits if _leads(made)]
     by_form = {made.law.form: made for made in fits}
-    planning = [[by_form[form] for form in forms if form in by_form] for forms in PLANNED]
-    return [trusted_first(made)[0] for made in planning if made]
+    places = [forms for forms in PLANNED if not any(made.law.form in forms for made in first)]
+    planning = [[by_form[form] for form in forms if form in by_form] for forms in places]
+    return [*first, *(trusted_first(made)[0] for made in planning if made)]
+
+
+def _leads(made: Fit) -> bool:
+    return made.chosen is not None or made.law.form not in LAWS
 
 
 def trusted_first(fits: Sequence[Fit]) -> list[Fit]:
-    """Fits without flags before those with: whoever reads the first plan only reads the safer one."""
-    return sorted(fits, key=lambda made: bool(doubts(made.flags)))
+    """Fits without flags before those with: whoever reads the first plan only reads the safer one. Before all the form
+    that was asked for or chosen."""
+    return sorted(fits, key=lambda made: (not _leads(made), bool(doubts(made.flags))))

@@ -19,6 +19,7 @@ from gemstones.bounds import FLOPS
 from gemstones.display import few_lines, html_table, labelled
 from gemstones.errors import MissingExtra
 from gemstones.files import make_folder, write_text
+from gemstones.laws.chosen import AUTO
 from gemstones.laws.envelope import BINS, Envelope
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL
@@ -27,7 +28,7 @@ from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.resample import check_resampling
 from gemstones.output_folder import OutputFolder
-from gemstones.planning.choices import Selected
+from gemstones.planning.choices import Selected, check_plans
 from gemstones.planning.plan import NEAR, Plan, default_throughput
 from gemstones.planning.shown import plans_header, plans_rows
 from gemstones.report import tables
@@ -55,9 +56,9 @@ from gemstones.report.prescriptions import (
 from gemstones.report.save import save_figure, write_table
 from gemstones.report.sensitivity import SENSITIVITY_FILES
 from gemstones.report.steps import (
-    LAWS,
     METHODS,
     RESOURCES,
+    TIMES,
     Settings,
     Step,
     fit_laws,
@@ -170,6 +171,7 @@ def study(
     seed: int = 0,
     workers: Workers = None,
     delta: float = 1e-4,
+    law: str = AUTO,
     quick: bool = False,
     force: bool = False,
     progress: Callable[[str, float], None] | None = None,
@@ -177,7 +179,8 @@ def study(
     """Fit, find frontiers, plan for `budgets` (FLOPs), ask what the answer depends on, and write it all to `output`.
 
     `runs` are what `fit` takes. Selections are `all` and `le100B` of `gemstones`, else the default of the table, or
-    `select`. `bootstrap` resamples by run give the intervals; `delta` is Huber's. Budgets are by default those that
+    `select`. `bootstrap` resamples by run give the intervals; `delta` is Huber's. `law` is what plans first, by default
+    the form that backtests choose; the usual ones are fitted too. Budgets are by default those that
     `usual_budgets` finds for the FLOPs of the first selection. `quick` leaves out the sensitivity analysis and the
     backtests, which take most of the time. `progress` is told what is being done and which share of everything is
     done. Without the extra `report` there are tables but no figures and no page.
@@ -189,12 +192,14 @@ def study(
     """
     runs = given_runs(runs)
     Objective(delta=delta)  # refused before anything is done
+    if law != AUTO:
+        check_plans(law)
     check_resampling(bootstrap, "run", seed)
     given = None if budgets is None else set(FLOPS.each(tuple(budgets)))
     chosen = selected(runs, select)
     spanned = _flops_span(chosen[0].fitted)
     wanted = usual_budgets(spanned) if given is None else tuple(sorted(given))
-    settings = Settings(select, wanted, bootstrap, seed, delta)
+    settings = Settings(select, wanted, bootstrap, seed, delta, law)
     folder = OutputFolder(
         output, "gemstones study", CLOSING, PATTERNS, tuple(Path(one.location) for one in runs.sources), force
     )
@@ -208,7 +213,7 @@ def study(
     plans: list[Plan] = []
     for position, tables_of in enumerate(chosen):
         made, missing = fit_laws(
-            tables_of.fitted, settings, workers, tell.of("fitting", tables_of.fitted, LAWS)
+            tables_of.fitted, settings, workers, tell.of("fitting", tables_of.fitted, TIMES)
         )
         read, unread = frontiers(
             tables_of.frontier, settings, workers, tell.of("frontier", tables_of.frontier)
@@ -374,7 +379,7 @@ class _Progress:
     """What is being done, and which share of everything is done."""
 
     def __init__(self, progress: Callable[[str, float], None] | None, selections: int, quick: bool) -> None:
-        each = sum(LAWS.values()) + len(RESOURCES) * len(METHODS) + _PLAN_TIME + _FIGURE_TIME
+        each = sum(TIMES.values()) + len(RESOURCES) * len(METHODS) + _PLAN_TIME + _FIGURE_TIME
         rest = PRICE_TIME + (0.0 if quick else SENSITIVITY_TIME + BACKTEST_TIME)
         self._progress, self._total, self._done = progress, selections * each + rest, 0.0
 
