@@ -66,7 +66,7 @@ def test_overtrain(cli: Cli) -> None:
     assert published_law["shapes"][8] == "4864x66" and published_law["factors"][8] == 1
     blind = cli("overtrain", "1e22", "--law", "chinchilla", "--factors", "1,2", "--json").json
     assert blind["shapes"] == [None, None] and blind["params"][0] == pytest.approx(2 * blind["params"][1])
-    gone = cli("overtrain", "1e19", "--factors", "1,1e3", "--json").json
+    gone = cli("overtrain", "1e19", "--factors", "1, 1e3", "--json").json
     assert (gone["shapes"][1], gone["losses"][1]) == (None, None) and "no shape" in gone["reasons"][1]
 
 
