@@ -13,7 +13,7 @@ import numpy as np
 
 from gemstones.accounting.parameters import params
 from gemstones.laws.law import Law
-from gemstones.laws.published import refit
+from gemstones.laws.published import REFIT_PLAIN, refit
 from gemstones.planning.plan import default_throughput
 from gemstones.shape import Shape, Shapes
 
@@ -33,7 +33,7 @@ OF_RUN, OF_ROW = 0.001, 0.0005
 
 def law() -> Law:
     """The law that the losses follow."""
-    return refit().law
+    return refit(REFIT_PLAIN).law
 
 
 def write(path: Path) -> Path:

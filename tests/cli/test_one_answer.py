@@ -87,7 +87,9 @@ def test_a_plan_takes_the_name_of_a_law_and_the_file_of_a_fit(tmp_path: Path) ->
     made.save(tmp_path / "mine.json")
     assert gs.plan(1e15, tmp_path / "mine.json") == gs.plan(1e15, made)
     assert gs.overtrain(1e15, str(tmp_path / "mine.json")).summary() == gs.overtrain(1e15, made).summary()
-    with pytest.raises(gs.UserError, match=r"^law 'gemini' is neither a law \(gemstones-refit, gemstones, "):
+    with pytest.raises(
+        gs.UserError, match=r"^law 'gemini' is neither a law \(gemstones-refit, gemstones-refit-plain, "
+    ):
         gs.plan(1e22, "gemini")
 
 

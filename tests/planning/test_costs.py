@@ -127,7 +127,7 @@ def test_any_features_price_every_shape() -> None:
 
 def test_the_quickest_shape_is_wider_than_that_of_least_flops() -> None:
     for budget in (1e3, 1e4, 1e5, 1e6):
-        for law in (refit().law, WIDTH_DEPTH):
+        for law in (refit("gemstones-refit-plain").law, WIDTH_DEPTH):
             made = plan(budget, law, cost=HOURS)
             beside = flop_optimal(made, law)
             other = beside.flop_optimal
@@ -145,16 +145,23 @@ def test_the_quickest_shape_is_wider_than_that_of_least_flops() -> None:
 
 def test_inference_of_no_tokens_is_no_inference() -> None:
     none = Cost(inference_tokens=0.0)
-    for law in (refit(), published("kaplan"), BY_PARAMS):
+    for law in (refit("gemstones-refit-plain"), published("kaplan"), BY_PARAMS):
         assert plan(1e22, law, cost=none) == plan(1e22, law)
-    without = plan(1e5, refit(), cost=HOURS)
-    assert plan(1e5, refit(), cost=Cost(step_time=gemstones_step_time(), inference_tokens=0)) == without
+    without = plan(1e5, refit("gemstones-refit-plain"), cost=HOURS)
+    assert (
+        plan(
+            1e5,
+            refit("gemstones-refit-plain"),
+            cost=Cost(step_time=gemstones_step_time(), inference_tokens=0),
+        )
+        == without
+    )
     few = plan(1e22, WIDTH_DEPTH, cost=Cost(inference_tokens=1.0))
     assert few.shape == plan(1e22, WIDTH_DEPTH).shape and few.tokens < plan(1e22, WIDTH_DEPTH).tokens
 
 
 def test_step_times_beside_a_plan_for_flops_change_nothing_in_it() -> None:
-    for law in (refit(), WIDTH_DEPTH):
+    for law in (refit("gemstones-refit-plain"), WIDTH_DEPTH):
         bare, made = plan(1e21, law), plan(1e21, law, throughput=gemstones_step_time())
         added = {"device_hours", "device_hours_interval", "inference_device_hours", "throughput", "notes"}
         assert {k: v for k, v in made.summary().items() if k not in added} == {
@@ -186,7 +193,7 @@ def small_fit(law: Law, draws: int = 40) -> Fit:
     rng = np.random.default_rng(1)
     theta = law.theta * np.exp(rng.normal(0, 0.02, (draws, len(law.theta))))
     return msgspec.structs.replace(
-        refit(),
+        refit("gemstones-refit-plain"),
         law=law,
         draws=tuple(tuple(float(x) for x in draw) for draw in theta),
         resampling=Resampling("run", 0),
@@ -229,7 +236,7 @@ def test_intervals_are_those_of_the_plans_of_all_draws(name: str) -> None:
     assert ("each with a resample of the step times" in made.intervals_note) == (cost.resource != "flops")
 
 
-@pytest.mark.parametrize("law", [refit().law, BY_PARAMS])
+@pytest.mark.parametrize("law", [refit("gemstones-refit-plain").law, BY_PARAMS])
 def test_draws_give_the_exact_optimum_of_each_at_its_own_cost(law: Law) -> None:
     """The two passes of `minimise` against the minimum over every shape, as many draws as take a second."""
     constraints = default_constraints(law)
@@ -238,7 +245,7 @@ def test_draws_give_the_exact_optimum_of_each_at_its_own_cost(law: Law) -> None:
     grid = (law, column[:, 0], row[0], constraints)
     bounds = (256 / 80, 2560 / 8) if blind else None
     surface = Surface.of(*grid, HOURS, aspect_ratios=bounds)
-    draws = small_fit(law, 12).theta_draws if blind else refit().theta_draws[::40]
+    draws = small_fit(law, 12).theta_draws if blind else refit("gemstones-refit-plain").theta_draws[::40]
     for i, theta in enumerate(draws):
         own = Cost(step_time=gemstones_step_time(), inference_tokens=1e11).of_draw(i)
         priced = Surface.of(*grid, own, aspect_ratios=bounds)
@@ -360,13 +367,13 @@ def test_a_law_in_n_and_t_is_given_shapes_of_ordinary_aspect_ratio_for_device_ho
 
 
 def test_large_budgets() -> None:
-    made = plan(1e7, refit().law, cost=HOURS, force=True)
+    made = plan(1e7, refit("gemstones-refit-plain").law, cost=HOURS, force=True)
     assert made.shape is not None and made.shape.width > 20_000
     with pytest.raises(EdgeOfSearch, match="for 1B device hours lies on the edge of the search, width 65536"):
-        plan(1e9, refit().law, cost=HOURS, force=True)
+        plan(1e9, refit("gemstones-refit-plain").law, cost=HOURS, force=True)
     for budget in (1e18, 1e20):
         with pytest.raises(EdgeOfSearch):
-            plan(budget, refit(), cost=HOURS, force=True)
+            plan(budget, refit("gemstones-refit-plain"), cost=HOURS, force=True)
     most = plan(1e40, CHINCHILLA, cost=Cost(inference_tokens=1e13), force=True)
     assert most.params == pytest.approx(plan(1e40, CHINCHILLA, force=True).params, rel=1e-6)
 
@@ -374,8 +381,8 @@ def test_large_budgets() -> None:
 def test_an_edge_beside_the_plan_is_said_and_not_an_error() -> None:
     # Deep enough for the hours, not for the FLOPs.
     constraints = Constraints(width_max=65536, depth_min=1, depth_max=64, width_multiple=256)
-    made = plan(1e5, refit().law, cost=HOURS, constraints=constraints)
-    beside = flop_optimal(made, refit().law, constraints=constraints)
+    made = plan(1e5, refit("gemstones-refit-plain").law, cost=HOURS, constraints=constraints)
+    beside = flop_optimal(made, refit("gemstones-refit-plain").law, constraints=constraints)
     assert beside.flop_optimal is None and "depth 64 (the largest)" in beside.note
     assert beside.summary() == {"shape": None, "note": beside.note}
 
@@ -414,8 +421,14 @@ def test_requests_without_meaning() -> None:
 
 
 def test_models_that_were_not_timed_are_told_apart() -> None:
-    assert default_throughput(refit()) == gemstones_step_time() == default_throughput(WIDTH_DEPTH)
-    assumed = msgspec.structs.replace(refit(), models_assumed=("vocabulary 50,304 assumed",))
+    assert (
+        default_throughput(refit("gemstones-refit-plain"))
+        == gemstones_step_time()
+        == default_throughput(WIDTH_DEPTH)
+    )
+    assumed = msgspec.structs.replace(
+        refit("gemstones-refit-plain"), models_assumed=("vocabulary 50,304 assumed",)
+    )
     others = msgspec.structs.replace(WIDTH_DEPTH, models=Models(vocabulary=32_000))
     assert default_throughput(assumed) is default_throughput(others) is None
     assert default_throughput(LAWS["kaplan"]) is None
@@ -424,10 +437,10 @@ def test_models_that_were_not_timed_are_told_apart() -> None:
 
 
 def test_laws_plan() -> None:
-    for law in (refit(), WIDTH_DEPTH, CHINCHILLA, LAWS["kaplan"]):
+    for law in (refit("gemstones-refit-plain"), WIDTH_DEPTH, CHINCHILLA, LAWS["kaplan"]):
         assert law.plan(1e22) == plan(1e22, law) == law.plan("1e22")
-    made = refit().plan(1e5, cost=HOURS, near=0.01)
-    assert made == plan(1e5, refit(), cost=HOURS, near=0.01)
+    made = refit("gemstones-refit-plain").plan(1e5, cost=HOURS, near=0.01)
+    assert made == plan(1e5, refit("gemstones-refit-plain"), cost=HOURS, near=0.01)
     assert repr(made).startswith("<Plan 100K device hours by fit [w,d,N,T]: 7936x60, 57.5B [")
     assert FLOPS.resource == "flops"
     assert "FLOPs (6·N·T, N_non_embedding) by kaplan" in repr(LAWS["kaplan"].plan(1e22))

@@ -120,7 +120,9 @@ def test_a_law_of_shapes_meets_the_budget_in_the_tables_own_flops(per_token: Flo
 def test_prescriptions_of_a_study_count_by_it_too() -> None:
     model = learned_flops(by_shape(HALVES), ("w", "d", "N", "T"), "total")
     assert model is not None
-    made = msgspec.structs.replace(refit(), draws=refit().draws[:5])
+    made = msgspec.structs.replace(
+        refit("gemstones-refit-plain"), draws=refit("gemstones-refit-plain").draws[:5]
+    )
     (own,), (usual,) = (prescribe_law(made, [one], [at]) for one, at in (
         (("total", model), 1e20), (("total", "6N_total"), 2e20),
     ))  # fmt: skip

@@ -129,7 +129,7 @@ def test_laws_in_n_and_t_have_a_closed_form() -> None:
 
 def test_intervals_are_paired() -> None:
     """Of the same draw here and at the optimum: written out from the draws."""
-    refit = published("gemstones-refit")
+    refit = published("gemstones-refit-plain")
     assert isinstance(refit, Fit)
     found = overtrain(1e22, refit, [1, 4])
     assert found.optimum.shape is not None and found.level == 0.95

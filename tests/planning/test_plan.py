@@ -172,7 +172,7 @@ def test_kaplan_has_no_loss() -> None:
 
 def test_draws_give_the_exact_optimum_of_each() -> None:
     """The two passes of `minimise` against the minimum over every shape."""
-    refit = published("gemstones-refit")
+    refit = published("gemstones-refit-plain")
     assert isinstance(refit, Fit)
     constraints = default_constraints(refit.law)
     column, row = constraints.grid()
@@ -195,7 +195,7 @@ def test_a_steep_draw_overflows_nothing() -> None:
 
 
 def test_the_refits_plan_has_intervals_around_it() -> None:
-    refit = published("gemstones-refit")
+    refit = published("gemstones-refit-plain")
     made = plan(1e22, refit)
     assert made.intervals is not None and "400 resamples by run" in made.intervals_note
     assert made.shape is not None and made.params_total is not None

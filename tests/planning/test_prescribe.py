@@ -28,7 +28,10 @@ def with_draws(law: Law, count: int, seed: int = 0) -> Fit:
     rng = np.random.default_rng(seed)
     draws = law.theta * rng.normal(1, 0.02, (count, len(law.theta)))
     return msgspec.structs.replace(
-        refit(), law=law, draws=tuple(map(tuple, draws.tolist())), resampling=Resampling("run", 0)
+        refit("gemstones-refit-plain"),
+        law=law,
+        draws=tuple(map(tuple, draws.tolist())),
+        resampling=Resampling("run", 0),
     )
 
 
@@ -39,7 +42,9 @@ def params_law(convention: str = "total") -> Law:
 
 
 def test_a_law_of_shapes_prescribes_what_its_plan_does() -> None:
-    fit = msgspec.structs.replace(refit(), draws=refit().draws[:40])
+    fit = msgspec.structs.replace(
+        refit("gemstones-refit-plain"), draws=refit("gemstones-refit-plain").draws[:40]
+    )
     (made,) = prescribe_law(fit, [("total", "gemstones")], BUDGETS)
     for position, budget in enumerate(BUDGETS):
         planned = plan(budget, fit)

@@ -89,14 +89,14 @@ def test_labels_do_not_overlap_and_keep_their_order(points: list[tuple[int, int]
 
 @pytest.mark.published_data
 def test_figure_8_says_what_it_shows(tmp_path: Path) -> None:
-    refit = published("gemstones-refit")
-    found = [overtrain(budget, refit, name="gemstones-refit") for budget in (1e20, 1e21, 1e22, 1e23)]
+    refit = published("gemstones-refit-plain")
+    found = [overtrain(budget, refit, name="gemstones-refit-plain") for budget in (1e20, 1e21, 1e22, 1e23)]
     industry = load_industry()
     chart = overtrain_figure(found, industry)
     words = said(chart, tmp_path)
     for part in (
         "1e20 FLOPs", "1e23 FLOPs", "Tokens over the optimal tokens", "Predicted loss (nats/token)", "4864x63",
-        "70.3B tokens", "loss +2.2%", "(1.1–4.3%)", "N −76%", "1/16", "gemstones-refit", "FLOPs by Appendix G",
+        "70.3B tokens", "loss +2.2%", "(1.1–4.3%)", "N −76%", "1/16", "gemstones-refit-plain", "FLOPs by Appendix G",
         "95% intervals from 400 resamples by run", "of their own tokenizers", "0.3 decades beyond the fitted runs",
         "what lies beyond is cut", "only those with room for their names",
     ):  # fmt: skip
@@ -128,7 +128,7 @@ def test_figure_8_of_a_law_without_shapes_draws_or_models(tmp_path: Path) -> Non
 
 
 def test_factors_without_a_design_are_left_out() -> None:
-    chart = overtrain_figure([overtrain(1e19, published("gemstones-refit"))])
+    chart = overtrain_figure([overtrain(1e19, published("gemstones-refit-plain"))])
     assert len(chart.datasets["curve-0"]) == 16
 
 

@@ -69,7 +69,10 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         others = [c for c in self.candidates if c.law != self.law and c.score is not None]
         named = set()
         if best.law != self.law:
-            said += f", within one standard error of the best, {best.law}, to {_percent(best.score)}, and is simpler"
+            why = "has fewer constants" if taken.constants < best.constants else "stands before it"
+            said += (
+                f", within one standard error of the best, {best.law}, to {_percent(best.score)}, and {why}"
+            )
             named = {best.law}
         elif others:
             said += f"; the next best, {others[0].law}, to {_percent(others[0].score)}"

@@ -8,15 +8,24 @@ from typing import Any
 
 import numpy as np
 
+from gemstones.accounting.parameters import params
 from gemstones.laws.law import Law
-from gemstones.laws.published import LAWS
-from gemstones.planning.optimum import size_optima
-from gemstones.shape import FloatArray
+from gemstones.laws.published import LAWS, REFIT, REFIT_PLAIN, refit
+from gemstones.planning.cost import FLOPS
+from gemstones.planning.optimum import on_edge, shape_optima, size_optima
+from gemstones.planning.surface import Surface
+from gemstones.shape import FloatArray, Shapes
 from gemstones.units import format_quantity
 
 OTHERS = ("chinchilla-epoch",)
 """The laws that every plan for FLOPs stands beside: Hoffmann et al.'s runs with the constants that fit them."""
-WORDS = {"chinchilla-epoch": "Chinchilla (Epoch's constants)"}
+OTHER_FORM = {REFIT: REFIT_PLAIN, REFIT_PLAIN: REFIT}
+"""The same runs in another form."""
+WORDS = {
+    "chinchilla-epoch": "Chinchilla (Epoch's constants)",
+    REFIT: "the form that backtests choose (gemstones-refit)",
+    REFIT_PLAIN: "the form without an exponent around the sum (gemstones-refit-plain)",
+}
 SAME_SIZE = 0.05
 """Shapes whose total parameters are within this fraction of another law's N are of its size."""
 
@@ -54,15 +63,35 @@ class Compared:
 def compared(
     name: str, budget_flops: float, increase: Callable[[float], float | None]
 ) -> tuple[Compared, ...]:
-    """The plans of `OTHERS` but for the law of that `name`; `increase` takes total parameters."""
+    """The plans of the other form of the law of that `name` and of `OTHERS`; `increase` takes total parameters.
+
+    A law whose optimum lies on the edge of the search is left out.
+    """
+    form = OTHER_FORM.get(name)
     found = []
-    for other in OTHERS:
-        law = LAWS[other]
+    for other in (*(() if form is None else (form,)), *OTHERS):
+        law = refit(other).law if other in OTHER_FORM else LAWS[other]
         assert isinstance(law, Law)
-        if other != name:
-            counted, tokens = (float(x[0]) for x in size_optima(law, law.theta[None], budget_flops))
-            found.append(Compared(other, counted, tokens, increase(counted)))
+        if other != name and (optimum := _optimum(law, budget_flops)) is not None:
+            found.append(Compared(other, *optimum, increase(optimum[0])))
     return tuple(found)
+
+
+def _optimum(law: Law, budget_flops: float) -> tuple[float, float] | None:
+    """Total parameters and tokens of the best model under a law, which counts FLOPs as its plans do."""
+    from gemstones.planning.plan import default_constraints
+
+    if set(law.symbols) == {"N", "T"}:
+        counted, tokens = (float(x[0]) for x in size_optima(law, law.theta[None], budget_flops))
+        return counted, tokens
+    constraints = default_constraints(law)
+    column, row = constraints.grid()
+    surface = Surface.of(law, column[:, 0], row[0], constraints, FLOPS)
+    at = shape_optima(surface, law.theta[None], [budget_flops])[0, 0]
+    if on_edge(at, surface):
+        return None
+    shape = Shapes.of(surface.widths[at[0]], surface.depths[at[1]], constraints.template)
+    return float(params(shape)), float(FLOPS.tokens(shape, budget_flops))
 
 
 def increase_on_grid(params_total: FloatArray, loss: FloatArray, target: float) -> float | None:

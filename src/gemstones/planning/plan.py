@@ -19,7 +19,7 @@ from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval, Law, Models
 from gemstones.laws.new_run import new_run_note
-from gemstones.laws.published import FrontierLaw, given_law
+from gemstones.laws.published import LAW_NAMES, FrontierLaw, given_law
 from gemstones.planning.as_good import AsGood, as_good
 from gemstones.planning.compared import Compared
 from gemstones.planning.cost import FLOPS as FLOPS_ALONE
@@ -280,13 +280,15 @@ def plan(
     >>> from gemstones.timing.step_time import gemstones_step_time
     >>> law = published("gemstones-refit")
     >>> print(plan(1e5, law, cost=Cost(step_time=gemstones_step_time())).shape)  # device hours
-    7936x60
+    5120x36
     """
     from gemstones.planning.by_params import plan_frontier, plan_params
     from gemstones.planning.by_shape import plan_shape
 
     if not 0 <= near < 1:
         raise InvalidRequest(f"near {near} must be a fraction of loss from 0 to below 1, like 0.005")
+    if name is None and isinstance(law, str) and law in LAW_NAMES:
+        name = law
     law = of_groups(given_law(law), of)
     bare = law.law if isinstance(law, Fit) else law
     cost = cost.of_law(bare)

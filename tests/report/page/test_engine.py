@@ -303,7 +303,7 @@ def general_fits() -> dict[str, Fit]:
         ),
         "counts": ("(A/P^a + B/T^b)^p + E", {"A": 3e3, "B": 2e4, "a": 0.6, "b": 0.7, "p": 0.4, "E": 1.1}),
     }  # fmt: skip
-    refit = published("gemstones-refit")
+    refit = published("gemstones-refit-plain")
     assert isinstance(refit, Fit)
     rng = np.random.default_rng(0)
     fits = {}

@@ -37,7 +37,7 @@ FLAG = "unstable_exponent: w leaves 0.02 to 2 in 15% of the resamples"
 
 @pytest.fixture(scope="module")
 def shapes() -> Fit:
-    whole = refit()
+    whole = refit("gemstones-refit-plain")
     return named(msgspec.structs.replace(whole, draws=whole.draws[:40], flags=(FLAG,)))
 
 

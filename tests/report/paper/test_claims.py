@@ -259,7 +259,7 @@ def test_published_fits_that_stopped_early_differ(
 
 
 def test_prescriptions(gemstones: RunTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = refit()
+    shipped = refit("gemstones-refit-plain")
     few = msgspec.structs.replace(shipped, draws=shipped.draws[:12])
     classic = fit(gemstones.select("all"), "N,T", bootstrap=40)
     small, large = ("small", 1e9, 1e13), ("huge", 1e15, 1e9)
@@ -297,7 +297,7 @@ def test_prices(gemstones: RunTable, monkeypatch: pytest.MonkeyPatch) -> None:
         for resource in ("flops", "device_hours")
         for method in ("interpolate", "nearest")
     }
-    law = refit()
+    law = refit("gemstones-refit-plain")
     found = [overtrain(budget, msgspec.structs.replace(law, draws=law.draws[:12])) for budget in (1e21, 1e22)]
     claims = by_says(price_chapter(made, found))
     nearest, interpolated = (

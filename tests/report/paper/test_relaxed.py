@@ -24,7 +24,7 @@ DRAWS, CHECKED = 40, 6
 
 @pytest.fixture(scope="module")
 def fit() -> Fit:
-    whole = refit()
+    whole = refit("gemstones-refit-plain")
     return msgspec.structs.replace(whole, draws=whole.draws[:DRAWS])
 
 
@@ -51,8 +51,10 @@ def test_they_are_the_plans_own(fit: Fit, relaxed: Relaxed) -> None:
 
 @given(st.integers(0, len(BUDGETS) - 1), st.floats(0.97, 1.03), st.floats(0.97, 1.03))
 def test_nothing_near_is_lower(i: int, wider: float, deeper: float) -> None:
-    law = refit().law
-    found = relaxed_optima(msgspec.structs.replace(refit(), draws=()), BUDGETS).quantities
+    law = refit("gemstones-refit-plain").law
+    found = relaxed_optima(
+        msgspec.structs.replace(refit("gemstones-refit-plain"), draws=()), BUDGETS
+    ).quantities
     width, depth = found["width"][i, 0], found["depth"][i, 0]
     best = loss(law, width, depth, BUDGETS[i])
     assert loss(law, width * wider, depth * deeper, BUDGETS[i]) >= best - 1e-12
