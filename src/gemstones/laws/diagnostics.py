@@ -29,8 +29,9 @@ ZERO_SHARE = 1e-3
 UNITS: dict[str, float] = {"exponent": 0.3, "coefficient": 3.0, "constant": 0.3, "outer": 0.5, "inner": 1.0}
 """What is a large change of a constant, by kind: as much as it usually is."""
 ADRIFT = 5.0
-"""Units that a direction may be uncertain by before it counts as undetermined. Of planted tables those whose exponents
-came out right had 0.03 to 1, and tokens tied to parameters within 2% 90; of published runs most have 0.05 to 4."""
+"""Units that a direction may be uncertain by before it counts as undetermined. Planted tables whose exponents come out
+within a tenth have 0.4 to 1.5, tokens tied to parameters within 2% 37 (benchmarks/conditioning.py, LOG.md); of
+published runs most have 0.05 to 4."""
 EXPONENT_RANGE = (0.02, 2.0)
 """Exponents outside are out of range: the standard grid of starts ends at 2, and a power of 0.02 falls
 by less than 5% over a decade."""
@@ -113,9 +114,25 @@ def undetermined_flags(
             flags.append(
                 f"bound_active: {entry.label} is at its bound, {value:.3g}; the objective falls beyond it"
             )
+    units, names = adrift(form, problem, quality, theta, runs)
+    if units > ADRIFT:
+        flags.append(
+            f"ill_conditioned: these runs hardly determine {listed_words(names)}: other values"
+            f"{' of them together' if len(names) > 1 else ''} fit as well"
+        )
+    return flags
+
+
+def adrift(
+    form: Form, problem: Problem, quality: Quality, theta: FloatArray, runs: int
+) -> tuple[float, list[str]]:
+    """How many `UNITS` constants go in their least determined direction at the cost of one standard error, and which.
+
+    Infinite where predictions do not change along it at all.
+    """
     free = np.flatnonzero(~quality.at_bound[: len(form.entries)]).tolist()
     if not free:
-        return flags
+        return 0.0, []
     units = np.array([UNITS[form.entries[i].kind] for i in free])
     # Of an irreducible loss nats, not their logarithm: it may be next to nothing.
     log_nats = np.array([theta[i] if form.entries[i].kind == "constant" else 0.0 for i in free])
@@ -124,14 +141,11 @@ def undetermined_flags(
     residuals = problem.residuals(theta[None])[0]
     _, values, directions = np.linalg.svd(slopes, full_matrices=False)
     spread = 1.4826 * float(np.median(np.abs(residuals))) * np.sqrt(len(residuals) / runs)
-    if len(values) < len(free) or values[-1] * ADRIFT < spread or values[-1] < FLAT * values[0]:
-        share = np.abs(directions[-1])
-        names = [form.entries[i].label for i, s in zip(free, share, strict=True) if s > 0.3 * share.max()]
-        flags.append(
-            f"ill_conditioned: these runs hardly determine {listed_words(names)}: other values"
-            f"{' of them together' if len(names) > 1 else ''} fit as well"
-        )
-    return flags
+    share = np.abs(directions[-1])
+    names = [form.entries[i].label for i, s in zip(free, share, strict=True) if s > 0.3 * share.max()]
+    if len(values) < len(free) or values[-1] < FLAT * values[0]:
+        return float("inf"), names
+    return spread / float(values[-1]), names
 
 
 def listed_words(names: Sequence[str]) -> str:
