@@ -88,7 +88,8 @@ def test_three_columns(cli: Cli, tmp_path: Path) -> None:
         lines.append(f"{n:.0f},{t:.0f},{1.7 + 400 / n**0.34 + 410 / t**0.28:.6f}")
     (tmp_path / "mine.csv").write_text("\n".join(lines))
     made = cli("sensitivity", tmp_path / "mine.csv", "--bootstrap", 40, "--workers", 1, "--json").json
-    assert made["combinations"] == 4 and made["budgets"] == [1e16, 1e17, 1e19]
+    # N,T and (N,T)^p, each at two deltas, and both frontiers.
+    assert made["combinations"] == 6 and made["budgets"] == [1e16, 1e17, 1e19]
     assert any("width and depth" in one["reason"] for one in made["refused"])
     assert made["base"]["law"] == "N,T" and made["base"]["flops_convention"] == "6N"
 
