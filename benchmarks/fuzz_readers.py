@@ -91,11 +91,13 @@ def read(number: int) -> dict[str, Any]:
     """What happens to one input."""
     made = fuzz_inputs.make(number)
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in made.files.items():
+        # A run's name that was damaged may be too long for the folder that is named after it.
+        files = {"/".join(part[:200] for part in name.split("/")): data for name, data in made.files.items()}
+        for name, data in files.items():
             path = Path(folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        source = str(Path(folder) / (fuzz_inputs.SHAPES[made.shape].source or next(iter(made.files))))
+        source = str(Path(folder) / (fuzz_inputs.SHAPES[made.shape].source or next(iter(files))))
         status, out, err = called(source, made)
         outcome, detail = judged(status, out, err)
         if outcome == "read" and made.planted:
