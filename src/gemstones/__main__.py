@@ -7,10 +7,13 @@ import io
 import os
 import sys
 
+LEAST_COLUMNS = 40
+
 
 def main() -> None:
     """Run the command line and leave with its exit status."""
     _open_streams()
+    _forget_width()
     from gemstones.cli.app import run
 
     for stream in (sys.stdout, sys.stderr):
@@ -29,6 +32,13 @@ def _open_streams() -> None:
             with contextlib.suppress(OSError):
                 os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
                 setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
+
+
+def _forget_width() -> None:
+    """A width of the terminal that no terminal has is none: help would be a column of letters, or fail."""
+    columns = os.environ.get("COLUMNS", "")
+    if not (columns.isascii() and columns.isdigit() and len(columns) < 5 and int(columns) >= LEAST_COLUMNS):
+        os.environ.pop("COLUMNS", None)
 
 
 if __name__ == "__main__":

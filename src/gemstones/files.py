@@ -76,10 +76,18 @@ def check_writable(path: Path) -> None:
             raise InvalidPath(f"output {path}: the folder {target.parent} does not exist")
         if not os.access(target if target.exists() else target.parent, os.W_OK):
             raise InvalidPath(f"output {path}: no permission to write there")
+        if not target.exists():
+            _probe(target.parent)
     except Wrong as error:
         if isinstance(error, InvalidPath):
             raise
         raise trouble(error, f"output {path} cannot be written") from None
+
+
+def _probe(folder: Path) -> None:
+    """Raise what a file in `folder` will: nobody may write in /proc, and root is told so by trying alone."""
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def check_output(
@@ -125,6 +133,8 @@ def check_folder(output: Path) -> None:
         reason = "" if existing.is_dir() else f"{existing} is a file: name a folder"
         if not reason and not os.access(existing, os.W_OK):
             reason = f"no permission to write in {existing}"
+        if not reason:
+            _probe(existing)
     except Wrong as error:
         raise trouble(error, f"output {output} cannot be made a folder") from None
     if reason:

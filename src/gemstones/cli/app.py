@@ -50,6 +50,7 @@ USAGE_STATUS = 2
 
 DEBUG = "GEMSTONES_DEBUG"
 """Environment variable: a defect then ends with its traceback."""
+GONE = "the current folder has been removed, change to another"
 LESS_MEMORY = "call again with fewer --workers, or on fewer rows (--where)"
 
 EXTRAS = {
@@ -145,9 +146,15 @@ def _ending(error: Exception) -> tuple[str, int]:
         case BrokenExecutor():
             message = f"a worker process died, perhaps for want of memory: {LESS_MEMORY}"
         case OSError():
+            from gemstones.runs.one_line import one_line
+
             full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-            where = error.filename or ("output cannot be written" if full else "")
+            where = one_line(error.filename or "") or (
+                "output cannot be written" if full else "" if _folder_is_there() else GONE
+            )
             message = f"{where}{': ' if where else ''}{error.strerror or error}"
+            if error.errno in {errno.ENAMETOOLONG, errno.ELOOP}:  # whoever met it, the path is what was given
+                status = USAGE_STATUS
         case _:
             if os.environ.get(DEBUG):
                 raise error
@@ -156,6 +163,13 @@ def _ending(error: Exception) -> tuple[str, int]:
                 f"({DEBUG}=1 shows where it happened)"
             )
     return message, status
+
+
+def _folder_is_there() -> bool:
+    try:
+        return bool(os.getcwd())  # noqa: PTH109 - what others do, and fail at
+    except OSError:
+        return False
 
 
 def _drop_output() -> None:
@@ -172,7 +186,9 @@ def _drop_output() -> None:
 
 def _say(message: str) -> None:
     """One line on standard error, whatever there is to say; nothing where it cannot be written."""
-    line = "".join(c if c.isprintable() else " " for c in f"gemstones: {message}")
+    # Arguments hold bytes that the locale could not read as lone surrogates.
+    known = message.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    line = "".join(c if c.isprintable() else " " for c in f"gemstones: {known}")
     try:
         print(" ".join(line.split()), file=sys.stderr, flush=True)
     except (OSError, ValueError):

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from gemstones.cli.options import Json, Reading, Runs
 from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.errors import InvalidRequest
+from gemstones.printable import printable
 from gemstones.runs import DATASETS, Dataset, selections_of
 from gemstones.runs.fetch import fetch as fetch_entry
 from gemstones.runs.loss_units import WORDS
@@ -97,7 +98,7 @@ def show(runs: Runs, /, *, reading: Reading = Reading(), json: Json = False) -> 
         f"{table.dataset}{selected}: {table.rows:,} rows of {table.runs:,} runs; format {table.format}; "
         f"loss in {WORDS[table.loss_unit]}; FLOPs {table.flops_convention or '-'}"
     )
-    print(f"columns: {', '.join(summary['columns'])}")
+    print(f"columns: {printable(', '.join(summary['columns']))}")
     print_notes(
         ("mapped", [f"{name} = {text}" for name, text in table.mapped.items()]),
         ("warning", table.warnings),
@@ -105,7 +106,7 @@ def show(runs: Runs, /, *, reading: Reading = Reading(), json: Json = False) -> 
     rows = [(str(s["name"]), str(s["rule"]), f"{s['rows']:,}") for s in selections]
     print_table("", ("selection", "rule", "rows"), rows, left=(0, 1))
     for source in summary["sources"]:
-        print(f"source: {source['location'] or source['name']}")
+        print(f"source: {printable(source['location'] or source['name'])}")
         print(f"  sha256 {source['sha256'] or '-'}, licence: {source['licence'] or 'not stated'}")
     print_notes(("assumed", table.assumptions))
 

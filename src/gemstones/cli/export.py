@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from gemstones.cli.options import OUTPUT, Json
 from gemstones.cli.output import print_json
+from gemstones.printable import printable
 from gemstones.units import format_quantity
 
 
@@ -43,7 +44,8 @@ def export(
     provenance = exported.provenance
     loss = "not evaluated" if provenance.loss is None else f"{provenance.loss:.4f} nats/token"
     print(
-        f"{output}: {exported.run} after step {provenance.step:,}, {format_quantity(exported.tokens)} tokens; "
+        f"{printable(output)}: {exported.run} after step {provenance.step:,}, "
+        f"{format_quantity(exported.tokens)} tokens; "
         f"{format_quantity(exported.params_total)} parameters; held-out loss {loss}"
     )
     print(

@@ -29,6 +29,7 @@ from gemstones.laws.parse_form import parse_bound, parse_fixed
 from gemstones.laws.shown import fit_rows
 from gemstones.laws.solver.objective import Objective
 from gemstones.lists import listed
+from gemstones.printable import printable
 
 
 def fit(
@@ -159,4 +160,4 @@ def _print(fitted: Fit, best: Optimum | None, output: Path | None, written: str)
         print(best.sentence())
     print_notes(("flag", fitted.flags), ("assumed", fitted.assumptions))
     if output is not None:
-        print(f"written to {output}")
+        print(f"written to {printable(output)}")

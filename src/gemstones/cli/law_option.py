@@ -13,6 +13,7 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import LAW_NAMES, FrontierLaw, given_law
 from gemstones.planning.plan import of_groups
+from gemstones.printable import printable
 
 LawName = Annotated[
     str, Parameter(help=f"A law by name ({', '.join(LAW_NAMES)}), or a file of `gemstones fit --output`.")
@@ -43,4 +44,4 @@ def law_of(name: str | Fit, of: tuple[str, ...] = ()) -> tuple[Fit | Law | Front
     law = of_groups(given_law(name), values)
     if isinstance(name, Fit):
         return law, f"the fit to {name.dataset} ({name.selection})"
-    return law, name if name in LAW_NAMES else Path(name).name
+    return law, name if name in LAW_NAMES else printable(Path(name).name)

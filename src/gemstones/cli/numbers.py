@@ -16,6 +16,7 @@ from gemstones.units import read_number, remedy
 
 
 def _value(type_: Any, text: str) -> Any:
+    check_text(text)
     if type_ not in (int, float):
         return convert(type_, [text])
     value = read_number(text)
@@ -26,6 +27,14 @@ def _value(type_: Any, text: str) -> Any:
     if type_ is int and re.fullmatch("[+-]?[0-9]+", text):
         return int(text)  # a float does not hold every seed
     return type_(value)
+
+
+def check_text(text: str) -> None:
+    """Refuse what is nothing, and what no path and no name can hold."""
+    if not text.strip():
+        raise CoercionError(msg=f"{text!r} is empty: give a value, or leave the option out")
+    if "\0" in text:
+        raise CoercionError(msg=f"{text!r} holds a null character: leave it out")
 
 
 def _converted(type_: Any, tokens: Sequence[Token]) -> Any:

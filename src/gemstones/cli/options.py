@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from cyclopts import CoercionError, Parameter, Token
 
+from gemstones.cli.numbers import check_text
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
 from gemstones.laws.parallel import check_workers
@@ -46,6 +47,7 @@ Replace = Annotated[
 def _path(_: Any, tokens: Sequence[Token]) -> Path:
     if not tokens[0].value.strip():
         raise CoercionError(msg="'' names nothing: name a file or a folder")
+    check_text(tokens[0].value)
     return Path(tokens[0].value)
 
 

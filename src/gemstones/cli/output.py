@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from gemstones.printable import printable
+
 ASK_FOR_INTERVALS = "no intervals: ask for them with --bootstrap 1000"
 
 
@@ -41,12 +43,12 @@ def print_table(
     from rich.text import Text
 
     if title:  # in a line of its own: rich would wrap it to the width of the table
-        print(title)
+        print(printable(title))
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(header):
-        table.add_column(Text(name), justify="left" if i in left else "right", no_wrap=True)
+        table.add_column(Text(printable(name)), justify="left" if i in left else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*map(Text, row))  # as it is: a run may be called [red]
+        table.add_row(*(Text(printable(cell)) for cell in row))  # as it is: a run may be called [red]
     written = io.StringIO()  # not standard output itself: rich ends the process when a reader of it has gone
     styled = sys.stdout is not None and sys.stdout.isatty()
     width = Console(file=written, width=10_000).measure(table).maximum
@@ -58,7 +60,7 @@ def print_notes(*groups: tuple[str, Sequence[str]]) -> None:
     """Flags, assumptions and the like, a line each."""
     for name, notes in groups:
         for note in notes:
-            print(f"{name}: {note}")
+            print(f"{name}: {printable(note)}")
 
 
 def format_interval(interval: Sequence[float] | None, write: Callable[[float], str]) -> str:

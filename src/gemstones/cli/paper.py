@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from gemstones.cli.options import OUTPUT, Json, Replace, Workers, worker_count
 from gemstones.cli.output import print_json, share_bar
+from gemstones.printable import printable
 
 
 def paper(
@@ -44,4 +45,7 @@ def paper(
     for verdict, number in counts(made.chapters).items():
         count, noun = counted(number, "claim").split()
         print(f"{count:>5} {noun}: {verdict}")
-    print(f"{len(made.captions)} figures and {output / 'paper.md'}: every claim, and where we differ and why")
+    print(
+        f"{len(made.captions)} figures and {printable(output / 'paper.md')}: every claim, and where we differ and "
+        "why"
+    )

@@ -11,6 +11,7 @@ from gemstones.cli.options import OUTPUT, Json, Replace
 from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.errors import InvalidRequest
 from gemstones.files import check_output
+from gemstones.printable import printable
 from gemstones.units import format_quantity
 
 app = App(name="runs", help="Tables of runs: collect one from the ledgers of a suite.")
@@ -68,7 +69,7 @@ def collect(
     rows = [(family, f"{of['runs']}", f"{of['rows']:,}") for family, of in collected.families.items()]
     print_table("", ("family", "runs", "rows"), rows)
     print_notes(("note", collected.notes))
-    print(f"written to {output}")
+    print(f"written to {printable(output)}")
 
 
 def _span(span: tuple[float, float], write: Any) -> str:

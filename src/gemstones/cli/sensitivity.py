@@ -12,6 +12,7 @@ from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, wo
 from gemstones.cli.output import format_interval, print_json, print_notes, print_table, progress_bar
 from gemstones.laws.interval import level_text
 from gemstones.lists import listed
+from gemstones.printable import printable
 from gemstones.units import format_quantity
 
 
@@ -181,5 +182,5 @@ def _print(made: Any, files: list[Path]) -> None:
         print(f"refused ({counted(one.combinations, 'combination')}; {levels or 'all'}): {one.reason}")
     print_notes(("flag", made.flags), ("assumed", made.assumptions))
     if files:
-        print(f"written to {files[0].parent}: {', '.join(path.name for path in files)}")
+        print(f"written to {printable(files[0].parent)}: {', '.join(path.name for path in files)}")
     print(made.sentence)

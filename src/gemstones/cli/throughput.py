@@ -11,6 +11,7 @@ from gemstones.cli.options import OUTPUT, Json, Reading, Runs, files_of
 from gemstones.cli.output import format_interval, print_json, print_notes, print_table
 from gemstones.files import check_output
 from gemstones.lists import listed
+from gemstones.printable import printable
 from gemstones.timing.fit_step_time import DEFAULT_FEATURES, DRAWS, fit_step_time
 from gemstones.timing.shown import step_time_notes
 from gemstones.timing.step_time import FEATURES, StepTime, is_step_time
@@ -94,4 +95,4 @@ def _print(model: StepTime, output: Path | None) -> None:
     )
     print_notes(("flag", model.flags), ("assumed", model.assumptions))
     if output is not None:
-        print(f"written to {output}")
+        print(f"written to {printable(output)}")

@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from gemstones.errors import MissingExtra
 from gemstones.files import write_bytes, write_text
@@ -250,7 +251,9 @@ def sensitivity_files(made: Sensitivity, output: Path) -> list[Path]:
     from gemstones.report.sensitivity_figures import shares_figure, studies_figure
 
     try:
-        files += save_figure(studies_figure(made), output / "studies")
+        headline = made.budgets.index(made.headline_budget)
+        if np.isfinite([study.prescribed.n_opt[0][headline] for study in made.studies]).any():
+            files += save_figure(studies_figure(made), output / "studies")
         if made.decompositions:
             files += save_figure(shares_figure(made), output / "shares")
     except MissingExtra:

@@ -9,6 +9,7 @@ from gemstones.laws.envelope import Envelope
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval
 from gemstones.planning.plan import Plan
+from gemstones.printable import printable
 from gemstones.report.backtest_words import sentence as backtest_sentence
 from gemstones.report.numbers import (
     counted,
@@ -93,8 +94,8 @@ def _dependence(study: Study) -> Iterable[str]:
 def _written(study: Study) -> Iterable[str]:
     page = next((path for path in study.files if path.suffix == ".html"), None)
     if page is not None:
-        yield f"{page}: the page to open, with everything above and an explorer"
-    yield f"{counted(len(study.files), 'file')} in {study.output}: tables, figures, study.json"
+        yield f"{printable(page)}: the page to open, with everything above and an explorer"
+    yield f"{counted(len(study.files), 'file')} in {printable(study.output)}: tables, figures, study.json"
 
 
 def _rows(rows: int, runs: int) -> str:

@@ -11,7 +11,9 @@ LONGEST = 160
 def one_line(text: object, longest: int = LONGEST) -> str:
     """`text` up to its first blank line, without control characters, cut to `longest` characters."""
     # Libraries put the matter first and advice about their own options after a blank line.
-    head = str(text).strip().split("\n\n", 1)[0]
+    # Names of files hold bytes that are no text, or that the locale could not read, as lone surrogates.
+    known = str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    head = known.strip().split("\n\n", 1)[0]
     line = " ".join("".join(c if c.isprintable() else " " for c in head).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -264,7 +265,8 @@ def load(name_or_path: Any, **options: Any) -> RunTable:
         )
     if isinstance(name_or_path, str) and "/" not in name_or_path and name_or_path != "-":
         path = Path(name_or_path)
-        if not path.suffix and not path.exists() and not glob.has_magic(name_or_path):
+        there = os.path.exists(path)  # noqa: PTH110 - Path.exists raises where a name is too long
+        if not path.suffix and not there and not glob.has_magic(name_or_path):
             raise InvalidRequest(
                 f"data set {one_line(name_or_path)!r} is unknown: choose from {', '.join(DATASETS)}, "
                 f"or give the path of a file ({', '.join(SUFFIXES)}) or of a folder of ledgers"
