@@ -17,6 +17,7 @@ from gemstones.accounting.flops import flops_per_token, inference_flops_per_toke
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, params
 from gemstones.errors import UserError
 from gemstones.laws.fit import Fit
+from gemstones.laws.flops_model import FlopsModel
 from gemstones.laws.interval import interval, percentile_interval
 from gemstones.laws.law import FittedRange, Law
 from gemstones.laws.new_run import new_run_note
@@ -417,3 +418,18 @@ def test_extrapolation_without_a_range_says_so(stones_page: Path, reader: Reader
     page = reader.open(stones_page)
     said = page.evaluate("gemstones.extrapolation({}, { flops: 1, params: 1, tokens: 1 }).sentence")
     assert said == Extrapolation.of(FittedRange(), flops=1, params=1, tokens=1).sentence()
+
+
+def test_laws_that_count_flops_as_their_runs_do_are_refused(small_page: Path, reader: Reader) -> None:
+    """Counted by 6·N·T instead, the page would contradict `plan`."""
+    law = published("chinchilla")
+    assert isinstance(law, Law) and law_data("chinchilla", law)["refused"] is None
+    own = msgspec.structs.replace(law, flops=FlopsModel("params", (12.0, 0.9), 0.02))
+    vectors = [
+        {"data": {**law_data("chinchilla", one), "theta": [*one.theta], "draws": ""}, "budget": 1e21,
+         "resource": "flops", "inference": 0, "factor": 1, "near": 0.005, "ranges": {}}
+        for one in (own,)
+    ]  # fmt: skip
+    (found,) = reader.open(small_page).evaluate(EVALUATE, vectors)
+    assert "counts FLOPs as its runs do, given (learned from the runs: 2·6N^0.9, 2% off)" in found["mistake"]
+    assert "`gemstones plan`" in found["mistake"]

@@ -98,6 +98,7 @@ def law_data(name: str, law: AnyLaw) -> dict[str, Any]:
         "draws": "" if fit is None or not fit.has_intervals else packed(fit.theta_draws),
         "level": None if fit is None or not fit.has_intervals else fit.level,
         "newRun": [] if fit is None else [[one.decades, one.error] for one in fit.new_run_error],
+        "refused": refused(name, bare),
         "interval_note": None if fit is None or not fit.draws else fit.interval_note,
     }
     if isinstance(bare, FrontierLaw):
@@ -112,6 +113,16 @@ def law_data(name: str, law: AnyLaw) -> dict[str, Any]:
     assert form is not None
     kind = "params" if seen == "size" else "shape"
     return data | {"kind": kind, "sees": seen, "theta": packed(bare.theta)} | form
+
+
+def refused(name: str, law: Law | FrontierLaw) -> str | None:
+    """Why the explorer plans nothing under a law, and what does: it counts FLOPs by Appendix G and 6·N·T alone."""
+    if not isinstance(law, Law) or law.flops is None:
+        return None
+    return (
+        f"law {law_words(name)} counts FLOPs as its runs do, {law.flops.convention}, which the explorer cannot: see "
+        "the prescriptions of this page, or ask `gemstones plan`; published laws can be chosen"
+    )
 
 
 def form_data(law: Law) -> dict[str, Any] | None:

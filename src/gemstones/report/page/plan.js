@@ -12,6 +12,7 @@
   /** What to train; throws a `Mistake` where there is no answer. */
   function plan(request) {
     const { law, resource, inferenceTokens, factor } = request;
+    if (law.refused) throw new Mistake(law.refused, "law");
     if (law.kind === "frontier") {
       if (resource !== "flops")
         throw new Mistake(`law ${law.label} is of FLOPs alone: it cannot spend device hours`);
