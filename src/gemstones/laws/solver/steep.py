@@ -2,8 +2,8 @@
 
 A term with an exponent of 3 or more matters for the few smallest values of its column alone. Where its column is nearly
 tied to another (width to parameters) or runs are few, the best of all minima is sometimes there, and every start of a
-screen, whose exponents end at 1 or 2, goes elsewhere: one of the first 20 planted tables of benchmarks/robustness.py, by 3e-3
-of the objective, and two of their 80 resamples, by 0.05 and 0.1.
+screen, whose exponents end at 1 or 2, goes elsewhere: one of the first 20 planted tables of the benchmark, by
+3e-3 of the objective, and two of their 80 resamples (benchmarks/robustness.py), by 0.05 and 0.1.
 """
 
 from __future__ import annotations
