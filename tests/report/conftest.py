@@ -53,10 +53,10 @@ def short_analyses() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def stones_study(stones_runs: RunTable, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """With every analysis and every kind of figure."""
+    """With every analysis and every kind of figure, of a law that is named: to choose one takes a minute."""
     folder = tmp_path_factory.mktemp("stones")
     with short_analyses():
-        return study(stones_runs, folder, budgets=[1e20, 1e22, 1e24], bootstrap=40, workers=1)
+        return study(stones_runs, folder, law="w,d,N,T", budgets=[1e20, 1e22, 1e24], bootstrap=40, workers=1)
 
 
 @pytest.fixture(scope="session")

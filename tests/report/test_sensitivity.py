@@ -152,7 +152,7 @@ def test_tables_for_people(few: Sensitivity) -> None:
     rows = {(row.choice, row.level): row for row in level_rows(few)}
     assert ("Law", "N,T") in rows and ("Law", "no law") not in rows
     base = rows["Selection", "epoch"]
-    assert base.base and base.shift is None and base.studies == 4
+    assert base.base and base.shift is None and base.studies == 6
     other = rows["Selection", "hoffmann-reduced"]
     assert other.interval is not None and other.shift is not None
     assert other.interval[0] <= other.shift <= other.interval[1] and other.against == ""

@@ -45,7 +45,6 @@ def stoppable(say: Callable[[str], None]) -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         threading.Thread(target=_give_up, args=(number, say), daemon=True).start()
-        warnings.simplefilter("ignore")  # joblib's, that tasks were cancelled
         raise Stopped(number)
 
     usual = (signal.SIG_DFL, signal.default_int_handler)
@@ -55,6 +54,9 @@ def stoppable(say: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        warnings.simplefilter(
+            "ignore"
+        )  # joblib's, that tasks were cancelled, when it is left behind at the exit
         end_workers()
         raise
     finally:

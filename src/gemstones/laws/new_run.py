@@ -148,7 +148,7 @@ def widened(ends: Interval, estimate: float, error: float) -> Interval:
     """The interval of a new run, from that of the fit around its `estimate` of a loss, and the law's `error`.
 
     >>> widened((2.0, 2.0), 2.0, 0.0), [round(x, 4) for x in widened((1.96, 2.04), 2.0, 0.02)]
-    ((2.0, 2.0), [1.9436, 2.058])
+    ((2.0, 2.0), [1.9439, 2.0571])
     """
     with np.errstate(divide="ignore", over="ignore"):
         low, high = (float(np.hypot(np.log(end / estimate), error)) for end in ends)

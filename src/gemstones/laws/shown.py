@@ -25,7 +25,7 @@ def fit_rows(fit: Fit) -> list[Row]:
         *(
             constant_row(f"{'N*' if name == 'params' else 'T*'} ~ C^ (6NT)", value, of_optimal)
             for name, value in (fit.optimal_exponents or {}).items()
-            for of_optimal in [intervals.get("optimal_exponents", {}).get(name)]
+            for of_optimal in [(intervals.get("optimal_exponents") or {}).get(name)]
         ),
     ]
 

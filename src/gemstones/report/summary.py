@@ -117,7 +117,7 @@ def _fit(fit: Fit) -> Iterable[str]:
     )
     yield f"  irreducible loss {irreducible} {PER[law.loss_unit]}"
     if (optimal := fit.optimal_exponents) is not None:
-        ends = intervals.get("optimal_exponents", {})
+        ends = intervals.get("optimal_exponents") or {}
         yield (
             f"  best N grows as FLOPs (6·N·T) to the power {_exponent(optimal['params'], ends.get('params'))}, "
             f"T to {_exponent(optimal['tokens'], ends.get('tokens'))}"

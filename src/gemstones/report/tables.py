@@ -167,7 +167,9 @@ def _fit_row(fit: Fit, terms: list[str], constants: list[str], outer: bool) -> R
     law, intervals = fit.law, fit.intervals or {}
     exponents = dict(zip(law.terms, law.exponents, strict=True))
     coefficients = dict(zip(law.terms, law.log_coefficients, strict=True))
-    optimal, of_optimal = fit.optimal_exponents or {}, intervals.get("optimal_exponents", {})
+    optimal, of_optimal = fit.optimal_exponents or {}, intervals.get("optimal_exponents") or {}
+    # A formula has intervals of its constants and none of exponents by term.
+    of_exponents, of_coefficients = intervals.get("exponents") or {}, intervals.get("log_coefficients") or {}
     return {
         "selection": fit.selection,
         "law": law.form,
@@ -175,15 +177,8 @@ def _fit_row(fit: Fit, terms: list[str], constants: list[str], outer: bool) -> R
         "params_convention": PARAMS_WORDS[law.params_convention] if "N" in law.terms else None,
         "rows": fit.rows,
         "runs": fit.runs,
-        **_spread(
-            {f"exponent_{t}": (exponents.get(t), intervals.get("exponents", {}).get(t)) for t in terms}
-        ),
-        **_spread(
-            {
-                f"log_coefficient_{t}": (coefficients.get(t), intervals.get("log_coefficients", {}).get(t))
-                for t in terms
-            }
-        ),
+        **_spread({f"exponent_{t}": (exponents.get(t), of_exponents.get(t)) for t in terms}),
+        **_spread({f"log_coefficient_{t}": (coefficients.get(t), of_coefficients.get(t)) for t in terms}),
         **_spread(
             {"outer_exponent": (law.parsed_form.outer_exponent(law.theta), intervals.get("outer_exponent"))}
             if outer
@@ -191,7 +186,7 @@ def _fit_row(fit: Fit, terms: list[str], constants: list[str], outer: bool) -> R
         ),
         **_spread(
             {
-                f"constant_{name}": (law.constants.get(name), intervals.get("constants", {}).get(name))
+                f"constant_{name}": (law.constants.get(name), (intervals.get("constants") or {}).get(name))
                 for name in constants
             }
         ),

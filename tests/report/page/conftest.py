@@ -124,4 +124,7 @@ def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = folder / "<b>runs.csv"
     pl.DataFrame(rows).write_csv(file)
     runs = load(file)
-    return study(runs, folder / "out", bootstrap=40, budgets=[1e18], workers=1, quick=True).output / PAGE
+    return (
+        study(runs, folder / "out", bootstrap=40, law="N,T", budgets=[1e18], workers=1, quick=True).output
+        / PAGE
+    )
