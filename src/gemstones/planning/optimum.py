@@ -108,9 +108,11 @@ def _root(
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         cells = np.linspace(*LOG_TOKENS, CELLS)
         total = np.asarray(dual.value_of(form.log_sum(theta, columns(cells))))
-        best = np.where(np.isfinite(total), total, np.inf).argmin(1)
-        inside = (best > 0) & (best < CELLS - 1) & np.isfinite(total[np.arange(len(total)), best])
-        best = np.clip(best, 1, CELLS - 2)
+        # The least of the minima inside: forms whose exponents vary with N fall again, lower still, where no run is.
+        within = total[:, 1:-1]
+        minima = (within < total[:, :-2]) & (within <= total[:, 2:]) & np.isfinite(within)
+        inside = minima.any(1)
+        best = np.where(minima, within, np.inf).argmin(1) + 1
         low, high = cells[best - 1][:, None], cells[best + 1][:, None]
         for _ in range(HALVINGS):
             middle = (low + high) / 2

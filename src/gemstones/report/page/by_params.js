@@ -27,12 +27,12 @@
     const logN = (logT) => Math.log(budget / 6) - Math.log(Math.exp(logT) + third);
     const at = (logT) => logsOf(law, logN(logT), logT);
     const cell = (LOG_HIGH - LOG_LOW) / (CELLS - 1);
-    let [best, least] = [0, Infinity];
-    for (let k = 0; k < CELLS; k += 1) {
-      const sum = sumOfTerms(law, theta, at(LOG_LOW + k * cell), Infinity);
-      if (sum < least) [best, least] = [k, sum];
+    const sums = Array.from({ length: CELLS }, (_, k) => sumOfTerms(law, theta, at(LOG_LOW + k * cell), Infinity));
+    let [best, least] = [0, Infinity]; // the least of the minima inside
+    for (let k = 1; k < CELLS - 1; k += 1) {
+      if (sums[k] < sums[k - 1] && sums[k] <= sums[k + 1] && sums[k] < least) [best, least] = [k, sums[k]];
     }
-    if (best === 0 || best === CELLS - 1 || !Number.isFinite(least)) return [NaN, NaN];
+    if (best === 0 || !Number.isFinite(least)) return [NaN, NaN];
     /** Whether the sum of terms rises with T. */
     const rises = (logT) => {
       const logs = at(logT);
