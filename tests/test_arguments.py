@@ -43,8 +43,8 @@ NOT_CALLED = {
     "Backtest", "Envelope", "Fit", "GemstonesError", "Law", "Overspend", "Overtraining", "Plan", "RunTable",
     "Sensitivity", "Shapes", "StepTime", "Study", "UserError", "gemstones_step_time", "load_industry",
     # these work for minutes, or on what those do: by their annotations, below
-    "backtest_figure", "overspend_figure", "overtrain_figure", "rainbow_figure", "reproduce", "sensitivity",
-    "shares_figure", "studies_figure", "study",
+    "backtest_figure", "compare_increases", "overspend_figure", "overtrain_figure", "rainbow_figure", "reproduce",
+    "sensitivity", "shares_figure", "studies_figure", "study",
 }  # fmt: skip
 WRONG: tuple[Any, ...] = (
     None, True, "a", "", -1, 0, 1.5, float("nan"), float("inf"), 10**400, [], ["a"], [None], {}, {"a": 1}, object(),

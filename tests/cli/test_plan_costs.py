@@ -56,7 +56,7 @@ def test_a_fit_is_no_throughput_model_and_neither_is_a_broken_file(cli: Cli, tmp
 
 
 def test_the_plan_beside_may_be_beyond_the_search(cli: Cli) -> None:
-    words = ("plan", "--device-hours", "1e5", "--max-depth", "64")
+    words = ("plan", "--device-hours", "1e5", "--max-depth", "64", "--law", "gemstones-refit-plain")
     assert "no plan for the same FLOPs beside it" in cli(*words).out
     beside = cli(*words, "--json").json["flop_optimal"]
     assert beside["shape"] is None and "depth 64" in beside["note"]

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from gemstones.errors import InvalidPath, InvalidQuantity, InvalidRequest
+from gemstones.laws.chosen import Candidate, Choice
 from gemstones.laws.diagnostics import doubts
 from gemstones.report.steps import planning_fits, trusted_first
 from gemstones.report.study import Study, study
@@ -101,8 +102,9 @@ def test_gemstones_plans(gemstones_study: Study) -> None:
 
 def test_fits_without_flags_plan_first(stones_study: Study) -> None:
     plain = [msgspec.structs.replace(f, chosen=None) for f in stones_study.fits if f.selection == "all"]
-    first = next(f for f in stones_study.fits if f.chosen is not None)
-    assert planning_fits(stones_study.fits)[0] is first
+    choice = Choice("N,T", (Candidate("N,T", 5, None, None, None, None),), (), 0)
+    first = msgspec.structs.replace(next(f for f in plain if f.law.form == "N,T"), chosen=choice)
+    assert planning_fits([*plain, first])[0] is first
     planning = planning_fits([f for f in plain if f.law.form in ("N,T", "w,d,T", "w,d,N,T")])
     assert [f.law.form for f in planning] == ["w,d,N,T", "N,T"]
     for flags, order in (
@@ -146,7 +148,8 @@ def test_the_same_for_any_number_of_workers(small_csv: Path, tmp_path: Path) -> 
 
 
 def test_chinchilla_leaves_out_what_it_does_not_know(chinchilla_study: Study) -> None:
-    assert [f.law.form for f in chinchilla_study.fits] == ["N,T"]
+    assert [f.law.form for f in chinchilla_study.fits if f.chosen is None] == ["N,T"]
+    assert [f.chosen is None for f in chinchilla_study.fits].count(False) == 1
     assert {e.resource for e in chinchilla_study.envelopes} == {"flops"}
     widths, hours, *others = chinchilla_study.notes
     assert [note.partition(":")[0] for note in others] == [
@@ -160,7 +163,7 @@ def test_chinchilla_leaves_out_what_it_does_not_know(chinchilla_study: Study) ->
 def test_pebbles_are_studied_at_their_own_scale(pebbles: RunTable, tmp_path: Path) -> None:
     made = study(pebbles, tmp_path, bootstrap=0, quick=True)
     assert any("(--quick)" in note for note in made.notes) and made.analyses.sensitivity is None
-    assert {f.law.form for f in made.fits} == {"N,T", "w,d,T", "w,d,N,T"}
+    assert {f.law.form for f in made.fits if f.chosen is None} == {"N,T", "w,d,T", "w,d,N,T"}
     assert {e.resource for e in made.envelopes} == {"flops", "device_hours"}
     most = pebbles.select().numbers("flops").max()
     assert most / 100 < made.settings.budgets[0] < most < made.settings.budgets[-1] < 1000 * most

@@ -104,14 +104,21 @@ def _rows(rows: int, runs: int) -> str:
 
 def _fit(fit: Fit) -> Iterable[str]:
     law, intervals = fit.law, fit.intervals or {}
-    named = zip(law.terms, law.exponents, strict=True)
-    exponents = ", ".join(f"{t} {_exponent(e, intervals.get('exponents', {}).get(t))}" for t, e in named)
+    if law.formula is None:
+        what, of_each = "exponents", intervals.get("exponents") or {}
+        named = [*zip(law.terms, law.exponents, strict=True)]
+    else:
+        what, of_each = "constants", intervals.get("constants") or {}
+        named = [*law.constants.items()]
+    each = ", ".join(f"{name} {_exponent(value, of_each.get(name))}" for name, value in named)
     convention = f", {PARAMS_WORDS[law.params_convention]} N" if "N" in law.terms else ""
     yield (
         f"{law.name} ({_rows(fit.rows, fit.runs)}{convention}): "
         f"{'converged' if fit.status == 'converged' else 'NOT CONVERGED'}"
     )
-    yield f"  exponents {exponents}"
+    yield f"  {what} {each}"
+    if (outer := law.outer_exponent) is not None:
+        yield f"  exponent around the sum {_exponent(outer, intervals.get('outer_exponent'))}"
     irreducible = estimate_text(
         "irreducible_loss", law.irreducible_loss or 0.0, intervals.get("irreducible_loss")
     )
