@@ -33,9 +33,6 @@ from gemstones.planning.plan import NEAR, Plan, default_throughput
 from gemstones.planning.shown import plans_header, plans_rows
 from gemstones.report import tables
 from gemstones.report.analyses import (
-    BACKTEST_TIME,
-    PRICE_TIME,
-    SENSITIVITY_TIME,
     Analyses,
     analyse,
     write_analyses,
@@ -53,14 +50,12 @@ from gemstones.report.prescriptions import (
     references,
     usual_budgets,
 )
+from gemstones.report.progress import FIGURE_TIME, PLAN_TIME, StudyProgress
 from gemstones.report.save import save_figure, write_table
 from gemstones.report.sensitivity import SENSITIVITY_FILES
 from gemstones.report.steps import (
-    METHODS,
-    RESOURCES,
     TIMES,
     Settings,
-    Step,
     fit_laws,
     frontiers,
     planning_fits,
@@ -100,8 +95,6 @@ PATTERNS = (
     *(f"backtests/{pattern}" for pattern in BACKTEST_FILES),
 )
 """What a study may write, by its place in the folder."""
-_FIGURE_TIME, _PLAN_TIME = 4.0, 1.0
-"""How long they take in terms of a fit of `N,T`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -204,7 +197,7 @@ def study(
         output, "gemstones study", CLOSING, PATTERNS, tuple(Path(one.location) for one in runs.sources), force
     )
     folder.check()
-    tell = _Progress(progress, len(chosen), quick)
+    tell = StudyProgress(progress, len(chosen), quick)
 
     fits: list[Fit] = []
     envelopes: list[Envelope] = []
@@ -218,7 +211,7 @@ def study(
         read, unread = frontiers(
             tables_of.frontier, settings, workers, tell.of("frontier", tables_of.frontier)
         )
-        share = tell.step(f"plans from {tables_of.fitted.selection}", _PLAN_TIME)
+        share = tell.step(f"plans from {tables_of.fitted.selection}", PLAN_TIME)
         planning = trusted_first(planning_fits(made))
         planned, edges = prescriptions({best.law.name: best for best in planning}, wanted)
         share(1.0)
@@ -329,14 +322,14 @@ def _figures(
     fits: Sequence[Fit],
     envelopes: Sequence[Envelope],
     position: int,
-    tell: _Progress,
+    tell: StudyProgress,
 ) -> Callable[[Path], list[Path]]:
     """Draw and save the figures of one selection; those after the first carry its name."""
     suffix = "" if position == 0 else f"-{chosen.fitted.selection}"
 
     def draw(output: Path) -> list[Path]:
         files: list[Path] = []
-        share = tell.step(f"figures of {chosen.fitted.selection}", _FIGURE_TIME)
+        share = tell.step(f"figures of {chosen.fitted.selection}", FIGURE_TIME)
         if envelopes:
             figure = approach1_figure(chosen.frontier, envelopes, RunColors.of(runs))
             files += save_figure(figure, make_folder(output / "figures") / f"approach1{suffix}")
@@ -373,31 +366,3 @@ def _provenance(runs: RunTable, chosen: Sequence[Selected]) -> dict[str, Any]:
         ],
         "versions": {"gemstones": __version__, "numpy": np.__version__},
     }
-
-
-class _Progress:
-    """What is being done, and which share of everything is done."""
-
-    def __init__(self, progress: Callable[[str, float], None] | None, selections: int, quick: bool) -> None:
-        each = sum(TIMES.values()) + len(RESOURCES) * len(METHODS) + _PLAN_TIME + _FIGURE_TIME
-        rest = PRICE_TIME + (0.0 if quick else SENSITIVITY_TIME + BACKTEST_TIME)
-        self._progress, self._total, self._done = progress, selections * each + rest, 0.0
-
-    def step(self, what: str, time: float) -> Step:
-        """Begin a step; the function that is given back is told which share of it is done, 1 at its end."""
-        begun = self._done
-        self._done += time
-        self._tell(what, begun)
-        return lambda share: self._tell(what, begun + share * time)
-
-    def of(self, what: str, table: RunTable, times: dict[str, float] | None = None) -> Callable[[str], Step]:
-        """Begin a step by the name of what is made of `table`."""
-        return lambda name: self.step(f"{what} {name}, {table.selection}", (times or {}).get(name, 1.0))
-
-    def finish(self) -> None:
-        """Everything is done."""
-        self._tell("done", self._total)
-
-    def _tell(self, what: str, done: float) -> None:
-        if self._progress is not None:
-            self._progress(what, min(done / self._total, 1.0 if what == "done" else 0.999))
