@@ -18,7 +18,7 @@ import polars as pl
 
 from gemstones.errors import UserError
 from gemstones.laws.choose import CANDIDATES, choose
-from gemstones.laws.form import parse_form
+from gemstones.laws.parse_form import parse_form
 from gemstones.laws.predictor import Predictor, fit_and_predict
 from gemstones.laws.solver.objective import Objective
 from gemstones.runs import load
