@@ -21,6 +21,7 @@ from gemstones.runs.ledger import (
     Start,
     Step,
     Stopped,
+    line_of,
     parse,
     read_ledger,
     stitched,
@@ -209,6 +210,29 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, what: str) -> None:
     message = str(caught.value)
     assert message.startswith(f"{path}: line 2 is no record of a ledger: {what}")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("old", [1, 0])
+def test_a_number_that_was_changed_is_named(tmp_path: Path, old: int) -> None:
+    """Every digit of a line: none can be another without being seen. Lines of before have no checksum."""
+    events: list[Event] = [start(), step(1), step(2)]
+    lines = [msgspec.json.encode(event) + b"\n" for event in events[:old]]
+    lines += [line_of(event) for event in events[old:]]
+    path = tmp_path / LEDGER
+    path.write_bytes(b"".join(lines))
+    assert read_ledger(path).events == tuple(events)
+    for place, byte in enumerate(lines[2]):
+        if not chr(byte).isdigit():
+            continue
+        changed = lines[2][:place] + (b"1" if byte != ord("1") else b"2") + lines[2][place + 1 :]
+        with pytest.raises(
+            InvalidTable, match=r"line 3 (is not as it was written: its checksum|is no record)"
+        ):
+            parse(lines[0] + lines[1] + changed, "ledger")
+    with pytest.raises(
+        InvalidTable, match=r"line 2 is not as it was written: .*: restore the file, or delete"
+    ):
+        parse(lines[0] + lines[1].replace(b'"loss":1.0', b'"loss":1.5') + lines[2], "ledger")
 
 
 def test_bytes_that_are_no_text_and_folders(tmp_path: Path) -> None:

@@ -62,14 +62,23 @@ def cooldown_of(parent: RunSpec, fork: int, end: int) -> RunSpec:
 @pytest.fixture
 def make_run(corpus: Corpus, tmp_path: Path) -> Callable[..., Path]:
     """Makes the folder of a run: `make_run(shape=…, steps=…, under="runs", **fields of RunSpec)`."""
+    usual = corpus
 
-    def make(under: str = "runs", spec: RunSpec | None = None, **fields: Any) -> Path:
+    def make(under: str = "runs", spec: RunSpec | None = None, corpus: Corpus = usual, **fields: Any) -> Path:
         spec = spec or spec_of(corpus, **fields)
         folder = tmp_path / under / spec.id
         write_run(folder, RunFile(corpus=str(corpus.folder), spec=spec))
         return folder
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What is remembered of shards is not kept in the user's cache."""
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("GEMSTONES_CACHE", str(cache))
+    return cache
 
 
 @pytest.fixture(autouse=True)

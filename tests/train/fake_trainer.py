@@ -15,11 +15,19 @@ import threading
 import time
 from pathlib import Path
 
-import msgspec
-
 from gemstones.errors import InvalidRequest
 from gemstones.runs.folders import read_run
-from gemstones.runs.ledger import LEDGER, Diverged, Evaluation, Event, Finished, Start, Step, Stopped
+from gemstones.runs.ledger import (
+    LEDGER,
+    Diverged,
+    Evaluation,
+    Event,
+    Finished,
+    Start,
+    Step,
+    Stopped,
+    line_of,
+)
 from gemstones.train.lock import RUN_LOCK, locked
 
 CHECKPOINT_EVERY = 5
@@ -60,7 +68,7 @@ def train(folder: Path, stopped: list[int], deadline: float) -> int:
     with (folder / LEDGER).open("ab", buffering=0) as ledger:
 
         def write(event: Event) -> None:
-            ledger.write(msgspec.json.encode(event) + b"\n")
+            ledger.write(line_of(event))
 
         write(
             Start(
@@ -76,11 +84,11 @@ def train(folder: Path, stopped: list[int], deadline: float) -> int:
             if stopped or time.monotonic() > deadline:
                 checkpoint.write_text(str(step))
                 write(Stopped(step=step, reason=f"signal {stopped}"))
-                return 0
+                return 128 + stopped[0] if stopped else 75
             if what and step == int(when) + (begun if what == "limp" else 0):
                 if what == "diverge":
                     write(Diverged(step=step, reason="the loss went up"))
-                    return 0
+                    return 1
                 if what == "limp":
                     checkpoint.write_text(str(step))
                 if what == "crash":

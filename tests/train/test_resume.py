@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from gemstones.errors import InvalidRequest
 from gemstones.runs.folders import ledger_of, read_run
 from gemstones.runs.ledger import LEDGER, Step
-from gemstones.train.checkpoint import CHECKPOINTS, COMPLETE, checkpoints
+from gemstones.train.checkpoint import CHECKPOINTS, COMPLETE, checkpoints, read_weights
 from gemstones.train.corpus import Corpus
 from gemstones.train.lock import RUN_LOCK, locked
 from gemstones.train.run import Options, train
@@ -248,3 +249,72 @@ def test_no_checkpoint_has_a_pickle_in_it(make_run: MakeRun) -> None:
     content = (checkpoint.folder / files[1]).read_bytes()
     header = msgspec.json.decode(content[8 : 8 + int.from_bytes(content[:8], "little")])
     assert {"weights.embedding.weight", "exp_avg.embedding.weight"} <= header.keys()
+
+
+@pytest.mark.parametrize("beyond", [False, True])
+def test_a_checkpoint_of_another_run_is_passed_over(make_run: MakeRun, *, beyond: bool) -> None:
+    alone, mine, other = make_run("alone", steps=12), make_run("mine", steps=12), make_run("other", seed=1)
+    train(alone, PLAIN)
+    train(mine, Options(threads=1, sinks=(SignalAt(9),)))
+    train(other, Options(threads=1, sinks=(SignalAt(9),)))
+    foreign = checkpoints(other)[-1].folder
+    there = mine / CHECKPOINTS / foreign.name
+    if beyond:  # beside ours, in the place of a later one
+        there = there.with_name("step-0000000010")
+    else:
+        shutil.rmtree(there)
+    shutil.copytree(foreign, there)
+    said: list[str] = []
+    assert train(mine, Options(threads=1, say=said.append)).state == "finished"
+    assert said == [f"{there} is passed over: it is of run {other.name}, not of {mine.name}"]
+    assert ledger_of(mine).starts[-1].step == (9 if beyond else 8)
+    assert trained(mine) == trained(alone)
+
+
+def test_a_foreign_checkpoint_is_neither_exported_nor_branched_from(
+    make_run: MakeRun, corpus: Corpus
+) -> None:
+    parent = spec_of(corpus, steps=8, permanent_tokens=(4 * STEP,))
+    root, branch = make_run(spec=parent), make_run(spec=cooldown_of(parent, 4, 6))
+    other = make_run("other", steps=8, seed=1, permanent_tokens=(4 * STEP,))
+    for folder in (root, other):
+        train(folder, PLAIN)
+    for checkpoint in checkpoints(root):
+        shutil.rmtree(checkpoint.folder)
+    for checkpoint in checkpoints(other):
+        shutil.copytree(checkpoint.folder, root / CHECKPOINTS / checkpoint.folder.name)
+    with pytest.raises(InvalidRequest, match=f"no complete checkpoint .*it is of run {other.name}, not of"):
+        read_weights(root)
+    with pytest.raises(InvalidRequest, match=f"no checkpoint of step 8: .*it is of run {other.name}"):
+        read_weights(root, 8)
+    with pytest.raises(InvalidRequest, match=f"no checkpoint of step 4: .*it is of run {other.name}"):
+        train(branch, PLAIN)
+
+
+@pytest.mark.parametrize("field", ["step", "skipped_batches", "run"])
+def test_a_marker_whose_content_changed_is_damaged(make_run: MakeRun, field: str) -> None:
+    alone, damaged = make_run("alone"), make_run("damaged")
+    train(alone, PLAIN)
+    train(damaged, Options(threads=1, sinks=(SignalAt(9),)))
+    marker = checkpoints(damaged)[-1].folder / COMPLETE
+    content = msgspec.json.decode(marker.read_bytes())
+    content[field] = damaged.name[:-1] + "z" if field == "run" else content[field] + 1
+    marker.write_bytes(msgspec.json.encode(content))
+    said: list[str] = []
+    train(damaged, Options(threads=1, say=said.append))
+    assert len(said) == 1
+    assert f"its {COMPLETE} is damaged (its checksum is not the one of when it was written)" in said[0]
+    assert ledger_of(damaged).starts[-1].step == 8
+    assert trained(damaged) == trained(alone)
+
+
+def test_markers_of_format_1_have_no_checksum_and_are_read(make_run: MakeRun) -> None:
+    folder = make_run(steps=8)
+    train(folder, Options(threads=1, sinks=(SignalAt(5),)))
+    marker = checkpoints(folder)[-1].folder / COMPLETE
+    content = msgspec.json.decode(marker.read_bytes())
+    assert content.pop("crc32") > 0
+    marker.write_bytes(msgspec.json.encode(content | {"format": 1}))
+    assert [c.step for c in checkpoints(folder)] == [4, 5]
+    marker.write_bytes(msgspec.json.encode(content))
+    assert [c.step for c in checkpoints(folder)] == [4]

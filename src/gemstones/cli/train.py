@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from gemstones.design.spec import RunSpec
     from gemstones.runs.ledger import Event, Start
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it; other signals and the budget are asked for, and end with 0."""
-
 
 def train(
     run: Annotated[Path, Parameter(help="Folder of a run, made by `gemstones suite run`.")],
@@ -35,7 +32,9 @@ def train(
     threads: Annotated[int | None, Parameter(help="CPU threads of a process.")] = None,
     micro_batch: MicroBatch = None,
     compiled: Compiled = False,
-    budget: Annotated[str | None, Parameter(help="Seconds after which to save and leave, resumable.")] = None,
+    budget: Annotated[
+        str | None, Parameter(help="Seconds after which to have saved and left, resumable.")
+    ] = None,
     sink: Sinks = (),
     orphan_of: Annotated[int | None, Parameter(show=False)] = None,
     json: Json = False,
@@ -43,6 +42,8 @@ def train(
     """Train one run, or go on with it, until it ends.
 
     SIGTERM, SIGUSR1, Ctrl-C and the budget save and leave; the same command goes on from there, to the bit.
+    The exit status is 0 only when the run is done, so that `gemstones train RUN && gemstones export RUN` exports no
+    other: a signal ends with 128 and its number, the budget with 75 (try again later), a run that diverged with 1.
     On several processes: `torchrun --nproc-per-node 4 -m gemstones train RUN --layout 2x2`.
     """
     if orphan_of is not None:
@@ -72,7 +73,7 @@ def train(
         say=lambda message: print(f"gemstones: {message}", file=sys.stderr, flush=True),
     )
     outcome = train_run(run, options)
-    status = INTERRUPTED if outcome.reason == "SIGINT" else 0
+    status = outcome.exit_status
     if alone and json:
         print_json(
             {

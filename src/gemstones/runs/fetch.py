@@ -168,10 +168,14 @@ def fetch(entry: Entry | Packaged) -> Path:
 
 def cache_path(entry: Entry) -> Path:
     """Where the file is, or will be, in the cache."""
+    return Path(cache_folder(), entry.owner, entry.repository, entry.commit, entry.path)
+
+
+def cache_folder() -> Path:
+    """What can be had again is kept here: `GEMSTONES_CACHE`, or the platform's cache folder."""
     import pooch
 
-    folder = os.environ.get("GEMSTONES_CACHE", "") or pooch.os_cache("gemstones")
-    return Path(folder, entry.owner, entry.repository, entry.commit, entry.path)
+    return Path(os.environ.get("GEMSTONES_CACHE", "") or pooch.os_cache("gemstones"))
 
 
 def _in_package(entry: Packaged) -> Path:

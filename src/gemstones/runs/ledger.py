@@ -1,7 +1,9 @@
 """The ledger of a run: what happened, one JSON object a line, only ever appended to.
 
 Interruptions and rollbacks leave lines that were superseded; `Ledger` has the run as if there had been none.
-A line without its end of line was cut by a crash and does not count: the step it told of is done again.
+A line without its end of line was cut by a crash and does not count: the step it told of is done again. Every line
+has its own checksum (`gemstones.runs.checksum`): a number that was changed later is refused, not fitted. Ledgers of
+before there were checksums can be read, and gone on with.
 
     start      a session begins, after `step`: machine, layout, versions
     step       an optimizer step: loss, gradient norm, rate, seconds
@@ -25,6 +27,7 @@ from msgspec import Meta
 
 from gemstones.errors import InvalidTable
 from gemstones.files import of_the_path, read_bytes
+from gemstones.runs.checksum import with_checksum, without_checksum
 from gemstones.runs.one_line import one_line
 
 LEDGER = "ledger.jsonl"
@@ -138,6 +141,7 @@ class Diverged(Record, frozen=True, kw_only=True, tag="diverged"):
 
 Event: TypeAlias = Start | Step | Evaluation | Saved | Rollback | Stopped | Finished | Diverged
 _DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_ENCODER = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True)
@@ -194,11 +198,22 @@ def read_ledger(path: Path) -> Ledger:
     return stitched(parse(content, str(path)), str(path))
 
 
+def line_of(event: Event) -> bytes:
+    """The line that tells of `event`, with its checksum and its end."""
+    return with_checksum(_ENCODER.encode(event)) + b"\n"
+
+
 def parse(content: bytes, file: str) -> list[Event]:
-    """The records of `content`, all but a last one that was cut."""
+    """The records of `content`, all but a last one that was cut.
+
+    Raises `InvalidTable`, which names the line, for what is no record, or is not as it was written.
+    """
     lines = content.split(b"\n")
     events: list[Event] = []
-    for number, line in enumerate(lines[:-1], start=1):
+    for number, whole in enumerate(lines[:-1], start=1):
+        line, right = without_checksum(whole)
+        if right is False:
+            raise _broken(number, "is not as it was written: its checksum is another's", file)
         try:
             events.append(_DECODER.decode(line))
         except (msgspec.DecodeError, UnicodeError) as error:

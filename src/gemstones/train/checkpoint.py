@@ -5,8 +5,9 @@
         complete.json                                   written last: names, bytes and CRC-32 of the files
 
 A folder is filled under another name and renamed when all of it is on the disk, so that what was interrupted
-is never taken for a checkpoint; a folder without its marker, or with files that are not as the marker says,
-is passed over with a message. Nothing in it is a pickle, and any layout reads what any other wrote.
+is never taken for a checkpoint; a folder without its marker, with one of another run, or with files that are not
+as the marker says, is passed over with a message. Nothing in it is a pickle, and any layout reads what any other
+wrote.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from torch.distributed.checkpoint.state_dict_saver import save as save_state
 from gemstones.design.divergence import LEVEL_STEPS
 from gemstones.design.spec import RunSpec
 from gemstones.errors import Failure, InvalidRequest
-from gemstones.runs.folders import read_run
+from gemstones.runs.checksum import with_checksum, without_checksum
+from gemstones.runs.folders import RUN, read_run
 from gemstones.runs.ledger import Count
 from gemstones.runs.one_line import one_line
 from gemstones.shape import Shape
@@ -61,11 +63,11 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Complete(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`complete.json`."""
+    """`complete.json`, which ends with its own checksum (`gemstones.runs.checksum`); that of format 1 has none."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     run: str
-    """Id of the run."""
+    """Id of the run: whoever looks for checkpoints takes those of his own alone."""
     step: Count
     skipped_batches: Count
     """Passed over by rollbacks up to this step: a branch that starts here goes on with them."""
@@ -104,19 +106,26 @@ class Checkpoint:
 
 
 def checkpoints(run_folder: Path, say: Say = lambda message: None) -> list[Checkpoint]:
-    """The complete checkpoints of a run, by step; `say` hears of folders that are not."""
+    """The complete checkpoints of the run that the folder's `run.json` describes, by step.
+
+    `say` hears of folders that are none: without a marker, with a damaged one, or with that of another run.
+    """
+    run = read_run(run_folder).spec.id if (run_folder / RUN).exists() else None  # a folder by itself: of any
     found = []
     root = run_folder / CHECKPOINTS
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
         if folder.name.startswith(UNFINISHED) or not folder.is_dir():
             continue
         try:
-            marker = msgspec.json.decode((folder / COMPLETE).read_bytes(), type=Complete)
+            marker = _decode((folder / COMPLETE).read_bytes())
         except FileNotFoundError:
             say(f"{folder} is incomplete and is passed over: it has no {COMPLETE}")
             continue
-        except (OSError, msgspec.DecodeError, UnicodeError) as error:
+        except (OSError, ValueError) as error:
             say(f"{folder} is passed over: its {COMPLETE} is damaged ({one_line(error)})")
+            continue
+        if run is not None and marker.run != run:
+            say(f"{folder} is passed over: it is of run {one_line(marker.run)}, not of {run}")
             continue
         found.append(Checkpoint(folder, marker))
     return sorted(found, key=lambda checkpoint: checkpoint.step)
@@ -125,7 +134,7 @@ def checkpoints(run_folder: Path, say: Say = lambda message: None) -> list[Check
 def newest(
     run_folder: Path, last_step: int | None = None, say: Say = lambda message: None
 ) -> Checkpoint | None:
-    """The newest checkpoint, of at most `last_step`, that is whole; `say` hears of those passed over."""
+    """The run's newest checkpoint, of at most `last_step`, that is whole; `say` hears of those passed over."""
     for checkpoint in reversed(checkpoints(run_folder, say)):
         if last_step is not None and checkpoint.step > last_step:
             continue
@@ -169,7 +178,7 @@ def save(
     )
     if ranks.first:
         with (filling / COMPLETE).open("wb") as marker:
-            marker.write(msgspec.json.encode(complete))
+            marker.write(with_checksum(msgspec.json.encode(complete)))
             marker.flush()
             os.fsync(marker.fileno())
         _sync(filling)
@@ -196,9 +205,11 @@ def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Opt
 def read_weights(run_folder: Path, step: int | None = None) -> tuple[int, dict[str, Tensor]]:
     """Step and whole weights, in float32 on the CPU, of a run's newest checkpoint, or of the one at `step`."""
     if step is None:
-        checkpoint = newest(run_folder)
+        passed_over: list[str] = []
+        checkpoint = newest(run_folder, say=passed_over.append)
         if checkpoint is None:
-            raise InvalidRequest(f"{run_folder} has no complete checkpoint: train it first")
+            why = f" ({passed_over[-1]})" if passed_over else ""
+            raise InvalidRequest(f"{run_folder} has no complete checkpoint{why}: train it first")
     else:
         checkpoint = at_step(run_folder, step)
     weights = {f"weights.{name}": tensor for name, tensor in empty_weights(read_run(run_folder).spec.shape)}
@@ -207,15 +218,17 @@ def read_weights(run_folder: Path, step: int | None = None) -> tuple[int, dict[s
 
 
 def at_step(run_folder: Path, step: int) -> Checkpoint:
-    """The checkpoint of `step`, whole; `InvalidRequest` if there is none."""
-    found = checkpoints(run_folder)
+    """The run's checkpoint of `step`, whole; `InvalidRequest` if there is none."""
+    passed_over: list[str] = []
+    found = checkpoints(run_folder, passed_over.append)
     for checkpoint in found:
         if checkpoint.step == step:
             if problem := checkpoint.problem():
                 raise InvalidRequest(f"{checkpoint.folder}: {problem}")
             return checkpoint
     there = ", ".join(str(checkpoint.step) for checkpoint in found) or "none"
-    raise InvalidRequest(f"{run_folder} has no checkpoint of step {step}: there are {there}")
+    besides = f" ({'; '.join(passed_over)})" if passed_over else ""
+    raise InvalidRequest(f"{run_folder} has no checkpoint of step {step}: there are {there}{besides}")
 
 
 def empty_weights(shape: Shape) -> Iterator[tuple[str, Tensor]]:
@@ -292,6 +305,15 @@ def _load(checkpoint: Checkpoint, state: Mapping[str, Tensor], *, single: bool) 
             load(dict(state), storage_reader=HuggingFaceStorageReader(str(checkpoint.folder)), no_dist=single)
     except (ValueError, KeyError, RuntimeError, AssertionError, OSError) as error:
         raise Failure(f"{checkpoint.folder} does not fit this run: {one_line(error)}") from error
+
+
+def _decode(content: bytes) -> Complete:
+    """The marker; `ValueError` for one that is damaged."""
+    line, right = without_checksum(content)
+    marker = msgspec.json.decode(line, type=Complete)
+    if right is False or (right is None and marker.format > 1):
+        raise ValueError("its checksum is not the one of when it was written")
+    return marker
 
 
 def _written(path: Path) -> File:

@@ -22,6 +22,7 @@ from gemstones.runs.folders import ledger_of
 from gemstones.runs.ledger import State
 from gemstones.runs.one_line import one_line
 from gemstones.train.command import PLAIN, TrainOptions, gemstones_train, train_command
+from gemstones.train.stopping import STOPPED_STATUSES
 from gemstones.train.suite_folder import RunTask
 
 LOG, FAILURE = "train.log", "failure.txt"
@@ -253,10 +254,10 @@ class _Queue:
         task, status = child.task, child.process.returncode
         found = self._look(task)
         if not (by_us or found.problem or not self._is_open(task.id)):
-            if status != 0 or found.state != "stopped":
-                reason = why_failed(task.folder / LOG, child.log_start, status)
-            else:
+            if found.state == "stopped" and status in STOPPED_STATUSES:
                 reason = "was stopped by a signal"
+            else:
+                reason = why_failed(task.folder / LOG, child.log_start, status)
             found = Standing(found.state, found.step, found.loss, reason)
             if found.step > child.first_step and task.id not in self.retried:
                 self.retried.add(task.id)

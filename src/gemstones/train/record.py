@@ -7,11 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
-from gemstones.runs.ledger import Event
-
-_ENCODER = msgspec.json.Encoder()
+from gemstones.runs.ledger import Event, line_of
 
 
 class Recorder:
@@ -24,7 +20,7 @@ class Recorder:
 
     def write(self, event: Event) -> None:
         """Append `event`."""
-        line = memoryview(_ENCODER.encode(event) + b"\n")
+        line = memoryview(line_of(event))
         while line:  # a full disk may take a part of it: the rest raises
             line = line[os.write(self._descriptor, line) :]
 

@@ -21,7 +21,7 @@ import torch
 from gemstones.design.divergence import HISTORY_STEPS, LEVEL_STEPS, MOST_ROLLBACKS
 from gemstones.design.layout import Layout
 from gemstones.design.spec import RunSpec
-from gemstones.errors import InvalidRequest
+from gemstones.errors import Failure, InvalidRequest
 from gemstones.runs.folders import RunFile, ledger_of, read_run
 from gemstones.runs.ledger import (
     LEDGER,
@@ -56,7 +56,7 @@ from gemstones.train.peak import matmul_flops_per_second
 from gemstones.train.ranks import Ranks
 from gemstones.train.record import Recorder
 from gemstones.train.sinks import Sink
-from gemstones.train.stopping import Stopping
+from gemstones.train.stopping import Stopping, exit_status
 from gemstones.version import __version__
 
 ORPHAN_SECONDS = 30.0
@@ -91,6 +91,16 @@ class Outcome:
     steps: int
     reason: str = ""
     """Why it stopped or diverged."""
+
+    @property
+    def exit_status(self) -> int:
+        """Of `gemstones train`: 0 for a run that is done, and for no other."""
+        match self.state:
+            case "finished":
+                return 0
+            case "stopped":
+                return exit_status(self.reason)
+        return Failure.exit_status
 
 
 def train(folder: Path, options: Options) -> Outcome:
@@ -225,7 +235,7 @@ def _position(ledger: Ledger, checkpoint: Checkpoint | None, spec: RunSpec, inhe
 def _newest(folder: Path, ledger: Ledger, say: Callable[[str], None]) -> Checkpoint | None:
     """The newest whole checkpoint that the ledger tells of."""
     if ledger.state is None:
-        if checkpoints(folder):
+        if checkpoints(folder, say):
             raise InvalidRequest(
                 f"{folder} has checkpoints but no {LEDGER}: restore it, or delete the folder to train it again"
             )
@@ -325,6 +335,8 @@ def _corpus(run: RunFile, options: Options) -> Corpus:
         raise InvalidRequest(
             f"the run's vocabulary {spec.vocabulary} is smaller than the {corpus.vocabulary} of {corpus.folder}"
         )
+    # Before there is a group of processes: none of them waits for another here.
+    corpus.verify(say=options.say)
     return corpus
 
 

@@ -29,6 +29,7 @@ from gemstones.files import write_text
 from gemstones.runs.one_line import listed, one_line
 from gemstones.train.command import PLAIN, TrainOptions, gemstones_train, train_command
 from gemstones.train.queue import ASK_TO_STOP, FAILURE, LOG, standing, why_failed
+from gemstones.train.stopping import STOPPED_STATUSES
 from gemstones.train.suite_folder import RunTask, generations
 
 if TYPE_CHECKING:
@@ -248,10 +249,10 @@ class TrainJob:
             first_step = found.step
             status, reason = self._train(began)
             found = standing(task.folder)
-            if status == 0 and found.state in {"finished", "diverged"}:
+            if found.state in {"finished", "diverged"}:
                 return found.state
             alone = self.options.processes == ALONE  # several processes would not begin again together
-            if status == 0 and found.state == "stopped":
+            if status in STOPPED_STATUSES and found.state == "stopped":
                 if self.options.chain > 1 or _rank() > 0:
                     return "stopped"  # the next link of the chain goes on, or rank 0 has the job queued again
                 # SLURM's SIGTERM comes to the child first. What is to follow ends us here.

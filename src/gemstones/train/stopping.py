@@ -15,9 +15,22 @@ REASONS = ("", "SIGTERM", "SIGUSR1", "SIGINT", "the time budget")
 """By code: the largest of all ranks' codes is everybody's."""
 SIGNALS = {signal.SIGTERM: 1, signal.SIGUSR1: 2, signal.SIGINT: 3}
 BUDGET = 4
+BUDGET_STATUS = 75
+"""Exit status of a session that its budget ended: EX_TEMPFAIL of sysexits.h, "try again later"."""
+STOPPED_STATUSES = frozenset({BUDGET_STATUS, *(128 + number for number in SIGNALS), 0})
+"""Exit statuses of sessions that were asked to stop, and saved; 0 is that of older releases."""
 WATCH_SECONDS = 0.1
 ORPHANED = 113
 """Exit status of a process whose parent is gone; nobody is there to read it."""
+
+
+def exit_status(reason: str) -> int:
+    """Exit status of a session that ended early for `reason`, one of `REASONS`.
+
+    >>> exit_status("SIGTERM"), exit_status("the time budget")
+    (143, 75)
+    """
+    return BUDGET_STATUS if reason == REASONS[BUDGET] else 128 + signal.Signals[reason]
 
 
 class Stopping:

@@ -1,6 +1,6 @@
 """Text → token shards and a manifest → batches, every one a pure function of (seed, step).
 
-    sources → documents → extract → split → tokenizer → encode → shards → manifest → read
+    sources → documents → extract → split → tokenizer → encode → shards → manifest → verify → read
 
 `build` writes a corpus, `Corpus.open` opens it, `batch` reads it. tokenizers and polars are imported inside
 functions, so that importing this package stays light.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -12,6 +12,7 @@ import numpy as np
 from gemstones.train.corpus.errors import InvalidCorpus
 from gemstones.train.corpus.manifest import SPLITS, Manifest, Shard, SplitName, read_manifest
 from gemstones.train.corpus.sources import sha256_of
+from gemstones.train.corpus.verify import verify as verify_shards
 
 TokenMap: TypeAlias = "np.memmap[tuple[int], np.dtype[np.uint16 | np.uint32]]"
 
@@ -30,8 +31,9 @@ class Corpus:
     def open(cls, folder: Path | str, *, verify: bool = False) -> Corpus:
         """The corpus in `folder`.
 
-        The manifest, the tokenizer's hash and the size of every shard are checked; with `verify`, the hash of
-        every shard too. Raises `InvalidCorpus` for the first thing that is not as the manifest says.
+        The manifest, the tokenizer's hash and the size of every shard are checked; with `verify`, every shard is
+        read, and its hash and token ids are too. Raises `InvalidCorpus` for the first thing that is not as the
+        manifest says.
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
@@ -40,8 +42,16 @@ class Corpus:
         _check_hash(tokenizer, manifest.tokenizer.sha256)
         maps: dict[SplitName, tuple[TokenMap, ...]] = {}
         for name in SPLITS:
-            maps[name] = tuple(_map(folder, shard, manifest, verify) for shard in manifest.split(name).shards)
+            maps[name] = tuple(_map(folder, shard, manifest) for shard in manifest.split(name).shards)
+        if verify:
+            verify_shards(folder, manifest, again=True)
         return cls(folder, manifest, maps)
+
+    def verify(
+        self, splits: Sequence[SplitName] = SPLITS, say: Callable[[str], None] = lambda message: None
+    ) -> None:
+        """Read the shards of `splits`, unless this machine has, and raise `InvalidCorpus` where they are not right."""
+        verify_shards(self.folder, self.manifest, splits, say=say)
 
     @property
     def fingerprint(self) -> str:
@@ -67,14 +77,12 @@ class Corpus:
         return self.manifest.split(split).tokens
 
 
-def _map(folder: Path, shard: Shard, manifest: Manifest, verify: bool) -> TokenMap:
+def _map(folder: Path, shard: Shard, manifest: Manifest) -> TokenMap:
     path = folder / shard.file
     _check_present(path)
     size, expected = path.stat().st_size, shard.tokens * manifest.bytes_per_token
     if size != expected:
         raise InvalidCorpus(f"has {size} bytes, the manifest says {expected}: {REMEDY}", file=path)
-    if verify:
-        _check_hash(path, shard.sha256)
     # Little-endian whatever the machine.
     return np.memmap(path, dtype=np.dtype(manifest.dtype).newbyteorder("<"), mode="r")
 

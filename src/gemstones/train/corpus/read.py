@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from gemstones.errors import InvalidRequest
+from gemstones.train.corpus.errors import InvalidCorpus
 from gemstones.train.corpus.manifest import SplitName
 from gemstones.train.corpus.opened import Corpus
 from gemstones.train.corpus.order import Indices, order
@@ -40,7 +41,11 @@ def sequence(corpus: Corpus, split: SplitName, index: int, context: int) -> Indi
 
 
 def sequences(corpus: Corpus, split: SplitName, indices: Indices, context: int) -> Batch:
-    """Several windows: int64 (len(indices), context+1). Raises `IndexError` for one that does not exist."""
+    """Several windows: int64 (len(indices), context+1). Raises `IndexError` for one that does not exist.
+
+    Raises `InvalidCorpus` for a token id beyond the vocabulary, which no model has a row for: shards are checked
+    when a run starts (`gemstones.train.corpus.verify`), and may be damaged later.
+    """
     count = windows(corpus, split, context)
     if len(indices) and not 0 <= min(indices) <= max(indices) < count:
         raise IndexError(f"windows must be within 0..{count - 1}")
@@ -56,6 +61,13 @@ def sequences(corpus: Corpus, split: SplitName, indices: Indices, context: int) 
             piece = shard[offset : offset + context + 1 - filled]
             row[filled : filled + len(piece)] = piece
             filled, number = filled + len(piece), number + 1
+    largest = int(found.max(initial=0))
+    if largest >= corpus.manifest.vocabulary:
+        raise InvalidCorpus(
+            f"the {split} split has the token id {largest}, and the vocabulary has {corpus.manifest.vocabulary} ids "
+            "from 0: copy the corpus again, or build it again with --force",
+            file=corpus.folder,
+        )
     return found
 
 

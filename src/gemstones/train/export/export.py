@@ -179,6 +179,7 @@ def _held_out(corpus: Corpus, context: int) -> Tensor | None:
     """Windows of the held-out split, int64 (n, context); None if it is shorter than one."""
     if corpus.total("validation") <= context:
         return None
+    corpus.verify(("validation",))
     chosen = validation_windows(corpus, context, window_count(context))
     return torch.from_numpy(sequences(corpus, "validation", chosen, context)[:, :-1])
 
