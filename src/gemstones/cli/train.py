@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,6 +47,7 @@ def train(
     other: a signal ends with 128 and its number, the budget with 75 (try again later), a run that diverged with 1.
     On several processes: `torchrun --nproc-per-node 4 -m gemstones train RUN --layout 2x2`.
     """
+    began = time.monotonic()  # what is imported is paid for by the budget
     if orphan_of is not None:
         from gemstones.train.stopping import leave_with
 
@@ -58,6 +60,7 @@ def train(
     shared = Layout.parse(layout)
     _check_started(shared)
     alone = int(os.environ.get("RANK", "0")) == 0
+    seconds = None if budget is None else parse_quantity(budget, "budget")
     options = Options(
         corpus=corpus,
         layout=shared,
@@ -65,7 +68,7 @@ def train(
         threads=_at_least_one(threads, "threads"),
         micro_sequences=_at_least_one(micro_batch, "micro-batch"),
         compiled=compiled,
-        budget_seconds=None if budget is None else parse_quantity(budget, "budget"),
+        budget_seconds=None if seconds is None else seconds - (time.monotonic() - began),
         sinks=(
             *((Bar(),) if alone and sys.stderr.isatty() else ()),
             *(open_sink(name, run) for name in sink),

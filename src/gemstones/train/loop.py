@@ -20,7 +20,7 @@ from gemstones.design.spec import RunSpec
 from gemstones.runs.ledger import Evaluation, Event, Rollback, Saved, Step, passed_over
 from gemstones.train.checkpoint import retire, save
 from gemstones.train.corpus import Corpus, batch
-from gemstones.train.evaluate import evaluate
+from gemstones.train.evaluate import BrokenOffError, evaluate
 from gemstones.train.model import Transformer
 from gemstones.train.optimizer import set_rate
 from gemstones.train.ranks import Ranks
@@ -60,6 +60,8 @@ class Position:
     """In force; ahead of `step` too, where an older checkpoint was resumed from."""
     inherited: int = 0
     """Batches passed over before the run's fork."""
+    evaluated: bool = True
+    """Whether the evaluation after `step`, if there is to be one, is done: a stop may have broken it off."""
 
     @property
     def skipped_batches(self) -> int:
@@ -87,82 +89,140 @@ def train_steps(
     record: Callable[[Event], None],
     sync: Callable[[], None],
 ) -> Ended:
-    """Train from `position` on. `record` writes events on rank 0; `sync` puts them on the disk."""
+    """Train from `position` on. `record` writes events on rank 0; `sync` puts them on the disk.
+
+    A session that is asked to stop saves and leaves: after a step, or in the middle of an evaluation, which the next
+    session then begins with. Whatever the budget, it gets further by a step or an evaluation.
+    """
     spec, ranks = setup.spec, setup.ranks
     evaluations, saves = frozenset(spec.evaluation_steps), frozenset(spec.checkpoint_steps)
-    step, losses, saved = position.step, list(position.losses), position.step
+    loop = _Loop(setup, stopping, record, sync, position, position.step, list(position.losses), position.step)
+    code = loop.signalled()  # while it was being made ready
+    if not code and loop.step in evaluations and not position.evaluated:
+        code = loop.evaluate(loop.signalled) or (loop.asked() if loop.step < spec.steps else 0)
+    if code:
+        return Ended(loop.here(), stop=REASONS[code])
+    while loop.step < spec.steps:
+        seconds, loss, reason = loop.train()
+        if ranks.largest(int(bool(reason))):  # all go back, or none
+            return Ended(loop.here(), reason or "seen on another rank", loss if math.isfinite(loss) else None)
+        code = loop.evaluate(loop.asked) if loop.step in evaluations else 0
+        if loop.step in saves or code:
+            loop.save()
+        if code or (loop.step < spec.steps and (code := loop.asked(seconds))):
+            loop.save()
+            return Ended(loop.here(), stop=REASONS[code])
+    loop.save()
+    return Ended(loop.here())
 
-    def here() -> Position:
-        return replace(position, step=step, losses=tuple(losses))
 
-    def save_now() -> None:
-        nonlocal saved
-        if saved == step:
-            return
+@dataclass
+class _Loop:
+    """Where the loop is, and what it does there; every rank does the same."""
+
+    setup: Setup
+    stopping: Stopping
+    record: Callable[[Event], None]
+    sync: Callable[[], None]
+    position: Position
+    """Where it began."""
+    step: int
+    losses: list[float]
+    saved: int
+    """Step of the newest checkpoint."""
+    save_seconds: float = 0.0
+    """Of the last save."""
+
+    def here(self) -> Position:
+        return replace(self.position, step=self.step, losses=tuple(self.losses))
+
+    def train(self) -> tuple[float, float, str]:
+        """One step: its seconds, its loss, and why the run has diverged, or nothing."""
+        setup, spec = self.setup, self.setup.spec
         start = time.perf_counter()
-        if ranks.first:
-            sync()  # a checkpoint stands for a ledger up to its step
+        rate = spec.learning_rate * spec.schedule.rate_factor(
+            self.step * spec.batch_tokens, spec.batch_tokens
+        )
+        result = _step(setup, self.step + self.here().skipped_batches, rate)
+        seconds = time.perf_counter() - start
+        self.step += 1
+        self.losses.append(result.loss)
+        del self.losses[:-HISTORY_STEPS]
+        if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
+            reason = diverged(self.losses) or f"the gradient norm is {result.gradient_norm}"
+            return seconds, result.loss, reason
+        done = Step(
+            step=self.step,
+            tokens=self.step * spec.batch_tokens,
+            loss=result.loss,
+            gradient_norm=result.gradient_norm,
+            learning_rate=rate,
+            seconds=seconds,
+            utilisation=setup.flops_per_step / (seconds * setup.matmul_flops_per_second * setup.ranks.count),
+        )
+        if setup.ranks.first:
+            self.record(done)
+        return seconds, result.loss, diverged(self.losses, spec.spike_nats)
+
+    def evaluate(self, stop: Callable[[float], int]) -> int:
+        """Evaluate; the code of the stop that broke it off, or 0."""
+        setup, spec = self.setup, self.setup.spec
+        start = time.perf_counter()
+        code = 0
+
+        def broken_off(seconds: float) -> bool:
+            nonlocal code
+            code = stop(seconds)
+            return code > 0
+
+        try:
+            loss, sequences = evaluate(
+                setup.model, setup.corpus, spec, setup.ranks, setup.micro_sequences, broken_off
+            )
+        except BrokenOffError:
+            return code
+        if setup.ranks.first and math.isfinite(loss):
+            self.record(
+                Evaluation(
+                    step=self.step,
+                    tokens=self.step * spec.batch_tokens,
+                    loss=loss,
+                    sequences=sequences,
+                    seconds=time.perf_counter() - start,
+                )
+            )
+        return 0
+
+    def save(self) -> None:
+        """Save, unless this step is saved already."""
+        if self.saved == self.step:
+            return
+        setup, first = self.setup, self.setup.ranks.first
+        start = time.perf_counter()
+        if first:
+            self.sync()  # a checkpoint stands for a ledger up to its step
         complete = save(
             setup.folder,
             setup.model,
             setup.optimizer,
-            ranks,
-            run=spec.id,
-            step=step,
-            skipped_batches=here().skipped_batches,
+            setup.ranks,
+            run=setup.spec.id,
+            step=self.step,
+            skipped_batches=self.here().skipped_batches,
         )
-        if ranks.first:
-            record(Saved(step=step, bytes=complete.bytes, seconds=time.perf_counter() - start))
-            retire(setup.folder, spec, step)
-        saved = step
+        self.save_seconds = time.perf_counter() - start
+        if first:
+            self.record(Saved(step=self.step, bytes=complete.bytes, seconds=self.save_seconds))
+            retire(setup.folder, setup.spec, self.step)
+        self.saved = self.step
 
-    while step < spec.steps:
-        start = time.perf_counter()
-        rate = spec.learning_rate * spec.schedule.rate_factor(step * spec.batch_tokens, spec.batch_tokens)
-        result = _step(setup, step + here().skipped_batches, rate)
-        seconds = time.perf_counter() - start
-        step += 1
-        losses.append(result.loss)
-        del losses[:-HISTORY_STEPS]
-        if math.isfinite(result.loss) and math.isfinite(result.gradient_norm):
-            done = Step(
-                step=step,
-                tokens=step * spec.batch_tokens,
-                loss=result.loss,
-                gradient_norm=result.gradient_norm,
-                learning_rate=rate,
-                seconds=seconds,
-                utilisation=setup.flops_per_step / (seconds * setup.matmul_flops_per_second * ranks.count),
-            )
-            if ranks.first:
-                record(done)
-            reason = diverged(losses, spec.spike_nats)
-        else:
-            reason = diverged(losses) or f"the gradient norm is {result.gradient_norm}"
-        if ranks.largest(int(bool(reason))):  # all go back, or none
-            return Ended(
-                here(), reason or "seen on another rank", result.loss if math.isfinite(result.loss) else None
-            )
-        if step in evaluations:
-            start = time.perf_counter()
-            loss, sequences = evaluate(setup.model, setup.corpus, spec, ranks, setup.micro_sequences)
-            if ranks.first and math.isfinite(loss):
-                record(
-                    Evaluation(
-                        step=step,
-                        tokens=step * spec.batch_tokens,
-                        loss=loss,
-                        sequences=sequences,
-                        seconds=time.perf_counter() - start,
-                    )
-                )
-        if step in saves:
-            save_now()
-        if step < spec.steps and (code := ranks.largest(stopping.code(seconds))):
-            save_now()
-            return Ended(here(), stop=REASONS[code])
-    save_now()
-    return Ended(here())
+    def asked(self, next_seconds: float = 0.0) -> int:
+        """The code of a stop that all ranks agree on; 0 if there is time for something of `next_seconds`."""
+        return self.setup.ranks.largest(self.stopping.code(next_seconds + self.save_seconds))
+
+    def signalled(self, next_seconds: float = 0.0) -> int:
+        """The same of signals alone."""
+        return self.setup.ranks.largest(self.stopping.signalled)
 
 
 def _step(setup: Setup, number: int, rate: float) -> StepResult:

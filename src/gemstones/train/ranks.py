@@ -91,6 +91,10 @@ class Ranks:
         dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return int(tensor)
 
+    def smallest(self, value: int) -> int:
+        """The smallest of all ranks' values."""
+        return -self.largest(-value)
+
 
 def leave_group(status: int) -> NoReturn:
     """End a process of a group: together with the others, and without the interpreter's end.

@@ -229,7 +229,8 @@ def _position(ledger: Ledger, checkpoint: Checkpoint | None, spec: RunSpec, inhe
     """Where the state of `checkpoint`, or of the run's start, stands."""
     step = checkpoint.step if checkpoint else spec.fork_step
     before = [done.loss for done in ledger.steps if done.step <= step]
-    return Position(step, tuple(before[-HISTORY_STEPS:]), ledger.rollbacks, inherited)
+    evaluated = step == spec.fork_step or any(done.step == step for done in ledger.evaluations)
+    return Position(step, tuple(before[-HISTORY_STEPS:]), ledger.rollbacks, inherited, evaluated)
 
 
 def _newest(folder: Path, ledger: Ledger, say: Callable[[str], None]) -> Checkpoint | None:

@@ -40,8 +40,13 @@ class Stopping:
         self._code = 0
         self._deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
 
+    @property
+    def signalled(self) -> int:
+        """A place in `REASONS`, of the signal that came last."""
+        return self._code
+
     def code(self, next_seconds: float = 0.0) -> int:
-        """A place in `REASONS`; `next_seconds` is what the next step and a save may take of the budget."""
+        """A place in `REASONS`; `next_seconds` is what is to come, and a save after it, may take of the budget."""
         if self._code:
             return self._code
         if self._deadline is not None and time.monotonic() + next_seconds >= self._deadline:
