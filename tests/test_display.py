@@ -205,7 +205,7 @@ def test_what_the_shipped_fit_shows() -> None:
     assert "95% intervals from 400 resamples by run" in shown and "unstable_exponent" in shown
     assert "chosen by backtests: (w,d,N,T)^p predicts held-out rows to 0.28%" in shown
     made = gs.published("gemstones-refit").plan(1e22)
-    assert "3072x50, 7.39B [6.76B, 10.6B] total parameters, 214B [150B, 227B] tokens" in repr(made)
+    assert "3072x50, 7.39B [6.74B, 10.6B] total parameters, 214B [150B, 230B] tokens" in repr(made)
     assert "over all of these, this plan included: N 7.39B to 9.4B" in repr(made)
     cells = Text(made._repr_html_()).cells
     assert cells[:6] == ["", "optimum", "interval", "width", "3072", "[2048, 3840]"]

@@ -73,6 +73,10 @@ def fit(
     at: Annotated[str | None, Parameter(help="The other columns for --optimum, like N=1B,T=100B.")] = None,
     params: Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")] = "total",
     resampled: Resampled = Resampled(),
+    resample_starts: Annotated[
+        int | None,
+        Parameter(help="Starting points of each resample's own; by default 0 to 2, enough for 97 in 100."),
+    ] = None,
     output: Annotated[
         Path | None, OUTPUT, Parameter(help="Write the fit, with its draws, as JSON for `plan --law`.")
     ] = None,
@@ -98,6 +102,7 @@ def fit(
             weights=weights,
             best_of=_names(best_of, "--best-of"),
             force=reading.force,
+            resample_starts=resample_starts,
             **resampled.arguments(progress),
         )
     best = None if optimum is None else fitted.optimum(*_names(optimum, "--optimum"), **_held(at))

@@ -14,7 +14,9 @@ from gemstones.printable import printable
 
 def paper(
     *,
-    output: Annotated[Path, OUTPUT, Parameter(help="Folder for paper.md, claims.parquet and figures/.")],
+    output: Annotated[
+        Path, OUTPUT, Parameter(help="Folder for paper.md, forms.md, claims.parquet and figures/.")
+    ],
     bootstrap: Annotated[int, Parameter(help="Resamples by run of every fit and frontier.")] = 100,
     seed: Annotated[int, Parameter(help="Of the resampling.")] = 0,
     workers: Workers = None,
@@ -24,7 +26,8 @@ def paper(
     """Every figure and claim of the paper, made again from its published runs.
 
     Refits everything from the raw run tables, draws Figures 2 to 24 (PNG, SVG, PDF, and their data as Parquet), and
-    writes paper.md: claim by claim the paper's number, ours, its interval, and where they differ and why.
+    writes paper.md: claim by claim the paper's number, ours, its interval, and where they differ and why. And forms.md:
+    what the paper's conclusions become under the form that predicts runs that were left out, (w,d,N,T)^p.
     """
     from gemstones.report.numbers import counted
     from gemstones.report.paper.claim import counts
@@ -49,3 +52,4 @@ def paper(
         f"{len(made.captions)} figures and {printable(output / 'paper.md')}: every claim, and where we differ and "
         "why"
     )
+    print(f"{printable(output / 'forms.md')}: what the conclusions become under the form that predicts")

@@ -147,12 +147,13 @@ REFIT = "gemstones-refit"
 """Our own fit to `all` of the form that backtests choose, (w,d,N,T)^p, with draws by run; the default of
 `gemstones plan`."""
 REFIT_COMMAND = (
-    "gemstones fit gemstones --select all --law auto --bootstrap 400 --seed 0 --output gemstones-refit.json"
+    "gemstones fit gemstones --select all --law auto --bootstrap 400 --resample-starts 30 --seed 0 "
+    "--output gemstones-refit.json"
 )
 REFIT_PLAIN = "gemstones-refit-plain"
 """The same of Equation 2, without an exponent around the sum: the headline of the first release."""
 REFIT_PLAIN_COMMAND = (
-    "gemstones fit gemstones --select all --law w,d,N,T --bootstrap 400 --seed 0 "
+    "gemstones fit gemstones --select all --law w,d,N,T --bootstrap 400 --resample-starts 30 --seed 0 "
     "--output gemstones-refit-plain.json"
 )
 REFITS = (REFIT, REFIT_PLAIN)

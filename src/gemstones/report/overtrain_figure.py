@@ -261,7 +261,7 @@ def _within(found: Overtraining) -> str:
 def _subtitle(found: Sequence[Overtraining], data: dict[str, Rows], *, cut: bool) -> list[str]:
     first = found[0]
     laws = [] if _laws(found) > 1 else [law_words(first.optimum.law_name)]
-    what = "best feasible shape" if first.optimum.shape is not None else "N = C / 6T"
+    what = f"{'best' if laws else 'Best'} feasible shape" if first.optimum.shape is not None else "N = C / 6T"
     by = f"; FLOPs by {flops_words(first.optimum.flops_convention)}" if first.resource == "flops" else ""
     how = first.intervals_note.partition(";")[0]
     counted = PARAMS_WORDS[first.params_convention]

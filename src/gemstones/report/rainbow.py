@@ -7,7 +7,7 @@ in Approach 1 without embedding and head, in Approach 3 without the input embedd
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,10 @@ HEADINGS: dict[Approach, str] = {
     "hull": "Approach 1: line through the hull",
     "approach3": "Approach 3: law in N and T",
 }
+FLOPS_TITLES: dict[Approach, str] = {
+    "hull": "FLOPs budget (Appendix G, of Chinchilla data 6·N·T)",
+    "approach3": "FLOPs budget (6·N·T)",
+}
 EVERY, WITHOUT_WORDS, REFERENCE = "All parameters", "Without embeddings", "Published law"
 _DASHES = {
     EVERY: style.dash(reference=False),
@@ -115,7 +119,7 @@ def rainbow_curves(*made: Sensitivity) -> list[Curve]:
     """The curves of the figure: two approaches, with and without embeddings, of every selection, and published laws."""
     curves = [
         Curve(
-            _series(one.dataset, study.choices.selection),
+            series_words(one.dataset, study.choices.selection),
             study.choices.approach,
             study.choices.params_convention,
             study.choices.flops,
@@ -127,7 +131,12 @@ def rainbow_curves(*made: Sensitivity) -> list[Curve]:
         if _drawn(study.choices, {other.choices.flops_convention for other in one.studies})
     ]
     budgets = np.array(max((one.budgets for one in made), key=len))
-    return [*curves, *(_reference(name, budgets) for name in REFERENCES)]
+    return [*curves, *reference_curves(budgets)]
+
+
+def reference_curves(budgets: FloatArray) -> list[Curve]:
+    """The published laws that every panel has."""
+    return [_reference(name, budgets) for name in REFERENCES]
 
 
 def _drawn(choices: Choices, known: set[FlopsChoice]) -> bool:
@@ -141,7 +150,8 @@ def _drawn(choices: Choices, known: set[FlopsChoice]) -> bool:
     )
 
 
-def _series(dataset: str, selection: str) -> str:
+def series_words(dataset: str, selection: str) -> str:
+    """What the runs of a selection are, as a legend has it."""
     known = SELECTION_WORDS.get(dataset)
     return f"{dataset}, {selection}" if known is None else known.get(selection, selection)
 
@@ -165,46 +175,62 @@ def rainbow_figure(*made: Sensitivity) -> alt.HConcatChart:
     Raises `MissingExtra` without altair.
     """
     need_altair()
+    curves = rainbow_curves(*made)
+    panels: dict[str, Panel] = {}
+    for approach, flops in FLOPS_TITLES.items():
+        drawn = tuple(curve for curve in curves if curve.approach in {None, approach})
+        if any(curve.approach for curve in drawn):
+            panels[approach] = Panel(HEADINGS[approach], flops, drawn)
+    said = [
+        "Colour: the checkpoints that were fitted, named where their curve of all parameters ends",
+        "without embeddings: Approach 1 leaves out embedding and head, Approach 3 the embedding",
+        "no intervals",
+    ]
+    title = "A rainbow of scaling laws: the parameters prescribed for a budget, by analysis"
+    return rainbow_panels(panels, made[0].fitted_flops, title, said)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves that are drawn over each other."""
+
+    heading: str
+    flops: str
+    """Title of the axis of budgets."""
+    curves: Sequence[Curve]
+
+
+def rainbow_panels(
+    panels: Mapping[str, Panel], fitted: Interval | None, title: str, said: Sequence[str]
+) -> alt.HConcatChart:
+    """Panels of prescribed parameters over budgets beside each other, on one axis; data by their names."""
     import altair as alt
 
-    curves = rainbow_curves(*made)
+    curves = [curve for panel in panels.values() for curve in panel.curves]
     values = np.concatenate([curve.n_opt[np.isfinite(curve.n_opt)] for curve in curves])
     domain = style.padded(float(values.min()), float(values.max()), 0.02)
     series = list(dict.fromkeys(curve.series for curve in curves if curve.approach is not None))
     palette = {name: COLORS[i % len(COLORS)] for i, name in enumerate(series)}
     palette |= dict(zip(map(law_words, REFERENCES), style.law_colors(REFERENCES), strict=True))
-    panels: list[alt.LayerChart] = []
+    kinds = [kind for kind in _DASHES if any(curve.kind == kind for curve in curves)]
+    drawn: list[alt.LayerChart] = []
     data: dict[str, list[dict[str, Any]]] = {}
-    fitted = made[0].fitted_flops
-    for approach in ("hull", "approach3"):
-        drawn = [curve for curve in curves if curve.approach in {None, approach}]
-        if any(curve.approach for curve in drawn):
-            data[f"curves-{approach}"] = _rows(drawn)
-            data[f"labels-{approach}"] = _labels(drawn, domain)
-            panels.append(_panel(approach, drawn[0].budgets, domain, palette, fitted, first=not panels))
-    title = alt.TitleParams(
-        "A rainbow of scaling laws: the parameters prescribed for a budget, by analysis",
-        subtitle=style.clauses(
-            [
-                "Colour: the checkpoints that were fitted, named where their curve of all parameters ends",
-                "without embeddings: Approach 1 leaves out embedding and head, Approach 3 the embedding",
-                "no intervals",
-            ],
-            120,
-        ),
-        offset=14,
-    )
-    chart = alt.hconcat(*panels).properties(title=title)
-    themed: alt.HConcatChart = style.themed(chart)
+    for name, panel in panels.items():
+        data[f"curves-{name}"] = _rows(panel.curves)
+        data[f"labels-{name}"] = _labels(panel.curves, domain)
+        drawn.append(_panel(name, panel, domain, palette, kinds, fitted, first=not drawn))
+    heading = alt.TitleParams(title, subtitle=style.clauses(said, 60 * len(panels)), offset=14)
+    themed: alt.HConcatChart = style.themed(alt.hconcat(*drawn).properties(title=heading))
     themed.datasets = data
     return themed
 
 
 def _panel(
-    approach: Approach,
-    budgets: Sequence[float],
+    name: str,
+    panel: Panel,
     domain: tuple[float, float],
     palette: dict[str, str],
+    kinds: Sequence[str],
     fitted: Interval | None,
     *,
     first: bool,
@@ -217,27 +243,23 @@ def _panel(
         symbolSize=520,
         orient="none",
         legendX=WIDTH - 188,
-        legendY=HEIGHT - 84,
+        legendY=HEIGHT - 18 - 22 * len(kinds),
     )
 
     def by_kind(channel: Any, marks: dict[str, Any]) -> Any:
-        scale = alt.Scale(domain=list(marks), range=list(marks.values()))
+        scale = alt.Scale(domain=list(kinds), range=[marks[kind] for kind in kinds])
         return channel("kind:N", scale=scale, legend=legend if first else None)
 
     color = alt.Color(
         "series:N", scale=alt.Scale(domain=list(palette), range=list(palette.values())), legend=None
     )
-    flops = (
-        "FLOPs budget (Appendix G, of Chinchilla data 6·N·T)"
-        if approach == "hull"
-        else "FLOPs budget (6·N·T)"
-    )
-    x = style.log_x("budget", flops, (min(budgets), max(budgets)), "power", 6)
+    budgets = panel.curves[0].budgets
+    x = style.log_x("budget", panel.flops, (min(budgets), max(budgets)), "power", 6)
     y = style.log_y(
         "n_opt", "Prescribed parameters N*, as each law counts them" if first else "", domain, "si"
     )
     lines = (
-        alt.Chart(alt.NamedData(name=f"curves-{approach}"))
+        alt.Chart(alt.NamedData(name=f"curves-{name}"))
         .transform_filter("isValid(datum.n_opt)")
         .mark_line(clip=True)
         .encode(
@@ -250,18 +272,18 @@ def _panel(
             tooltip=["series:N", "convention:N", "budget:Q", "n_opt:Q"],
         )
     )
-    labels = alt.Chart(alt.NamedData(name=f"labels-{approach}"))
+    labels = alt.Chart(alt.NamedData(name=f"labels-{name}"))
     links = labels.mark_rule(strokeWidth=1.3).encode(
         x=alt.value(WIDTH), x2=alt.value(WIDTH + LINK), y=alt.Y("n_opt:Q"), y2=alt.Y2("at:Q"), color=color
     )
     words = labels.mark_text(align="left", fontSize=12, color=style.INK).encode(
         x=alt.value(WIDTH + LINK + 4), y=alt.Y("at:Q"), text="series:N"
     )
-    heading = alt.TitleParams(HEADINGS[approach], fontSize=13.5, anchor="middle")
+    heading = alt.TitleParams(panel.heading, fontSize=13.5, anchor="middle")
     layers = [*_fitted(fitted, x, first=first), lines, links, words]
     layered: Any = alt.layer(*layers)
-    panel: alt.LayerChart = layered.properties(width=WIDTH, height=HEIGHT, title=heading)
-    return panel
+    chart: alt.LayerChart = layered.properties(width=WIDTH, height=HEIGHT, title=heading)
+    return chart
 
 
 def _fitted(fitted: Interval | None, x: alt.X, *, first: bool) -> list[alt.Chart]:

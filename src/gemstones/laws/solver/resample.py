@@ -31,7 +31,7 @@ from gemstones.laws.solver.merge import merged
 from gemstones.laws.solver.objective import Objective, huber
 from gemstones.laws.solver.polish import Polished, block_size, delta_schedule, polish
 from gemstones.laws.solver.problem import EXPONENTS, RESAMPLED_EXPONENT
-from gemstones.laws.solver.screen import Screen
+from gemstones.laws.solver.screen import KEPT, Screen
 from gemstones.laws.solver.simpler import simpler
 from gemstones.laws.solver.solve import Solution, refined
 from gemstones.laws.solver.steep import steep
@@ -52,6 +52,7 @@ OWN_STARTS = {1: 0, 2: 0}
 MANY_OWN_STARTS = 2
 """Of laws with more, beside those with a steep term. Four reach no more: of 64 resamples of `w,d,N,T`, and of
 `(w,d,N,T)^p`, both end at the same minima in all."""
+MOST_OWN_STARTS = 100
 MAX_ROUNDS = 8
 """Rounds of trying what the other resamples found; one or two are usual."""
 
@@ -91,12 +92,16 @@ def resample(
     *,
     unit: Unit = "run",
     seed: int = 0,
+    starts: int | None = None,
     workers: Workers = None,
     progress: Callable[[int], None] | None = None,
 ) -> FloatArray:
-    """θ (draws, m; of the law) refitted to `draws` resamples of the rows that `solution` is of."""
+    """θ (draws, m; of the law) refitted to `draws` resamples of the rows that `solution` is of.
+
+    `starts` is how many points of its own screen each begins from, by default `OWN_STARTS` and `MANY_OWN_STARTS`.
+    """
     system = solution.system
-    again = Refits(solution, objective)
+    again = Refits(solution, objective, starts)
     chunks = range(-(-draws // CHUNK))
 
     def one(chunk: int) -> FloatArray:
@@ -112,14 +117,14 @@ def resample(
 class Refits:
     """Refits of one solution's law to resamples of its rows."""
 
-    def __init__(self, solution: Solution, objective: Objective) -> None:
+    def __init__(self, solution: Solution, objective: Objective, starts: int | None = None) -> None:
         self.system, self.optima = _resampled(solution.system, solution.optima[0]), solution.optima
         self.delta, self.above = objective.huber_delta, objective.above
         self.thinned = Thinned.of(self.system)
         self.screen = None
         if simpler(solution.problem) is None:
             axes = len(self.system.kind("exponent")) + len(self.system.kind("inner")) + self.system.outer
-            self.own = OWN_STARTS.get(axes, MANY_OWN_STARTS)
+            self.own = OWN_STARTS.get(axes, MANY_OWN_STARTS) if starts is None else starts
             if self.own:
                 self.screen = Screen(self.system, self.delta, self.above)
 
@@ -134,7 +139,7 @@ class Refits:
         if self.screen is not None:
             own, of, best_of = [], [], []
             for r in range(count):
-                screened = self.screen.best(weights[r])
+                screened = self.screen.best(weights[r], keep=max(KEPT, self.own))
                 own.append(screened.diverse(self.own))
                 of.append(np.full(len(own[-1]), r))
                 best_of.append(screened.theta[0])

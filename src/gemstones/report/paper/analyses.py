@@ -19,11 +19,14 @@ from gemstones.report.paper.fits import (
     ENVELOPES,
     EPOCH_DELTA,
     FITS,
+    PAPER_FORM,
+    PREDICTS,
     EnvelopeKey,
     FitKey,
     paper_envelopes,
     paper_fits,
 )
+from gemstones.report.paper.forms import Forms, prescribed_by_form
 from gemstones.report.paper.price_claims import TOKENS
 from gemstones.report.paper.starts import starts_figure
 from gemstones.report.rainbow import rainbow_sensitivities
@@ -54,6 +57,10 @@ class Analyses:
     rainbow: tuple[Sensitivity, ...]
     overspends: Mapping[tuple[Resource, OverspendMethod], Overspend]
     overtrained: tuple[Overtraining, ...]
+    """By the paper's form."""
+    overtrained_predicts: tuple[Overtraining, ...]
+    """By the form that predicts, for the same budgets."""
+    forms: Forms
     starts: PaperFigure
     """Figure 20."""
 
@@ -73,7 +80,7 @@ def analyse(*, bootstrap: int, seed: int, workers: Workers, part: Part) -> Analy
     fits = paper_fits(runs, bootstrap, seed, workers, part("fits", len(FITS)))
     envelopes = paper_envelopes(runs, bootstrap, seed, workers, part("frontiers", len(ENVELOPES)))
     starts = starts_figure(gemstones, workers, part("starting points", 6))
-    step = part("other analyses", 4)
+    step = part("other analyses", 5)
     epoch = chinchilla.select("epoch")
     by_row = fit(
         epoch, "N,T", objective=Objective(delta=EPOCH_DELTA), bootstrap=EPOCH_DRAWS, unit="row", seed=seed
@@ -84,9 +91,13 @@ def analyse(*, bootstrap: int, seed: int, workers: Workers, part: Part) -> Analy
     every = gemstones.select("all-2B")
     overspends = {(r, m): overspend(every, TOKENS, r, m) for r in RESOURCES for m in METHODS}
     step(3)
-    law = fits[FitKey("all", "w,d,N,T")]
-    overtrained = tuple(overtrain(budget, law) for budget in OVERTRAINED)
+    overtrained, predicts = (
+        tuple(overtrain(budget, fits[FitKey("all", law)]) for budget in OVERTRAINED)
+        for law in (PAPER_FORM, PREDICTS)
+    )
     step(4)
+    forms = prescribed_by_form(fits)
+    step(5)
     return Analyses(
         gemstones,
         chinchilla,
@@ -97,5 +108,7 @@ def analyse(*, bootstrap: int, seed: int, workers: Workers, part: Part) -> Analy
         rainbow,
         overspends,
         overtrained,
+        predicts,
+        forms,
         starts,
     )

@@ -53,7 +53,7 @@ class Curve:
     """Where the edge of the search cuts its line or its band: to be said in the picture too."""
 
 
-def shapes_curve(fit: Fit, budgets: Sequence[float], *, whole_heads: bool) -> Curve:
+def shapes_curve(fit: Fit, budgets: Sequence[float], *, whole_heads: bool, color: str = LAW_COLOR) -> Curve:
     """A law of shapes: its optimum over real widths and depths; the best shapes that can be built `whole_heads`.
 
     The latter are those of `gemstones.planning.plan.plan`: widths that are multiples of 256.
@@ -77,7 +77,7 @@ def shapes_curve(fit: Fit, budgets: Sequence[float], *, whole_heads: bool) -> Cu
             f"{share:.0%} of the resamples reach: they are too narrow there"
         )
     notes = _add_feasible(points, fit, budgets) if whole_heads else []
-    return Curve(_series(fit), LAW_COLOR, points, tuple(notes), tuple(edges))
+    return Curve(_series(fit), color, points, tuple(notes), tuple(edges))
 
 
 def params_curve(fit: Fit, budgets: Sequence[float], *, searched: bool) -> Curve:

@@ -38,7 +38,7 @@ from gemstones.report.paper.approach3_curves import (
 )
 from gemstones.report.paper.drawn import drawn
 from gemstones.report.paper.figure import PaperFigure
-from gemstones.report.paper.fits import EPOCH_DELTA, FitKey
+from gemstones.report.paper.fits import EPOCH_DELTA, PAPER_FORM, FitKey
 from gemstones.report.words import PARAMS_WORDS, need_altair, resampled_words, selection_words
 
 if TYPE_CHECKING:
@@ -93,16 +93,25 @@ PAIRS = {13: 18, 14: 19, 16: 17}
 """Figures of one selection for two δ, which the paper compares: they have the same axes."""
 
 
-def figure_5(fits: Mapping[FitKey, Fit], models: Rows, budgets: Sequence[float] = BUDGETS) -> PaperFigure:
-    """Width over depth and tokens per parameter by Equation 2 on `all`, with `models` (see `trained_models`)."""
+def figure_5(
+    fits: Mapping[FitKey, Fit],
+    models: Rows,
+    budgets: Sequence[float] = BUDGETS,
+    laws: Sequence[str] = (PAPER_FORM,),
+) -> PaperFigure:
+    """Width over depth and tokens per parameter by laws of shapes on `all`, with `models` (see `trained_models`)."""
     need_altair()
-    fit = fits[FitKey("all", "w,d,N,T")]
-    curves = [*reference_curves(fit.law.fitted.flops, budgets), shapes_curve(fit, budgets, whole_heads=True)]
-    columns = [
-        _Column("", fit.law.fitted.flops, curves[-1:], ("aspect_ratio",)),
-        _Column("", fit.law.fitted.flops, curves, ("tokens_per_param",), LABELLED),
+    shown = [fits[FitKey("all", law)] for law in laws]
+    curves = [
+        shapes_curve(fit, budgets, whole_heads=True, color=color)
+        for fit, color in zip(shown, style.FITS, strict=False)
     ]
-    return _figure(5, [fit], columns, models, budgets, FIGURE_5_SIZE)
+    fitted = shown[0].law.fitted.flops
+    columns = [
+        _Column("", fitted, curves, ("aspect_ratio",)),
+        _Column("", fitted, [*reference_curves(fitted, budgets), *curves], ("tokens_per_param",), LABELLED),
+    ]
+    return _figure(5, shown, columns, models, budgets, FIGURE_5_SIZE)
 
 
 def paper_extended(

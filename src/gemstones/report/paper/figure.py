@@ -26,14 +26,16 @@ class PaperFigure:
     """What is drawn, one row per mark or point of a line."""
     caption: str
     """What it shows, with its conventions, in one or two sentences."""
+    variant: str = ""
+    """Of a figure that is made once more otherwise."""
 
     @property
     def name(self) -> str:
-        """`figure-04`."""
-        return f"figure-{self.number:02d}"
+        """`figure-04`, `figure-05-predicts`."""
+        return f"figure-{self.number:02d}" + (f"-{self.variant}" if self.variant else "")
 
     def save(self, folder: Path) -> tuple[Path, ...]:
-        """Write `figure-NN` .png, .svg, .pdf and .parquet to `folder`, each whole or not at all."""
+        """Write its `name` .png, .svg, .pdf and .parquet to `folder`, each whole or not at all."""
         buffer = io.BytesIO()
         self.data.write_parquet(buffer, metadata=WRITTEN_BY)
         pictures = render(self.chart, ("png", "svg", "pdf"))

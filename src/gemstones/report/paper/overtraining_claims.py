@@ -27,8 +27,8 @@ def overtraining_claims(found: Sequence[Overtraining]) -> Iterator[Claim]:
         yield _curve(one)
         for factor in FACTORS:
             yield from _cheap(one, factor, smaller)
-    overs = [_at(one, TYPICAL) for one in found]
-    unders = [_at(one, 1 / TYPICAL) for one in found]
+    overs = [at_factor(one, TYPICAL) for one in found]
+    unders = [at_factor(one, 1 / TYPICAL) for one in found]
     if any(point is None for point in (*overs, *unders)):
         return
     over, under = ([point.loss_increase or 0.0 for point in points if point] for points in (overs, unders))
@@ -59,7 +59,8 @@ def overtraining_claims(found: Sequence[Overtraining]) -> Iterator[Claim]:
         yield beyond("§4.3", "in words", found[-1].sentence, "in the sentence")
 
 
-def _at(found: Overtraining, factor: float) -> Overtrained | None:
+def at_factor(found: Overtraining, factor: float) -> Overtrained | None:
+    """The design on `factor` times the optimal tokens; None where there is none."""
     return next(
         (p for p in found.points if math.isclose(p.factor, factor) and p.loss_increase is not None), None
     )
@@ -74,7 +75,7 @@ def _costs_of_less(found: Sequence[Overtraining]) -> list[float]:
 
 
 def _curve(found: Overtraining) -> Claim:
-    shown = [(factor, point) for factor in SHOWN if (point := _at(found, factor)) is not None]
+    shown = [(factor, point) for factor in SHOWN if (point := at_factor(found, factor)) is not None]
     return beyond(
         WHERE,
         f"loss over that of the optimum at {flops_text(found.budget)} FLOPs, by tokens over the optimal tokens",
@@ -91,7 +92,7 @@ def _factor(factor: float) -> str:
 
 
 def _cheap(found: Overtraining, factor: float, smaller: float) -> Iterator[Claim]:
-    points = [point for f in (factor, 1 / factor) if (point := _at(found, f)) is not None]
+    points = [point for f in (factor, 1 / factor) if (point := at_factor(found, f)) is not None]
     costs = [point.loss_increase for point in points if point.loss_increase is not None]
     if len(costs) < 2:
         return

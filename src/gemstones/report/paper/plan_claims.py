@@ -69,7 +69,7 @@ def plan_chapter(refit: Fit, classic: Fit, industry: Sequence[Trained]) -> Chapt
     claims = [
         *_published_shapes(law),
         *_our_shapes(refit),
-        *_trends(refit),
+        *trends(refit),
         *_left_edge(law),
         *_embedding(law),
         *_hoffmann(classic),
@@ -125,7 +125,8 @@ def _our_shapes(refit: Fit) -> Iterator[Claim]:
         )
 
 
-def _trends(refit: Fit) -> Iterator[Claim]:
+def trends(refit: Fit) -> Iterator[Claim]:
+    """How the prescribed shape and tokens per parameter change with FLOPs."""
     (found,) = prescribe_law(refit, [("total", "gemstones")], [NARROW, WIDE])
     aspect, ratio = found.w_opt / found.d_opt, found.t_opt / found.n_opt
     shape, (flat, flat_ends) = _power(refit, aspect), _power(refit, ratio)

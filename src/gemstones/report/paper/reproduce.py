@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +29,10 @@ from gemstones.report.paper.approach3_figures import EXTENDED, figure_5, paper_e
 from gemstones.report.paper.claim import Chapter, counts
 from gemstones.report.paper.drawn import drawn
 from gemstones.report.paper.figure import PaperFigure
-from gemstones.report.paper.fits import DRAWS, FitKey
+from gemstones.report.paper.fits import DRAWS, PAPER_FORM, PREDICTS, FitKey
 from gemstones.report.paper.flops_ratio import flops_ratio_figure
+from gemstones.report.paper.forms import VARIANT, forms_rainbow
+from gemstones.report.paper.forms_page import PAGE, forms_page
 from gemstones.report.paper.learning_rates import learning_rate_optima, learning_rates_figure
 from gemstones.report.paper.loss_curves import loss_curves_figure
 from gemstones.report.paper.plan_claims import plan_chapter
@@ -46,14 +48,18 @@ from gemstones.report.words import need_altair
 if TYPE_CHECKING:
     import altair as alt
 
+KINDS = ("png", "svg", "pdf", "parquet")
 PAPER_FILES = (
-    *(f"figures/figure-[0-9][0-9].{kind}" for kind in ("png", "svg", "pdf", "parquet")),
+    *(f"figures/figure-[0-9][0-9]{v}.{kind}" for v in ("", f"-{VARIANT}") for kind in KINDS),
     "claims.parquet",
+    PAGE,
     "paper.md",
 )
 """What `reproduce` may write."""
 _TIMES = {"fits": 100.0, "frontiers": 8.0, "starting points": 10.0, "other analyses": 25.0, "figures": 55.0}
 """How long the parts take, relatively."""
+COMPARED = (1e21, 1e23)
+"""Budgets, in FLOPs, at which both forms' costs of overtraining are drawn beside each other."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,7 +101,9 @@ def reproduce(
     force: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> Reproduction:
-    """Write `figures/figure-NN` (.png, .svg, .pdf, .parquet), `claims.parquet` and `paper.md` to the folder `output`.
+    """Write `figures/figure-NN` (.png, .svg, .pdf, .parquet), `claims.parquet`, `paper.md` and `forms.md` to `output`.
+
+    `forms.md` is what the paper's conclusions become under the form that predicts, with its own `figure-NN-predicts`.
 
     `bootstrap` resamples by run give every interval. `progress` is told what is being done and which share of
     everything is done. An earlier result in `output` is replaced as a whole. Raises `InvalidPath` where somebody else's
@@ -108,22 +116,27 @@ def reproduce(
     tell = _Progress(progress)
     made = analyse(bootstrap=bootstrap, seed=seed, workers=workers, part=tell.part)
     chapters = claims(made)
-    numbers = sorted(_figures(made), key=lambda n: n in EXTENDED, reverse=True)  # the longest first
+    numbers = sorted(_figures(made), key=lambda n: n[0] in EXTENDED, reverse=True)  # the longest first
     with folder.replacing() as filled:
         figures = make_folder(filled / "figures")
 
-        def draw(number: int) -> tuple[int, str, tuple[Path, ...]]:
-            figure = _figures(made)[number]()
-            return number, figure.caption, figure.save(figures)
+        def draw(wanted: Wanted) -> tuple[Wanted, str, tuple[Path, ...]]:
+            figure = _figures(made)[wanted]()
+            return wanted, figure.caption, figure.save(figures)
 
         saved = sorted(run_chunks(draw, numbers, workers, tell.part("figures", len(numbers))))
-        captions = {number: caption for number, caption, _ in saved}
+        captions, of_forms = (
+            {number: caption for (number, variant), caption, _ in saved if variant == wanted}
+            for wanted in ("", VARIANT)
+        )
         files = [path for _, _, paths in saved for path in paths]
-        files += [filled / "claims.parquet", filled / "paper.md"]
+        files += [filled / "claims.parquet", filled / "paper.md", filled / PAGE]
         write_bytes(filled / "claims.parquet", _claims_parquet(chapters))
         draws = len(made.fits[FitKey("all", "N,T")].draws)
         text = paper_text((made.gemstones, made.chinchilla), chapters, captions, draws)
         write_text(filled / "paper.md", text)
+        overtrained = {PAPER_FORM: made.overtrained, PREDICTS: made.overtrained_predicts}
+        write_text(filled / PAGE, forms_page(made.fits, made.forms, overtrained, of_forms))
     tell.done()
     return Reproduction(
         output, chapters, captions, tuple(output / path.relative_to(filled) for path in files)
@@ -142,7 +155,36 @@ def claims(made: Analyses) -> tuple[Chapter, ...]:
     )
 
 
-def _figures(made: Analyses) -> dict[int, Callable[[], PaperFigure]]:
+Wanted = tuple[int, str]
+"""A figure's number, and its variant."""
+
+
+def _figures(made: Analyses) -> dict[Wanted, Callable[[], PaperFigure]]:
+    return {
+        **{(number, ""): figure for number, figure in _paper_figures(made).items()},
+        **{(number, VARIANT): figure for number, figure in _form_figures(made).items()},
+    }
+
+
+def _form_figures(made: Analyses) -> dict[int, Callable[[], PaperFigure]]:
+    """Those of the page on forms: the paper's, made once more with the form that predicts."""
+    models = trained_models(made.industry)
+    beside = [
+        one
+        for pair in zip(made.overtrained, made.overtrained_predicts, strict=True)
+        if pair[0].budget in COMPARED
+        for one in pair
+    ]
+    return {
+        5: lambda: replace(figure_5(made.fits, models, laws=(PAPER_FORM, PREDICTS)), variant=VARIANT),
+        6: lambda: forms_rainbow(made.forms),
+        8: lambda: replace(
+            _of_chart(8, overtrain_figure(beside, made.industry), _OVERTRAIN_FORMS), variant=VARIANT
+        ),
+    }
+
+
+def _paper_figures(made: Analyses) -> dict[int, Callable[[], PaperFigure]]:
     runs, models = made.gemstones, trained_models(made.industry)
     extended = {n: (lambda n=n: paper_extended(n, made.fits, models)) for n in EXTENDED}
     return {
@@ -178,6 +220,11 @@ _OVERSPEND = (
 _OVERTRAIN = (
     "Predicted loss of the best shape at a factor of the optimal tokens, by our fit of w,d,N,T to `all`, with 95% "
     "intervals by run, at four budgets of FLOPs (Appendix G); losses of industry models on the same validation set."
+)
+
+_OVERTRAIN_FORMS = (
+    "Predicted loss of the best shape at a factor of the optimal tokens, by our fits of w,d,N,T and (w,d,N,T)^p to "
+    "`all`, with 95% intervals by run, at two budgets of FLOPs (Appendix G)."
 )
 
 

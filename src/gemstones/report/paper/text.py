@@ -59,6 +59,9 @@ def paper_text(
         "tolerance; `holds` and `does not hold` of statements, by a condition on our numbers; `undecided` where the "
         "condition is met by some values of the interval and not by others; `ours` is what the paper does not have.",
         "",
+        "These are the paper's forms. What its conclusions become under the form that predicts is a page of its own: "
+        "[forms.md](forms.md).",
+        "",
         "## Where we differ, or cannot tell, and why",
         "",
         *_differences(chapters),
