@@ -13,9 +13,10 @@ from gemstones.design.feasible import Constraints
 from gemstones.errors import EdgeOfSearch, InvalidQuantity, InvalidRequest
 from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit
-from gemstones.laws.law import Law, Models
+from gemstones.laws.law import FittedRange, Law, Models
+from gemstones.laws.parse_form import parse_form
 from gemstones.laws.published import LAWS, published
-from gemstones.planning.near import _spread
+from gemstones.planning.near import _spread, connected
 from gemstones.planning.plan import default_constraints, plan
 from gemstones.planning.surface import Surface
 from gemstones.runs import RunTable
@@ -258,3 +259,41 @@ def test_requests_without_meaning() -> None:
         plan(1e20, Law(("N", "T"), (-0.1, 0.3), (1.0, 2.0), 0.5))
     with pytest.raises(InvalidRequest, match="near"):
         plan(1e20, WIDTH_DEPTH, near=1.0)
+
+
+def test_near_sets_end_where_the_loss_falls_again() -> None:
+    """A law whose exponents vary with N falls again, lower still, where no run is: as fitted to Chinchilla's runs."""
+    form = parse_form("E + A/N^a + B*(N/1e9)^m/T^(b + g*log(N/1e9))")
+    constants = {"A": 63.3, "B": 3337, "a": 0.2036, "b": 0.3889, "g": -0.05172, "m": -1.042, "E": 1.266}
+    theta = [np.log(constants[e.name]) if e.parameter.positive else constants[e.name] for e in form.entries]
+    law = Law.of_theta(form, np.array(theta), name="planted", fitted=FittedRange(flops=(1e18, 1e22)))
+    sizes = np.geomspace(1e8, 1e15, 100_001)
+    along = law.loss(N=sizes, T=1e22 / (6 * sizes))
+    for tolerance in (0.005, 0.05, 0.5):
+        made = plan(1e22, law, near=tolerance, everything=True)
+        assert made.near_optimal is not None and made.loss is not None
+        # By brute force: the sizes around the optimum up to where the loss is too high, or has its crest.
+        start = int(np.abs(sizes - made.params).argmin())
+        good = along <= made.loss * (1 + tolerance)
+        crest = start + int(along[start : np.searchsorted(sizes, 1e13)].argmax())
+        above = np.flatnonzero(~good[start:])
+        high = sizes[min(start + above[0] if len(above) else len(sizes) - 1, crest)]
+        below = np.flatnonzero(~good[:start])
+        low = sizes[below[-1]] if len(below) else 0.0
+        counted = [params(Shape.parse(member.shape)) for member in made.near_optimal.members]
+        assert low * 0.98 <= min(counted) and max(counted) <= high * 1.02
+        assert max(counted) >= high * 0.9
+        assert all(member.loss_increase >= -1e-12 for member in made.near_optimal.members)
+    # There are others as good by the law, far away: they are what is left out.
+    far = sizes > 1e14
+    assert (along[far] <= made.loss).any()
+
+
+def test_what_is_near_hangs_together_across_widths_that_are_far_apart() -> None:
+    widths, depths = np.array([256.0, 512.0, 768.0, 4096.0]), np.arange(2.0, 60.0)
+    size = widths[:, None] ** 2 * depths
+    near = (size > 512**2 * 8) & (size < 512**2 * 9.5) | (size > 4096**2 * 20)
+    found = connected(widths, depths, near, int(np.ravel_multi_index((1, 7), near.shape)))
+    expected = near & (size < 512**2 * 10)
+    assert expected[:3].any(1).all()
+    np.testing.assert_array_equal(found, expected)

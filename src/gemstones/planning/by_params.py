@@ -30,6 +30,10 @@ ASPECT_RATIOS = (256 / 80, 2560 / 8)
 to N, those outside are not offered."""
 NEAREST = 10
 """Shapes listed as nearest to N."""
+STEP, STEPS = 0.01, 6000
+"""Of the walk away from the optimum, in log N, and how many."""
+FALLEN = 1e-9
+"""Relative fall below the highest loss of a walk that is more than rounding."""
 
 
 def plan_params(request: Request, law: Law) -> Plan:
@@ -47,7 +51,7 @@ def plan_params(request: Request, law: Law) -> Plan:
         loss=best,
         intervals=intervals,
         intervals_note=note,
-        near_optimal=_near(request, law, best),
+        near_optimal=_near(request, law, counted, best),
         compared=_compared(request, law, best),
     )
 
@@ -164,16 +168,41 @@ def _grid(
     return column[:, 0], row[0], params(shapes, law.params_convention), ordinary
 
 
-def _near(request: Request, law: Law, best: float) -> NearOptimal | None:
-    """Shapes of ordinary aspect ratio whose N, with the T that is left for it, is within `near` of the best."""
-    widths, depths, counted, ordinary = _grid(law, request.constraints)
+def _spent(request: Request, law: Law, counted: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Tokens that are left for models of so many parameters, and their loss; none and infinite where nothing is."""
     per_token = _counting(request).of_params(counted)
     left = request.budget - request.cost.inference_tokens * per_token / 3.0
-    if not (left > 0).any():
+    tokens = np.where(left > 0, left, 1.0) / per_token
+    loss = np.where(left > 0, law.loss(_columns(law, counted, tokens)), np.inf)
+    return np.where(left > 0, tokens, 0.0), loss
+
+
+def _valley(request: Request, law: Law, optimum: float, best: float) -> Interval:
+    """From and to which N the loss rises away from the optimum, and is within `near` of it.
+
+    Forms whose exponents vary with N may fall again where no run is: what lies beyond a crest is another valley.
+    """
+    steps = np.arange(1, STEPS + 1) * STEP
+
+    def end(direction: float) -> float:
+        with np.errstate(over="ignore"):
+            sizes = optimum * np.exp(direction * steps)
+            loss = _spent(request, law, sizes)[1]
+        fell = loss < np.maximum.accumulate(loss) * (1 - FALLEN)
+        outside = np.flatnonzero(~(loss <= best * (1 + request.near)) | fell)
+        return float(sizes[outside[0]]) if len(outside) else direction * np.inf
+
+    return max(end(-1.0), 0.0), end(1.0)
+
+
+def _near(request: Request, law: Law, optimum: float, best: float) -> NearOptimal | None:
+    """Shapes of ordinary aspect ratio whose N, with the T that is left for it, is within `near` of the best."""
+    widths, depths, counted, ordinary = _grid(law, request.constraints)
+    tokens, loss = _spent(request, law, counted)
+    if not tokens.any():
         raise request.unaffordable()
-    searched = (left > 0) & ordinary
-    tokens = np.where(searched, left, 1.0) / per_token
-    loss = np.where(searched, law.loss(_columns(law, counted, tokens)), np.inf)
+    loss = np.where(ordinary, loss, np.inf)
+    low, high = _valley(request, law, optimum, best)
 
     def share(rows: IntArray, columns: IntArray) -> FloatArray | None:
         fit = request.fit
@@ -194,8 +223,9 @@ def _near(request: Request, law: Law, best: float) -> NearOptimal | None:
         return np.asarray((drawn <= least[:, None] + np.log1p(request.near)).mean(0))
 
     return near_optimal(
-        widths, depths, loss, tokens, request.near, best=best, everything=request.everything, share=share
-    )
+        widths, depths, loss, tokens, request.near,
+        best=best, inside=(counted > low) & (counted < high), everything=request.everything, share=share,
+    )  # fmt: skip
 
 
 def _nearest(target: float, law: Law | FrontierLaw, constraints: Constraints) -> tuple[Shape, ...]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gemstones.display import few_lines
 from gemstones.planning.shown import near_html, near_sentence
 from gemstones.runs.loss_units import LossUnit
-from gemstones.shape import FloatArray, IntArray
+from gemstones.shape import BoolArray, FloatArray, IntArray
 
 SHOWN = 50
 """Members that are listed unless all are asked for."""
@@ -87,16 +87,21 @@ def near_optimal(
     tolerance: float,
     *,
     best: float | None = None,
+    inside: BoolArray | None = None,
     everything: bool = False,
     share: Callable[[IntArray, IntArray], FloatArray | None] = lambda i, j: None,
 ) -> NearOptimal | None:
     """The set on a grid: `loss` and `tokens` are (widths, depths); None if no shape is in it.
 
-    `best` is the least loss, by default that of the grid; infinite losses mark what is not feasible. `share` gives, for
-    positions on the grid, the share of draws in which each is near-optimal, or None.
+    `best` is the least loss, by default that of the grid; infinite losses mark what is not feasible. A law may fall
+    again far from its optimum: the set is what is connected to that, by default on the grid (`connected`), else what
+    is `inside`. `share` gives, for positions on the grid, the share of draws in which each is near-optimal, or None.
     """
     best = float(loss.min()) if best is None else best
-    i, j = np.nonzero(loss <= best * (1 + tolerance))
+    near = loss <= best * (1 + tolerance)
+    i, j = np.nonzero(
+        near & inside if inside is not None else connected(widths, depths, near, int(loss.argmin()))
+    )
     if not i.size:
         return None
     order = np.argsort(loss[i, j], kind="stable")
@@ -131,6 +136,36 @@ def near_optimal(
         members=members,
         truncated_by=tuple(name for name, touched in edges if touched),
     )
+
+
+def connected(widths: FloatArray, depths: FloatArray, near: BoolArray, start: int) -> BoolArray:
+    """Which of the shapes `near` (widths, depths) hang together with that at the flat position `start`.
+
+    Depths next to each other do; shapes of neighbouring widths do where one is at most a block deeper than the other,
+    or at most a block shallower than one of as many parameters, so that none is lost where widths are far apart.
+    """
+    found = np.zeros_like(near)
+    rows, columns = near.shape
+    row, column = divmod(start, columns)
+    todo = [(row, column, column)]
+    while todo:
+        i, low, high = todo.pop()
+        for j in low + np.flatnonzero(near[i, low : high + 1]):
+            if found[i, j]:
+                continue
+            first = last = int(j)
+            while first > 0 and near[i, first - 1]:
+                first -= 1
+            while last < columns - 1 and near[i, last + 1]:
+                last += 1
+            found[i, first : last + 1] = True
+            for other in (i - 1, i + 1):
+                if 0 <= other < rows:
+                    ratio = (widths[i] / widths[other]) ** 2
+                    shallow = int(np.floor(depths[first] * min(ratio, 1.0) - depths[0])) - 1
+                    deep = int(np.ceil(depths[last] * max(ratio, 1.0) - depths[0])) + 1
+                    todo.append((other, max(shallow, 0), deep))
+    return found
 
 
 def _spread(x: FloatArray, y: FloatArray, count: int = SHOWN) -> NDArray[np.intp]:

@@ -72,8 +72,11 @@
           ends("lossIncrease", percent),
         ]);
       }
-      const counting =
-        made.flopsConvention === "gemstones" ? "Appendix G" : `6·N·T, ${ofConvention(of.convention)} N`;
+      const counting = {
+        gemstones: "Appendix G",
+        given: of.flops?.words,
+        [`6N_${of.convention}`]: `6·N·T, ${ofConvention(of.convention)} N`,
+      }[made.flopsConvention];
       rows.push([`FLOPs of training (${counting})`, flopsText(made.flops), ends("flops", flopsText)]);
       if (wanted.inferenceTokens) rows.push(["FLOPs of inference", flopsText(made.inferenceFlops), ""]);
       if (made.deviceHours !== null) {

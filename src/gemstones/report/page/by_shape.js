@@ -1,7 +1,7 @@
 // Plans over shapes, the exact optimum of every feasible one: gemstones.planning.by_shape, .fixed_tokens and .spent.
 
 {
-  const { Mistake, UNITS, appendixG, deviceHoursPerToken, feasible, flopsPerToken, formatQuantity } =
+  const { Mistake, UNITS, deviceHoursPerToken, feasible, flopsOfParams, flopsOfShape, formatQuantity } =
     globalThis.gemstones;
   const { argmin, coarse, extrapolation, interval, largest, lossAt, losses, nearOptimal } = globalThis.gemstones;
   const { ordinary, params, part, surfaceOf, tokensOf, unaffordable, widened, withoutTokens } = globalThis.gemstones;
@@ -47,7 +47,7 @@
     checkEdges(request, surface, best);
     const optimum = chosen(request, surface, best, tokens[best], loss[best]);
     const found = { optimum, surface, shapeTokens: tokens, losses: loss, nearest: [] };
-    found.near = nearOptimal(surface, loss, loss[best], request.near);
+    found.near = nearOptimal(surface, loss, loss[best], request.near, { start: best });
     return { ...found, ...(factor === 1 ? optimum : overtrained(request, surface, tokens, optimum)) };
   }
 
@@ -82,8 +82,8 @@
     const index = [Math.floor(k / surface.depths.length), k % surface.depths.length];
     const [width, depth] = [surface.widths[index[0]], surface.depths[index[1]]];
     const counted = params(law.models, width, depth, law.convention);
-    const [forward, backward] = appendixG(law.models, width, depth);
-    const flops = flopsPerToken(law.models, width, depth) * tokens;
+    const [training, inference] = flopsOfShape(law, width, depth);
+    const flops = training * tokens;
     const hours = (coefficients) =>
       tokens * deviceHoursPerToken(law.models, coefficients, stepTime.features, width, depth);
     const deviceHours = stepTime ? hours(stepTime.coefficients) : null;
@@ -96,17 +96,17 @@
       tokensPerParam: tokens / counted,
       loss,
       flops,
-      flopsConvention: "gemstones",
-      inferenceFlops: inferenceTokens * forward,
+      flopsConvention: law.flops ? "given" : "gemstones",
+      inferenceFlops: inferenceTokens * inference,
       deviceHours,
       deviceHoursEnds: stepTime?.draws.length
         ? ofNewShape(stepTime, interval(stepTime.draws.map(hours), deviceHours, stepTime.level), deviceHours)
         : null,
       inferenceDeviceHours: stepTime
-        ? ((deviceHours / tokens) * inferenceTokens * forward) / (forward + backward)
+        ? ((deviceHours / tokens) * inferenceTokens * inference) / training
         : null,
       extrapolation: extrapolation(law.fitted, {
-        flops: law.sees === "size" ? 6 * counted * tokens : flops, // as the law's runs were counted
+        flops: law.sees === "size" ? flopsOfParams(law, counted) * tokens : flops, // as the law's runs were counted
         params: counted,
         tokens,
         width,

@@ -98,7 +98,7 @@ def law_data(name: str, law: AnyLaw) -> dict[str, Any]:
         "draws": "" if fit is None or not fit.has_intervals else packed(fit.theta_draws),
         "level": None if fit is None or not fit.has_intervals else fit.level,
         "newRun": [] if fit is None else [[one.decades, one.error] for one in fit.new_run_error],
-        "refused": refused(name, bare),
+        "flops": flops_data(bare),
         "interval_note": None if fit is None or not fit.draws else fit.interval_note,
     }
     if isinstance(bare, FrontierLaw):
@@ -115,14 +115,17 @@ def law_data(name: str, law: AnyLaw) -> dict[str, Any]:
     return data | {"kind": kind, "sees": seen, "theta": packed(bare.theta)} | form
 
 
-def refused(name: str, law: Law | FrontierLaw) -> str | None:
-    """Why the explorer plans nothing under a law, and what does: it counts FLOPs by Appendix G and 6·N·T alone."""
+def flops_data(law: Law | FrontierLaw) -> dict[str, Any] | None:
+    """FLOPs per token as the runs of a law gave them; None where they are counted by Appendix G, or as 6·N·T."""
     if not isinstance(law, Law) or law.flops is None:
         return None
-    return (
-        f"law {law_words(name)} counts FLOPs as its runs do, {law.flops.convention}, which the explorer cannot: see "
-        "the prescriptions of this page, or ask `gemstones plan`; published laws can be chosen"
-    )
+    flops = law.flops
+    return {
+        "kind": flops.kind,
+        "constants": list(flops.constants),
+        "convention": flops.params_convention,
+        "words": flops.convention,
+    }
 
 
 def form_data(law: Law) -> dict[str, Any] | None:

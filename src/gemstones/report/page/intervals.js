@@ -1,7 +1,7 @@
 // Intervals of a plan: the same plan under every draw of the law, as gemstones.planning makes them.
 
 {
-  const { allowedTokens, argmin, around, bySearch, enough, errorAt, flopsPerToken, general } = globalThis.gemstones;
+  const { allowedTokens, argmin, around, bySearch, enough, errorAt, flopsOfShape, general } = globalThis.gemstones;
   const { interval, widened } = globalThis.gemstones;
   const { lossAt, losses, params, part, percentileInterval, predict, priced, search, sizeOptimum } =
     globalThis.gemstones;
@@ -104,7 +104,7 @@
       tokensPerParam: [(o) => o.tokens / counted(law.convention)(o), best.tokensPerParam],
     };
     if (resource !== "flops" || request.inferenceTokens) {
-      quantities.flops = [(o) => o.tokens * flopsPerToken(law.models, o.width, o.depth), best.flops];
+      quantities.flops = [(o) => o.tokens * flopsOfShape(law, o.width, o.depth)[0], best.flops];
     }
     const ends = {};
     for (const [name, [value, estimate]] of Object.entries(quantities)) {

@@ -19,14 +19,48 @@
     );
   }
 
-  /** How many shapes are within `tolerance` of the best loss, and what they span: gemstones.planning.near. */
-  function nearOptimal(surface, loss, best, tolerance) {
+  /**
+   * Which of the shapes `near` (1 or 0, by widths and depths) hang together with that at position `start`:
+   * gemstones.planning.near.connected.
+   */
+  function connected({ widths, depths }, near, start) {
+    const columns = depths.length;
+    const found = new Uint8Array(near.length);
+    const todo = [[Math.floor(start / columns), start % columns, start % columns]];
+    while (todo.length) {
+      const [i, low, high] = todo.pop();
+      const row = i * columns;
+      for (let j = low; j <= Math.min(high, columns - 1); j += 1) {
+        if (!near[row + j] || found[row + j]) continue;
+        let [first, last] = [j, j];
+        while (first > 0 && near[row + first - 1]) first -= 1;
+        while (last < columns - 1 && near[row + last + 1]) last += 1;
+        found.fill(1, row + first, row + last + 1);
+        for (const other of [i - 1, i + 1]) {
+          if (other < 0 || other >= widths.length) continue;
+          const ratio = (widths[i] / widths[other]) ** 2;
+          const shallow = Math.floor(depths[first] * Math.min(ratio, 1) - depths[0]) - 1;
+          const deep = Math.ceil(depths[last] * Math.max(ratio, 1) - depths[0]) + 1;
+          todo.push([other, Math.max(shallow, 0), deep]);
+        }
+      }
+    }
+    return found;
+  }
+
+  /**
+   * How many shapes are within `tolerance` of the best loss, and what they span: gemstones.planning.near. They are those
+   * connected to the shape at `start` or, for a law that sees none, those `inside`.
+   */
+  function nearOptimal(surface, loss, best, tolerance, { start, inside }) {
     const [rows, columns] = [surface.widths.length, surface.depths.length];
     const most = best * (1 + tolerance);
+    let near = Uint8Array.from(loss, (value, k) => Number(value <= most && (!inside || inside(k))));
+    if (!inside) near = connected(surface, near, start);
     let [count, i0, i1, j0, j1] = [0, rows, -1, columns, -1];
     for (let i = 0, k = 0; i < rows; i += 1) {
       for (let j = 0; j < columns; j += 1, k += 1) {
-        if (loss[k] <= most) {
+        if (near[k]) {
           count += 1;
           [i0, i1, j0, j1] = [Math.min(i0, i), Math.max(i1, i), Math.min(j0, j), Math.max(j1, j)];
         }

@@ -6,13 +6,12 @@
 {
   const { Mistake, checkReach, extrapolation, planOverParams, planOverShapes } = globalThis.gemstones;
 
-  /** Laws in N and T have their optimum on a line under 6·N·T; everything else is a search over shapes. */
+  /** Laws in N and T have their optimum on a line under 6·N·T, or k·N^b·T; everything else is a search over shapes. */
   const bySearch = ({ law, resource }) => law.kind === "shape" || resource === "device_hours";
 
   /** What to train; throws a `Mistake` where there is no answer. */
   function plan(request) {
     const { law, resource, inferenceTokens, factor } = request;
-    if (law.refused) throw new Mistake(law.refused, "law");
     if (law.kind === "frontier") {
       if (resource !== "flops")
         throw new Mistake(`law ${law.label} is of FLOPs alone: it cannot spend device hours`);

@@ -57,10 +57,39 @@
     return [forward / context, backward / context];
   }
 
-  /** FLOPs to train on one token. */
+  /** FLOPs to train on one token, by Appendix G. */
   function flopsPerToken(models, width, depth) {
     const [forward, backward] = appendixG(models, width, depth);
     return forward + backward;
+  }
+
+  /**
+   * FLOPs of a shape per token as the runs of a law were counted: [of training, of inference]; gemstones.planning.cost and
+   * gemstones.laws.flops_model. Those of a law that learned none are Appendix G's.
+   */
+  function flopsOfShape({ models, flops }, width, depth) {
+    if (!flops || flops.kind === "ratio") {
+      const [forward, backward] = appendixG(models, width, depth);
+      const ratio = flops ? flops.constants[0] : 1;
+      return [ratio * (forward + backward), ratio * forward];
+    }
+    let training;
+    if (flops.kind === "params") {
+      training = flopsOfParams({ flops }, params(models, width, depth, flops.convention));
+    } else {
+      const [a, b, c] = flops.constants;
+      training = a * depth * width ** 2 + b * depth * width + c * width;
+    }
+    return [training, training / 3];
+  }
+
+  /** [k, b] of FLOPs per token k·N^b, for laws that see no shape: 6·N unless others were learned. */
+  const sizeFlops = ({ flops }) => (flops?.kind === "params" ? flops.constants : [6, 1]);
+
+  /** To train a model of N parameters on one token. */
+  function flopsOfParams(law, counted) {
+    const [k, b] = sizeFlops(law);
+    return k * counted ** b;
   }
 
   /** The multiplications alone, forward and backward, with the actual kv heads. */
@@ -146,6 +175,9 @@
     params,
     appendixG,
     flopsPerToken,
+    flopsOfShape,
+    flopsOfParams,
+    sizeFlops,
     matmulFlopsPerToken,
     column,
     feasible,

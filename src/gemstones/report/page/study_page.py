@@ -253,8 +253,7 @@ def _explorer(study: Study, step_time: StepTime | None) -> Explorer:
     budgets = study.settings.budgets
     budget = budgets[min(1, len(budgets) - 1)] if plan is None else plan.budget_flops
     answered = {p.law_name for p in study.plans if p.budget_flops == budget}
-    # Those that count FLOPs as the runs do are offered, and refused with the reason.
-    planning.sort(key=lambda fit: (fit.law.flops is not None, fit.law.name not in answered))
+    planning.sort(key=lambda fit: fit.law.name not in answered)
     return Explorer(
         {
             OURS: {fit.law.name: fit for fit in (*planning, *study.fits)},

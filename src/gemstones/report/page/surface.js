@@ -4,7 +4,7 @@
 // of the shape alone and the optimum is a minimum over an array.
 
 {
-  const { FEATURES, STEEPEST, appendixG, column, eta, flopsPerToken, general } = globalThis.gemstones;
+  const { FEATURES, STEEPEST, column, eta, flopsOfShape, general } = globalThis.gemstones;
   const { Mistake, lossOfSum, sumOfTerms, termWithoutTokens } = globalThis.gemstones;
 
   const COARSE_RATIO = 1.08; // gemstones.planning.surface
@@ -38,9 +38,11 @@
     });
     const surface = { widths, depths, columns, inferenceTokens: cost.inferenceTokens };
     // Inference takes the forward pass; in device hours at the rate of training, as nothing here measures another.
-    const forward = ([there, back]) => (cost.stepTime ? there / (there + back) : there);
-    surface.forward = cost.inferenceTokens ? grid((...shape) => forward(appendixG(...shape))) : null;
-    if (!cost.stepTime) return { ...surface, perToken: grid(flopsPerToken), features: null };
+    const forward = ([training, inference]) => (cost.stepTime ? inference / training : inference);
+    surface.forward = cost.inferenceTokens ? grid((_, ...shape) => forward(flopsOfShape(law, ...shape))) : null;
+    if (!cost.stepTime) {
+      return { ...surface, perToken: grid((_, ...shape) => flopsOfShape(law, ...shape)[0]), features: null };
+    }
     const features = cost.stepTime.features.map((name) => grid(FEATURES[name]));
     return priced({ ...surface, features }, cost.stepTime.coefficients);
   }
