@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from gemstones.cli.options import OUTPUT, Json, core_count
 from gemstones.cli.output import print_json, print_notes, print_table
+from gemstones.printable import printable
 from gemstones.units import format_quantity, parse_count
 
 if TYPE_CHECKING:
@@ -19,12 +20,19 @@ app = App(name="corpus", help="Token shards to train on: build, show.")
 
 MOST_SOURCES = 5
 """Shown by name, one a line."""
+MOST_SKIPPED = 5
+MUCH_SKIPPED = 0.1
+"""Of the input: said on the last line."""
 
 
 @app.command
 def build(
     *paths: Annotated[
-        Path, Parameter(help="Files and folders of text: HTML, JSONL, Parquet, any UTF-8; gzip too.")
+        Path,
+        Parameter(
+            help="Files and folders of text: JSON lines (by content), HTML, Parquet, any UTF-8; also packed with "
+            "gzip, Zstandard, bzip2 or xz."
+        ),
     ],
     output: Annotated[Path, OUTPUT, Parameter(help="Folder for shards, tokenizer.json and manifest.json.")],
     vocabulary: Annotated[
@@ -40,7 +48,17 @@ def build(
     validation_tokens: Annotated[
         str | None, Parameter(help="Hold out so many tokens instead of a fraction of the documents.")
     ] = None,
-    field: Annotated[str, Parameter(help="Field of JSONL, column of Parquet that holds the text.")] = "text",
+    field: Annotated[
+        str,
+        Parameter(help="Field of JSON, or column of Parquet, with the text; meta.text goes into objects."),
+    ] = "text",
+    bad_lines: Annotated[
+        Literal["skip", "refuse"],
+        Parameter(
+            help="Lines of JSON that cannot be read (no JSON, not UTF-8, a lone surrogate, no text in the field): "
+            "refuse the file, or skip and count them."
+        ),
+    ] = "refuse",
     end_of_document: Annotated[
         str | None, Parameter(help="Token of the given tokenizer to end documents with.")
     ] = None,
@@ -68,6 +86,7 @@ def build(
         if validation_tokens is None
         else parse_count(validation_tokens, "validation-tokens"),
         field=field,
+        bad_lines=bad_lines,
         end_of_document=end_of_document,
         pad_vocabulary_to_multiple=pad_vocabulary_to_multiple,
         shard_tokens=parse_count(shard_tokens, "shard-tokens"),
@@ -126,7 +145,12 @@ def _print(corpus: Corpus, *, json: bool, made: bool | None = None) -> None:
     print(
         f"{corpus.folder}: {summary['documents']:,} documents; {summary['duplicates']:,} duplicates dropped"
     )
-    print(f"skipped: {skipped}")
+    lines = f", {summary['bad_lines']:,} bad lines" if summary["bad_lines"] else ""
+    print(f"skipped: {skipped}{lines}")
+    for file in summary["skipped_files"][:MOST_SKIPPED]:
+        print(f"skipped: {file['path']}, {format_quantity(file['bytes'])}B: {file['why']}")
+    if (hidden := len(summary["skipped_files"]) - MOST_SKIPPED) > 0:
+        print(f"skipped: {hidden:,} more (--json lists them)")
     rows = [
         (
             split,
@@ -151,3 +175,11 @@ def _print(corpus: Corpus, *, json: bool, made: bool | None = None) -> None:
         print(f"source: {len(more):,} more, {files:,} files, {format_quantity(size)}B (--json lists them)")
     print(f"fingerprint: {summary['fingerprint']}")
     print_notes(("note", summary["notes"]))
+    if summary["skipped_share"] > MUCH_SKIPPED:
+        size = sum(source["bytes"] for source in summary["sources"])
+        largest = summary["skipped_files"][0]
+        print(
+            f"warning: {summary['skipped_share']:.0%} of the input was skipped, "
+            f"{format_quantity(summary['skipped_bytes'])}B of {format_quantity(size)}B: the most of it "
+            f"{printable(largest['path'])}, {largest['why']}"
+        )

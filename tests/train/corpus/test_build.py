@@ -12,6 +12,7 @@ import pytest
 
 from gemstones.errors import Failure, InvalidPath, InvalidRequest
 from gemstones.train.corpus import Corpus, InvalidCorpus, Options, build, encode, extract
+from gemstones.train.corpus.documents import Reading
 from tests.train.corpus.conftest import SMALL, decoded, snapshot, stream, text_of, write_texts
 
 
@@ -187,9 +188,9 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytes
     texts = write_texts(tmp_path / "t", range(3))
     read = extract.documents_of
 
-    def touched(path: Path, field: str) -> object:
+    def touched(path: Path, reading: Reading) -> object:
         path.write_text("other")
-        return read(path, field)
+        return read(path, reading)
 
     monkeypatch.setattr(extract, "documents_of", touched)
     with pytest.raises(Failure, match=r"0000\.txt was changed"):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gemstones.errors import Failure
+from gemstones.train.corpus import build, extract, sources
+from gemstones.train.corpus.documents import Reading
 from gemstones.train.corpus.errors import InvalidCorpus
 from gemstones.train.corpus.sources import Sources, find_sources
+from tests.train.corpus.conftest import SMALL, write_texts
 
 
 def find(*paths: Path, exclude: str = "/nowhere") -> Sources:
@@ -92,3 +97,47 @@ def test_errors(tmp_path: Path) -> None:
         find(tmp_path / "none")
     with pytest.raises(InvalidCorpus, match="holds no file"):
         find(tmp_path)
+
+
+def test_a_file_that_grows_during_the_build_is_named_and_the_advice_works(tmp_path: Path) -> None:
+    """A log that is written below the folder: the same command fails again, the one that is advised does not."""
+    texts = write_texts(tmp_path / "t", range(10))
+    log = texts / "0005.jsonl"
+    log.write_text('{"text": "first"}\n')
+    read = extract.documents_of
+
+    def growing(path: Path, reading: Reading) -> Iterator[str]:
+        if path == log:
+            with log.open("a") as file:
+                file.write('{"text": "half a li')
+        yield from read(path, reading)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extract, "documents_of", growing)
+        for _ in range(2):
+            with pytest.raises(
+                Failure, match=r"0005\.jsonl was changed while .*: build from a copy of it, or name"
+            ):
+                build([texts], tmp_path / "c", SMALL)
+        others = sorted(texts.glob("*.txt"))
+        assert len(build(others, tmp_path / "c", SMALL).corpus.manifest.sources) == 10
+    # Once it is left alone, the same command works; what was left behind is in nobody's way.
+    log.write_text('{"text": "whole"}\n')
+    assert build([texts], tmp_path / "d", SMALL).made
+    assert not (tmp_path / "c" / ".work").exists()
+
+
+def test_a_file_that_grows_while_it_is_hashed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = write_texts(tmp_path / "t", range(3))
+    plain = sources.sha256_of
+
+    def growing(path: Path) -> str:
+        with path.open("a") as file:
+            file.write("more")
+        return plain(path)
+
+    monkeypatch.setattr(sources, "sha256_of", growing)
+    with pytest.raises(Failure, match=r"0000\.txt was changed while the corpus was built"):
+        build([texts], tmp_path / "c", SMALL)

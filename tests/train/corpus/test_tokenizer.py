@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import random
+import re
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +18,12 @@ from hypothesis import strategies as st
 
 from gemstones.errors import InvalidRequest, MissingExtra
 from gemstones.train.corpus.tokenizer import (
+    LONGEST_WORD,
     encode,
     parse_tokenizer,
     pieces,
     train_tokenizer,
+    unbroken,
     vocabulary_of,
 )
 from tests.train.corpus.conftest import text_of
@@ -108,3 +116,66 @@ def test_pieces_are_the_text(text: str, longest: int) -> None:
     # A piece ends with a line where a line end is in reach.
     for part in parts[:-1]:
         assert part.endswith("\n") or "\n" not in part
+
+
+RUNS = {
+    "letters": "".join(random.Random(0).choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJ", k=200_000)),
+    "one letter": "a" * 3_000_000,
+    "spaces": " " * 1_000_000,
+    "line ends and tabs": "\n\t" * 200_000,
+    "digits": "0123456789" * 30_000,
+    "rules": "=-" * 200_000,
+    "ideographs": "東京都" * 50_000,
+    "bases": "".join(random.Random(1).choices("ACGT", k=300_000)),
+}
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_a_long_unbroken_run_takes_no_long_time(kind: str) -> None:
+    before = time.process_time()
+    tokenizer = train_tokenizer([RUNS[kind], *TEXTS], 400)
+    ids = encode(parse_tokenizer(tokenizer.encode(), Path("t")), RUNS[kind])
+    assert time.process_time() - before < 10  # the first took half a minute, the second never ended
+    assert ids
+
+
+@given(st.lists(st.sampled_from(["a" * 1999, "a" * 2001, " " * 4100, "b", " ", "\n", "é" * 6001])))
+def test_unbroken_is_the_text(parts: list[str]) -> None:
+    text = "".join(parts)
+    cut = list(unbroken(text))
+    assert "".join(cut) == text
+    assert not any(len(run) > LONGEST_WORD for part in cut for run in re.findall(r"\S+|\s+", part))
+    if max(map(len, re.findall(r"\S+|\s+", text)), default=0) <= LONGEST_WORD:
+        assert cut == [text]  # and the tokenizers of ordinary texts are what they were
+
+
+def test_training_can_be_interrupted(tmp_path: Path) -> None:
+    """Ctrl-C while the library is at work: unbroken words of 2,000 letters keep it busy for minutes."""
+    text = tmp_path / "run.txt"
+    text.write_text("".join(random.Random(0).choices("abcdefghijklmnopqrstuvwxyz", k=20_000_000)))
+    command = ["corpus", "build", text, "--output", tmp_path / "c", "--vocabulary", "60000", "--workers", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gemstones", *map(str, command), "--validation", "0"],
+        env=os.environ | {"PYTHONPATH": ":".join(sys.path)},
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    work = tmp_path / "c" / ".work"
+    while process.poll() is None and not (work / "text-000000.index").exists():
+        time.sleep(0.05)
+    time.sleep(2)
+    assert process.poll() is None, "it was done too soon to test anything"
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    assert (process.returncode, err) == (130, "gemstones: interrupted\n")
+
+
+def test_an_error_in_the_texts_is_raised_as_it_is() -> None:
+    def texts() -> Iterator[str]:
+        yield "a"
+        raise InvalidRequest("as it is")
+
+    with pytest.raises(InvalidRequest, match=r"^as it is$"):
+        train_tokenizer(texts(), 300)

@@ -28,7 +28,7 @@ def decompressed(data: bytes, file: str) -> bytes:
     if data.startswith(GZIP):
         kind, opened = "gzip", gzip.GzipFile(fileobj=io.BytesIO(data))
     elif data.startswith(ZSTANDARD):
-        zstd = _zstd()
+        zstd = zstandard()
         kind, opened, errors = "Zstandard", zstd.ZstdFile(io.BytesIO(data)), (zstd.ZstdError, EOFError)
     else:
         return data
@@ -51,7 +51,8 @@ def decompressed(data: bytes, file: str) -> bytes:
     return whole
 
 
-def _zstd() -> Any:
+def zstandard() -> Any:
+    """Python's module of Zstandard, or its backport."""
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:

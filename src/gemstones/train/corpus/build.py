@@ -28,8 +28,8 @@ from gemstones.train.corpus.encode import (
     read_counts,
     unit_bounds,
 )
-from gemstones.train.corpus.errors import InvalidCorpus
-from gemstones.train.corpus.extract import extract, extract_tasks, write_whole
+from gemstones.train.corpus.errors import ChangedWhileReadError, InvalidCorpus
+from gemstones.train.corpus.extract import SkippedFile, extract, extract_tasks, read_index, write_whole
 from gemstones.train.corpus.manifest import (
     MANIFEST,
     Manifest,
@@ -67,6 +67,9 @@ from gemstones.train.corpus.work import Request, discard, is_finished, locked, t
 
 SAMPLE_BYTES = 200_000_000
 """Text to train a tokenizer on: its merges change little beyond."""
+
+MOST_NAMED = 100
+"""Files of which something was skipped, the largest first, in a manifest."""
 
 FINISHED_TOKENIZER = f"finished-{TOKENIZER}"
 
@@ -127,8 +130,8 @@ def build(
         work = take_up(output, request, force=force)
         try:
             manifest = _make(work, output, sources, options, given, version, workers, say)
-        except UserError:
-            # The text or the options must change, and nothing here serves others.
+        except (UserError, ChangedWhileReadError):
+            # The text or the options must change, or have: nothing here serves others.
             discard(output)
             raise
         # A copy: an interruption from here on must find the tokenizer that the tokens were made with.
@@ -150,15 +153,21 @@ def _make(
     workers: int,
     say: Progress,
 ) -> Manifest:
-    tasks = extract_tasks(work, sources.files, options.field)
+    tasks = extract_tasks(work, sources.files, options.field, options.bad_lines)
     _run(extract, tasks, workers, lambda done: say("reading", done))
     documents = read_documents(work, len(tasks))
     if not len(documents):
         raise InvalidCorpus(
             f"no text was found: {documents.binary} files are binary, {documents.empty} documents are empty"
         )
+    indices = [read_index(work, task.number) for task in tasks]
     alone = len(documents) == 1 and bool(options.validation)
     notes = ["the only document was cut at a line: its last part is held out for validation"] if alone else []
+    if as_text := [name for index in indices for name in index.as_text]:
+        named = ", ".join(as_text[:3]) + (f" and {len(as_text) - 3} more" if len(as_text) > 3 else "")
+        notes.append(
+            f"{len(as_text)} files of JSON without the field {options.field!r} are plain text: {named}"
+        )
     if alone:
         documents = cut_single(documents, work, options.validation or 0.0)
     held: Mask = np.array([False, True]) if alone else hold_out(documents, options)[0]
@@ -202,6 +211,9 @@ def _make(
         documents=len(documents),
         duplicates=documents.duplicates,
         skipped=Skipped(documents.binary, documents.empty, sources.irregular),
+        bad_lines=sum(index.bad_lines for index in indices),
+        skipped_bytes=sum(file.bytes for index in indices for file in index.skipped),
+        skipped_files=_largest([file for index in indices for file in index.skipped]),
         train=split("train", ~held),
         validation=split("validation", held),
         sources=_described(sources),
@@ -261,6 +273,10 @@ def _sample(work: Path, documents: Documents, held: Mask, say: Callable[[float],
     for i, number in enumerate(chosen.tolist()):
         yield from pieces(documents.read(work, number))
         say((i + 1) / len(chosen))
+
+
+def _largest(skipped: list[SkippedFile]) -> tuple[SkippedFile, ...]:
+    return tuple(sorted(skipped, key=lambda file: (-file.bytes, file.path))[:MOST_NAMED])
 
 
 def _described(sources: Sources) -> tuple[Source, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from gemstones.train.corpus.extract import whole_file, write_whole
 from gemstones.train.corpus.split import Documents, Ints
-from gemstones.train.corpus.tokenizer import TOKENIZER, encode, parse_tokenizer
+from gemstones.train.corpus.tokenizer import TOKENIZER, encode, parse_tokenizer, pieces
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -81,10 +81,12 @@ def encode_unit(unit: EncodeUnit) -> None:
     counts = np.empty(len(unit.documents), dtype=np.int64)
     with whole_file(tokens_path(unit.folder, unit.number)) as output:
         for i in range(len(unit.documents)):
-            ids = encode(tokenizer, unit.documents.read(unit.folder, i))
-            ids.append(unit.end_of_document)
-            output.write(np.array(ids, dtype=dtype).tobytes())
-            counts[i] = len(ids)
+            counts[i] = 1
+            for piece in pieces(unit.documents.read(unit.folder, i)):
+                ids = encode(tokenizer, piece)
+                output.write(np.array(ids, dtype=dtype).tobytes())
+                counts[i] += len(ids)
+            output.write(np.array([unit.end_of_document], dtype=dtype).tobytes())
     write_whole(counts_path(unit.folder, unit.number), counts.tobytes())
 
 

@@ -13,16 +13,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Annotated
 
 import msgspec
+from msgspec import Meta
 
 from gemstones.errors import Failure
-from gemstones.train.corpus.documents import BinaryFileError, documents_of
-from gemstones.train.corpus.sources import SourceFile, sha256_of
+from gemstones.runs.one_line import one_line
+from gemstones.train.corpus.documents import BinaryFileError, Reading, documents_of
+from gemstones.train.corpus.errors import InvalidCorpus
+from gemstones.train.corpus.json_text import BadLines
+from gemstones.train.corpus.sources import SourceFile, check_unchanged
 
 TASK_BYTES = 4 << 20
 TASK_FILES = 512
+
+
+class SkippedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of which something was left out, and why."""
+
+    path: str
+    bytes: Annotated[int, Meta(ge=0)]
+    """Of the file as it lies there; of some lines, their share of it."""
+    why: str
 
 
 class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,6 +45,10 @@ class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lengths: list[int]
     binary: int
     empty: int
+    bad_lines: int = 0
+    skipped: list[SkippedFile] = []
+    as_text: list[str] = []
+    """Files of JSON that were taken for plain text."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +59,7 @@ class ExtractTask:
     number: int
     files: tuple[SourceFile, ...]
     field: str
+    bad_lines: BadLines = "refuse"
 
     @property
     def size(self) -> int:
@@ -54,7 +72,9 @@ class ExtractTask:
         return index_path(self.folder, self.number).exists()
 
 
-def extract_tasks(folder: Path, files: Sequence[SourceFile], field: str) -> list[ExtractTask]:
+def extract_tasks(
+    folder: Path, files: Sequence[SourceFile], field: str, bad_lines: BadLines = "refuse"
+) -> list[ExtractTask]:
     """All tasks, depending on the files only. A file is never divided: a larger one is a task of its own."""
     groups: list[list[SourceFile]] = []
     size = TASK_BYTES
@@ -64,7 +84,7 @@ def extract_tasks(folder: Path, files: Sequence[SourceFile], field: str) -> list
             size = 0
         groups[-1].append(file)
         size += file.size
-    return [ExtractTask(folder, i, tuple(group), field) for i, group in enumerate(groups)]
+    return [ExtractTask(folder, i, tuple(group), field, bad_lines) for i, group in enumerate(groups)]
 
 
 def text_path(folder: Path, number: int) -> Path:
@@ -83,25 +103,40 @@ def read_index(folder: Path, number: int) -> Index:
 
 
 def extract(task: ExtractTask) -> None:
-    """Do one task."""
-    hashes, lengths, binary, empty = bytearray(), [], 0, 0
+    """Do one task. Raises `ChangedWhileRead` for a file that is no longer as it was when the build began."""
+    hashes, lengths, binary, empty, bad_lines = bytearray(), [], 0, 0, 0
+    skipped: list[SkippedFile] = []
+    as_text: list[str] = []
     with whole_file(text_path(task.folder, task.number)) as output:
         for file in task.files:
+            reading, name = Reading(task.field, task.bad_lines), one_line(file.path, 300)
             try:
-                for text in documents_of(file.path, task.field):
+                for text in documents_of(file.path, reading):
                     if not text.strip():
                         empty += 1
                         continue
-                    # Lone surrogates have no UTF-8: JSON can spell them, text cannot have them.
                     content = text.encode("utf-8", "replace")
                     output.write(content)
                     hashes += hashlib.sha256(content).digest()
                     lengths.append(len(content))
-            except BinaryFileError:
+            except BinaryFileError as error:
                 binary += 1
-            if sha256_of(file.path) != file.sha256:
-                raise Failure(f"{file.path} was changed while it was read: build the corpus again")
-    index = Index(bytes(hashes), lengths, binary, empty)
+                skipped.append(SkippedFile(name, file.size, str(error)))
+            except InvalidCorpus:
+                check_unchanged(file)  # a half of a line is what a file that grows ends with
+                raise
+            except MemoryError:
+                raise Failure(
+                    f"{file.path} does not fit into memory: call again with fewer --workers, or divide it"
+                ) from None
+            check_unchanged(file)
+            if reading.skipped_lines:
+                bad_lines += reading.skipped_lines
+                size = file.size * reading.skipped_bytes // reading.read_bytes
+                skipped.append(SkippedFile(name, size, f"{reading.skipped_lines:,} bad lines"))
+            if reading.as_text:
+                as_text.append(name)
+    index = Index(bytes(hashes), lengths, binary, empty, bad_lines, skipped, as_text)
     write_whole(index_path(task.folder, task.number), msgspec.msgpack.encode(index))
 
 

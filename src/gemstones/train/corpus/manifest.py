@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from gemstones.files import of_the_path, read_bytes
 from gemstones.runs.one_line import one_line
 from gemstones.train.corpus.errors import InvalidCorpus
+from gemstones.train.corpus.extract import SkippedFile
 from gemstones.train.corpus.options import Options, Positive
 
 MANIFEST = "manifest.json"
@@ -84,6 +85,12 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     documents: Count
     duplicates: Count
     skipped: Skipped
+    bad_lines: Count = 0
+    """Of JSON, left out because they cannot be read (`options.bad_lines`)."""
+    skipped_bytes: Count = 0
+    """Of the files of `sources`, that gave no text: of binary files, and of bad lines."""
+    skipped_files: tuple[SkippedFile, ...] = ()
+    """These, the largest first; of many, the first hundred."""
     train: Split
     validation: Split
     sources: tuple[Source, ...]
@@ -92,6 +99,11 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     notes: tuple[str, ...]
     made_with: dict[str, str]
     fingerprint: Sha256
+
+    @property
+    def skipped_share(self) -> float:
+        """Of the bytes of `sources`, those that gave no text."""
+        return self.skipped_bytes / max(1, sum(source.bytes for source in self.sources))
 
     def split(self, name: SplitName) -> Split:
         """Of that name."""
@@ -109,6 +121,10 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             "documents": self.documents,
             "duplicates": self.duplicates,
             "skipped": msgspec.to_builtins(self.skipped),
+            "bad_lines": self.bad_lines,
+            "skipped_bytes": self.skipped_bytes,
+            "skipped_share": self.skipped_share,
+            "skipped_files": msgspec.to_builtins(self.skipped_files),
             "documents_by_split": {name: split.documents for name, split in splits.items()},
             "tokens": {name: split.tokens for name, split in splits.items()},
             "bytes": {name: split.bytes for name, split in splits.items()},

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from gemstones.errors import InvalidRequest
 from gemstones.runs.one_line import one_line
+from gemstones.train.corpus.json_text import BadLines
 from gemstones.train.corpus.tokenizer import check_trained_vocabulary
 
 DEFAULT_VALIDATION = 0.01
@@ -28,6 +29,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     validation: Annotated[float, Meta(ge=0, lt=1)] | None = None
     validation_tokens: Positive | None = None
     field: str = "text"
+    bad_lines: BadLines = "refuse"
     end_of_document: str | None = None
     pad_vocabulary_to_multiple: Positive = 64
     shard_tokens: Positive = 50_000_000

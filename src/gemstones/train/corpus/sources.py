@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gemstones.files import of_the_path
 from gemstones.train.corpus.documents import kind_of
-from gemstones.train.corpus.errors import InvalidCorpus
+from gemstones.train.corpus.errors import ChangedWhileReadError, InvalidCorpus
 
 READERS = 4
 """Threads that hash: enough to hide the latency of small files."""
@@ -61,7 +61,8 @@ def find_sources(
 
     Folders are walked in the order of the names. Symbolic links are followed; whatever was reached before,
     by any way, is left out, so there are no loops and no file comes twice.
-    Raises `InvalidCorpus` for a path that does not exist or cannot be read, and where there is no file.
+    Raises `InvalidCorpus` for a path that does not exist or cannot be read, and where there is no file,
+    `ChangedWhileReadError` for a file that grows.
     """
     if not paths:
         raise InvalidCorpus("no text was given: name files or folders")
@@ -76,6 +77,8 @@ def find_sources(
         for (path, size), sha256 in zip(
             everything, pool.map(sha256_of, (p for p, _ in everything)), strict=True
         ):
+            if path.stat().st_size != size:
+                raise ChangedWhileReadError(path)
             hashed.append(SourceFile(path, size, sha256))
             done += size
             if progress is not None:
@@ -140,6 +143,16 @@ def sha256_of(path: Path) -> str:
         if not of_the_path(error):
             raise
         raise InvalidCorpus(f"cannot be read: {error.strerror}", file=path) from None
+
+
+def check_unchanged(file: SourceFile) -> None:
+    """Raise `ChangedWhileReadError` where `file` is not what it was when it was hashed."""
+    try:
+        same = file.path.stat().st_size == file.size and sha256_of(file.path) == file.sha256
+    except (OSError, InvalidCorpus):
+        same = False
+    if not same:
+        raise ChangedWhileReadError(file.path)
 
 
 def hash_lines(lines: Iterator[str]) -> str:

@@ -6,7 +6,9 @@ same documents by the same release of `tokenizers`, it is the same file, byte fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -31,6 +33,14 @@ MOST_TRAINED = 1_000_000
 
 PIECE_CHARACTERS = 1 << 20
 """Encoded at once: a `tokenizers` encoding takes about 115 bytes a character (measured), so 120 MB at most."""
+
+
+LONGEST_WORD = 2_000
+"""Characters of a run without a space, or of spaces alone, that training takes as a word. Merging takes the square of
+a word's length: 200,000 letters in a row took half a minute, and nothing in a language is as long as this."""
+_LONG_RUN = re.compile(rf"(?<!\S)\S{{{LONGEST_WORD + 1},}}|(?<!\s)\s{{{LONGEST_WORD + 1},}}")
+POLL_SECONDS = 0.1
+LEAVING_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,9 @@ def check_trained_vocabulary(vocabulary: int) -> None:
 def train_tokenizer(documents: Iterable[str], vocabulary: int) -> str:
     """A byte-level BPE of at most `vocabulary` ids, as the text of its tokenizer.json.
 
-    Id 0 ends a document, 1 to 256 are bytes, the rest merges; few documents may not give enough of them.
+    Id 0 ends a document, 1 to 256 are bytes, the rest merges; few documents may not give enough of them. Runs of
+    more than 2,000 characters without a space, or of spaces, are broken, here and not where text is encoded. Can be
+    interrupted: the work is done in a thread.
     """
     check_trained_vocabulary(vocabulary)
     require_tokenizers()
@@ -115,8 +127,49 @@ def train_tokenizer(documents: Iterable[str], vocabulary: int) -> str:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(documents, trainer)
+    broken = (part for text in documents for part in unbroken(text))
+    _interruptible(lambda texts: tokenizer.train_from_iterator(texts, trainer), broken)
     return str(tokenizer.to_str(pretty=True)) + "\n"
+
+
+def unbroken(text: str) -> Iterator[str]:
+    """`text` in parts, cut within runs of more than `LONGEST_WORD` characters without a space, or of spaces alone."""
+    start = 0
+    for run in _LONG_RUN.finditer(text):
+        for cut in range(run.start() + LONGEST_WORD, run.end(), LONGEST_WORD):
+            yield text[start:cut]
+            start = cut
+    yield text[start:]
+
+
+def _interruptible(work: Callable[[Iterator[str]], None], texts: Iterator[str]) -> None:
+    """`work(texts)` in a thread: Python serves signals in this one, which the library would keep from doing so."""
+    gone = threading.Event()
+    failed: list[BaseException] = []
+
+    def given() -> Iterator[str]:
+        for text in texts:
+            if gone.is_set():
+                raise InterruptedError
+            yield text
+
+    def run() -> None:
+        try:
+            work(given())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name="train-tokenizer")
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(POLL_SECONDS)
+    except BaseException:
+        gone.set()
+        thread.join(LEAVING_SECONDS)
+        raise
+    if failed:
+        raise failed[0]
 
 
 def encode(tokenizer: Tokenizer, text: str) -> list[int]:

@@ -106,7 +106,7 @@ def _serve(pipe: Connection, work: Callable[[Task], None]) -> None:
             return
         try:
             work(task)
-        except (GemstonesError, OSError) as error:
+        except (GemstonesError, OSError, MemoryError) as error:
             pipe.send(error)
         except Exception:
             # A defect of ours: the parent shows where.
