@@ -12,6 +12,7 @@ from typing import Literal
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.memory import BYTES_PER_PARAM, memory_bytes
 from gemstones.accounting.parameters import params
+from gemstones.design.divergence import LEVEL_STEPS
 from gemstones.design.layout import tensor_parallel_degrees
 from gemstones.design.recipe import effective_depth
 from gemstones.design.schedule import step_of
@@ -20,6 +21,9 @@ from gemstones.errors import InvalidRequest
 
 CHECKPOINT_BYTES_PER_PARAM = BYTES_PER_PARAM["float32"]["weights"] + BYTES_PER_PARAM["float32"]["optimizer"]
 """Float32 weights and AdamW's two moments: 4 + 8."""
+KEPT_CHECKPOINTS = 2
+"""Beside the permanent ones and those of the last steps: where a run that diverges goes back to."""
+LEDGER_BYTES_PER_STEP = 250
 FORWARD_SHARE = 1 / 3
 """Of a training step's FLOPs: the backward pass has twice those of the forward pass."""
 MUCH_EVALUATION = 0.5
@@ -54,6 +58,8 @@ class RunCost:
     checkpoints_kept: int
     """Of those, kept for good: where children branch off, and the last."""
     bytes_per_checkpoint: int
+    checkpoints_passing: int
+    """Kept beside them while the run is under way, at most, the one that is being written included."""
     device_hours: float
     """`flops_matmul` over the stated throughput of a device."""
 
@@ -61,6 +67,11 @@ class RunCost:
     def bytes_kept(self) -> int:
         """Of the checkpoints that are kept for good."""
         return self.checkpoints_kept * self.bytes_per_checkpoint
+
+    @property
+    def bytes_passing(self) -> int:
+        """Of those that are not, while the run is under way."""
+        return self.checkpoints_passing * self.bytes_per_checkpoint
 
 
 @dataclass(frozen=True)
@@ -148,6 +159,19 @@ def suite_cost(
     )
 
 
+def bytes_at_once(runs: Iterable[RunCost], slots: int) -> int:
+    """Room that `runs` need on a disk, `slots` of them at a time: checkpoints and ledgers."""
+    runs = tuple(runs)
+    passing = sorted((run.bytes_passing for run in runs), reverse=True)[:slots]
+    return sum(run.bytes_kept + run.own_steps * LEDGER_BYTES_PER_STEP for run in runs) + sum(passing)
+
+
+def _passing(spec: RunSpec) -> int:
+    """The two before the last `2 * LEVEL_STEPS` steps, those of these, one by the way, and the one being written."""
+    every = step_of(spec.checkpoint_tokens, spec.batch_tokens)
+    return min(KEPT_CHECKPOINTS + -(-2 * LEVEL_STEPS // every) + 1, len(spec.checkpoint_steps)) + 1
+
+
 def run_cost(spec: RunSpec, flops_per_second_per_device: float) -> RunCost:
     """The cost of one run."""
     shape = spec.shape
@@ -170,6 +194,7 @@ def run_cost(spec: RunSpec, flops_per_second_per_device: float) -> RunCost:
         checkpoints=len(spec.checkpoint_steps),
         checkpoints_kept=len(spec.permanent_steps),
         bytes_per_checkpoint=CHECKPOINT_BYTES_PER_PARAM * params(shape),
+        checkpoints_passing=_passing(spec),
         device_hours=flops_matmul / flops_per_second_per_device / 3600,
     )
 

@@ -20,7 +20,7 @@ from gemstones.files import read_bytes, trouble, write_text
 from gemstones.runs.ledger import LEDGER, Ledger, read_ledger
 from gemstones.runs.one_line import one_line
 
-RUN, SUITE = "run.json", "suite.json"
+RUN, SUITE, CHECKPOINTS = "run.json", "suite.json", "checkpoints"
 FORMAT = 1
 """Raised when a field changes its meaning."""
 

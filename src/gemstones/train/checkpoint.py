@@ -14,42 +14,49 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 import torch
 from msgspec import Meta
 from torch import Tensor, nn
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save as save_state
 
+from gemstones.design.cost import KEPT_CHECKPOINTS
 from gemstones.design.divergence import LEVEL_STEPS
 from gemstones.design.spec import RunSpec
 from gemstones.errors import Failure, InvalidRequest
 from gemstones.runs.checksum import with_checksum, without_checksum
-from gemstones.runs.folders import RUN, read_run
+from gemstones.runs.folders import CHECKPOINTS, RUN, read_run
 from gemstones.runs.ledger import Count
 from gemstones.runs.one_line import one_line
 from gemstones.shape import Shape
 from gemstones.train.model import Transformer
 from gemstones.train.ranks import Ranks
 
-CHECKPOINTS, COMPLETE = "checkpoints", "complete.json"
+COMPLETE = "complete.json"
 UNFINISHED = "."
 """Start of the names of folders that are being filled or deleted."""
-KEPT = 2
+KEPT = KEPT_CHECKPOINTS
 """Checkpoints kept beside the permanent ones and those of the last `2 * LEVEL_STEPS` steps: where a run that
 diverges goes back to, and one earlier if it must go back again."""
 _READ = 1 << 22
 """Bytes read at a time."""
 
+_OF_THE_SYSTEM = re.compile(r"(?:^|: )([^:()]+) \(os error \d+\)")
+"""How Rust's libraries tell of an error of the system."""
+
+T = TypeVar("T")
 Say = Callable[[str], None]
 """Takes a message to the user."""
 
@@ -154,40 +161,93 @@ def save(
     step: int,
     skipped_batches: int,
 ) -> Complete:
-    """Save the state after `step`; every rank calls it. When it returns, the checkpoint is complete."""
+    """Save the state after `step`; every rank calls it. When it returns, the checkpoint is complete.
+
+    Raises `Failure` on every rank where one cannot write (a full disk, a quota): nothing of it is left then.
+    """
     final = run_folder / CHECKPOINTS / name_of(step)
     filling = final.parent / f"{UNFINISHED}saving-{final.name}"
-    if ranks.first:
-        shutil.rmtree(filling, ignore_errors=True)
-        filling.mkdir(parents=True)
-    ranks.barrier()
-    with _quiet():
-        save_state(
-            _state(model, optimizer),
-            storage_writer=HuggingFaceStorageWriter(str(filling), save_distributed=True),
-            no_dist=ranks.mesh is None,
-        )
-    ranks.barrier()
-    mine = sorted(filling.iterdir())[ranks.rank :: ranks.count]
-    files = [file for share in ranks.gathered([_written(path) for path in mine]) for file in share]
-    complete = Complete(
-        run=run,
-        step=step,
-        skipped_batches=skipped_batches,
-        files=tuple(sorted(files, key=lambda file: file.name)),
-    )
-    if ranks.first:
-        with (filling / COMPLETE).open("wb") as marker:
-            marker.write(with_checksum(msgspec.json.encode(complete)))
-            marker.flush()
-            os.fsync(marker.fileno())
-        _sync(filling)
-        if final.exists():
-            delete(final)
-        filling.rename(final)
-        _sync(final.parent)
-    ranks.barrier()
+    try:
+        ranks.by_first(lambda: _written_or_failed(lambda: _make_anew(filling), final))
+        files = _fill(filling, _state(model, optimizer), ranks, final)
+        complete = Complete(run=run, step=step, skipped_batches=skipped_batches, files=files)
+        ranks.by_first(lambda: _written_or_failed(lambda: _finish(filling, final, complete), final))
+    except BaseException:
+        if ranks.first:
+            shutil.rmtree(filling, ignore_errors=True)
+        raise
     return complete
+
+
+def _make_anew(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _fill(filling: Path, state: dict[str, Tensor], ranks: Ranks, final: Path) -> tuple[File, ...]:
+    """Write every rank's shard; the files of all, by name."""
+
+    def write() -> None:
+        with _quiet():
+            save_state(
+                state,
+                storage_writer=HuggingFaceStorageWriter(str(filling), save_distributed=True),
+                no_dist=ranks.mesh is None,
+            )
+
+    def put_on_disk() -> list[File] | Failure:
+        try:
+            mine = sorted(filling.iterdir())[ranks.rank :: ranks.count]
+            return _written_or_failed(lambda: [_written(path) for path in mine], final)
+        except Failure as error:
+            return error
+
+    _written_or_failed(write, final)  # the library tells all ranks of one that failed
+    ranks.barrier()
+    files: list[File] = []
+    for share in ranks.gathered(put_on_disk()):
+        if isinstance(share, Failure):
+            raise share
+        files += share
+    return tuple(sorted(files, key=lambda file: file.name))
+
+
+def _finish(filling: Path, final: Path, complete: Complete) -> None:
+    """The marker, and the name."""
+    with (filling / COMPLETE).open("wb") as marker:
+        marker.write(with_checksum(msgspec.json.encode(complete)))
+        marker.flush()
+        os.fsync(marker.fileno())
+    _sync(filling)
+    if final.exists():
+        delete(final)
+    filling.rename(final)
+    _sync(final.parent)
+
+
+def _written_or_failed(write: Callable[[], T], final: Path) -> T:
+    """What `write` returns; `Failure`, in a line, where the machine did not take it."""
+    try:
+        return write()
+    except (OSError, CheckpointException) as error:
+        why = _reason(error)
+        if not why:
+            raise
+        raise Failure(f"{final} cannot be saved: {why}: make room, and the same command goes on") from None
+
+
+def _reason(error: BaseException) -> str:
+    """What the operating system said, in whatever it was wrapped; nothing if it is no such error."""
+    seen: list[BaseException] = [error]
+    for known in seen:
+        if isinstance(known, OSError):
+            return known.strerror or one_line(known)
+        if isinstance(known, CheckpointException):
+            seen += [wrapped[0] for wrapped in known.failures.values()]
+        if found := _OF_THE_SYSTEM.search(str(known) if not isinstance(known, CheckpointException) else ""):
+            return found[1]  # of a library in another language
+        seen += [more for more in (known.__cause__, known.__context__) if more and more not in seen]
+    return ""
 
 
 def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer, ranks: Ranks) -> None:
@@ -303,7 +363,7 @@ def _load(checkpoint: Checkpoint, state: Mapping[str, Tensor], *, single: bool) 
     try:
         with _quiet():
             load(dict(state), storage_reader=HuggingFaceStorageReader(str(checkpoint.folder)), no_dist=single)
-    except (ValueError, KeyError, RuntimeError, AssertionError, OSError) as error:
+    except (ValueError, KeyError, RuntimeError, AssertionError, OSError, CheckpointException) as error:
         raise Failure(f"{checkpoint.folder} does not fit this run: {one_line(error)}") from error
 
 

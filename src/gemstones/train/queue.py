@@ -22,6 +22,7 @@ from gemstones.runs.folders import ledger_of
 from gemstones.runs.ledger import State
 from gemstones.runs.one_line import one_line
 from gemstones.train.command import PLAIN, TrainOptions, gemstones_train, train_command
+from gemstones.train.disk import is_full, no_space
 from gemstones.train.stopping import STOPPED_STATUSES
 from gemstones.train.suite_folder import RunTask
 
@@ -264,7 +265,7 @@ class _Queue:
             else:
                 self.failed[task.id] = reason
         if task.id in self.failed:
-            write_text(task.folder / FAILURE, self.failed[task.id] + "\n")
+            note_failure(task.folder, self.failed[task.id])
         self.view.ended(task, found)
 
     def _ask_to_stop(self) -> None:
@@ -278,6 +279,12 @@ class _Queue:
                 os.killpg(child.process.pid, signal.SIGKILL)
 
 
+def note_failure(folder: Path, reason: str) -> None:
+    """Leave `reason` in the run's folder, for `suite status`; on a full disk, which that sees by itself, nothing."""
+    with contextlib.suppress(Failure):
+        write_text(folder / FAILURE, reason + "\n")
+
+
 def why_failed(log: Path, start: int, status: int) -> str:
     """The last line that a process wrote to `log` after byte `start`, or else how it ended, with `status`."""
     with log.open("rb") as file:
@@ -285,6 +292,8 @@ def why_failed(log: Path, start: int, status: int) -> str:
         file.seek(max(start, size - (1 << 16)))
         lines = file.read().decode(errors="replace").split("\n")
     written = [line for line in (one_line(line, 400) for line in lines) if line]
+    if status > 0 and is_full(log.parent) and not (written and "cannot be" in written[-1]):
+        return no_space(log.parent)  # what it had to say may not have found room either
     if status < 0:
         known = -status in set(signal.Signals)
         hint = ": out of memory, perhaps" if -status == signal.SIGKILL else ""

@@ -28,7 +28,7 @@ from gemstones.errors import Failure, InvalidRequest, MissingExtra, Unavailable
 from gemstones.files import write_text
 from gemstones.runs.one_line import listed, one_line
 from gemstones.train.command import PLAIN, TrainOptions, gemstones_train, train_command
-from gemstones.train.queue import ASK_TO_STOP, FAILURE, LOG, standing, why_failed
+from gemstones.train.queue import ASK_TO_STOP, FAILURE, LOG, note_failure, standing, why_failed
 from gemstones.train.stopping import STOPPED_STATUSES
 from gemstones.train.suite_folder import RunTask, generations
 
@@ -261,7 +261,7 @@ class TrainJob:
                     raise Failure(f"{task.id}: was stopped by a signal, and is to be submitted again")
             elif again or found.step <= first_step or not alone:
                 if _rank() == 0:
-                    write_text(task.folder / FAILURE, reason + "\n")
+                    note_failure(task.folder, reason)
                 raise Failure(f"{task.id}: {reason}")
             else:
                 again = True

@@ -12,6 +12,7 @@ from gemstones.errors import UserError
 from gemstones.runs.folders import ledger_of
 from gemstones.runs.ledger import Diverged, Evaluation, Event, Ledger, Saved, Step
 from gemstones.runs.one_line import one_line
+from gemstones.train.disk import is_full, no_space
 from gemstones.train.lock import RUN_LOCK, holder
 from gemstones.train.progress import pace_of
 from gemstones.train.queue import FAILURE
@@ -170,6 +171,8 @@ def _state(
         state = "running"
     elif (failure := _failure(task.folder)) is not None:
         state, reason = "failed", failure
+    elif ledger.state == "begun" and is_full(task.folder):
+        state, reason = "failed", no_space(task.folder)
     elif ledger.state is not None:
         state = "stopped"
     elif parent in {"diverged", "blocked"}:

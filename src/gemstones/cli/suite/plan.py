@@ -33,6 +33,10 @@ CONVENTIONS = {
     "memory": "float32 weights, gradients and AdamW's two moments, 16 bytes per parameter, over all devices of a "
     "run together; activations are not included",
 }
+DISK = (
+    "at once, one run at a time: checkpoints kept for good, those that pass of the largest run, and ledgers; against "
+    "what is free where the runs will be"
+)
 GATHERED = (
     "weights and gradients that a step holds whole but for the tensor split, if there are several data ranks: of "
     "embedding, head and final norm, and of the blocks at work (weights of two, gradients of one); activations "
@@ -73,6 +77,7 @@ def plan(
     from gemstones.design.layout import Layout
     from gemstones.design.suite import expand, load_suite
     from gemstones.train.corpus import windows
+    from gemstones.train.disk import room_for
 
     if tensor is not None and ranks is None:
         raise InvalidRequest(f"tensor {tensor} is the degree of a dry run: give --ranks too, or use --layout")
@@ -92,6 +97,9 @@ def plan(
         None if opened is None else windows(opened, "validation", suite.models.context),
     )
     findings = [*cost.findings, *_on_corpus(suite, opened, specs)]
+    room = room_for(suite.output or Path(), cost)
+    if room.problem:
+        findings.insert(0, Finding("warning", room.problem, tuple(spec.id for spec in specs)))
     if sharded is not None and sharded["problem"]:
         findings.insert(0, Finding("warning", sharded["problem"], (sharded["run"],)))
     summary = {
@@ -116,6 +124,11 @@ def plan(
                 )
             },
         },
+        "disk": {
+            "folder": str(room.folder),
+            "bytes_needed": room.bytes_needed,
+            "bytes_free": room.bytes_free,
+        },
         "throughput": asdict(rate),
         "memory": _memory(specs, stated_layout),
         "ranks": sharded,
@@ -123,6 +136,7 @@ def plan(
         "conventions": {
             **CONVENTIONS,
             "device_hours": rate.convention,
+            "disk": DISK,
             "gathered": GATHERED,
             "ranks": SHARDED,
         },
@@ -275,6 +289,10 @@ def _print(summary: dict[str, Any]) -> None:
     print(
         f"checkpoints: {totals['checkpoints']:,}, {_size(totals['bytes_written'])} written, "
         f"{_size(totals['bytes_kept'])} kept for good: {conventions['checkpoints']}"
+    )
+    disk = summary["disk"]
+    print(
+        f"disk: {_size(disk['bytes_needed'])} of the {_size(disk['bytes_free'])} that are free: {conventions['disk']}"
     )
     print(f"memory of the largest run: {_size(totals['memory_bytes'])}: {conventions['memory']}")
     if summary["memory"]["layout"] is not None:

@@ -129,9 +129,11 @@ def _train(
     *,
     json: bool,
 ) -> None:
+    from gemstones.train.disk import check_room
     from gemstones.train.queue import raise_failures, run_queue
     from gemstones.train.status import status_of
 
+    check_room(folder, tasks, slots)
     if not json:
         print_notes(("note", notes))
     with view_of(tasks, quiet=json) as view:
@@ -162,8 +164,10 @@ def _train(
 def _submit(
     folder: Path, tasks: Sequence[RunTask], options: SlurmOptions, notes: Sequence[str], *, json: bool
 ) -> None:
+    from gemstones.train.disk import check_room
     from gemstones.train.slurm import submit_suite
 
+    check_room(folder, tasks, min(len(tasks), options.array_parallelism))
     submitted = submit_suite(folder, tasks, options)
     if json:
         jobs = [{"job": array.id, "runs": list(array.runs)} for array in submitted]
