@@ -53,6 +53,32 @@ def _path(_: Any, tokens: Sequence[Token]) -> Path:
 
 OUTPUT = Parameter(converter=_path)
 """Of an option that names what is written: an empty text is not the current folder."""
+HeldOut = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--held-out",
+        negative="",
+        show_default=False,
+        help="NAME=FOLDER: the corpus of a held-out set of the suite, instead of the file's; may be repeated.",
+    ),
+]
+
+
+def named_folders(given: Sequence[str]) -> dict[str, Path]:
+    """Folders by name, of options like prose=corpora/prose."""
+    found: dict[str, Path] = {}
+    for text in given:
+        name, equals, folder = text.partition("=")
+        if not (equals and name and folder.strip()):
+            raise InvalidRequest(
+                f"held-out {text!r} must be a name and a folder: write it like prose=corpora/prose"
+            )
+        if name in found:
+            raise InvalidRequest(f"held-out set {name!r} is given twice: leave one out")
+        found[name] = Path(folder)
+    return found
+
+
 Workers = Annotated[
     str | None,
     Parameter(

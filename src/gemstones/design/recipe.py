@@ -24,6 +24,8 @@ TRUNCATION = 3.0
 """Initial values lie within ± this many σ (§3.1)."""
 BETAS = (0.9, 0.95)
 """AdamW's decay rates of the two moments (§3 "Training Details")."""
+EPSILON = 1e-8
+"""What AdamW adds to the root of the second moment; the paper does not state one, this is PyTorch's."""
 WEIGHT_DECAY = 0.1
 """AdamW's, on matrices only (§3 "Training Details")."""
 CLIP_NORM = 1.0
@@ -85,9 +87,16 @@ def effective_depth(shape: Shape, patch: Patch = BY_RULE) -> int:
     return -(-shape.width // 100) if patch.applies(shape) else shape.depth
 
 
-def learning_rate(shape: Shape, lr_base: float = LR_BASE, patch: Patch = BY_RULE) -> float:
-    """lr_eff = lr_base / (width · √depth'), the rate after warm-up (§3.1)."""
-    return lr_base / (shape.width * math.sqrt(effective_depth(shape, patch)))
+def learning_rate(
+    shape: Shape, lr_base: float = LR_BASE, patch: Patch = BY_RULE, power: float = 1.0
+) -> float:
+    """lr_eff = lr_base / (width · √depth')^power, the rate after warm-up; the paper's power is 1 (§3.1).
+
+    >>> f"{learning_rate(Shape(1024, 16)):.3g}"
+    '0.00122'
+    """
+    scale = shape.width * math.sqrt(effective_depth(shape, patch))
+    return lr_base / (scale if power == 1 else scale**power)
 
 
 def sigma(shape: Shape, tensor: TensorKind, layer: int | None = None, patch: Patch = BY_RULE) -> float:

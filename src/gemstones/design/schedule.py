@@ -1,14 +1,19 @@
 """The learning rate over a run, in tokens, and the steps on which its tokens fall (paper §3).
 
-Linear warm-up, then constant; in a cooldown, linear to 0. A schedule knows no number of steps, so that runs
-of any batch size compare; a step is where the batch puts it.
+Linear warm-up, then constant; in a cooldown, falling: linearly to 0 in the paper, otherwise if asked for. A schedule
+knows no number of steps, so that runs of any batch size compare; a step is where the batch puts it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 from gemstones.errors import InvalidRequest
+
+Decay = Literal["linear", "1-sqrt", "cosine"]
+"""How the rate falls over a cooldown, x from 0 to 1: 1 - x, 1 - √x (Hägele et al. 2024), (1 + cos πx)/2."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,9 @@ class Schedule:
     """0 for none."""
     cooldown_start: int | None = None
     cooldown_end: int | None = None
+    decay: Decay = "linear"
+    floor: float = 0.0
+    """Fraction of the rate that the cooldown ends at."""
 
     def __post_init__(self) -> None:
         if self.warmup_tokens < 0:
@@ -30,6 +38,8 @@ class Schedule:
             raise InvalidRequest(
                 f"a cooldown from {start} to {end} tokens must start at 0 or later and then end"
             )
+        if not 0 <= self.floor < 1:
+            raise InvalidRequest(f"floor {self.floor} must be at least 0 and below 1")
 
     def rate_factor(self, tokens_before: int, batch_tokens: int) -> float:
         """The fraction of the learning rate, 0 to 1, of the step that follows `tokens_before` tokens.
@@ -37,14 +47,29 @@ class Schedule:
         Warm-up goes by the tokens at the end of the step, so the first step is not lost to a rate of 0;
         cooldown by those before it, so its first step still has the full rate and the rate 0 is reached
         where the run ends.
+
+        >>> wsd = Schedule(warmup_tokens=100, cooldown_start=800, cooldown_end=1000, decay="1-sqrt", floor=0.1)
+        >>> [round(wsd.rate_factor(tokens, 50), 3) for tokens in (0, 500, 800, 850, 950)]
+        [0.5, 1.0, 1.0, 0.55, 0.221]
         """
         factor = 1.0
         if self.warmup_tokens:
             factor = min(1.0, (tokens_before + batch_tokens) / self.warmup_tokens)
         if self.cooldown_start is not None and self.cooldown_end is not None:
             left = (self.cooldown_end - tokens_before) / (self.cooldown_end - self.cooldown_start)
-            factor *= min(1.0, max(0.0, left))
+            left = min(1.0, max(0.0, left))
+            factor *= self.floor + (1 - self.floor) * _fallen(self.decay, left)
         return factor
+
+
+def _fallen(decay: Decay, left: float) -> float:
+    """The fraction of the rate where the fraction `left` of the cooldown is to come."""
+    match decay:
+        case "1-sqrt":
+            return 1 - math.sqrt(1 - left)
+        case "cosine":
+            return (1 - math.cos(math.pi * left)) / 2
+    return left
 
 
 def step_of(tokens: float, batch_tokens: int) -> int:

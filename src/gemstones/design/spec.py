@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Any, Literal, Self
+from functools import cache
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
+from msgspec import Meta
 
 from gemstones.design.divergence import SPIKE_NATS
 from gemstones.design.field_errors import at, field_error
@@ -14,13 +17,14 @@ from gemstones.design.recipe import (
     BETAS,
     BY_RULE,
     CLIP_NORM,
+    EPSILON,
     LR_BASE,
     WEIGHT_DECAY,
     Patch,
     PatchMode,
-    learning_rate,
 )
-from gemstones.design.schedule import Schedule, points, step_of
+from gemstones.design.recipes import RECIPES, Recipe, RecipeName
+from gemstones.design.schedule import Decay, Schedule, points, step_of
 from gemstones.errors import InvalidRequest, InvalidShape
 from gemstones.shape import Shape
 from gemstones.units import format_quantity
@@ -43,19 +47,41 @@ LEAST = {
     "evaluate_sequences": 0,
     "checkpoint_tokens": 1,
     "fork_tokens": 0,
+    "decay_tokens": 0,
     "seed": 0,
 }
 """Smallest values of the whole numbers."""
 LARGEST = 2**63 - 1
 """Largest value of a whole number: what files and tables hold in 64 bits."""
-POSITIVE = ("lr_base", "learning_rate", "norm_gain", "clip_norm", "spike_nats")
+POSITIVE = ("lr_base", "learning_rate", "norm_gain", "clip_norm", "spike_nats", "epsilon")
 MOST_POINTS = 1_000_000
 """Of evaluations or checkpoints in a run: more is a slip of units."""
-SAVING_ONLY = frozenset({"checkpoint_tokens", "permanent_tokens"})
+SAVING_ONLY = frozenset({"checkpoint_tokens", "permanent_tokens", "keep"})
 """Fields outside the id: when weights are saved changes nothing that is trained.
 
 A suite that gains a cooldown later gives its parents new permanent checkpoints; they must stay the same runs.
 """
+ADDED = frozenset({"recipe", "rate_power", "decay_tokens", "decay", "floor", "epsilon", "held_out"})
+"""Fields that came later: at their defaults they are not in the id, so that runs made before keep theirs."""
+VALIDATION = "validation"
+"""Name of the held-out split of the corpus itself, whose loss is the `loss` of a run."""
+
+HeldOutName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""Of a held-out set, as it stands in the columns `loss_NAME` and `bits_per_byte_NAME`."""
+
+
+class HeldOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A held-out set beside that of the corpus: the validation split of another corpus with the same tokenizer."""
+
+    name: HeldOutName
+    fingerprint: str = ""
+    """Of that corpus; nothing until it is known."""
+
+    def __post_init__(self) -> None:
+        if self.name == VALIDATION:
+            raise InvalidRequest(
+                f"name: {VALIDATION} is the corpus's own held-out split: choose another name"
+            )
 
 
 class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -79,37 +105,67 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     batch_sequences: int
     lr_base: float = LR_BASE
     learning_rate: float
-    """lr_eff, by the rule of `recipe.learning_rate` from the fields of this value."""
+    """lr_eff, by the rule of the recipe from the fields of this value."""
+    recipe: RecipeName = "gemstones"
+    """Initialisation, rates of the tensors, optimizer: see `gemstones.design.recipes`."""
+    rate_power: float = 1.0
+    """Of the shape's scale in the rule of the rate: lr_eff = lr_base / scale^power; 1 is the recipe's own."""
     patch_threshold: float = BY_RULE.threshold
     patch_inclusive: bool = False
     patch_mode: PatchMode = "rule"
     warmup_tokens: int
     cooldown: bool = False
-    """The rate falls linearly to 0 from the fork to the end."""
+    """The rate falls from the fork to the end."""
+    decay_tokens: int = 0
+    """Of a run without a fork: tokens at its end over which the rate falls; 0 for a constant rate."""
+    decay: Decay = "linear"
+    """How it falls, if it does."""
+    floor: float = 0.0
+    """Fraction of the rate at the very end, if it falls."""
     seed: int = 0
     norm_gain: float = 1.0
     """Gain of the norms at the start."""
     betas: tuple[float, float] = BETAS
+    epsilon: float = EPSILON
+    """AdamW's."""
     weight_decay: float = WEIGHT_DECAY
     clip_norm: float = CLIP_NORM
     evaluate_tokens: int
     """Interval between evaluations."""
     evaluate_sequences: int = 0
-    """Held-out windows of an evaluation, evenly spread over the split; 0 for all of them."""
+    """Held-out windows of an evaluation, evenly spread over the split; 0 for all of them. Of each set as many."""
+    held_out: tuple[HeldOut, ...] = ()
+    """Held-out sets beside the corpus's own, evaluated whenever it is, in the order of their names."""
     spike_nats: float = SPIKE_NATS
     """A loss that stays this far above its own recent level has diverged (see `divergence.diverged`)."""
     checkpoint_tokens: int
     """Interval between checkpoints."""
     permanent_tokens: tuple[int, ...] = ()
     """Checkpoints that are never deleted, because runs branch off there: whole numbers of steps."""
+    keep: Literal["forks", "all"] = "forks"
+    """Checkpoints that outlast the run: those of its branches and the last, or all at the interval too, so that
+    branches can be added to a finished run."""
     corpus_fingerprint: str = ""
     """Hash of the corpus's manifest; nothing until it is known."""
     precision: TrainingPrecision = "float32"
 
     @classmethod
-    def of(cls, shape: Shape, *, lr_base: float = LR_BASE, patch: Patch = BY_RULE, **others: Any) -> Self:
+    def of(
+        cls,
+        shape: Shape,
+        *,
+        lr_base: float = LR_BASE,
+        patch: Patch = BY_RULE,
+        recipe: RecipeName = "gemstones",
+        rate_power: float = 1.0,
+        **others: Any,
+    ) -> Self:
         """A run of `shape` at the rate of the recipe; `others` are the remaining fields by name."""
+        if recipe not in RECIPES:
+            raise InvalidRequest(f"recipe: {recipe!r} is not known: choose from {', '.join(RECIPES)}")
         return cls(
+            recipe=recipe,
+            rate_power=rate_power,
             width=shape.width,
             depth=shape.depth,
             head_size=shape.head_size,
@@ -118,7 +174,7 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             vocabulary=shape.vocabulary,
             context=shape.context,
             lr_base=lr_base,
-            learning_rate=learning_rate(shape, lr_base, patch),
+            learning_rate=RECIPES[recipe].learning_rate(shape, lr_base, patch, rate_power),
             patch_threshold=patch.threshold,
             patch_inclusive=patch.inclusive,
             patch_mode=patch.mode,
@@ -126,11 +182,13 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         )
 
     def __post_init__(self) -> None:
-        for field in (*POSITIVE, "weight_decay", "patch_threshold"):
+        for field in (*POSITIVE, "weight_decay", "patch_threshold", "rate_power", "floor"):
             # One value, one text: 5 and 5.0 must not give two ids.
             msgspec.structs.force_setattr(self, field, float(getattr(self, field)))
         msgspec.structs.force_setattr(self, "betas", tuple(map(float, self.betas)))
         msgspec.structs.force_setattr(self, "permanent_tokens", tuple(sorted(set(self.permanent_tokens))))
+        sets = tuple(sorted(self.held_out, key=lambda held_out: held_out.name))
+        msgspec.structs.force_setattr(self, "held_out", sets)
         self._check_numbers()
         self._check_rate()
         self._check_tokens()
@@ -152,6 +210,11 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def patch(self) -> Patch:
         """The patch of the recipe."""
         return Patch(self.patch_threshold, self.patch_inclusive, self.patch_mode)
+
+    @property
+    def rules(self) -> Recipe:
+        """The recipe itself."""
+        return RECIPES[self.recipe]
 
     @property
     def batch_tokens(self) -> int:
@@ -181,9 +244,23 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     @property
     def schedule(self) -> Schedule:
         """The rate over tokens, as a fraction of `learning_rate`."""
-        if not self.cooldown:
+        if not self.falls:
             return Schedule(self.warmup_tokens)
-        return Schedule(self.warmup_tokens, self.fork_tokens, self.trained_tokens)
+        return Schedule(
+            self.warmup_tokens, self.decay_start, self.trained_tokens, decay=self.decay, floor=self.floor
+        )
+
+    @property
+    def falls(self) -> bool:
+        """Whether the rate falls at the end of the run: its last loss is an annealed one."""
+        return self.cooldown or self.decay_tokens > 0
+
+    @property
+    def decay_start(self) -> int:
+        """Tokens from which on the rate falls; those of the whole run if it does not."""
+        if self.cooldown:
+            return self.fork_tokens
+        return self.trained_tokens - self.decay_tokens
 
     @property
     def evaluation_steps(self) -> tuple[int, ...]:
@@ -202,14 +279,18 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def permanent_steps(self) -> tuple[int, ...]:
-        """Steps whose checkpoints are kept for good: those of branches, and the last."""
+        """Steps whose checkpoints are kept for good: those of branches, and the last; all, if they are to be kept."""
         forks = {tokens // self.batch_tokens for tokens in self.permanent_tokens}
-        return tuple(sorted({*forks, self.steps}))
+        return tuple(sorted({*forks, *(self.regular_steps if self.keep == "all" else ()), self.steps}))
 
     @property
     def id(self) -> str:
         """`family-WxD[-fork]-hash`, with the first 8 hexadecimal digits of the content's SHA-256."""
-        fields = [field for field in self.__struct_fields__ if field not in SAVING_ONLY]
+        fields = [
+            field
+            for field, default in zip(self.__struct_fields__, _defaults(type(self)), strict=True)
+            if field not in SAVING_ONLY and not (field in ADDED and getattr(self, field) == default)
+        ]
         content = msgspec.json.encode({field: getattr(self, field) for field in fields})
         fork = [format_quantity(self.fork_tokens)] if self.fork_tokens else []
         return "-".join([self.family, str(self.shape), *fork, hashlib.sha256(content).hexdigest()[:8]])
@@ -248,6 +329,15 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
                 raise InvalidRequest(f"{field}: {value!r} must be positive and finite")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise InvalidRequest(f"weight_decay: {self.weight_decay!r} must be finite and at least 0")
+        if not (math.isfinite(self.rate_power) and 0 <= self.rate_power <= 4):
+            raise InvalidRequest(f"rate_power: {self.rate_power!r} must be a number from 0 to 4")
+        if not 0 <= self.floor < 1:
+            raise InvalidRequest(f"floor: {self.floor!r} must be at least 0 and below 1")
+        for before, after in pairwise(held_out.name for held_out in self.held_out):
+            if before == after:
+                raise InvalidRequest(f"held_out: {after} is there twice: leave one out")
+        if self.recipe not in RECIPES:
+            raise InvalidRequest(f"recipe: {self.recipe!r} is not known: choose from {', '.join(RECIPES)}")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise InvalidRequest(f"betas: {self.betas!r} must be two numbers from 0 to below 1")
 
@@ -260,7 +350,7 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             patch = self.patch
         except InvalidRequest as error:
             raise InvalidRequest(f"patch_{error}") from None
-        rate = learning_rate(shape, self.lr_base, patch)
+        rate = self.rules.learning_rate(shape, self.lr_base, patch, self.rate_power)
         if not math.isclose(self.learning_rate, rate, rel_tol=1e-9):
             raise InvalidRequest(
                 f"learning_rate: {self.learning_rate!r} is not the {rate!r} of shape {shape} at lr_base "
@@ -280,6 +370,19 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             )
         if self.own_tokens <= 0:
             raise InvalidRequest(f"tokens: {self.tokens} leaves no step after the fork at {self.fork_tokens}")
+        if self.decay_tokens and self.parent:
+            raise InvalidRequest(
+                "decay_tokens: a branch has cooldown = true instead: its rate falls from the fork on"
+            )
+        if self.decay_tokens % self.batch_tokens or self.decay_tokens > self.trained_tokens:
+            raise InvalidRequest(
+                f"decay_tokens: {self.decay_tokens} must be a multiple of the {self.batch_tokens} tokens of a step, "
+                f"up to the {self.trained_tokens} of the run"
+            )
+        if not self.falls and (self.floor or self.decay != "linear"):
+            raise InvalidRequest(
+                f"floor: {self.floor:g} and decay {self.decay} are of a rate that falls: give decay_tokens too"
+            )
         for field in ("evaluate_tokens", "checkpoint_tokens"):
             count = self.steps / step_of(getattr(self, field), self.batch_tokens)
             if count > MOST_POINTS:
@@ -293,3 +396,9 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
                     f"permanent_tokens: {tokens} is not a step of this run: a multiple of {self.batch_tokens} "
                     f"after {self.fork_tokens}, up to {self.trained_tokens}"
                 )
+
+
+@cache
+def _defaults(of: type[RunSpec]) -> tuple[Any, ...]:
+    """Of every field, in their order."""
+    return tuple(field.default for field in msgspec.structs.fields(of))

@@ -1,37 +1,34 @@
 """`Suite` → `RunSpec`s: every run of a suite, parents first (paper §3, "Polishing the Gemstones").
 
-Main runs are one per shape, rate and seed. A learning rate ablation is those again at another rate. A
-cooldown branches off a main run at a checkpoint; the parent keeps that checkpoint for good.
+Main runs are one per shape, horizon, rate and seed. A variant is those again with something changed, a learning rate
+ablation the best known one. A cooldown branches off another run at a checkpoint; the parent keeps that for good.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
+from gemstones.accounting.flops import flops_per_token
+from gemstones.design.branches import cooled, forks
 from gemstones.design.choose import choose_shapes
 from gemstones.design.feasible import Constraints
 from gemstones.design.field_errors import at, under
+from gemstones.design.horizons import falling, horizons, intervals
 from gemstones.design.recipe import Patch
-from gemstones.design.schedule import step_of
-from gemstones.design.spec import RunSpec
-from gemstones.design.suite_file import Cooldown, LrAblation, Suite, load_suite
+from gemstones.design.recipes import RECIPES, RecipeName
+from gemstones.design.spec import HeldOut, RunSpec
+from gemstones.design.suite_file import Cooldown, LrAblation, Suite, Training, Variant, load_suite
 from gemstones.errors import InvalidRequest
 from gemstones.shape import Shape
-from gemstones.units import format_quantity
 
-__all__ = ["Suite", "choose_shapes", "expand", "load_suite", "suite_shapes"]
+__all__ = ["Suite", "choose_shapes", "expand", "held_out_folders", "load_suite", "suite_shapes"]
 
-FORK_TOLERANCE = 0.005
-"""A fork this near, as a fraction of its steps, to a regular checkpoint of the parent is at that checkpoint.
-
-Intervals are rounded to steps once, so "every 10B" drifts off "every 2B": 10B is nearest to step 2384, the
-fifth checkpoint is at step 2385, and the published cooldowns start there.
-"""
-MOST_FORKS = 10_000
-"""Of one cooldown family: more is a slip of units."""
+MAIN, LR_ABLATION = "main", "lr-ablation"
 WRITTEN_AT = {
     "tokens": "training.tokens",
     "lr_base": "training.lr_base",
@@ -42,27 +39,82 @@ WRITTEN_AT = {
 """Where a suite file sets what `RunSpec` may still refuse in a main run."""
 
 
-def expand(suite: Suite, vocabulary: int | None = None, corpus_fingerprint: str = "") -> tuple[RunSpec, ...]:
-    """The runs of `suite`, every parent before its children: main runs, then families in their order.
+def expand(
+    suite: Suite,
+    vocabulary: int | None = None,
+    corpus_fingerprint: str = "",
+    held_out: Mapping[str, str] | None = None,
+) -> tuple[RunSpec, ...]:
+    """The runs of `suite`, every parent before its children: main runs, then families in their order, or by cost.
 
-    `vocabulary` and `corpus_fingerprint` are the corpus's; a vocabulary in the file may be larger (padding).
-    A mistake is an `InvalidRequest` with file, field and rule, in one line.
+    `vocabulary`, `corpus_fingerprint` and `held_out` (fingerprints by name) are those of the corpora; a vocabulary
+    in the file may be larger (padding). A mistake is an `InvalidRequest` with file, field and rule, in one line.
     """
+    sets = tuple(HeldOut(name, (held_out or {}).get(name, "")) for name in suite.held_out)
     with under(str(suite.file)):
         shapes = _shapes(suite, vocabulary)
-        main = list(_main_runs(suite, shapes, corpus_fingerprint))
+        main = list(_main_runs(suite, shapes, corpus_fingerprint, sets))
         runs: dict[str, RunSpec] = {}
         _add(runs, main, "training")
+        by_family: dict[str, list[RunSpec]] = {MAIN: main}
         for i, family in enumerate(suite.families):
             path = f"families[{i}]"
             wanted = _named(family.shapes, shapes, f"{path}.shapes") or shapes
-            parents = [run for run in main if run.shape in wanted]
             if isinstance(family, LrAblation):
-                _add(runs, [_ablated(run, family, path) for run in parents], f"{path}.lr_factor")
-                continue
-            for fork_path, fork in _forks(family, path):
-                _add(runs, [_cooled(run, fork, family.length, fork_path) for run in parents], fork_path)
-        return _with_permanent_checkpoints(runs.values())
+                new = [_ablated(run, family, path) for run in main if run.shape in wanted]
+                _add(runs, new, f"{path}.lr_factor")
+                by_family.setdefault(LR_ABLATION, []).extend(new)
+            elif isinstance(family, Variant):
+                if family.name in by_family:
+                    raise at(
+                        f"{path}.name", f"{family.name!r} is a family before this one: choose another name"
+                    )
+                new = list(_varied(suite, family, path, wanted, corpus_fingerprint, sets))
+                _add(runs, new, path)
+                by_family[family.name] = new
+            else:
+                for fork_path, new in _cooldowns(family, by_family, wanted, path):
+                    _add(runs, new, fork_path)
+                    by_family.setdefault(family.name, []).extend(new)
+        ordered = _cheapest(runs.values()) if suite.order == "cheapest" else runs.values()
+        return _with_permanent_checkpoints(ordered)
+
+
+def _cooldowns(
+    family: Cooldown, by_family: Mapping[str, list[RunSpec]], wanted: tuple[Shape, ...], path: str
+) -> Iterator[tuple[str, list[RunSpec]]]:
+    """The branches, with where in the file they are written."""
+    if family.of not in by_family:
+        raise at(
+            f"{path}.of", f"{family.of!r} is no family before this one: choose from {', '.join(by_family)}"
+        )
+    if family.name in {MAIN, LR_ABLATION}:
+        raise at(f"{path}.name", f"{family.name!r} is another family's: choose another name")
+    names = {str(shape) for shape in wanted}
+    parents = [run for run in by_family[family.of] if str(run.shape) in names]
+    for fork_path, forked in forks(family, parents, path):
+        yield fork_path, [cooled(run, fork, family, fork_path) for run, fork in forked]
+
+
+def _cheapest(runs: Iterable[RunSpec]) -> tuple[RunSpec, ...]:
+    """`runs` by the FLOPs at their end, a parent's included, which comes before its branches."""
+    runs = tuple(runs)
+    cost: dict[str, float] = {}
+    for run in runs:  # parents come first
+        own = flops_per_token(run.shape) * run.trained_tokens
+        cost[run.id] = max(own, cost.get(run.parent, 0.0))
+    return tuple(sorted(runs, key=lambda run: cost[run.id]))
+
+
+def held_out_folders(suite: Suite, given: Mapping[str, Path]) -> dict[str, Path]:
+    """Folders of the suite's held-out sets by name, those `given` in the place of the file's own."""
+    for name in given:
+        if name not in suite.held_out:
+            known = f"its sets are {', '.join(suite.held_out)}" if suite.held_out else "it has none"
+            raise InvalidRequest(
+                f"held-out set {name!r} is not in {suite.file} ({known}): name it there in [held_out]"
+            )
+    return {name: given.get(name, folder) for name, folder in suite.held_out.items()}
 
 
 def suite_shapes(suite: Suite, vocabulary: int | None = None) -> tuple[Shape, ...]:
@@ -119,43 +171,112 @@ def _vocabulary(suite: Suite, corpus: int | None) -> int:
     return stated
 
 
-def _main_runs(suite: Suite, shapes: tuple[Shape, ...], corpus_fingerprint: str) -> Iterator[RunSpec]:
-    training = suite.training
+def _main_runs(
+    suite: Suite, shapes: tuple[Shape, ...], corpus_fingerprint: str, held_out: tuple[HeldOut, ...]
+) -> Iterator[RunSpec]:
+    return _trained(
+        suite.training,
+        shapes,
+        family=MAIN,
+        recipe=suite.recipe,
+        seeds=suite.seeds,
+        corpus_fingerprint=corpus_fingerprint,
+        held_out=held_out,
+    )
+
+
+def _varied(
+    suite: Suite,
+    variant: Variant,
+    path: str,
+    shapes: tuple[Shape, ...],
+    corpus_fingerprint: str,
+    held_out: tuple[HeldOut, ...],
+) -> Iterator[RunSpec]:
+    """The runs of a family that differs from the main one; mistakes are of `path`."""
+    recipe = variant.recipe if isinstance(variant.recipe, str) else suite.recipe
+    training = variant.training(suite.training)
+    bases = training.lr_base if isinstance(training.lr_base, tuple | float) else RECIPES[recipe].lr_base
+    bases = bases if isinstance(bases, tuple) else (bases,)
+    training = msgspec.structs.replace(training, lr_base=tuple(base * variant.lr_factor for base in bases))
+    if isinstance(context := variant.context, int):
+        shapes = tuple(replace(shape, context=context) for shape in shapes)
+    try:
+        yield from _trained(
+            training,
+            shapes,
+            family=variant.name,
+            recipe=recipe,
+            seeds=variant.seeds if isinstance(variant.seeds, tuple) else suite.seeds,
+            corpus_fingerprint=corpus_fingerprint,
+            held_out=held_out,
+        )
+    except InvalidRequest as error:
+        where, _, rule = str(error).partition(": ")
+        places = {"training", "seeds"}
+        if where.split(".")[0].split("[")[0] in places:
+            raise at(path, f"{where.removeprefix('training.')}: {rule}") from None
+        raise at(path, str(error)) from None
+
+
+def _trained(
+    training: Training,
+    shapes: tuple[Shape, ...],
+    *,
+    family: str,
+    recipe: RecipeName,
+    seeds: tuple[int, ...],
+    corpus_fingerprint: str,
+    held_out: tuple[HeldOut, ...],
+) -> Iterator[RunSpec]:
+    """A run of each shape, horizon, rate and seed."""
     on = _named(training.patch.on, shapes, "training.patch.on")
     off = _named(training.patch.off, shapes, "training.patch.off")
     if both := [str(shape) for shape in on if shape in off]:
         raise at("training.patch.off", f"{both[0]} is switched on too")
-    sweeps: dict[str, tuple[float, ...]] = {"seeds": suite.seeds, "training.lr_base": training.lr_bases}
+    bases = training.lr_base if isinstance(training.lr_base, tuple | float) else RECIPES[recipe].lr_base
+    bases = bases if isinstance(bases, tuple) else (bases,)
+    sweeps: dict[str, tuple[float, ...]] = {"seeds": seeds, "training.lr_base": bases}
     for path, values in sweeps.items():
         for i, value in enumerate(values):
             if value in values[:i]:
                 raise at(f"{path}[{i}]", f"{value:g} is there already: leave one out")
-    every, windows = training.checkpoint_every, training.evaluate_sequences
-    for seed in suite.seeds:
-        for lr_base in training.lr_bases:
+    windows = training.evaluate_sequences
+    for seed in seeds:
+        for lr_base in bases:
             for shape in shapes:
                 mode = "on" if shape in on else "off" if shape in off else training.patch.mode
                 patch = Patch(training.patch.threshold, training.patch.inclusive, mode)
-                with _written_at(WRITTEN_AT, "training"):
-                    run = RunSpec.of(
-                        shape,
-                        family="main",
-                        tokens=int(training.tokens),
-                        batch_sequences=training.batch_sequences,
-                        lr_base=lr_base,
-                        patch=patch,
-                        warmup_tokens=int(training.warmup_tokens),
-                        seed=seed,
-                        norm_gain=training.norm_gain,
-                        clip_norm=training.clip,
-                        evaluate_tokens=int(training.evaluate_every),
-                        evaluate_sequences=windows if isinstance(windows, int) else 0,
-                        spike_nats=training.spike_nats,
-                        checkpoint_tokens=int(every if isinstance(every, int) else training.evaluate_every),
-                        corpus_fingerprint=corpus_fingerprint,
-                        precision=training.precision,
-                    )
-                yield run
+                for tokens in horizons(training, shape):
+                    evaluate, save = intervals(training, tokens)
+                    with _written_at(WRITTEN_AT, "training"):
+                        run = RunSpec.of(
+                            shape,
+                            family=family,
+                            recipe=recipe,
+                            tokens=tokens,
+                            batch_sequences=training.batch_sequences,
+                            lr_base=lr_base,
+                            rate_power=training.rate_power,
+                            patch=patch,
+                            warmup_tokens=int(training.warmup_tokens),
+                            **falling(training, tokens, training.batch_sequences * shape.context),
+                            seed=seed,
+                            norm_gain=training.norm_gain,
+                            betas=training.betas,
+                            epsilon=training.epsilon,
+                            weight_decay=training.weight_decay,
+                            clip_norm=training.clip,
+                            evaluate_tokens=evaluate,
+                            evaluate_sequences=windows if isinstance(windows, int) else 0,
+                            held_out=held_out,
+                            spike_nats=training.spike_nats,
+                            checkpoint_tokens=save,
+                            keep=training.keep,
+                            corpus_fingerprint=corpus_fingerprint,
+                            precision=training.precision,
+                        )
+                    yield run
 
 
 @contextmanager
@@ -172,46 +293,10 @@ def _ablated(run: RunSpec, family: LrAblation, path: str) -> RunSpec:
     with _written_at(dict.fromkeys(("lr_base", "learning_rate"), f"{path}.lr_factor"), f"{path}.tokens"):
         return msgspec.structs.replace(
             run,
-            family="lr-ablation",
+            family=LR_ABLATION,
             lr_base=run.lr_base * family.lr_factor,
             learning_rate=run.learning_rate * family.lr_factor,
             tokens=int(family.tokens) if isinstance(family.tokens, int) else run.tokens,
-        )
-
-
-def _forks(family: Cooldown, path: str) -> list[tuple[str, int]]:
-    """Fork points in tokens, as written, and where they are written."""
-    if isinstance(family.forks, tuple):
-        return [(f"{path}.forks[{i}]", int(fork)) for i, fork in enumerate(family.forks)]
-    assert isinstance(family.every, int)
-    assert isinstance(family.until, int)
-    if not 1 <= family.until // family.every <= MOST_FORKS:
-        raise at(f"{path}.until", f"{family.until} must be 1 to {MOST_FORKS:,} times every, {family.every}")
-    return [(f"{path}.until", fork) for fork in range(family.every, family.until + 1, family.every)]
-
-
-def _cooled(parent: RunSpec, fork: int, length: float, path: str) -> RunSpec:
-    """The cooldown of `parent` from `fork` tokens on, that lasts `length` times as long as it had trained."""
-    step = step_of(fork, parent.batch_tokens)
-    regular = min(parent.checkpoint_steps, key=lambda checkpoint: abs(checkpoint - step))
-    if abs(regular - step) <= FORK_TOLERANCE * step:
-        step = regular
-    if step > parent.steps:
-        raise at(
-            path,
-            f"{format_quantity(fork)} is beyond the end of its parent {parent.id} at "
-            f"{format_quantity(parent.trained_tokens)} tokens: fork earlier, or train longer",
-        )
-    fork_tokens = step * parent.batch_tokens
-    own_steps = step_of(length * fork_tokens, parent.batch_tokens)
-    with under(path):
-        return msgspec.structs.replace(
-            parent,
-            family="cooldown",
-            parent=parent.id,
-            fork_tokens=fork_tokens,
-            tokens=fork_tokens + own_steps * parent.batch_tokens,
-            cooldown=True,
         )
 
 

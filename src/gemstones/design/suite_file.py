@@ -1,27 +1,36 @@
 """Suite files: TOML, read strictly; every mistake is one line, `file: path.of.field: rule`.
 
-seeds = [0]                     # optional, like corpus and output (paths from the file's folder)
+recipe = "gemstones"            # optional, like seeds, order, corpus and output (paths from the file's folder)
+seeds = [0]
+order = "listed"                # or "cheapest": by FLOPs at the end, so that a suite cut short is a smaller suite
+[held_out]                      # more held-out sets: corpora with the same tokenizer, of which that split is taken
+prose = "corpora/prose"
 [models]                        # vocabulary may be left to the corpus
 head_size = 16
 context = 256
 [shapes]                        # explicit, or sizes with tolerance, per_size and ranges
 explicit = ["64x8", "96x4"]
 [training]                      # quantities in tokens; a list as lr_base sweeps it
-tokens = "6M"
+tokens = "6M"                   # or flops = [1e13, 3e13], or tokens_per_param = 20
 batch_sequences = 16
 warmup_tokens = "80K"
-evaluate_every = "300K"
+evaluate_every = "300K"         # or evaluations = 20, of each run
 [[families]]                    # beside main, which is implied
 family = "cooldown"
 forks = ["2M", "4M"]
+[[families]]                    # anything else that is to differ
+family = "variant"
+name = "beta2-99"
+betas = [0.9, 0.99]
 """
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -29,11 +38,13 @@ from msgspec import Meta
 from gemstones.design.divergence import SPIKE_NATS
 from gemstones.design.feasible import Constraints
 from gemstones.design.field_errors import at, field_error
-from gemstones.design.recipe import CLIP_NORM, LR_BASE, PatchMode
-from gemstones.design.spec import LARGEST, TrainingPrecision
+from gemstones.design.recipe import BETAS, CLIP_NORM, EPSILON, WEIGHT_DECAY, PatchMode
+from gemstones.design.recipes import RecipeName
+from gemstones.design.schedule import Decay
+from gemstones.design.spec import LARGEST, VALIDATION, HeldOutName, TrainingPrecision
 from gemstones.errors import InvalidQuantity, InvalidRequest
 from gemstones.files import of_the_path, read_bytes
-from gemstones.units import parse_count
+from gemstones.units import parse_count, parse_quantity
 
 Whole = Annotated[int, Meta(ge=1, le=2**53)]
 Positive = Annotated[float, Meta(gt=0, le=1e12)]  # a bound, because TOML has inf and nan
@@ -42,6 +53,10 @@ Seed = Annotated[int, Meta(ge=0, le=LARGEST)]
 
 class Quantity(int):
     """A positive whole number, also written with a suffix: 6000000, "6M"."""
+
+
+class Flops(float):
+    """A positive number of FLOPs, also written with a suffix: 1e21, "30T"."""
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -88,28 +103,68 @@ class PatchTable(Table, frozen=True):
     off: tuple[str, ...] = ()
 
 
+class ScheduleTable(Table, frozen=True, kw_only=True):
+    """A rate that falls at the end of each run (WSD; cosine with fraction 1); without it, it stays constant."""
+
+    decay: Decay = "linear"
+    fraction: Annotated[float, Meta(gt=0, le=1)] = 0.2
+    """Of the run's tokens, at its end; what the warm-up takes is left out."""
+    floor: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    """Fraction of the rate at the very end."""
+
+
+Rates = Positive | Annotated[tuple[Positive, ...], Meta(min_length=1)]
+Beta = Annotated[float, Meta(ge=0, lt=1)]
+Budgets = Annotated[tuple[Flops, ...], Meta(min_length=1)]
+
+
 class Training(Table, frozen=True, kw_only=True):
     """How every run is trained."""
 
-    tokens: Quantity
+    tokens: Quantity | msgspec.UnsetType = msgspec.UNSET
+    flops: Budgets | msgspec.UnsetType = msgspec.UNSET
+    """Of a run, by the paper's Appendix G: each shape has the tokens that they pay for, a run for each of the list."""
+    tokens_per_param: Positive | msgspec.UnsetType = msgspec.UNSET
+    """Over total parameters."""
+    most_flops: Flops | msgspec.UnsetType = msgspec.UNSET
+    """A run ends here, if it comes before its tokens."""
     batch_sequences: Whole
-    lr_base: Positive | Annotated[tuple[Positive, ...], Meta(min_length=1)] = LR_BASE
+    lr_base: Rates | msgspec.UnsetType = msgspec.UNSET
+    """The recipe's own, if left out."""
+    rate_power: Annotated[float, Meta(ge=0, le=4)] = 1.0
+    """lr_eff = lr_base / scale^rate_power, where the scale is the recipe's: width · √depth in `gemstones`."""
     warmup_tokens: Quantity
+    schedule: ScheduleTable | msgspec.UnsetType = msgspec.UNSET
+    """Constant, if left out."""
     precision: TrainingPrecision = "float32"
     norm_gain: Positive = 1.0
+    betas: tuple[Beta, Beta] = BETAS
+    epsilon: Positive = EPSILON
+    weight_decay: Annotated[float, Meta(ge=0, le=1e6)] = WEIGHT_DECAY
     clip: Positive = CLIP_NORM
     patch: PatchTable = PatchTable()
-    evaluate_every: Quantity
+    evaluate_every: Quantity | msgspec.UnsetType = msgspec.UNSET
+    evaluations: Whole | msgspec.UnsetType = msgspec.UNSET
+    """Of each run, evenly spaced, instead of an interval."""
     evaluate_sequences: Whole | msgspec.UnsetType = msgspec.UNSET
-    """Held-out windows of an evaluation; all of them, if left out."""
+    """Held-out windows of an evaluation, of each set; all of them, if left out."""
     spike_nats: Positive = SPIKE_NATS
     checkpoint_every: Quantity | msgspec.UnsetType = msgspec.UNSET
-    """As `evaluate_every`, if left out."""
+    """As evaluations, if left out."""
+    keep: Literal["forks", "all"] = "forks"
+    """Checkpoints that outlast a run: where it branches and the last, or all, for cooldowns that are added later."""
 
-    @property
-    def lr_bases(self) -> tuple[float, ...]:
-        """The rates of the sweep, one or more."""
-        return self.lr_base if isinstance(self.lr_base, tuple) else (self.lr_base,)
+    def __post_init__(self) -> None:
+        horizons = [name for name in HORIZONS if getattr(self, name) is not msgspec.UNSET]
+        if len(horizons) != 1:
+            given = f", not {' and '.join(horizons)}" if horizons else ""
+            raise InvalidRequest(f"tokens: give one of {', '.join(HORIZONS)}{given}")
+        if (self.evaluate_every is msgspec.UNSET) == (self.evaluations is msgspec.UNSET):
+            raise InvalidRequest("evaluate_every: give an interval, or evaluations, one of them")
+
+
+HORIZONS = ("tokens", "flops", "tokens_per_param")
+"""What says how long a run is."""
 
 
 class Family(Table, frozen=True, tag_field="family"):
@@ -126,19 +181,79 @@ class LrAblation(Family, frozen=True, tag="lr-ablation"):
     """As the main runs, if left out."""
 
 
-class Cooldown(Family, frozen=True, tag="cooldown"):
-    """Branches off the main runs whose rate falls to 0 (paper §3: every 10B to 100B, by a further 10%)."""
+class Variant(Family, frozen=True, tag="variant", kw_only=True):
+    """The main runs again with whatever is given here in the place of what `training`, `seeds` and so on say."""
 
+    name: str
+    """The family of the runs: words of a-z and 0-9, joined by hyphens."""
+    recipe: RecipeName | msgspec.UnsetType = msgspec.UNSET
+    seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    context: Whole | msgspec.UnsetType = msgspec.UNSET
+    lr_factor: Positive = 1.0
+    """Of lr_base."""
+    tokens: Quantity | msgspec.UnsetType = msgspec.UNSET
+    flops: Budgets | msgspec.UnsetType = msgspec.UNSET
+    tokens_per_param: Positive | msgspec.UnsetType = msgspec.UNSET
+    most_flops: Flops | msgspec.UnsetType = msgspec.UNSET
+    batch_sequences: Whole | msgspec.UnsetType = msgspec.UNSET
+    lr_base: Rates | msgspec.UnsetType = msgspec.UNSET
+    rate_power: Annotated[float, Meta(ge=0, le=4)] | msgspec.UnsetType = msgspec.UNSET
+    warmup_tokens: Quantity | msgspec.UnsetType = msgspec.UNSET
+    schedule: ScheduleTable | msgspec.UnsetType = msgspec.UNSET
+    precision: TrainingPrecision | msgspec.UnsetType = msgspec.UNSET
+    betas: tuple[Beta, Beta] | msgspec.UnsetType = msgspec.UNSET
+    epsilon: Positive | msgspec.UnsetType = msgspec.UNSET
+    weight_decay: Annotated[float, Meta(ge=0, le=1e6)] | msgspec.UnsetType = msgspec.UNSET
+    clip: Positive | msgspec.UnsetType = msgspec.UNSET
+
+    def training(self, main: Training) -> Training:
+        """That of the main runs, with what is given here in its place."""
+        own = {
+            name: value
+            for name in Training.__struct_fields__
+            if (value := getattr(self, name, msgspec.UNSET)) is not msgspec.UNSET
+        }
+        if any(name in own for name in HORIZONS):
+            own = dict.fromkeys(HORIZONS, msgspec.UNSET) | own
+        if self.recipe is not msgspec.UNSET and "lr_base" not in own:
+            own["lr_base"] = msgspec.UNSET  # its own
+        return msgspec.structs.replace(main, **own)
+
+
+class Cooldown(Family, frozen=True, tag="cooldown"):
+    """Branches off other runs whose rate falls to 0 (paper §3: every 10B to 100B, by a further 10%)."""
+
+    name: str = "cooldown"
+    """The family of the runs."""
+    of: str = "main"
+    """The family that they branch off."""
+    fractions: tuple[Annotated[float, Meta(gt=0, le=1)], ...] | msgspec.UnsetType = msgspec.UNSET
+    """Forks, as fractions of the tokens of each parent."""
+    flops: Budgets | msgspec.UnsetType = msgspec.UNSET
+    """Forks from which cooldowns end at these FLOPs, of the runs that are long enough: an isoFLOP grid."""
     forks: Annotated[tuple[Quantity, ...], Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     every: Quantity | msgspec.UnsetType = msgspec.UNSET
     until: Quantity | msgspec.UnsetType = msgspec.UNSET
     length: Annotated[float, Meta(gt=0, le=100)] = 0.1
     """Tokens of the cooldown, as a fraction of those at the fork."""
+    decay: Decay = "linear"
+    floor: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    """Fraction of the rate at the very end."""
 
     def __post_init__(self) -> None:
         by_interval = (self.every is not msgspec.UNSET, self.until is not msgspec.UNSET)
-        if any(by_interval) != all(by_interval) or any(by_interval) == (self.forks is not msgspec.UNSET):
-            raise InvalidRequest('forks: give either forks, like ["2M", "4M"], or both every and until')
+        ways = (
+            any(by_interval),
+            *(way is not msgspec.UNSET for way in (self.forks, self.fractions, self.flops)),
+        )
+        if any(by_interval) != all(by_interval) or sum(ways) != 1:
+            raise InvalidRequest(
+                'forks: give either forks, like ["2M", "4M"], or both every and until, or fractions, or flops'
+            )
+
+
+Order = Literal["listed", "cheapest"]
+"""As in the file, families after the main runs; or by FLOPs at the end, a parent before its branches."""
 
 
 class Contents(Table, frozen=True, kw_only=True):
@@ -147,10 +262,19 @@ class Contents(Table, frozen=True, kw_only=True):
     models: Models
     shapes: ShapesTable
     training: Training
-    families: tuple[LrAblation | Cooldown, ...] = ()
+    families: tuple[LrAblation | Cooldown | Variant, ...] = ()
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
+    recipe: RecipeName = "gemstones"
+    order: Order = "listed"
+    held_out: dict[HeldOutName, str] = {}
     corpus: str = ""
     output: str = ""
+
+    def __post_init__(self) -> None:
+        if VALIDATION in self.held_out:
+            raise InvalidRequest(
+                f"held_out: {VALIDATION} is the corpus's own held-out split: choose another name"
+            )
 
 
 @dataclass(frozen=True)
@@ -161,10 +285,14 @@ class Suite:
     models: Models
     shapes: ShapesTable
     training: Training
-    families: tuple[LrAblation | Cooldown, ...]
+    families: tuple[LrAblation | Cooldown | Variant, ...]
     seeds: tuple[int, ...]
     corpus: Path | None
     output: Path | None
+    recipe: RecipeName = "gemstones"
+    order: Order = "listed"
+    held_out: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of corpora by the names of the sets."""
 
 
 def load_suite(path: str | Path) -> Suite:
@@ -194,13 +322,18 @@ def load_suite(path: str | Path) -> Suite:
         contents.seeds,
         file.parent / contents.corpus if contents.corpus else None,
         file.parent / contents.output if contents.output else None,
+        contents.recipe,
+        contents.order,
+        {name: file.parent / folder for name, folder in contents.held_out.items()},
     )
 
 
-def _quantity(kind: type, value: Any) -> Quantity:
-    assert kind is Quantity
+def _quantity(kind: type, value: Any) -> Quantity | Flops:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise InvalidQuantity(f'{value!s} is not a number: write it like 2048, 1e9, or "50M" with a suffix')
+    if kind is Flops:
+        return Flops(parse_quantity(value, "FLOPs"))
+    assert kind is Quantity
     count = parse_count(value, "quantity")
     if count > LARGEST:
         raise InvalidQuantity(f"quantity {value!r} must be at most {LARGEST}")

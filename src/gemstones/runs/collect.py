@@ -8,12 +8,17 @@ number of devices changed, device_hours is the sum over the steps, and devices t
 After the columns of `gemstones.runs.schema` come those of `COLUMNS`:
 
     parent … precision      as in the run's `RunSpec`; learning_rate is lr_eff
-    cooldown                whether the rate falls to 0 from the fork on
+    recipe                  initialisation, rates and optimizer, by name (`gemstones.design.recipes`)
+    cooldown                whether the run is a branch whose rate falls from the fork on
+    annealed                whether the rate has fallen to its floor: the last row of a run with a cooldown
+    bits_per_byte           loss / ln 2 x tokens per byte of the held-out text, ends of documents included
     train_loss              mean training loss since the last evaluation, or the run's first step, nats/token
     epochs                  how often the whole run reads the corpus: above 1, text is seen again
     rollbacks               from which the run went on, before this row
     host … torch_version    of the session that did the step; layout is data x tensor parallel
     sessions, state         of the run as it was collected
+
+and for each held-out set beside the corpus's own loss_NAME (nats/token) and bits_per_byte_NAME.
 """
 
 from __future__ import annotations
@@ -32,13 +37,13 @@ import msgspec
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, params
-from gemstones.design.spec import RunSpec
+from gemstones.design.spec import VALIDATION, RunSpec
 from gemstones.errors import InvalidTable
 from gemstones.files import of_the_path
 from gemstones.runs.architecture import Architecture
 from gemstones.runs.building import build_table
 from gemstones.runs.folders import RUN, SUITE, ledger_of, read_run, read_suite
-from gemstones.runs.ledger import LEDGER, Evaluation, Ledger, Rollback, Step
+from gemstones.runs.ledger import LEDGER, Evaluation, Ledger, Rollback, Start, Step
 from gemstones.runs.one_line import listed, one_line
 from gemstones.runs.schema import SCHEMA
 from gemstones.runs.table import RunTable, Source
@@ -61,7 +66,10 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "mlp_expansion": "Int64",
         "precision": "String",
         "corpus_fingerprint": "String",
+        "recipe": "String",
         "cooldown": "Boolean",
+        "annealed": "Boolean",
+        "bits_per_byte": "Float64",
         "train_loss": "Float64",
         "epochs": "Float64",
         "rollbacks": "Int64",
@@ -287,6 +295,8 @@ def _rows(run: Run, spent: Spent) -> Iterator[dict[str, Any]]:
             "tokens": evaluation.tokens,
             "step": step,
             "loss": evaluation.loss,
+            "annealed": spec.falls and step == spec.steps,
+            **_by_set(evaluation, session),
             "flops": per_token * evaluation.tokens,
             # A clock that did not move measured nothing.
             "seconds_per_step": spent.seconds[own] / step or None,
@@ -305,13 +315,32 @@ def _rows(run: Run, spent: Spent) -> Iterator[dict[str, Any]]:
         before = step
 
 
+def _by_set(evaluation: Evaluation, session: Start) -> dict[str, float]:
+    """Losses of the other held-out sets, and bits per byte of all, by the names of the columns."""
+    losses = {VALIDATION: evaluation.loss, **evaluation.losses}
+    found = {f"loss_{name}": loss for name, loss in evaluation.losses.items()}
+    for name, loss in losses.items():
+        if bytes_per_token := session.bytes_per_token.get(name):
+            column = "bits_per_byte" if name == VALIDATION else f"bits_per_byte_{name}"
+            found[column] = loss / math.log(2) / bytes_per_token
+    return found
+
+
+def _sets(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Columns of the other held-out sets, and their type."""
+    names = sorted(
+        {column.removeprefix("loss_") for row in rows for column in row if column.startswith("loss_")}
+    )
+    return {f"{column}_{name}": "Float64" for name in names for column in ("loss", "bits_per_byte")}
+
+
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     import polars as pl
 
-    dtypes = {**{column.name: column.dtype for column in SCHEMA}, **COLUMNS}
+    dtypes = {**{column.name: column.dtype for column in SCHEMA}, **COLUMNS, **_sets(rows)}
     return pl.DataFrame(
         {
-            name: pl.Series(name, [row[name] for row in rows], dtype=getattr(pl, dtype))
+            name: pl.Series(name, [row.get(name) for row in rows], dtype=getattr(pl, dtype))
             for name, dtype in dtypes.items()
         }
     )

@@ -72,6 +72,8 @@ class Start(Record, frozen=True, kw_only=True, tag="start"):
     epochs: NotNegative
     """How often the whole run reads the corpus's training split: above 1, text is seen again."""
     versions: dict[str, str] = {}
+    bytes_per_token: dict[str, NotNegative] = {}
+    """UTF-8 bytes of text over tokens, of each held-out set: "validation" is the corpus's own."""
 
     @property
     def devices(self) -> int:
@@ -102,6 +104,8 @@ class Evaluation(Record, frozen=True, kw_only=True, tag="evaluation"):
     """Nats/token."""
     sequences: Positive
     """Windows evaluated."""
+    losses: dict[str, Finite] = {}
+    """Nats/token of the other held-out sets, by name."""
     seconds: NotNegative
 
 

@@ -259,6 +259,8 @@ def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Opt
                 "exp_avg": torch.zeros_like(parameter),
                 "exp_avg_sq": torch.zeros_like(parameter),
             }
+            if "momentum" in group:  # Muon's have this one state
+                optimizer.state[parameter] = {"exp_avg": torch.zeros_like(parameter)}
     _load(checkpoint, _state(model, optimizer), single=ranks.mesh is None)
 
 
@@ -355,7 +357,8 @@ def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tens
     for name, parameter in model.named_parameters():
         state[f"weights.{name}"] = parameter.detach()
         for moment in ("exp_avg", "exp_avg_sq"):
-            state[f"{moment}.{name}"] = optimizer.state[parameter][moment]
+            if moment in optimizer.state[parameter]:
+                state[f"{moment}.{name}"] = optimizer.state[parameter][moment]
     return state
 
 

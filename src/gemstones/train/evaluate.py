@@ -35,6 +35,8 @@ def evaluate(
 ) -> tuple[float, int]:
     """Mean negative log likelihood per token in nats, and the number of windows it is over.
 
+    The windows are of the held-out split of `corpus`, that of the run or of another held-out set.
+
     `stop` is asked before every few windows, with the seconds that they will take; every rank gets the same answer.
     Raises `BrokenOffError` where it is yes, and more than a second of work is left.
 

@@ -2,13 +2,14 @@
 
 Each tensor is drawn whole on the CPU, from a generator keyed by its name and the seed, and only then
 distributed: the same numbers on one process or many. (`nn.init.trunc_normal_` on CPU DTensors gives every
-shard the same numbers.) The σ of every tensor is `gemstones.design.recipe.sigma`.
+shard the same numbers.) The σ of every tensor is the recipe's: `gemstones.design.recipes`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,9 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from gemstones.design.recipe import TRUNCATION, Patch, TensorKind, sigma
 from gemstones.shape import Shape
+
+Sigma = Callable[[Shape, TensorKind, int | None, Patch], float]
+"""(shape, tensor, layer, patch) → σ: a recipe's."""
 
 _BLOCK = re.compile(r"blocks\.(\d+)\.(.+)\.weight")
 _KINDS: dict[str, TensorKind] = {
@@ -41,7 +45,13 @@ def tensor_kind(name: str) -> tuple[TensorKind | None, int | None]:
 
 
 def initial_tensor(
-    name: str, size: torch.Size, shape: Shape, seed: int, patch: Patch, norm_gain: float
+    name: str,
+    size: torch.Size,
+    shape: Shape,
+    seed: int,
+    patch: Patch,
+    norm_gain: float,
+    sigma: Sigma = sigma,
 ) -> Tensor:
     """The whole initial value of a parameter, in float32 on the CPU."""
     kind, layer = tensor_kind(name)
@@ -56,12 +66,18 @@ def initial_tensor(
 
 @torch.no_grad()
 def initialise(
-    model: nn.Module, shape: Shape, *, seed: int, patch: Patch | None = None, norm_gain: float = 1.0
+    model: nn.Module,
+    shape: Shape,
+    *,
+    seed: int,
+    patch: Patch | None = None,
+    norm_gain: float = 1.0,
+    sigma: Sigma = sigma,
 ) -> None:
     """Fill the parameters of `model`, plain or distributed, in place."""
     for compiled_name, parameter in model.named_parameters():
         name = compiled_name.replace("_orig_mod.", "")  # as torch.compile calls it
-        whole = initial_tensor(name, parameter.shape, shape, seed, patch or Patch(), norm_gain)
+        whole = initial_tensor(name, parameter.shape, shape, seed, patch or Patch(), norm_gain, sigma)
         if isinstance(parameter, DTensor):
             # Every rank has the whole tensor: nothing needs to be sent.
             whole = distribute_tensor(whole, parameter.device_mesh, parameter.placements, src_data_rank=None)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -41,6 +41,8 @@ class Setup:
     matmul_flops_per_second: float
     """Of one device."""
     micro_sequences: int | None = None
+    held_out: Mapping[str, Corpus] = field(default_factory=dict)
+    """Corpora of the other held-out sets, by name."""
 
     @property
     def flops_per_step(self) -> float:
@@ -179,6 +181,10 @@ class _Loop:
             loss, sequences = evaluate(
                 setup.model, setup.corpus, spec, setup.ranks, setup.micro_sequences, broken_off
             )
+            others = {
+                name: evaluate(setup.model, held_out, spec, setup.ranks, setup.micro_sequences, broken_off)[0]
+                for name, held_out in setup.held_out.items()
+            }
         except BrokenOffError:
             return code
         if setup.ranks.first and math.isfinite(loss):
@@ -188,6 +194,7 @@ class _Loop:
                     tokens=self.step * spec.batch_tokens,
                     loss=loss,
                     sequences=sequences,
+                    losses={name: value for name, value in others.items() if math.isfinite(value)},
                     seconds=time.perf_counter() - start,
                 )
             )

@@ -11,7 +11,7 @@ import datetime
 import os
 import platform
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,6 +46,7 @@ from gemstones.train.checkpoint import (
     safe,
 )
 from gemstones.train.corpus import Corpus, epochs_needed
+from gemstones.train.held_out import bytes_per_token, check_held_out, open_held_out
 from gemstones.train.initialisation import initialise
 from gemstones.train.layout import build_mesh, distribute, materialise
 from gemstones.train.lock import RUN_LOCK, locked
@@ -110,25 +111,38 @@ def train(folder: Path, options: Options) -> Outcome:
     """
     run = read_run(folder)
     corpus = _corpus(run, options)
+    held_out = open_held_out(corpus, run.held_out, run.spec.context)
+    check_held_out(run.spec, held_out)
     options.layout.check(run.spec.shape, run.spec.batch_sequences)
+    if run.spec.rules.optimizer != "adamw" and options.layout.processes > 1:
+        raise InvalidRequest(
+            f"recipe {run.spec.recipe} needs whole matrices, and layout {options.layout} shards them: train it on one "
+            "process, layout 1x1"
+        )
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     device = _device(options)
     ranks = Ranks(build_mesh(options.layout, device.type), device)
     stopping = Stopping(options.budget_seconds)
     with stopping.listening(), _alone(folder, ranks):
-        return _session(folder, run.spec, corpus, options, ranks, stopping)
+        return _session(folder, run.spec, corpus, held_out, options, ranks, stopping)
 
 
 def _session(
-    folder: Path, spec: RunSpec, corpus: Corpus, options: Options, ranks: Ranks, stopping: Stopping
+    folder: Path,
+    spec: RunSpec,
+    corpus: Corpus,
+    held_out: Mapping[str, Corpus],
+    options: Options,
+    ranks: Ranks,
+    stopping: Stopping,
 ) -> Outcome:
     ledger = ledger_of(folder)
     if ledger.state in {"finished", "diverged"}:
         ranks.by_first(lambda: _check_kept(folder, spec, ledger))
         return Outcome(ledger.state, ledger.last_step, spec.steps)
     ranks.by_first(lambda: clear_unfinished(folder))
-    setup = _setup(folder, spec, corpus, options, ranks)
+    setup = replace(_setup(folder, spec, corpus, options, ranks), held_out=held_out)
     checkpoint = ranks.by_first(lambda: _newest(folder, ledger, options.say))
     origin = _origin(folder, spec)
     with ExitStack() as stack:
@@ -208,7 +222,9 @@ def _setup(folder: Path, spec: RunSpec, corpus: Corpus, options: Options, ranks:
         model = Transformer(spec.shape)
     distribute(model, options.layout, ranks.mesh)
     materialise(model, ranks.device)
-    optimizer = build_optimizer(model, betas=spec.betas, weight_decay=spec.weight_decay)
+    optimizer = build_optimizer(
+        model, spec.rules, betas=spec.betas, epsilon=spec.epsilon, weight_decay=spec.weight_decay
+    )
     if options.compiled:
         model.compile()
     peak = matmul_flops_per_second(ranks.device, spec.precision)
@@ -222,7 +238,14 @@ def _load(setup: Setup, checkpoint: Checkpoint | None) -> None:
         restore(checkpoint, setup.model, setup.optimizer, setup.ranks)
         return
     spec = setup.spec
-    initialise(setup.model, spec.shape, seed=spec.seed, patch=spec.patch, norm_gain=spec.norm_gain)
+    initialise(
+        setup.model,
+        spec.shape,
+        seed=spec.seed,
+        patch=spec.patch,
+        norm_gain=spec.norm_gain,
+        sigma=spec.rules.sigma,
+    )
 
 
 def _position(ledger: Ledger, checkpoint: Checkpoint | None, spec: RunSpec, inherited: int) -> Position:
@@ -321,6 +344,7 @@ def _start(setup: Setup, options: Options, position: Position, resumed: Checkpoi
             "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
+        bytes_per_token=bytes_per_token(setup.corpus, setup.held_out),
     )
 
 

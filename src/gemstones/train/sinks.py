@@ -60,7 +60,8 @@ def scalars(event: Event) -> dict[str, float]:
                 "train/tokens": event.tokens,
             }
         case Evaluation():
-            return {"validation/loss": event.loss, "validation/tokens": event.tokens}
+            others = {f"validation/loss_{name}": loss for name, loss in event.losses.items()}
+            return {"validation/loss": event.loss, "validation/tokens": event.tokens, **others}
         case Rollback():
             return {"train/rolled_back_to_step": event.to_step}
     return {}

@@ -5,13 +5,14 @@ A run's folder is named by its id, a hash of what is trained: what a changed fil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 
 from gemstones.design.spec import RunSpec
-from gemstones.design.suite import expand, load_suite
+from gemstones.design.suite import expand, held_out_folders, load_suite
 from gemstones.errors import InvalidRequest
 from gemstones.files import trouble
 from gemstones.runs.folders import (
@@ -27,6 +28,7 @@ from gemstones.runs.folders import (
 from gemstones.runs.one_line import listed
 from gemstones.train.corpus import Corpus, windows
 from gemstones.train.corpus.manifest import SPLITS
+from gemstones.train.held_out import open_held_out
 from gemstones.train.lock import SUITE_LOCK, locked
 
 FREEING_SECONDS = 1.0
@@ -51,6 +53,8 @@ class Asked:
     folder: Path
     specs: tuple[RunSpec, ...]
     """Parents before children."""
+    held_out: Mapping[str, Path] = dataclass_field(default_factory=dict)
+    """Corpora of the other held-out sets, by name."""
 
     @property
     def tasks(self) -> tuple[RunTask, ...]:
@@ -68,8 +72,13 @@ class Prepared:
     """Runs that the folder's list had before and the file has no longer; their folders stay."""
 
 
-def asked(file: Path, corpus: Path | None = None, output: Path | None = None) -> Asked:
-    """The runs of the suite file on a corpus: the file's own, unless one is given; so is the folder.
+def asked(
+    file: Path,
+    corpus: Path | None = None,
+    output: Path | None = None,
+    held_out: Mapping[str, Path] | None = None,
+) -> Asked:
+    """The runs of the suite file on a corpus: the file's own, unless one is given; so are folder and held-out sets.
 
     Raises `InvalidRequest` for a file or a folder that cannot be used, and a corpus without enough text for one
     window of each split; `InvalidCorpus` for a corpus that is none.
@@ -83,11 +92,15 @@ def asked(file: Path, corpus: Path | None = None, output: Path | None = None) ->
             f"{file} names no output: give a folder with --output, or write output = ... in it"
         )
     opened = Corpus.open(corpus)
-    specs = expand(suite, opened.vocabulary, opened.fingerprint)
+    folders = held_out_folders(suite, held_out or {})
+    sets = open_held_out(opened, folders, suite.models.context)
+    fingerprints = {name: of.fingerprint for name, of in sets.items()}
+    specs = expand(suite, opened.vocabulary, opened.fingerprint, fingerprints)
     for split in SPLITS:
         windows(opened, split, suite.models.context)
     # Absolute, because runs may be gone on with from anywhere.
-    made = Asked(file, corpus.absolute(), folder, specs)
+    absolute = {name: path.absolute() for name, path in folders.items()}
+    made = Asked(file, corpus.absolute(), folder, specs, absolute)
     _refuse_foreign(made)
     return made
 
@@ -114,7 +127,11 @@ def prepare(wanted: Asked) -> Prepared:
     """
     listed_before = _refuse_other_corpus(wanted)
     for task in wanted.tasks:
-        run = RunFile(corpus=str(wanted.corpus), spec=task.spec)
+        run = RunFile(
+            corpus=str(wanted.corpus),
+            held_out={name: str(path) for name, path in wanted.held_out.items()},
+            spec=task.spec,
+        )
         if _run_in(task.folder) != run:
             write_run(task.folder, run)
     ids = tuple(task.id for task in wanted.tasks)

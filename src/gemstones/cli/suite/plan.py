@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import Json
+from gemstones.cli.options import HeldOut, Json, named_folders
 from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.cli.suite.live import duration
 from gemstones.errors import InvalidRequest, MissingExtra
@@ -53,6 +53,7 @@ def plan(
     /,
     *,
     corpus: Annotated[Path | None, Parameter(help="Folder of the corpus, instead of the file's.")] = None,
+    held_out: HeldOut = (),
     throughput: Annotated[
         str | None, Parameter(help="Matmul FLOP/s per device in training, like 150T (default: measured).")
     ] = None,
@@ -83,7 +84,8 @@ def plan(
         raise InvalidRequest(f"tensor {tensor} is the degree of a dry run: give --ranks too, or use --layout")
     suite = load_suite(file)
     opened = _corpus(suite, corpus)
-    specs = expand(suite, *(() if opened is None else (opened.vocabulary, opened.fingerprint)))
+    sets = _held_out(suite, opened, held_out)
+    specs = expand(suite, *(() if opened is None else (opened.vocabulary, opened.fingerprint, sets)))
     stated_layout = None if layout is None else Layout.parse(layout)
     if stated_layout is not None:
         for spec in specs:
@@ -165,6 +167,18 @@ def _corpus(suite: Suite, given: Path | None) -> Corpus | None:
     for split in ("train", "validation"):
         windows(corpus, split, suite.models.context)
     return corpus
+
+
+def _held_out(suite: Suite, corpus: Corpus | None, given: Sequence[str]) -> dict[str, str]:
+    """Fingerprints of the other held-out sets, once they and the corpus are built."""
+    from gemstones.design.suite import held_out_folders
+    from gemstones.train.held_out import open_held_out
+
+    folders = held_out_folders(suite, named_folders(given))
+    built = all(folder.exists() for name, folder in folders.items())
+    if corpus is None or not (built or given):
+        return {}
+    return {name: of.fingerprint for name, of in open_held_out(corpus, folders, suite.models.context).items()}
 
 
 def _on_corpus(suite: Suite, corpus: Corpus | None, specs: Sequence[RunSpec]) -> list[Finding]:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import OUTPUT, Compiled, Device, Json, MicroBatch, Sinks, core_count
+from gemstones.cli.options import (
+    OUTPUT,
+    Compiled,
+    Device,
+    HeldOut,
+    Json,
+    MicroBatch,
+    Sinks,
+    core_count,
+    named_folders,
+)
 from gemstones.cli.output import print_json, print_notes
 from gemstones.cli.suite.live import view_of
 from gemstones.errors import InvalidRequest, MissingExtra
@@ -56,6 +66,7 @@ def run(
     ] = None,
     slots: Annotated[int | None, Parameter(help="Runs at once on this machine (default: 1).")] = None,
     threads: Annotated[int | None, Parameter(help="CPU threads of a run (default: cores / slots).")] = None,
+    held_out: HeldOut = (),
     only: Annotated[
         tuple[str, ...],
         Parameter(
@@ -102,7 +113,7 @@ def run(
     if executor == "local" and not prepare:
         _need_torch()
     with signals_noted() as signals:
-        wanted = asked(file, corpus, output)
+        wanted = asked(file, corpus, output, named_folders(held_out))
         tasks = chosen(wanted.tasks, only)
         with suite_locked(wanted.folder):
             prepared = prepare_folder(wanted)
