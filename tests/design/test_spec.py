@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gemstones.design.recipe import Patch
 from gemstones.design.schedule import Schedule
-from gemstones.design.spec import RunSpec
+from gemstones.design.spec import HeldOut, RunSpec
 from gemstones.errors import InvalidRequest
 from gemstones.shape import Shape
 
@@ -138,8 +138,13 @@ CHANGES: dict[str, Any] = {
     "patch_mode": "off",
     "warmup_tokens": 0,
     "seed": 1,
+    "recipe": "muon",
+    "rate_power": 0.5,
     "norm_gain": 2.0,
     "betas": (0.9, 0.99),
+    "epsilon": 1e-6,
+    "decay_tokens": 4096,
+    "held_out": (HeldOut("prose"),),
     "weight_decay": 0.0,
     "clip_norm": 0.5,
     "evaluate_tokens": 300_001,
@@ -159,15 +164,22 @@ def test_whatever_is_trained_changes_the_id_and_when_it_is_saved_does_not() -> N
     run = spec()
     ids = {run.id}
     for field, value in CHANGES.items():
-        rate = {"lr_base": run.learning_rate / 2, "depth": run.learning_rate * (8 / 9) ** 0.5}
+        rate = {
+            "lr_base": run.learning_rate / 2,
+            "depth": run.learning_rate * (8 / 9) ** 0.5,
+            "rate_power": 5.0 / (64 * 8**0.5) ** 0.5,
+            "recipe": 5.0 / 8**0.5,
+        }
         extra = {"learning_rate": rate[field]} if field in rate else {}
         ids.add(msgspec.structs.replace(run, **{field: value}, **extra).id)
     assert len(ids) == 1 + len(CHANGES)
     parentless = {"width", "learning_rate", "parent", "fork_tokens", "cooldown"}
-    saving = {"checkpoint_tokens", "permanent_tokens"}
-    assert set(RunSpec.__struct_fields__) == CHANGES.keys() | parentless | saving
+    saving = {"checkpoint_tokens", "permanent_tokens", "keep"}
+    falling = {"decay", "floor"}
+    assert set(RunSpec.__struct_fields__) == CHANGES.keys() | parentless | saving | falling
+    assert len({child().id, child(decay="cosine").id, child(floor=0.1).id}) == 3
     assert len({child().id, child(cooldown=False).id, child(parent="other").id}) == 3
-    assert spec(checkpoint_tokens=500_000, permanent_tokens=(4096,)).id == run.id
+    assert spec(checkpoint_tokens=500_000, permanent_tokens=(4096,), keep="all").id == run.id
 
 
 @given(SPECS)

@@ -408,5 +408,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_the_example_of_the_format_expands(tmp_path: Path) -> None:
     assert suite_file.__doc__ is not None
     example = textwrap.dedent(suite_file.__doc__.partition("\n\n")[2])
-    assert set(tomllib.loads(example)) == {"seeds", "models", "shapes", "training", "families"}
-    assert len(runs(tmp_path, example, vocabulary=512)) == 2 + 2 * 2
+    assert set(tomllib.loads(example)) == {
+        *("recipe", "seeds", "order", "held_out"),
+        *("models", "shapes", "training", "families"),
+    }
+    assert len(runs(tmp_path, example, vocabulary=512)) == 2 + 2 * 2 + 2

@@ -14,7 +14,8 @@ from gemstones.design.suite_file import Cooldown
 from gemstones.units import format_flops, format_quantity
 
 FORK_TOLERANCE = 0.005
-"""A fork this near, as a fraction of its steps, to a regular checkpoint of the parent is at that checkpoint.
+"""A fork this near, as a fraction of its steps, to a regular checkpoint of the parent is at that checkpoint; one
+this far beyond its end is at its end, where a budget says where it is.
 
 Intervals are rounded to steps once, so "every 10B" drifts off "every 2B": 10B is nearest to step 2384, the
 fifth checkpoint is at step 2385, and the published cooldowns start there.
@@ -46,7 +47,11 @@ def forks(family: Cooldown, parents: Sequence[RunSpec], path: str) -> Iterator[t
         for i, budget in enumerate(family.flops):
             where = f"{path}.flops[{i}]"
             ends = [(run, _fork_for(run, budget, family.length)) for run in parents]
-            reached = [(run, tokens) for run, tokens in ends if tokens <= run.trained_tokens]
+            reached = [
+                (run, min(tokens, run.trained_tokens))
+                for run, tokens in ends
+                if tokens <= (1 + FORK_TOLERANCE) * run.trained_tokens
+            ]
             if not reached:
                 raise at(
                     where,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from gemstones.accounting.flops import flops_per_token
@@ -12,30 +13,31 @@ from gemstones.shape import Shape
 
 
 def horizons(training: Training, shape: Shape) -> tuple[int, ...]:
-    """Tokens of the runs of `shape`, one or, with several budgets, one each.
+    """Tokens of the runs of `shape`, one or, with several budgets, one each, in whole steps but where they are given.
 
     FLOPs are the paper's Appendix G, parameters are total. `most_flops` cuts what is longer.
     """
-    per_token = flops_per_token(shape)
+    per_token, batch_tokens = flops_per_token(shape), training.batch_sequences * shape.context
+    most = training.most_flops / per_token if isinstance(training.most_flops, float) else math.inf
+    if isinstance(training.tokens, int) and training.tokens <= most:
+        return (int(training.tokens),)
     if isinstance(training.tokens, int):
-        wanted = [int(training.tokens)]
+        wanted = [most]
     elif isinstance(training.tokens_per_param, float | int):
-        wanted = [round(training.tokens_per_param * params(shape))]
+        wanted = [training.tokens_per_param * params(shape)]
     else:
         assert isinstance(training.flops, tuple)
-        wanted = [round(budget / per_token) for budget in training.flops]
-    if isinstance(training.most_flops, float):
-        wanted = [min(tokens, round(training.most_flops / per_token)) for tokens in wanted]
-    return tuple(max(1, tokens) for tokens in wanted)
+        wanted = [budget / per_token for budget in training.flops]
+    return tuple(step_of(min(tokens, most), batch_tokens) * batch_tokens for tokens in wanted)
 
 
-def intervals(training: Training, tokens: int) -> tuple[int, int]:
-    """Tokens between evaluations and between checkpoints of a run of `tokens`."""
+def intervals(training: Training, tokens: int, batch_tokens: int) -> tuple[int, int]:
+    """Tokens between evaluations and between checkpoints of a run of `tokens`, in steps of `batch_tokens`."""
     if isinstance(training.evaluate_every, int):
         evaluate = int(training.evaluate_every)
     else:
         assert isinstance(training.evaluations, int)
-        evaluate = max(1, tokens // training.evaluations)
+        evaluate = -(-step_of(tokens, batch_tokens) // training.evaluations) * batch_tokens
     every = training.checkpoint_every
     return evaluate, int(every) if isinstance(every, int) else evaluate
 

@@ -107,7 +107,7 @@ def muon_learning_rate(
     >>> muon_learning_rate(Shape(64, 4, head_size=16), 0.02) == muon_learning_rate(Shape(256, 4, head_size=16), 0.02)
     True
     """
-    return lr_base / math.sqrt(effective_depth(shape, patch)) ** power
+    return lr_base / math.pow(effective_depth(shape, patch), power / 2)
 
 
 def muon_rate_factor(shape: Shape, tensor: AnyTensor) -> float:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from functools import cache
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import msgspec
-from msgspec import Meta
 
 from gemstones.design.divergence import SPIKE_NATS
 from gemstones.design.field_errors import at, field_error
@@ -66,18 +66,20 @@ ADDED = frozenset({"recipe", "rate_power", "decay_tokens", "decay", "floor", "ep
 VALIDATION = "validation"
 """Name of the held-out split of the corpus itself, whose loss is the `loss` of a run."""
 
-HeldOutName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-"""Of a held-out set, as it stands in the columns `loss_NAME` and `bits_per_byte_NAME`."""
-
 
 class HeldOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A held-out set beside that of the corpus: the validation split of another corpus with the same tokenizer."""
 
-    name: HeldOutName
+    name: str
+    """As it stands in the columns `loss_NAME` and `bits_per_byte_NAME`: of a-z, 0-9 and _."""
     fingerprint: str = ""
     """Of that corpus; nothing until it is known."""
 
     def __post_init__(self) -> None:
+        if not re.fullmatch("[a-z][a-z0-9_]{0,31}", self.name):
+            raise InvalidRequest(
+                f"name: {self.name!r} must begin with a letter of a-z, go on with a-z, 0-9 and _, and have at most 32"
+            )
         if self.name == VALIDATION:
             raise InvalidRequest(
                 f"name: {VALIDATION} is the corpus's own held-out split: choose another name"
@@ -316,9 +318,7 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         )
 
     def _check_numbers(self) -> None:
-        words = self.family.split("-")
-        if not all(word.isascii() and word.isalnum() and word == word.lower() for word in words):
-            raise InvalidRequest(f"family: {self.family!r} must be words of a-z and 0-9, joined by hyphens")
+        check_family(self.family, "family")
         for field, least in LEAST.items():
             value = getattr(self, field)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
@@ -396,6 +396,12 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
                     f"permanent_tokens: {tokens} is not a step of this run: a multiple of {self.batch_tokens} "
                     f"after {self.fork_tokens}, up to {self.trained_tokens}"
                 )
+
+
+def check_family(name: str, field: str) -> None:
+    """Refuse what cannot name a family; `field` is what the name was given as."""
+    if not all(word.isascii() and word.isalnum() and word == word.lower() for word in name.split("-")):
+        raise InvalidRequest(f"{field}: {name!r} must be words of a-z and 0-9, joined by hyphens")
 
 
 @cache

@@ -6,10 +6,13 @@ ablation the best known one. A cooldown branches off another run at a checkpoint
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,12 +20,12 @@ from gemstones.accounting.flops import flops_per_token
 from gemstones.design.branches import cooled, forks
 from gemstones.design.choose import choose_shapes
 from gemstones.design.feasible import Constraints
-from gemstones.design.field_errors import at, under
+from gemstones.design.field_errors import at, join, under
 from gemstones.design.horizons import falling, horizons, intervals
 from gemstones.design.recipe import Patch
 from gemstones.design.recipes import RECIPES, RecipeName
 from gemstones.design.spec import HeldOut, RunSpec
-from gemstones.design.suite_file import Cooldown, LrAblation, Suite, Training, Variant, load_suite
+from gemstones.design.suite_file import Cooldown, LrAblation, Order, Suite, Training, Variant, load_suite
 from gemstones.errors import InvalidRequest
 from gemstones.shape import Shape
 
@@ -53,31 +56,41 @@ def expand(
     sets = tuple(HeldOut(name, (held_out or {}).get(name, "")) for name in suite.held_out)
     with under(str(suite.file)):
         shapes = _shapes(suite, vocabulary)
-        main = list(_main_runs(suite, shapes, corpus_fingerprint, sets))
         runs: dict[str, RunSpec] = {}
-        _add(runs, main, "training")
+        main: list[RunSpec] = []
+        ground = _Ground(suite, shapes, corpus_fingerprint, sets)
+        for path, new in _main_runs(ground):
+            _add(runs, new, path)
+            main += new
         by_family: dict[str, list[RunSpec]] = {MAIN: main}
+        stages: dict[str, int] = {}
         for i, family in enumerate(suite.families):
             path = f"families[{i}]"
             wanted = _named(family.shapes, shapes, f"{path}.shapes") or shapes
             if isinstance(family, LrAblation):
                 new = [_ablated(run, family, path) for run in main if run.shape in wanted]
                 _add(runs, new, f"{path}.lr_factor")
+                stages |= dict.fromkeys((run.id for run in new), family.stage)
                 by_family.setdefault(LR_ABLATION, []).extend(new)
             elif isinstance(family, Variant):
+                if family.name == MAIN:  # is there already
+                    names = {str(shape) for shape in wanted}
+                    stages |= {run.id: family.stage for run in main if str(run.shape) in names}
+                    continue
                 if family.name in by_family:
                     raise at(
                         f"{path}.name", f"{family.name!r} is a family before this one: choose another name"
                     )
-                new = list(_varied(suite, family, path, wanted, corpus_fingerprint, sets))
+                new = list(_varied(ground, family, path, wanted))
                 _add(runs, new, path)
+                stages |= dict.fromkeys((run.id for run in new), family.stage)
                 by_family[family.name] = new
             else:
                 for fork_path, new in _cooldowns(family, by_family, wanted, path):
                     _add(runs, new, fork_path)
+                    stages |= dict.fromkeys((run.id for run in new), family.stage)
                     by_family.setdefault(family.name, []).extend(new)
-        ordered = _cheapest(runs.values()) if suite.order == "cheapest" else runs.values()
-        return _with_permanent_checkpoints(ordered)
+        return _with_permanent_checkpoints(_ordered(runs, stages, suite.order))
 
 
 def _cooldowns(
@@ -96,14 +109,18 @@ def _cooldowns(
         yield fork_path, [cooled(run, fork, family, fork_path) for run, fork in forked]
 
 
-def _cheapest(runs: Iterable[RunSpec]) -> tuple[RunSpec, ...]:
-    """`runs` by the FLOPs at their end, a parent's included, which comes before its branches."""
-    runs = tuple(runs)
-    cost: dict[str, float] = {}
-    for run in runs:  # parents come first
-        own = flops_per_token(run.shape) * run.trained_tokens
-        cost[run.id] = max(own, cost.get(run.parent, 0.0))
-    return tuple(sorted(runs, key=lambda run: cost[run.id]))
+def _ordered(runs: Mapping[str, RunSpec], stages: Mapping[str, int], order: Order) -> tuple[RunSpec, ...]:
+    """`runs` by stage; within one as they come, or by the FLOPs at their end, a parent's included.
+
+    `stages` are by id, where they are not 0. A parent comes before its branches.
+    """
+    place: dict[str, tuple[int, float]] = {}
+    for run in runs.values():  # parents come first
+        cost = flops_per_token(run.shape) * run.trained_tokens if order == "cheapest" else 0.0
+        before = place.get(run.parent, (0, 0.0))
+        stage = max(stages.get(run.id, 0), before[0])
+        place[run.id] = (stage, max(cost, before[1]) if stage == before[0] else cost)
+    return tuple(sorted(runs.values(), key=lambda run: place[run.id]))
 
 
 def held_out_folders(suite: Suite, given: Mapping[str, Path]) -> dict[str, Path]:
@@ -171,112 +188,127 @@ def _vocabulary(suite: Suite, corpus: int | None) -> int:
     return stated
 
 
-def _main_runs(
-    suite: Suite, shapes: tuple[Shape, ...], corpus_fingerprint: str, held_out: tuple[HeldOut, ...]
-) -> Iterator[RunSpec]:
-    return _trained(
-        suite.training,
-        shapes,
-        family=MAIN,
-        recipe=suite.recipe,
-        seeds=suite.seeds,
-        corpus_fingerprint=corpus_fingerprint,
-        held_out=held_out,
-    )
+@dataclass(frozen=True)
+class _Ground:
+    """What all runs of a suite are made from."""
+
+    suite: Suite
+    shapes: tuple[Shape, ...]
+    corpus_fingerprint: str
+    held_out: tuple[HeldOut, ...]
 
 
-def _varied(
-    suite: Suite,
-    variant: Variant,
-    path: str,
-    shapes: tuple[Shape, ...],
-    corpus_fingerprint: str,
-    held_out: tuple[HeldOut, ...],
-) -> Iterator[RunSpec]:
+def _main_runs(ground: _Ground) -> Iterator[tuple[str, list[RunSpec]]]:
+    """Those of `training`, and those of variants called main for their shapes, with where they are written."""
+    suite, shapes = ground.suite, ground.shapes
+    replaced: dict[Shape, str] = {}
+    variants: list[tuple[str, list[RunSpec]]] = []
+    for i, family in enumerate(suite.families):
+        path = f"families[{i}]"
+        if not isinstance(family, Variant) or family.name != MAIN:
+            continue
+        wanted = _named(family.shapes, shapes, f"{path}.shapes") or shapes
+        for shape in wanted:
+            if shape in replaced:
+                raise at(f"{path}.shapes", f"the main runs of {shape} are those of {replaced[shape]} already")
+            replaced[shape] = path
+        variants.append((path, list(_varied(ground, family, path, wanted))))
+    rest = tuple(shape for shape in shapes if shape not in replaced)
+    yield "training", list(_trained(ground, suite.training, rest, MAIN, suite.recipe, suite.seeds))
+    yield from variants
+
+
+def _varied(ground: _Ground, variant: Variant, path: str, shapes: tuple[Shape, ...]) -> Iterator[RunSpec]:
     """The runs of a family that differs from the main one; mistakes are of `path`."""
+    suite = ground.suite
     recipe = variant.recipe if isinstance(variant.recipe, str) else suite.recipe
     training = variant.training(suite.training)
-    bases = training.lr_base if isinstance(training.lr_base, tuple | float) else RECIPES[recipe].lr_base
-    bases = bases if isinstance(bases, tuple) else (bases,)
-    training = msgspec.structs.replace(training, lr_base=tuple(base * variant.lr_factor for base in bases))
+    rates = tuple(base * variant.lr_factor for base in _lr_bases(training, recipe))
+    training = msgspec.structs.replace(training, lr_base=rates)
     if isinstance(context := variant.context, int):
         shapes = tuple(replace(shape, context=context) for shape in shapes)
+    seeds = variant.seeds if isinstance(variant.seeds, tuple) else suite.seeds
     try:
-        yield from _trained(
-            training,
-            shapes,
-            family=variant.name,
-            recipe=recipe,
-            seeds=variant.seeds if isinstance(variant.seeds, tuple) else suite.seeds,
-            corpus_fingerprint=corpus_fingerprint,
-            held_out=held_out,
-        )
+        yield from _trained(ground, training, shapes, variant.name, recipe, seeds)
     except InvalidRequest as error:
         where, _, rule = str(error).partition(": ")
-        places = {"training", "seeds"}
-        if where.split(".")[0].split("[")[0] in places:
-            raise at(path, f"{where.removeprefix('training.')}: {rule}") from None
-        raise at(path, str(error)) from None
+        written = re.fullmatch(r"(training\.|training(?=$)|(?=seeds))(.*)", where)
+        raise at(
+            join(path, written[2]) if written and written[2] else path, rule if written else str(error)
+        ) from None
+
+
+def _lr_bases(training: Training, recipe: RecipeName) -> tuple[float, ...]:
+    """The rates of the sweep, one or more."""
+    if isinstance(training.lr_base, tuple):
+        return training.lr_base
+    return (training.lr_base if isinstance(training.lr_base, float) else RECIPES[recipe].lr_base,)
 
 
 def _trained(
+    ground: _Ground,
     training: Training,
     shapes: tuple[Shape, ...],
-    *,
     family: str,
     recipe: RecipeName,
     seeds: tuple[int, ...],
-    corpus_fingerprint: str,
-    held_out: tuple[HeldOut, ...],
 ) -> Iterator[RunSpec]:
-    """A run of each shape, horizon, rate and seed."""
-    on = _named(training.patch.on, shapes, "training.patch.on")
-    off = _named(training.patch.off, shapes, "training.patch.off")
-    if both := [str(shape) for shape in on if shape in off]:
+    """A run of each of `shapes`, horizon, rate and seed."""
+    named_on = _named(training.patch.on, ground.shapes, "training.patch.on")
+    named_off = _named(training.patch.off, ground.shapes, "training.patch.off")
+    on, off = set(map(str, named_on)), set(map(str, named_off))
+    if both := [str(shape) for shape in named_on if str(shape) in off]:
         raise at("training.patch.off", f"{both[0]} is switched on too")
-    bases = training.lr_base if isinstance(training.lr_base, tuple | float) else RECIPES[recipe].lr_base
-    bases = bases if isinstance(bases, tuple) else (bases,)
+    bases = _lr_bases(training, recipe)
     sweeps: dict[str, tuple[float, ...]] = {"seeds": seeds, "training.lr_base": bases}
     for path, values in sweeps.items():
         for i, value in enumerate(values):
             if value in values[:i]:
                 raise at(f"{path}[{i}]", f"{value:g} is there already: leave one out")
+    for seed, lr_base, shape in product(seeds, bases, shapes):
+        mode = "on" if str(shape) in on else "off" if str(shape) in off else training.patch.mode
+        patch = Patch(training.patch.threshold, training.patch.inclusive, mode)
+        for tokens in horizons(training, shape):
+            yield _run(
+                ground,
+                training,
+                shape,
+                tokens,
+                family=family,
+                recipe=recipe,
+                seed=seed,
+                lr_base=lr_base,
+                patch=patch,
+            )
+
+
+def _run(ground: _Ground, training: Training, shape: Shape, tokens: int, **others: Any) -> RunSpec:
+    batch_tokens = training.batch_sequences * shape.context
+    evaluate, save = intervals(training, tokens, batch_tokens)
     windows = training.evaluate_sequences
-    for seed in seeds:
-        for lr_base in bases:
-            for shape in shapes:
-                mode = "on" if shape in on else "off" if shape in off else training.patch.mode
-                patch = Patch(training.patch.threshold, training.patch.inclusive, mode)
-                for tokens in horizons(training, shape):
-                    evaluate, save = intervals(training, tokens)
-                    with _written_at(WRITTEN_AT, "training"):
-                        run = RunSpec.of(
-                            shape,
-                            family=family,
-                            recipe=recipe,
-                            tokens=tokens,
-                            batch_sequences=training.batch_sequences,
-                            lr_base=lr_base,
-                            rate_power=training.rate_power,
-                            patch=patch,
-                            warmup_tokens=int(training.warmup_tokens),
-                            **falling(training, tokens, training.batch_sequences * shape.context),
-                            seed=seed,
-                            norm_gain=training.norm_gain,
-                            betas=training.betas,
-                            epsilon=training.epsilon,
-                            weight_decay=training.weight_decay,
-                            clip_norm=training.clip,
-                            evaluate_tokens=evaluate,
-                            evaluate_sequences=windows if isinstance(windows, int) else 0,
-                            held_out=held_out,
-                            spike_nats=training.spike_nats,
-                            checkpoint_tokens=save,
-                            keep=training.keep,
-                            corpus_fingerprint=corpus_fingerprint,
-                            precision=training.precision,
-                        )
-                    yield run
+    with _written_at(WRITTEN_AT, "training"):
+        return RunSpec.of(
+            shape,
+            tokens=tokens,
+            batch_sequences=training.batch_sequences,
+            rate_power=training.rate_power,
+            warmup_tokens=int(training.warmup_tokens),
+            **falling(training, tokens, batch_tokens),
+            norm_gain=training.norm_gain,
+            betas=training.betas,
+            epsilon=training.epsilon,
+            weight_decay=training.weight_decay,
+            clip_norm=training.clip,
+            evaluate_tokens=evaluate,
+            evaluate_sequences=windows if isinstance(windows, int) else 0,
+            held_out=ground.held_out,
+            spike_nats=training.spike_nats,
+            checkpoint_tokens=save,
+            keep=training.keep,
+            corpus_fingerprint=ground.corpus_fingerprint,
+            precision=training.precision,
+            **others,
+        )
 
 
 @contextmanager

@@ -37,11 +37,11 @@ from msgspec import Meta
 
 from gemstones.design.divergence import SPIKE_NATS
 from gemstones.design.feasible import Constraints
-from gemstones.design.field_errors import at, field_error
+from gemstones.design.field_errors import at, field_error, under
 from gemstones.design.recipe import BETAS, CLIP_NORM, EPSILON, WEIGHT_DECAY, PatchMode
 from gemstones.design.recipes import RecipeName
 from gemstones.design.schedule import Decay
-from gemstones.design.spec import LARGEST, VALIDATION, HeldOutName, TrainingPrecision
+from gemstones.design.spec import LARGEST, HeldOut, TrainingPrecision, check_family
 from gemstones.errors import InvalidQuantity, InvalidRequest
 from gemstones.files import of_the_path, read_bytes
 from gemstones.units import parse_count, parse_quantity
@@ -145,7 +145,7 @@ class Training(Table, frozen=True, kw_only=True):
     patch: PatchTable = PatchTable()
     evaluate_every: Quantity | msgspec.UnsetType = msgspec.UNSET
     evaluations: Whole | msgspec.UnsetType = msgspec.UNSET
-    """Of each run, evenly spaced, instead of an interval."""
+    """Of each run, evenly spaced in whole steps, instead of an interval; of runs of few steps it may be fewer."""
     evaluate_sequences: Whole | msgspec.UnsetType = msgspec.UNSET
     """Held-out windows of an evaluation, of each set; all of them, if left out."""
     spike_nats: Positive = SPIKE_NATS
@@ -156,15 +156,26 @@ class Training(Table, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         horizons = [name for name in HORIZONS if getattr(self, name) is not msgspec.UNSET]
-        if len(horizons) != 1:
-            given = f", not {' and '.join(horizons)}" if horizons else ""
-            raise InvalidRequest(f"tokens: give one of {', '.join(HORIZONS)}{given}")
-        if (self.evaluate_every is msgspec.UNSET) == (self.evaluations is msgspec.UNSET):
-            raise InvalidRequest("evaluate_every: give an interval, or evaluations, one of them")
+        if not horizons:
+            raise InvalidRequest(f"tokens: is required: give one of {', '.join(HORIZONS)}")
+        if len(horizons) > 1:
+            raise InvalidRequest(
+                f"{horizons[1]}: {' and '.join(horizons)} say the same in two ways: give one of them"
+            )
+        if self.evaluate_every is msgspec.UNSET and self.evaluations is msgspec.UNSET:
+            raise InvalidRequest(
+                "evaluate_every: is required: give it, or evaluations, their number in each run"
+            )
+        if self.evaluate_every is not msgspec.UNSET and self.evaluations is not msgspec.UNSET:
+            raise InvalidRequest("evaluations: evaluate_every says the same in another way: give one of them")
 
 
 HORIZONS = ("tokens", "flops", "tokens_per_param")
 """What says how long a run is."""
+
+
+Stage = Annotated[int, Meta(ge=0, le=1000)]
+"""Runs of a later stage come after those of an earlier one; `training` is stage 0, a branch never before its parent."""
 
 
 class Family(Table, frozen=True, tag_field="family"):
@@ -179,13 +190,15 @@ class LrAblation(Family, frozen=True, tag="lr-ablation"):
     lr_factor: Positive = 0.5
     tokens: Quantity | msgspec.UnsetType = msgspec.UNSET
     """As the main runs, if left out."""
+    stage: Stage = 0
 
 
 class Variant(Family, frozen=True, tag="variant", kw_only=True):
     """The main runs again with whatever is given here in the place of what `training`, `seeds` and so on say."""
 
     name: str
-    """The family of the runs: words of a-z and 0-9, joined by hyphens."""
+    """The family of the runs: words of a-z and 0-9, joined by hyphens. What is called main takes the place of the
+    main runs of its shapes: horizons by size."""
     recipe: RecipeName | msgspec.UnsetType = msgspec.UNSET
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     context: Whole | msgspec.UnsetType = msgspec.UNSET
@@ -205,6 +218,10 @@ class Variant(Family, frozen=True, tag="variant", kw_only=True):
     epsilon: Positive | msgspec.UnsetType = msgspec.UNSET
     weight_decay: Annotated[float, Meta(ge=0, le=1e6)] | msgspec.UnsetType = msgspec.UNSET
     clip: Positive | msgspec.UnsetType = msgspec.UNSET
+    stage: Stage = 0
+
+    def __post_init__(self) -> None:
+        check_family(self.name, "name")
 
     def training(self, main: Training) -> Training:
         """That of the main runs, with what is given here in its place."""
@@ -223,14 +240,6 @@ class Variant(Family, frozen=True, tag="variant", kw_only=True):
 class Cooldown(Family, frozen=True, tag="cooldown"):
     """Branches off other runs whose rate falls to 0 (paper §3: every 10B to 100B, by a further 10%)."""
 
-    name: str = "cooldown"
-    """The family of the runs."""
-    of: str = "main"
-    """The family that they branch off."""
-    fractions: tuple[Annotated[float, Meta(gt=0, le=1)], ...] | msgspec.UnsetType = msgspec.UNSET
-    """Forks, as fractions of the tokens of each parent."""
-    flops: Budgets | msgspec.UnsetType = msgspec.UNSET
-    """Forks from which cooldowns end at these FLOPs, of the runs that are long enough: an isoFLOP grid."""
     forks: Annotated[tuple[Quantity, ...], Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     every: Quantity | msgspec.UnsetType = msgspec.UNSET
     until: Quantity | msgspec.UnsetType = msgspec.UNSET
@@ -239,8 +248,18 @@ class Cooldown(Family, frozen=True, tag="cooldown"):
     decay: Decay = "linear"
     floor: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """Fraction of the rate at the very end."""
+    name: str = "cooldown"
+    """The family of the runs."""
+    of: str = "main"
+    """The family that they branch off."""
+    fractions: tuple[Annotated[float, Meta(gt=0, le=1)], ...] | msgspec.UnsetType = msgspec.UNSET
+    """Forks, as fractions of the tokens of each parent."""
+    flops: Budgets | msgspec.UnsetType = msgspec.UNSET
+    """Forks from which cooldowns end at these FLOPs, of the runs that are long enough: an isoFLOP grid."""
+    stage: Stage = 0
 
     def __post_init__(self) -> None:
+        check_family(self.name, "name")
         by_interval = (self.every is not msgspec.UNSET, self.until is not msgspec.UNSET)
         ways = (
             any(by_interval),
@@ -266,15 +285,14 @@ class Contents(Table, frozen=True, kw_only=True):
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
     recipe: RecipeName = "gemstones"
     order: Order = "listed"
-    held_out: dict[HeldOutName, str] = {}
+    held_out: dict[str, str] = {}
     corpus: str = ""
     output: str = ""
 
     def __post_init__(self) -> None:
-        if VALIDATION in self.held_out:
-            raise InvalidRequest(
-                f"held_out: {VALIDATION} is the corpus's own held-out split: choose another name"
-            )
+        for name in self.held_out:
+            with under("held_out"):
+                HeldOut(name)
 
 
 @dataclass(frozen=True)
