@@ -222,8 +222,8 @@ def page(folder: Path) -> str:
 Written by `studies/rate_rule.py` from the ledgers of the runs; not by hand.
 
 {waiting}Two shapes at several rates, each with cooldowns (linear, over a further fifth) at two horizons: the losses are
-annealed ones, on {spec.evaluate_sequences} held-out windows of {spec.context} tokens. Seed {spec.seed}, {spec.precision},
-batches of {spec.batch_tokens:,} tokens ({machine}). The corpus is that of
+annealed ones, on {spec.evaluate_sequences} held-out windows of {spec.context} tokens. Seed {spec.seed},
+{spec.precision}, batches of {spec.batch_tokens:,} tokens ({machine}). The corpus is that of
 [Pebbles](../pebbles/second.md), fingerprint `{spec.corpus_fingerprint[:16]}…`.
 
 ![Annealed loss over the rate]({FIGURE}.svg)
@@ -241,8 +241,9 @@ the longest horizon here, rounded, it is the rule of the suite:
     lr_base = {lr_base:g}
     rate_power = {power:g}
 
-By the parabolas that costs at most {most:.3f} nats/token ({worst.name}). One seed, two shapes and two horizons determine three constants with one to spare: the rule is for this suite, not a law. The suite
-has a family at half the rate, which says what the rule is worth at its own horizons.
+By the parabolas that costs at most {most:.3f} nats/token ({worst.name}). One seed, two
+shapes and two horizons determine three constants with one to spare: the rule is for this suite, and no law. It has
+a family at half the rate, which says what the rule is worth at its own horizons.
 """
 
 
