@@ -34,6 +34,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "[models]": suite_file.Models,
     "[shapes]": suite_file.ShapesTable,
     "[training]": suite_file.Training,
+    "[training.schedule]": suite_file.ScheduleTable,
     "[training.patch]": suite_file.PatchTable,
     "suite.json": SuiteFolder,
     **{event.__struct_config__.tag: event for event in ledger.Event.__args__},  # type: ignore[attr-defined]
@@ -100,9 +101,10 @@ def test_fields_and_defaults(heading: str) -> None:
 def test_fields_of_runs_families_and_checkpoints() -> None:
     file, spec = tables(section("run.json"))
     assert (written(file), written(spec)) == (fields_of(RunFile), fields_of(RunSpec))
-    ablation, cooldown = tables(section("[[families]]"))
+    ablation, variant, cooldown = tables(section("[[families]]"))
     tag = [("`family`", "required")]
     assert written(ablation) == tag + fields_of(suite_file.LrAblation)
+    assert [(row[0], row[1]) for row in variant] == tag + fields_of(suite_file.Variant)
     assert written(cooldown) == tag + fields_of(suite_file.Cooldown)
     checkpoint = pytest.importorskip("gemstones.train.checkpoint")
     (marker,) = tables(section("Checkpoints"))
