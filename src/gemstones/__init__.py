@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from gemstones.accounting.flops import flops_per_token
     from gemstones.accounting.memory import memory_bytes
     from gemstones.accounting.parameters import params, params_by_group
+    from gemstones.analyses.compare.compare import Comparison, compare, compare_by
+    from gemstones.analyses.isoflop.isoflop import IsoFlop, isoflop
+    from gemstones.analyses.predict.predict import Predictions, predict
     from gemstones.design.feasible import Constraints, feasible_shapes
     from gemstones.errors import GemstonesError, UserError
     from gemstones.laws.backtest import Backtest, backtest
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
     from gemstones.planning.sensitivity import Sensitivity
     from gemstones.report.approach1 import approach1_figure
     from gemstones.report.backtest_figure import backtest_figure
+    from gemstones.report.compare_figure import compare_figure
     from gemstones.report.interactive import approach3_figure, sensitivity
+    from gemstones.report.isoflop_figure import isoflop_figure
     from gemstones.report.overspend_figure import overspend_figure
     from gemstones.report.overtrain_figure import overtrain_figure
     from gemstones.report.paper.reproduce import reproduce
@@ -52,17 +57,20 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Backtest": "laws.backtest",
+    "Comparison": "analyses.compare.compare",
     "Constraints": "design.feasible",
     "Cost": "planning.cost",
     "Envelope": "laws.envelope",
     "Fit": "laws.fit",
     "GemstonesError": "errors",
+    "IsoFlop": "analyses.isoflop.isoflop",
     "Law": "laws.law",
     "Levels": "planning.choices",
     "Objective": "laws.solver.objective",
     "Overspend": "planning.overspend",
     "Overtraining": "planning.overtrain",
     "Plan": "planning.plan",
+    "Predictions": "analyses.predict.predict",
     "RunTable": "runs",
     "Sensitivity": "planning.sensitivity",
     "Shape": "shape",
@@ -74,6 +82,9 @@ _HOME = {
     "approach3_figure": "report.interactive",
     "backtest": "laws.backtest",
     "backtest_figure": "report.backtest_figure",
+    "compare": "analyses.compare.compare",
+    "compare_by": "analyses.compare.compare",
+    "compare_figure": "report.compare_figure",
     "compare_increases": "planning.overtrain",
     "envelope": "laws.envelope",
     "feasible_shapes": "design.feasible",
@@ -81,6 +92,8 @@ _HOME = {
     "fit_step_time": "timing.fit_step_time",
     "flops_per_token": "accounting.flops",
     "gemstones_step_time": "timing.step_time",
+    "isoflop": "analyses.isoflop.isoflop",
+    "isoflop_figure": "report.isoflop_figure",
     "load": "runs",
     "load_industry": "runs.industry",
     "memory_bytes": "accounting.memory",
@@ -91,6 +104,7 @@ _HOME = {
     "params": "accounting.parameters",
     "params_by_group": "accounting.parameters",
     "plan": "planning.plan",
+    "predict": "analyses.predict.predict",
     "published": "laws.published",
     "rainbow_figure": "report.rainbow",
     "reproduce": "report.paper.reproduce",
@@ -101,13 +115,14 @@ _HOME = {
 }
 
 __all__ = [
-    "Backtest", "Constraints", "Cost", "Envelope", "Fit", "GemstonesError", "Law", "Levels", "Objective",
-    "Overspend", "Overtraining", "Plan", "RunTable", "Sensitivity", "Shape", "Shapes", "StepTime", "Study",
-    "UserError", "approach1_figure", "approach3_figure", "backtest", "backtest_figure", "compare_increases", "envelope",
-    "feasible_shapes", "fit", "fit_step_time", "flops_per_token", "gemstones_step_time", "load",
-    "load_industry", "memory_bytes", "overspend", "overspend_figure", "overtrain", "overtrain_figure",
-    "params", "params_by_group", "plan", "published", "rainbow_figure", "reproduce", "sensitivity",
-    "shares_figure", "studies_figure", "study",
+    "Backtest", "Comparison", "Constraints", "Cost", "Envelope", "Fit", "GemstonesError", "IsoFlop", "Law",
+    "Levels", "Objective", "Overspend", "Overtraining", "Plan", "Predictions", "RunTable", "Sensitivity", "Shape",
+    "Shapes", "StepTime", "Study", "UserError", "approach1_figure", "approach3_figure", "backtest",
+    "backtest_figure", "compare", "compare_by", "compare_figure", "compare_increases", "envelope",
+    "feasible_shapes", "fit", "fit_step_time", "flops_per_token", "gemstones_step_time", "isoflop",
+    "isoflop_figure", "load", "load_industry", "memory_bytes", "overspend", "overspend_figure", "overtrain",
+    "overtrain_figure", "params", "params_by_group", "plan", "predict", "published", "rainbow_figure",
+    "reproduce", "sensitivity", "shares_figure", "studies_figure", "study",
 ]  # fmt: skip
 
 

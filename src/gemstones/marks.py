@@ -19,6 +19,7 @@ _JSON = (
     {"settings", "conventions", "provenance"},  # study.json
     {"sentence", "headline_budget", "decomposition"},  # sensitivity.json
     {"resampling", "comparison", "rows"},  # backtest.json
+    {"analysis", "flags", "assumptions"},  # isoflop.json, compare.json, predict.json
 )
 """Keys of ours."""
 

@@ -16,7 +16,7 @@ from gemstones.cli.output import (
     print_table,
     progress_bar,
 )
-from gemstones.errors import InvalidRequest
+from gemstones.cli.values import values_by_column
 from gemstones.files import check_output
 from gemstones.laws.chosen import CANDIDATE_HEADER, candidate_rows
 from gemstones.laws.diagnostics import LEAST_RUNS
@@ -105,7 +105,11 @@ def fit(
             resample_starts=resample_starts,
             **resampled.arguments(progress),
         )
-    best = None if optimum is None else fitted.optimum(*_names(optimum, "--optimum"), **_held(at))
+    best = (
+        None
+        if optimum is None
+        else fitted.optimum(*_names(optimum, "--optimum"), **values_by_column(at, "--at"))
+    )
     if output is not None:
         fitted.save(output)
     if json:
@@ -117,17 +121,6 @@ def fit(
 def _names(text: str | None, option: str) -> tuple[str, ...]:
     """Columns in a list."""
     return () if text is None else listed(text, option, "lr,batch")
-
-
-def _held(text: str | None) -> dict[str, str]:
-    """Values by column."""
-    pairs = [item.partition("=") for item in ([] if text is None else listed(text, "--at", "N=1B,T=100B"))]
-    for name, sign, value in pairs:
-        if not (sign and name.strip() and value.strip()):
-            raise InvalidRequest(
-                f"--at {text!r}: {name!r} has no value: write it like N=1B,T=100B, and decimals with a point, N=1.5B"
-            )
-    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _print(fitted: Fit, best: Optimum | None, output: Path | None, written: str) -> None:

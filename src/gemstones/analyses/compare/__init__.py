@@ -1,0 +1,1 @@
+"""Is recipe B better than A at scale, and how surely?"""

@@ -1,0 +1,581 @@
+"""Two recipes compared: the difference of their losses at scale, how sure it is, and the compute it is worth.
+
+One law is fitted to the runs of both recipes together. Where they differ, and by how much, is a regression of the
+difference of log losses on the derivatives of that law (`gemstones.analyses.compare.regression`), with noise by run and
+a smooth misfit, so that neither the form of the law nor a lucky run decides. At a budget the optimum is drawn too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gemstones import bounds
+from gemstones.accounting.parameters import ParamsConvention, params_convention
+from gemstones.analyses.compare.optima import jacobian, multipliers, optima
+from gemstones.analyses.compare.pairs import LEAST_PAIRS, LEAST_RUNS, Pairs, pairs_of, thinned
+from gemstones.analyses.compare.regression import Cell, Difference, cells, sample, scales_of, structures_of
+from gemstones.analyses.compare.shown import compare_header, compare_heading, compare_notes, compare_rows
+from gemstones.analyses.predict.predict import columns_of_point
+from gemstones.arguments import checked
+from gemstones.display import few_lines, html_table
+from gemstones.errors import InvalidRequest
+from gemstones.laws.choose import choose
+from gemstones.laws.columns import group_values, table_columns
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit as fit_law
+from gemstones.laws.interval import DEFAULT_LEVEL, check_level, needed_draws
+from gemstones.laws.law import Interval
+from gemstones.laws.parallel import Workers
+from gemstones.laws.solver.objective import Objective
+from gemstones.planning.extrapolation import MOST_DECADES, Extrapolation
+from gemstones.runs.given import Runs, selected_runs
+from gemstones.runs.loss_units import LossUnit
+from gemstones.runs.table import RunTable
+from gemstones.shape import FloatArray, IntArray
+
+DRAWS = 200
+"""Resamples of the pooled law."""
+SAMPLES = 4000
+LARGEST = 6
+"""Pairs whose measured difference stands beside."""
+LAWS = ("N,T", "(N,T)^p")
+"""Between which backtests choose the pooled law where none is named."""
+OFF, SPREAD = 2.5, 1.4826
+"""A run counts less where it lies off by so many times the spread (the median absolute deviation, as a standard
+deviation)."""
+
+
+@dataclass(frozen=True)
+class At:
+    """The two recipes at one budget, or one point."""
+
+    budget: float | None
+    """FLOPs; each recipe at the pooled law's best size for it. None for a point."""
+    point: dict[str, float | str] | None
+    losses: tuple[float, float]
+    """Of A and B."""
+    difference: float
+    """Loss of B over that of A, less 1: below 0, B is better. Median of the posterior."""
+    interval: Interval | None
+    probability_lower: float | None
+    """That B's loss is lower; None where there are too few runs."""
+    multiplier: float | None
+    """Compute that A needs for B's loss, over B's: above 1, B is worth so many times its compute. None at a point."""
+    multiplier_interval: Interval | None
+    extrapolation: Extrapolation
+
+    @property
+    def decided(self) -> bool | None:
+        """Whether the interval leaves out 0; None where there is none."""
+        return None if self.interval is None else not self.interval[0] <= 0 <= self.interval[1]
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "budget": self.budget,
+            "point": self.point,
+            "loss": dict(zip("AB", self.losses, strict=True)),
+            "difference": self.difference,
+            "interval": self.interval,
+            "probability_lower": self.probability_lower,
+            "compute_multiplier": self.multiplier,
+            "compute_multiplier_interval": self.multiplier_interval,
+            "decided": self.decided,
+            "reach": self.extrapolation.reach,
+            "extrapolation": self.extrapolation.summary(),
+        }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The difference of the largest pairs of checkpoints as it was measured."""
+
+    runs: int
+    """That they are of."""
+    checkpoints: int
+    difference: float
+    """Mean of loss of B over that of A, less 1."""
+    interval: Interval | None
+    """Of the mean, by the spread between runs (Student's t); None for one run."""
+    fitted: float | None
+    """Mean of what the regression says at the same pairs."""
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Recipe B against recipe A."""
+
+    names: tuple[str, str]
+    at: tuple[At, ...]
+    measured: Measured | None
+    """None for unpaired runs."""
+    pairs: int
+    """Pairs of runs; 0 where they are not paired."""
+    runs: tuple[int, int]
+    fit: Fit
+    """The pooled law."""
+    reason: str
+    """Why there is no probability; empty where there is one."""
+    level: float
+    seed: int
+    loss_unit: LossUnit
+    flags: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values: what `gemstones compare --json` prints."""
+        return {
+            "A": self.names[0],
+            "B": self.names[1],
+            "at": [one.summary() for one in self.at],
+            "paired": None if self.measured is None else self.measured.summary(),
+            "pairs": self.pairs,
+            "runs": dict(zip("AB", self.runs, strict=True)),
+            "law": self.fit.law.form,
+            "params_convention": self.fit.law.params_convention,
+            "loss_unit": self.loss_unit,
+            "reason": self.reason or None,
+            "level": self.level,
+            "seed": self.seed,
+            "flags": list(self.flags),
+            "assumptions": list(self.assumptions),
+        }
+
+    def __repr__(self) -> str:
+        return few_lines(compare_heading(self), compare_notes(self))
+
+    def _repr_html_(self) -> str:
+        return html_table(
+            compare_heading(self), compare_header(self), compare_rows(self), compare_notes(self)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """What was learned of a difference."""
+
+    rows: Difference
+    cells: tuple[Cell, ...]
+    fit: Fit
+    theta: FloatArray
+    """(1 + draws, m) of the pooled law."""
+
+
+@checked
+def compare(
+    a: Runs,
+    b: Runs,
+    *,
+    budgets: Sequence[float | str] | float | str = (),
+    at: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
+    names: tuple[str, str] | None = None,
+    law: str | None = None,
+    params: ParamsConvention = "total",
+    delta: float = 1e-4,
+    bootstrap: int = DRAWS,
+    seed: int = 0,
+    level: float = DEFAULT_LEVEL,
+    workers: Workers = None,
+    force: bool = False,
+) -> Comparison:
+    """Is recipe `b` better than `a` at `budgets` (FLOPs) and points `at`, and how surely?
+
+    `a` and `b` are runs as `fit` takes them. Runs of the same size and shape are paired at the same tokens, which is
+    nearly everything where there are any; else at least six runs of each recipe are needed. `law` is the form that is
+    fitted to both together, by default `N,T` or `(N,T)^p`, whichever backtests prefer. At a budget each recipe has the
+    pooled law's best size. Points are written as `predict` takes them. Without budgets or points, the largest FLOPs of
+    the runs and ten times as many. Raises `InvalidRequest` for recipes of different units of loss.
+
+    >>> found = compare(load("pebbles").select("all"), load("pebbles").select("lr-ablation"))  # doctest: +SKIP
+    """
+    check_level(level)
+    convention = params_convention(params)
+    tables = selected_runs(a), selected_runs(b)
+    if tables[0].loss_unit != tables[1].loss_unit:
+        raise InvalidRequest(
+            f"losses of A are in {tables[0].loss_unit} and of B in {tables[1].loss_unit}: read both with the same "
+            "--loss-unit"
+        )
+    names = names or _names(tables)
+    pairs = pairs_of(*tables, convention)
+    paired = pairs.count >= LEAST_PAIRS or (pairs.count > 0 and min(t.runs for t in tables) < LEAST_RUNS)
+    pooled = _pooled(tables, pairs if paired else None, convention)
+    fitted = fit_law(
+        pooled,
+        law or _chosen(pooled, delta, convention, workers),
+        objective=Objective(delta=delta),
+        params=convention,
+        bootstrap=max(bootstrap, needed_draws(level)),
+        seed=seed,
+        level=level,
+        workers=workers,
+        backtests=False,
+        force=force,
+    )
+    reason = ""
+    if paired and pairs.count < LEAST_PAIRS:
+        reason = f"{pairs.count} pairs of runs are too few for a probability: {LEAST_PAIRS} are needed"
+    elif not paired and min(t.runs for t in tables) < LEAST_RUNS:
+        reason = (
+            f"no pairs, and {tables[0].runs} and {tables[1].runs} runs are too few for a probability: {LEAST_RUNS} of "
+            f"each recipe, or {LEAST_PAIRS} pairs of the same size, are needed"
+        )
+    theta = np.vstack([fitted.law.theta, fitted.theta_draws])
+    rows = _rows(fitted, tables, pairs if paired else None, convention)
+    posterior = Posterior(rows, tuple(cells(rows)), fitted, theta)
+    asked = [budgets] if isinstance(budgets, float | str | int) else list(budgets)
+    points = [at] if isinstance(at, Mapping) else list(at)
+    wanted = bounds.FLOPS.each(asked)
+    largest = None if fitted.law.fitted.flops is None else fitted.law.fitted.flops[1]
+    if not wanted and not points:
+        if largest is None:
+            raise InvalidRequest(
+                "FLOPs of the runs are not known: name budgets, like --budget 1e21, or points"
+            )
+        wanted = [largest, 10 * largest]
+    found = [_at_budget(posterior, budget, reason, level, seed, force) for budget in wanted]
+    found += [_at_point(posterior, point, reason, level, seed, force) for point in points]
+    measured = _measured(posterior, tables, pairs, level) if paired and pairs.count else None
+    flags = dict.fromkeys([*tables[0].warnings, *tables[1].warnings, *fitted.flags])
+    return Comparison(
+        names=names,
+        at=tuple(found),
+        measured=measured,
+        pairs=pairs.count if paired else 0,
+        runs=(tables[0].runs, tables[1].runs),
+        fit=fitted,
+        reason=reason,
+        level=level,
+        seed=seed,
+        loss_unit=fitted.law.loss_unit,
+        flags=(*flags, *_form_flags(posterior, tables, pairs if paired else None, found, seed, law, delta)),
+        assumptions=tuple(dict.fromkeys([*tables[0].assumptions, *tables[1].assumptions])),
+    )
+
+
+def compare_by(
+    runs: Runs, column: str, *, reference: str | None = None, **options: Any
+) -> tuple[Comparison, ...]:
+    """Every recipe, a value of `column`, against the `reference` (by default the first in the table); see `compare`.
+
+    Raises `InvalidRequest` for a column of fewer than two values.
+    """
+    import polars as pl
+
+    table = selected_runs(runs)
+    values = group_values(column, table)
+    levels = list(dict.fromkeys(values))
+    if len(levels) < 2:
+        raise InvalidRequest(
+            f"column {column} of {table.origin} has one value, {levels[0]!r}: there is nothing to compare it with"
+        )
+    first = levels[0] if reference is None else reference
+    if first not in levels:
+        raise InvalidRequest(f"reference {first!r} is no value of {column}: they are {', '.join(levels)}")
+
+    def of(level: str) -> RunTable:
+        mask = pl.Series([value == level for value in values])
+        return replace(table, frame=table.frame.filter(mask), selection=f"{column} {level}")
+
+    own = of(first)
+    return tuple(
+        compare(own, of(level), names=(first, level), **options) for level in levels if level != first
+    )
+
+
+def ranks(comparisons: Sequence[Comparison]) -> list[dict[str, float]]:
+    """For each budget or point, the probability of each recipe to have the lowest loss.
+
+    From the differences to the reference, taken as independent of each other: what they share through the reference
+    makes neighbours look a little less certain than they are.
+    """
+    rng = np.random.default_rng(0)
+    found = []
+    for i in range(len(comparisons[0].at)):
+        drawn = {comparisons[0].names[0]: np.zeros(SAMPLES)}
+        for one in comparisons:
+            at = one.at[i]
+            if at.interval is None:
+                return []
+            spread = (at.interval[1] - at.interval[0]) / 3.92
+            drawn[one.names[1]] = rng.normal(at.difference, spread, SAMPLES)
+        best = np.stack([*drawn.values()]).argmin(0)
+        found.append({name: float((best == k).mean()) for k, name in enumerate(drawn)})
+    return found
+
+
+# ---------------------------------------------------------------- the pooled law
+
+
+def _names(tables: tuple[RunTable, RunTable]) -> tuple[str, str]:
+    first, second = (f"{t.dataset} ({t.selection})" if t.selection else t.dataset for t in tables)
+    return (first, second) if first != second else (f"A: {first}", f"B: {second}")
+
+
+def _pooled(tables: tuple[RunTable, RunTable], pairs: Pairs | None, convention: ParamsConvention) -> RunTable:
+    """Both tables as one; the two runs of a pair are one run, resampled together."""
+    import polars as pl
+
+    frames = []
+    of_pair: tuple[dict[int, int], dict[int, int]] = ({}, {})
+    if pairs is not None:
+        for rows, where, table in zip((pairs.a, pairs.b), of_pair, tables, strict=True):
+            codes = table.run_codes
+            where.update({int(codes[row]): int(run) for row, run in zip(rows, pairs.runs, strict=True)})
+    columns = [c for c in tables[0].frame.columns if c in tables[1].frame.columns]
+    for name, table, where in zip("AB", tables, of_pair, strict=True):
+        runs = [
+            f"pair {where[int(code)]}" if int(code) in where else f"{name} {int(code)}"
+            for code in table.run_codes
+        ]
+        frames.append(table.frame.select(columns).with_columns(pl.Series("run", runs)))
+    frame = pl.concat(frames, how="vertical_relaxed")
+    return replace(tables[0], frame=frame, selection=f"{tables[0].selection} + {tables[1].selection}")
+
+
+def _chosen(pooled: RunTable, delta: float, convention: ParamsConvention, workers: Workers) -> str:
+    try:
+        return choose(pooled, LAWS, objective=Objective(delta=delta), params=convention, workers=workers).law
+    except InvalidRequest:
+        return LAWS[0]
+
+
+# ---------------------------------------------------------------- the rows of the regression
+
+
+def _rows(
+    fitted: Fit, tables: tuple[RunTable, RunTable], pairs: Pairs | None, convention: ParamsConvention
+) -> Difference:
+    law = fitted.law
+    logs = [np.log(table_columns(law.symbols, table, convention)) for table in tables]
+    sizes = [np.log(table.numbers(f"params_{convention}")) for table in tables]
+    tokens = [np.log(table.numbers("tokens")) for table in tables]
+    losses = [np.log(table.numbers("loss")) for table in tables]
+    kinds = [entry.kind for entry in law.parsed_form.entries]
+    if pairs is not None:
+        kept = thinned(pairs.runs, tokens[0][pairs.a])
+        a, b, runs = pairs.a[kept], pairs.b[kept], pairs.runs[kept]
+        y = losses[1][b] - losses[0][a]
+        columns, weight = logs[0][a], np.ones(len(a))
+        where = np.stack([sizes[0][a], tokens[0][a]], axis=1)
+        noise = _row_noise(losses[1][pairs.b] - losses[0][pairs.a], tokens[0][pairs.a], pairs.runs)
+    else:
+        codes = [table.run_codes for table in tables]
+        kept_of = [thinned(code, t, 150) for code, t in zip(codes, tokens, strict=True)]
+        columns = np.concatenate([x[k] for x, k in zip(logs, kept_of, strict=True)])
+        y = np.concatenate([x[k] for x, k in zip(losses, kept_of, strict=True)])
+        y = y - law.log_loss([*columns.T])
+        weight = np.repeat([-0.5, 0.5], [len(k) for k in kept_of])
+        runs = np.concatenate([codes[0][kept_of[0]], codes[0].max() + 1 + codes[1][kept_of[1]]])
+        where = np.concatenate(
+            [np.stack([s[k], t[k]], axis=1) for s, t, k in zip(sizes, tokens, kept_of, strict=True)]
+        )
+        noises = [
+            _row_noise(x - law.log_loss([*c.T]), t, r)
+            for x, c, t, r in zip(losses, logs, tokens, codes, strict=True)
+        ]
+        noise = float(np.sqrt(np.mean(np.square(noises))))
+    slopes = jacobian(fitted, columns)
+    scales = scales_of(slopes, kinds)
+    rows = Difference(y, slopes, weight, where, runs, noise, scales, structures_of(kinds, scales))
+    return _robust(rows)
+
+
+def _row_noise(y: FloatArray, log_tokens: FloatArray, runs: IntArray) -> float:
+    """Spread within a run around a line in log T, over all runs; 0 where none has four rows."""
+    squares, freedom = 0.0, 0
+    for run in np.unique(runs):
+        at = runs == run
+        if at.sum() >= 4:
+            x = np.stack([np.ones(at.sum()), log_tokens[at]], axis=1)
+            rest = y[at] - x @ np.linalg.lstsq(x, y[at], rcond=None)[0]
+            squares, freedom = squares + float(rest @ rest), freedom + int(at.sum()) - 2
+    return float(np.sqrt(squares / freedom)) if freedom else 0.0
+
+
+def _robust(rows: Difference) -> Difference:
+    """`rows` with the noise of runs that lie far off enlarged, in two rounds."""
+    _, inverse = np.unique(rows.runs, return_inverse=True)
+    for _ in range(2):
+        heaviest = cells(rows)[0]
+        mean, _ = heaviest.predict(rows, rows.jacobian, rows.at)
+        rest = rows.y - rows.weight * mean
+        if not rows.paired:
+            common = rows.jacobian * rows.scales
+            rest = rest - common @ np.linalg.lstsq(common, rest, rcond=None)[0]
+        of_run = np.bincount(inverse, rest) / np.bincount(inverse)
+        spread = SPREAD * float(np.median(np.abs(of_run - np.median(of_run))))
+        if spread == 0 or len(of_run) < LEAST_PAIRS:
+            return rows
+        factor = np.maximum(1.0, np.abs(of_run - np.median(of_run)) / (OFF * spread))
+        rows = replace(rows, inflated=factor[inverse])
+    return rows
+
+
+# ---------------------------------------------------------------- what was asked
+
+
+def _at_budget(posterior: Posterior, budget: float, reason: str, level: float, seed: int, force: bool) -> At:
+    fitted, theta = posterior.fit, posterior.theta
+    there = optima(fitted, theta, [budget])[0]
+    usable = np.flatnonzero(np.isfinite(there.log_loss))
+    if not len(usable) or usable[0] != 0:
+        raise InvalidRequest(
+            f"the pooled law {fitted.law.form} has no best size for {budget:g} FLOPs: its loss does not fall with N or "
+            "T; compare at points instead, like --at N=1B,T=20B, or name another --law"
+        )
+    extrapolation = Extrapolation.of(
+        fitted.law.fitted,
+        flops=budget,
+        params=float(np.exp(there.log_params[0])),
+        tokens=float(np.exp(there.log_tokens[0])),
+    )
+    _check_reach(f"{budget:g} FLOPs", extrapolation, force)
+    centre = float(there.log_loss[0])
+    if reason:
+        return _without(budget, None, centre, extrapolation)
+    draws = usable[1:] if len(usable) > 1 else usable
+    slopes = jacobian(fitted, there.log_columns[draws])
+    where = np.stack([there.log_params[draws], there.log_tokens[draws]], axis=1)
+    values, points = sample(posterior.rows, posterior.cells, slopes, where, SAMPLES, seed)
+    worth = multipliers(fitted, theta, budget, draws[points], values, there.log_loss)
+    ends = _ends(worth, level)
+    multiplier = float(np.quantile(worth, 0.5, method="inverted_cdf"))
+    return _made(budget, None, centre, values, level, multiplier, ends, extrapolation)
+
+
+def _at_point(
+    posterior: Posterior, point: Mapping[str, Any], reason: str, level: float, seed: int, force: bool
+) -> At:
+    fitted = posterior.fit
+    law = fitted.law
+    shown, logs, size, tokens, flops = columns_of_point(law, point)
+    extrapolation = Extrapolation.of(law.fitted, flops=flops, params=size, tokens=tokens)
+    _check_reach(", ".join(f"{k}={v}" for k, v in shown.items()), extrapolation, force)
+    centre = float(law.log_loss([np.asarray(x) for x in logs]))
+    if reason:
+        return _without(None, shown, centre, extrapolation)
+    where = np.log(np.array([[size, tokens]]))
+    slopes = jacobian(fitted, np.array([logs]))
+    values, _ = sample(posterior.rows, posterior.cells, slopes, where, SAMPLES, seed)
+    return _made(None, shown, centre, values, level, None, None, extrapolation)
+
+
+def _check_reach(what: str, extrapolation: Extrapolation, force: bool) -> None:
+    if extrapolation.too_far and not force:
+        raise InvalidRequest(
+            f"{what} is {extrapolation.sentence()}: beyond {MOST_DECADES:g} decades nothing supports a comparison; ask "
+            "nearer by, or --force it"
+        )
+
+
+def _made(
+    budget: float | None,
+    point: dict[str, float | str] | None,
+    centre: float,
+    values: FloatArray,
+    level: float,
+    multiplier: float | None,
+    ends: Interval | None,
+    extrapolation: Extrapolation,
+) -> At:
+    middle = float(np.median(values))
+    low, high = _ends(np.expm1(values), level)
+    return At(
+        budget,
+        point,
+        (float(np.exp(centre - middle / 2)), float(np.exp(centre + middle / 2))),
+        float(np.expm1(middle)),
+        (low, high),
+        float((values < 0).mean()),
+        multiplier,
+        ends,
+        extrapolation,
+    )
+
+
+def _without(
+    budget: float | None, point: dict[str, float | str] | None, centre: float, extrapolation: Extrapolation
+) -> At:
+    loss = float(np.exp(centre))
+    return At(budget, point, (loss, loss), float("nan"), None, None, None, None, extrapolation)
+
+
+def _ends(values: FloatArray, level: float) -> Interval:
+    """Quantiles of draws that may be infinite: each end is one of the draws."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(values, [tail, 1 - tail], method="inverted_cdf")
+    return float(low), float(high)
+
+
+def _measured(
+    posterior: Posterior, tables: tuple[RunTable, RunTable], pairs: Pairs, level: float
+) -> Measured:
+    """The pairs of checkpoints of the most N·T, wherever in their runs; the interval is by run."""
+    from scipy.special import stdtrit
+
+    tokens, size = tables[0].numbers("tokens")[pairs.a], tables[0].numbers("params_total")[pairs.a]
+    losses = np.log(tables[1].numbers("loss")[pairs.b] / tables[0].numbers("loss")[pairs.a])
+    last = np.argsort(-(tokens * size), kind="stable")[:LARGEST]
+    mean, ends = float(losses[last].mean()), None
+    of_runs = np.array([losses[last][pairs.runs[last] == run].mean() for run in np.unique(pairs.runs[last])])
+    if len(of_runs) > 1:
+        t = float(stdtrit(len(of_runs) - 1, (1 + level) / 2))
+        reach = t * float(of_runs.std(ddof=1)) / np.sqrt(len(of_runs))
+        ends = (float(np.expm1(mean - reach)), float(np.expm1(mean + reach)))
+    law = posterior.fit.law
+    columns = np.log(table_columns(law.symbols, tables[0], law.params_convention))[pairs.a[last]]
+    where = np.log(
+        np.stack([tables[0].numbers(f"params_{law.params_convention}")[pairs.a[last]], tokens[last]], axis=1)
+    )
+    found = posterior.cells
+    weights = np.exp([cell.log_weight for cell in found])
+    slopes = jacobian(posterior.fit, columns)
+    means = np.stack([cell.predict(posterior.rows, slopes, where)[0].mean() for cell in found])
+    return Measured(
+        len(of_runs), len(last), float(np.expm1(mean)), ends, float(np.expm1(means @ weights / weights.sum()))
+    )
+
+
+def _form_flags(
+    posterior: Posterior,
+    tables: tuple[RunTable, RunTable],
+    pairs: Pairs | None,
+    found: Sequence[At],
+    seed: int,
+    law: str | None,
+    delta: float,
+) -> tuple[str, ...]:
+    """Whether the other form of the pooled law says the other sign."""
+    fitted = posterior.fit
+    if law is not None or fitted.law.form not in LAWS or not any(one.interval for one in found):
+        return ()
+    other = next(text for text in LAWS if text != fitted.law.form)
+    pooled = _pooled(tables, pairs, fitted.law.params_convention)
+    try:
+        beside = fit_law(pooled, other, objective=Objective(delta=delta), params=fitted.law.params_convention)
+        rows = _rows(beside, tables, pairs, fitted.law.params_convention)
+        again = Posterior(rows, tuple(cells(rows)), beside, beside.law.theta[None])
+        changed = [
+            one.budget
+            for one in found
+            if one.budget is not None
+            and np.sign(_at_budget(again, one.budget, "", 0.95, seed, True).difference)
+            != np.sign(one.difference)
+        ]
+    except InvalidRequest:
+        return ()
+    if not changed:
+        return ()
+    which = ", ".join(f"{budget:.3g}" for budget in changed)
+    return (
+        f"sign_depends_on_form: with the pooled law {other} the other recipe is the better one at {which} FLOPs",
+    )

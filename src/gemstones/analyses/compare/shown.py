@@ -1,0 +1,122 @@
+"""How a comparison is said, in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from gemstones.display import Row, labelled
+from gemstones.laws.interval import level_text
+from gemstones.runs.loss_units import SHORT
+from gemstones.units import format_flops, format_quantity
+
+if TYPE_CHECKING:
+    from gemstones.analyses.compare.compare import At, Comparison
+
+SURE = 0.999
+
+
+def compare_heading(made: Comparison) -> str:
+    """What is compared with what, from which runs."""
+    how = f"{made.pairs} pairs of runs" if made.pairs else f"{made.runs[0]} and {made.runs[1]} unpaired runs"
+    return (
+        f"B = {made.names[1]} against A = {made.names[0]}: {how}, pooled law {made.fit.law.form}, N counts "
+        f"{made.fit.law.params_convention} parameters"
+    )
+
+
+def where_text(one: At) -> str:
+    """The budget, or the point."""
+    if one.budget is not None:
+        return f"{format_flops(one.budget)} FLOPs"
+    assert one.point is not None
+    return ", ".join(f"{k}={v if isinstance(v, str) else format_quantity(v)}" for k, v in one.point.items())
+
+
+def times(value: float) -> str:
+    """A compute multiplier."""
+    return "∞" if math.isinf(value) else f"{value:.3g}"
+
+
+def probability_text(value: float) -> str:
+    """A probability from draws: never 0 or 1.
+
+    >>> probability_text(0.0), probability_text(0.17)
+    ('< 0.001', '0.17')
+    """
+    if value < 1 - SURE:
+        return "< 0.001"
+    return "> 0.999" if value > SURE else f"{value:.2g}"
+
+
+def sentence(one: At, level: float) -> str:
+    """Which recipe is better, by how much and how surely, or that this is not decided."""
+    where = where_text(one)
+    if one.interval is None or one.probability_lower is None:
+        return f"At {where}: no answer from so few runs"
+    low, high = one.interval
+    size = "lower" if one.difference < 0 else "higher"
+    within = f"{level_text(level)}: {low:+.2%} to {high:+.2%}"
+    chance = f"P(B lower) {probability_text(one.probability_lower)}"
+    if not one.decided:
+        return f"At {where}: not decided; B could be {-low:.2%} better to {high:.2%} worse ({within} of A's loss); {chance}"
+    text = f"At {where}: B's loss is {abs(one.difference):.2%} {size} ({within}); {chance}"
+    if one.multiplier is not None and one.multiplier_interval is not None:
+        ends = " to ".join(times(x) for x in one.multiplier_interval)
+        text += f"; compute multiplier of B {times(one.multiplier)} ({ends})"
+    return text
+
+
+def compare_header(made: Comparison) -> Row:
+    """Of the table."""
+    unit, level = SHORT[made.loss_unit], level_text(made.level)
+    return (
+        "at", f"loss A ({unit})", "loss B", "B over A", f"{level} interval", "P(B lower)", "compute multiplier of B",
+        f"{level} interval",
+    )  # fmt: skip
+
+
+def compare_rows(made: Comparison) -> list[Row]:
+    """A row for each budget or point."""
+    rows: list[Row] = []
+    for one in made.at:
+        known = one.interval is not None
+        rows.append(
+            (
+                where_text(one),
+                f"{one.losses[0]:.4f}" if known else "-",
+                f"{one.losses[1]:.4f}" if known else "-",
+                f"{one.difference:+.2%}" if known else "-",
+                "-" if one.interval is None else f"[{one.interval[0]:+.2%}, {one.interval[1]:+.2%}]",
+                "-" if one.probability_lower is None else probability_text(one.probability_lower),
+                "-" if one.multiplier is None else times(one.multiplier),
+                "-"
+                if one.multiplier_interval is None
+                else f"[{', '.join(times(x) for x in one.multiplier_interval)}]",
+            )
+        )
+    return rows
+
+
+def compare_notes(made: Comparison) -> list[str]:
+    """The answer in words, what was measured, how far it reaches, flags and assumptions."""
+    said = [sentence(one, made.level) for one in made.at]
+    if made.reason:
+        said = [made.reason]
+    if made.measured is not None:
+        found = made.measured
+        ends = ""
+        if found.interval is not None:
+            low, high = found.interval
+            ends = f" ({level_text(made.level)} of the mean, by run: {low:+.2%} to {high:+.2%})"
+        fitted = "" if found.fitted is None else f"; the regression there {found.fitted:+.2%}"
+        said.append(
+            f"measured, the {found.checkpoints} largest pairs of checkpoints, of {found.runs} pairs of runs: "
+            f"B {found.difference:+.2%}{ends}{fitted}"
+        )
+    said += [f"{where_text(one)}: {one.extrapolation.sentence()}" for one in made.at]
+    said.append(
+        f"{level_text(made.level)} intervals of the expected difference, with the form's error as a smooth misfit and "
+        "noise by run; a compute multiplier of 2 means that A needs twice the FLOPs for B's loss (docs/compare.md)"
+    )
+    return [*said, *labelled(("flag", made.flags), ("assumed", made.assumptions))]

@@ -1,0 +1,422 @@
+"""IsoFLOP profiles, Approach 2 of Hoffmann et al. (2022, §3.2): the best size of each budget, and how it grows.
+
+The runs of a budget differ in size; a parabola in log N through their log losses has its minimum at N*, and the
+tokens of that size are T*. Lines through log N* and log T* over log FLOPs give the exponents. A budget whose minimum
+lies outside the sizes that were trained has no N*, and the reason.
+
+A parabola is not a law: where the bowl is steeper on one side than on the other its minimum is off (arXiv 2603.22339).
+So a law is fitted to the same rows, and its own minima, and what the parabolas would make of its losses at the same
+sizes, stand beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gemstones.accounting.parameters import ParamsConvention, params_convention
+from gemstones.analyses.isoflop.bowl import REASONS, Bowl, Status
+from gemstones.analyses.isoflop.budgets import budget_of_rows
+from gemstones.analyses.isoflop.shown import isoflop_header, isoflop_heading, isoflop_notes, isoflop_rows
+from gemstones.arguments import checked
+from gemstones.display import few_lines, html_table
+from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.laws.envelope import Line
+from gemstones.laws.fit import Fit
+from gemstones.laws.fitting import fit as fit_law
+from gemstones.laws.flops_model import SIX_N
+from gemstones.laws.interval import DEFAULT_LEVEL, enough, interval
+from gemstones.laws.law import Interval
+from gemstones.laws.new_run import row_flops
+from gemstones.laws.solver.objective import Objective
+from gemstones.laws.solver.resample import check_resampling
+from gemstones.planning.optimum import size_optima
+from gemstones.runs.given import Runs, selected_runs
+from gemstones.runs.loss_units import LossUnit
+from gemstones.runs.table import RunTable
+from gemstones.shape import FloatArray, IntArray
+
+DRAWS = 1000
+LEAST_BUDGETS = 2
+"""A line needs two; one through exactly two has no residual."""
+
+
+@dataclass(frozen=True, eq=False)
+class Budget:
+    """The runs of one budget, and the minimum of their parabola."""
+
+    flops: float
+    """Geometric mean of its runs'."""
+    points: int
+    status: Status
+    params: FloatArray
+    """(points,), as the analysis counts N."""
+    losses: FloatArray
+    n_opt: float | None = None
+    t_opt: float | None = None
+    loss: float | None = None
+    """Of the parabola at N*."""
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    """Of `n_opt`, `t_opt`, `loss`."""
+    law_n_opt: float | None = None
+    """N* of the law fitted to all rows, at these FLOPs."""
+    bias: float | None = None
+    """What the parabola makes of that law's losses at the same sizes, as a fraction of the law's N*."""
+    curve: tuple[FloatArray, FloatArray] | None = None
+    """Sizes and losses of the parabola over the sizes that were trained."""
+
+    @property
+    def reason(self) -> str:
+        """Why there is no minimum; empty where there is one."""
+        return REASONS[self.status]
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "flops": self.flops,
+            "points": self.points,
+            "n_opt": self.n_opt,
+            "t_opt": self.t_opt,
+            "loss": self.loss,
+            "status": self.status,
+            "reason": self.reason or None,
+            "interval": self.intervals.get("n_opt"),
+            "intervals": self.intervals or None,
+            "law_n_opt": self.law_n_opt,
+            "parabola_bias": self.bias,
+        }
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class IsoFlop:
+    """Minima by budget, and the lines through them."""
+
+    dataset: str
+    selection: str
+    rows: int
+    runs: int
+    params_convention: ParamsConvention
+    flops_convention: str
+    budgets_are: str
+    loss_unit: LossUnit
+    budgets: tuple[Budget, ...]
+    """By FLOPs, ascending."""
+    fits: dict[str, Line]
+    """log N* and log T* (natural) over log FLOPs: `params`, `tokens`; empty without two minima."""
+    draws: dict[str, FloatArray] = field(default_factory=dict)
+    """(slope, intercept) of every draw in which enough budgets have a minimum, (draws, 2)."""
+    level: float = DEFAULT_LEVEL
+    seed: int = 0
+    asked: int = 0
+    """Draws that were asked for."""
+    law: Fit | None = None
+    """Fitted to the same rows."""
+    law_fits: dict[str, Line] = field(default_factory=dict)
+    """As `fits`, of the law's own minima at the same budgets."""
+    bias: float | None = None
+    """What the parabolas make of the law's exponent of N*, less that exponent."""
+    flags: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether there are draws enough for the level."""
+        return enough(len(self.draws.get("params", ())), self.level)
+
+    def interval(self, quantity: str, which: str = "slope") -> Interval | None:
+        """Of the `slope` or `intercept` of `params` or `tokens`; None without draws."""
+        if not self.has_intervals:
+            return None
+        column = ("slope", "intercept").index(which)
+        return interval(
+            self.draws[quantity][:, column], float(getattr(self.fits[quantity], which)), level=self.level
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values: what `gemstones isoflop --json` prints."""
+        return {
+            "dataset": self.dataset,
+            "selection": self.selection,
+            "rows": self.rows,
+            "runs": self.runs,
+            "params_convention": self.params_convention,
+            "flops_convention": self.flops_convention,
+            "loss_unit": self.loss_unit,
+            "budgets_are": self.budgets_are,
+            "budgets": [one.summary() for one in self.budgets],
+            "fits": {
+                name: {
+                    "slope": line.slope,
+                    "intercept": line.intercept,
+                    "interval": self.interval(name),
+                    "intercept_interval": self.interval(name, "intercept"),
+                }
+                for name, line in self.fits.items()
+            },
+            "law": None
+            if self.law is None
+            else {
+                "law": self.law.law.form,
+                "fits": {n: {"slope": x.slope, "intercept": x.intercept} for n, x in self.law_fits.items()},
+                "exponent_bias_of_parabolas": self.bias,
+            },
+            "level": self.level if self.has_intervals else None,
+            "resampling": {"unit": "run", "kind": "wild", "draws": self.asked, "seed": self.seed}
+            if self.asked
+            else None,
+            "flags": list(self.flags),
+            "assumptions": list(self.assumptions),
+        }
+
+    def __repr__(self) -> str:
+        return few_lines(isoflop_heading(self), isoflop_notes(self))
+
+    def _repr_html_(self) -> str:
+        return html_table(
+            isoflop_heading(self), isoflop_header(self), isoflop_rows(self), isoflop_notes(self)
+        )
+
+
+@checked
+def isoflop(
+    runs: Runs,
+    *,
+    budget: str | None = None,
+    params: ParamsConvention = "total",
+    law: str | None = "N,T",
+    delta: float = 1e-4,
+    bootstrap: int = DRAWS,
+    seed: int = 0,
+    level: float = DEFAULT_LEVEL,
+) -> IsoFlop:
+    """N*, T* and loss of every budget by a parabola in log N (Approach 2), and their power laws in FLOPs.
+
+    `runs` are what `fit` takes; `budget` is the column that names each run's budget, by default one with such a name
+    (`budget`, `flops_budget`, …), else budgets are clusters of the runs' FLOPs. N is counted as `params` says, tokens
+    are those of N* along the budget. `bootstrap` draws by run give intervals at `level`; `law`, None for none, is
+    fitted to the same rows with a Huber of `delta`. Raises `InvalidRequest` where the rows are no such grid.
+
+    >>> pairs = [(n, c / 6 / n) for c in (1e18, 1e19, 1e20) for n in 0.3 * c**0.47 * np.geomspace(0.2, 5, 7)]
+    >>> losses = [1.7 + 400 / n**0.34 + 410 / t**0.28 for n, t in pairs]
+    >>> grid = [{"params_total": n, "tokens": t, "loss": loss} for (n, t), loss in zip(pairs, losses, strict=True)]
+    >>> isoflop(grid, bootstrap=0).fits["params"].slope
+    0.452
+    """
+    check_resampling(bootstrap, "run", seed, level)
+    convention = params_convention(params)
+    table = selected_runs(runs)
+    flops, said = _flops(table, convention)
+    sizes, tokens = table.numbers(f"params_{convention}"), table.numbers("tokens")
+    log_n, log_t, log_loss = np.log(sizes), np.log(tokens), np.log(table.numbers("loss"))
+    number, budgets_are = budget_of_rows(table, flops, budget)
+    rows_of = [np.flatnonzero(number == i) for i in range(int(number.max()) + 1)]
+    bowls = [Bowl.of(rows, log_n[rows], log_t[rows]) for rows in rows_of]
+    if sum(bowl is not None for bowl in bowls) < LEAST_BUDGETS:
+        raise InvalidRequest(
+            f"{table.origin} is no isoFLOP grid: {sum(b is not None for b in bowls)} of {len(bowls)} budgets have "
+            f"runs of four sizes or more, and two are needed ({budgets_are}); name a column of budgets with "
+            "--budget, or choose the runs with --where"
+        )
+    log_c = np.array([np.log(flops[rows]).mean() for rows in rows_of])
+    statuses: list[Status] = [
+        "few_points" if bowl is None else bowl.status(log_loss[bowl.rows]) for bowl in bowls
+    ]
+    found = [status == "minimum" for status in statuses]
+    at = _minima(bowls, log_loss[None])[:, 0]
+    drawn = _draws(bowls, log_loss, table.run_codes, bootstrap, seed)
+    fitted, law_n, of_law, said_of_law = _beside(table, law, delta, convention, log_c, flops)
+    law_fits, bias, biases = {}, None, np.full(len(bowls), np.nan)
+    if fitted is not None and of_law is not None:
+        biases = _minima(bowls, of_law[None])[0, 0] - law_n
+        known = np.isfinite(law_n) & found
+        if known.sum() >= LEAST_BUDGETS:
+            law_t = np.array(
+                [b.log_tokens(np.asarray(n)) if b else np.nan for b, n in zip(bowls, law_n, strict=True)]
+            )
+            law_fits = {
+                "params": _line(log_c[known], law_n[known]),
+                "tokens": _line(log_c[known], law_t[known]),
+            }
+            both = known & np.isfinite(biases)
+            if both.sum() >= LEAST_BUDGETS:
+                bias = _line(log_c[both], biases[both]).slope
+    lines = {}
+    if sum(found) >= LEAST_BUDGETS:
+        lines = {name: _line(log_c[found], at[i][found]) for i, name in enumerate(("params", "tokens"))}
+    draws = {
+        name: _line_draws(log_c, drawn[i][:, found], found) for i, name in enumerate(("params", "tokens"))
+    }
+    flags = [*table.warnings, *_flags(statuses, lines, drawn, found, bootstrap)]
+    return IsoFlop(
+        dataset=table.dataset,
+        selection=table.selection,
+        rows=table.rows,
+        runs=table.runs,
+        params_convention=convention,
+        flops_convention=said,
+        budgets_are=budgets_are,
+        loss_unit=table.loss_unit,
+        budgets=tuple(
+            _budget(
+                float(np.exp(log_c[i])), rows, status, bowls[i], sizes, log_loss, at[:, i], drawn[:, :, i], law_n[i],
+                biases[i], level,
+            )
+            for i, (rows, status) in enumerate(zip(rows_of, statuses, strict=True))
+        ),
+        fits=lines,
+        draws=draws if lines and bootstrap else {},
+        level=level,
+        seed=seed,
+        asked=bootstrap,
+        law=fitted,
+        law_fits=law_fits,
+        bias=bias,
+        flags=(*flags, *said_of_law),
+        assumptions=tuple(table.assumptions),
+    )  # fmt: skip
+
+
+def _flops(table: RunTable, convention: ParamsConvention) -> tuple[FloatArray, str]:
+    if table.frame["flops"].null_count():
+        return 6.0 * table.numbers(f"params_{convention}") * table.numbers("tokens"), f"6N_{convention}"
+    return table.numbers("flops"), table.flops_convention
+
+
+def _minima(bowls: Sequence[Bowl | None], log_loss: FloatArray) -> FloatArray:
+    """log N*, log T* and log loss of every budget, (3, draws, budgets), from log losses (draws, rows).
+
+    NaN where there is no minimum inside the sizes."""
+    out = np.full((3, len(log_loss), len(bowls)), np.nan)
+    for i, bowl in enumerate(bowls):
+        if bowl is not None:
+            log_n, least, _, inside = bowl.minima(log_loss[:, bowl.rows])
+            for k, values in enumerate((log_n, bowl.log_tokens(log_n), least)):
+                out[k, :, i] = np.where(inside, values, np.nan)
+    return out
+
+
+def _draws(
+    bowls: Sequence[Bowl | None], log_loss: FloatArray, runs: IntArray, draws: int, seed: int
+) -> FloatArray:
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (draws, int(runs.max()) + 1))[:, runs]
+    drawn = np.broadcast_to(log_loss, (draws, len(log_loss))).copy()
+    for bowl in bowls:
+        if bowl is not None:
+            drawn[:, bowl.rows] = bowl.resampled(log_loss[bowl.rows], signs[:, bowl.rows])
+    return _minima(bowls, drawn)
+
+
+def _line(x: FloatArray, y: FloatArray) -> Line:
+    slope, intercept = np.polyfit(x - x.mean(), y, 1)
+    return Line(float(slope), float(intercept - slope * x.mean()))
+
+
+def _line_draws(log_c: FloatArray, drawn: FloatArray, found: Sequence[bool]) -> FloatArray:
+    """(slope, intercept) of draws (draws, budgets that have a minimum); those in which two or more have one."""
+    x = log_c[np.array(found)]
+    lines = [
+        _line(x[ok], row[ok])
+        for row in drawn
+        if (ok := np.isfinite(row)).sum() >= max(LEAST_BUDGETS, len(x) - 1)
+    ]
+    return np.array([(line.slope, line.intercept) for line in lines]).reshape(-1, 2)
+
+
+def _beside(
+    table: RunTable,
+    law: str | None,
+    delta: float,
+    convention: ParamsConvention,
+    log_c: FloatArray,
+    flops: FloatArray,
+) -> tuple[Fit | None, FloatArray, FloatArray | None, tuple[str, ...]]:
+    """The law fitted to the rows, its log N* at the budgets, its log losses at the rows, and why there is none."""
+    none = np.full(len(log_c), np.nan)
+    if law is None:
+        return None, none, None, ()
+    try:
+        fitted = fit_law(table, law, objective=Objective(delta=delta), params=convention)
+        if set(fitted.law.symbols) != {"N", "T"}:
+            raise InvalidRequest(f"law {fitted.law.form} is not of N and T alone")
+    except (InvalidRequest, InvalidTable) as error:
+        return None, none, None, (f"no_law: no law beside the parabolas: {error.said}",)
+    model = fitted.law.flops or SIX_N
+    counted = row_flops(table, ("N", "T"), convention, given=False)
+    assert counted is not None
+    # Budgets in the law's own FLOPs: those of its rows, by what they are over the table's on average.
+    ratio = float(np.log(flops / counted).mean()) if fitted.law.flops is None else 0.0
+    optima = [
+        size_optima(fitted.law, fitted.law.theta[None], float(np.exp(c - ratio)), flops=model)[0]
+        for c in log_c
+    ]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_n = np.log(np.array(optima)[:, 0])
+    return fitted, log_n, np.log(fitted.law.losses(table)), ()
+
+
+def _budget(
+    flops: float,
+    rows: IntArray,
+    status: Status,
+    bowl: Bowl | None,
+    sizes: FloatArray,
+    log_loss: FloatArray,
+    at: FloatArray,
+    drawn: FloatArray,
+    law_n: float,
+    bias: float,
+    level: float,
+) -> Budget:
+    known = status == "minimum"
+    values = dict(zip(("n_opt", "t_opt", "loss"), np.exp(at).tolist(), strict=True)) if known else {}
+    ends = {
+        name: interval(np.exp(draws[np.isfinite(draws)]), value, level=level)
+        for (name, value), draws in zip(values.items(), drawn, strict=True)
+    }
+    curve = None
+    if bowl is not None:
+        over = np.linspace(bowl.log_params.min(), bowl.log_params.max(), 60)
+        curve = np.exp(over), np.exp(bowl.curve(log_loss[rows], over))
+    return Budget(
+        flops,
+        len(rows),
+        status,
+        sizes[rows],
+        np.exp(log_loss[rows]),
+        **values,
+        intervals={name: x for name, x in ends.items() if x is not None},
+        law_n_opt=float(np.exp(law_n)) if np.isfinite(law_n) else None,
+        bias=float(np.expm1(bias)) if np.isfinite(bias) else None,
+        curve=curve,
+    )
+
+
+def _flags(
+    statuses: Sequence[Status], lines: dict[str, Line], drawn: FloatArray, found: Sequence[bool], draws: int
+) -> tuple[str, ...]:
+    flags = []
+    if (without := len(found) - sum(found)) and lines:
+        flags.append(
+            f"budgets_without_minimum: {without} of {len(found)} budgets show no minimum inside their sizes and "
+            "are not in the lines"
+        )
+    if not lines:
+        flags.append(
+            f"no_lines: {sum(found)} of {len(found)} budgets show a minimum, and a line needs two: train smaller or "
+            "larger models at the others"
+        )
+    elif sum(found) == LEAST_BUDGETS:
+        flags.append(
+            "two_budgets: a line through two budgets has no residual that would show whether it is one"
+        )
+    if lines and draws:
+        lost = 1 - np.isfinite(drawn[0][:, list(found)]).all(1).mean()
+        if lost > 0.02:
+            flags.append(
+                f"draws_without_minimum: in {lost:.0%} of the draws a budget has no minimum inside its sizes: its "
+                "interval may be too narrow"
+            )
+    return tuple(flags)

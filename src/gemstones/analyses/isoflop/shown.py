@@ -1,0 +1,82 @@
+"""How isoFLOP profiles are said, in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gemstones.display import Row, interval_text, labelled, with_interval
+from gemstones.laws.interval import level_text
+from gemstones.runs.loss_units import SHORT
+from gemstones.units import format_flops, format_quantity
+
+if TYPE_CHECKING:
+    from gemstones.analyses.isoflop.isoflop import IsoFlop
+
+SYMBOLS = {"params": "N*", "tokens": "T*"}
+
+
+def isoflop_heading(made: IsoFlop) -> str:
+    """What was found in which runs."""
+    found = sum(one.status == "minimum" for one in made.budgets)
+    which = f"{made.dataset}, {made.selection}" if made.selection else made.dataset
+    return (
+        f"IsoFLOP profiles (Approach 2) of {which}: {found} of {len(made.budgets)} budgets have a minimum; "
+        f"{made.rows:,} runs, N counts {made.params_convention} parameters, FLOPs {made.flops_convention or 'given'}"
+    )
+
+
+def isoflop_header(made: IsoFlop) -> Row:
+    """Of the table of budgets."""
+    level = f"{level_text(made.level)} interval" if made.has_intervals else "interval"
+    beside = ("law's N*", "parabola's bias") if made.law is not None else ()
+    return ("budget", "runs", "N*", level, "T*", f"loss ({SHORT[made.loss_unit]})", *beside, "")
+
+
+def isoflop_rows(made: IsoFlop) -> list[Row]:
+    """A row for each budget."""
+    rows: list[Row] = []
+    for one in made.budgets:
+        cells = [format_flops(one.flops), f"{one.points}"]
+        if one.n_opt is None or one.t_opt is None:
+            cells += ["-", "-", "-", "-"]
+        else:
+            ends = interval_text(one.intervals.get("n_opt"), format_quantity)
+            cells += [format_quantity(one.n_opt), ends, format_quantity(one.t_opt), f"{one.loss:.4f}"]
+        if made.law is not None:
+            cells.append("-" if one.law_n_opt is None else format_quantity(one.law_n_opt))
+            cells.append("-" if one.bias is None else f"{one.bias:+.1%}")
+        rows.append((*cells, one.reason))
+    return rows
+
+
+def isoflop_lines(made: IsoFlop) -> list[str]:
+    """The power laws, in words."""
+    said = []
+    for name, line in made.fits.items():
+        text = f"{SYMBOLS[name]} ~ FLOPs^{with_interval(line.slope, made.interval(name), '{:.3f}'.format)}"
+        if name in made.law_fits and made.law is not None:
+            text += f"; by law {made.law.law.form} on the same runs FLOPs^{made.law_fits[name].slope:.3f}"
+        said.append(text)
+    if made.bias is not None:
+        said.append(
+            f"the parabolas would be {made.bias:+.3f} off the exponent of N* if that law were true: bowls are "
+            "steeper on one side"
+        )
+    return said
+
+
+def isoflop_notes(made: IsoFlop) -> list[str]:
+    """Lines, how intervals were made, flags and assumptions."""
+    how = (
+        f"{level_text(made.level)} intervals from {made.asked} draws by run (wild bootstrap of the residuals)"
+        if made.has_intervals
+        else "no intervals: no draws were asked for"
+        if not made.asked
+        else "no intervals: too few draws have a minimum at enough budgets"
+    )
+    return [
+        *isoflop_lines(made),
+        how,
+        made.budgets_are,
+        *labelled(("flag", made.flags), ("assumed", made.assumptions)),
+    ]

@@ -1,0 +1,1 @@
+"""What the loss will be: predictions of a law at points, or beside the losses of runs."""

@@ -1,0 +1,69 @@
+"""How predictions are said, in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gemstones.display import Row, interval_text, labelled
+from gemstones.laws.interval import level_text
+from gemstones.runs.loss_units import SHORT
+from gemstones.units import format_quantity
+
+if TYPE_CHECKING:
+    from gemstones.analyses.predict.predict import Prediction, Predictions
+
+
+def predict_heading(made: Predictions) -> str:
+    """Which law predicts, in which conventions."""
+    return (
+        f"Losses by {made.law_name} [{made.law.form}], {SHORT[made.loss_unit]}; N counts {made.law.params_convention} "
+        "parameters"
+    )
+
+
+def predict_header(made: Predictions) -> Row:
+    """Of the table of points."""
+    level = f"{level_text(made.level)} " if made.level is not None else ""
+    measured = ("measured", "off by") if any(one.measured is not None for one in made.predictions) else ()
+    return ("at", "loss", f"{level}interval of a new run", "of the fit", "beyond the fitted FLOPs", *measured)
+
+
+def predict_rows(made: Predictions) -> list[Row]:
+    """A row for each point."""
+    measured = any(one.measured is not None for one in made.predictions)
+    return [_row(one, measured) for one in made.predictions]
+
+
+def _row(one: Prediction, measured: bool) -> Row:
+    at = ", ".join(
+        f"{value}" if key == "run" else f"{key}={value if isinstance(value, str) else format_quantity(value)}"
+        for key, value in one.at.items()
+    )
+    if one.decades_beyond is None:
+        beyond = "not known"
+    else:
+        beyond = "within" if one.decades_beyond == 0 else f"{one.decades_beyond:.1f} decades"
+    cells = [
+        at,
+        f"{one.loss:.4f}",
+        interval_text(one.interval, "{:.4f}".format),
+        interval_text(one.interval_of_fit, "{:.4f}".format),
+        beyond,
+    ]
+    if measured:
+        cells.append("-" if one.measured is None else f"{one.measured:.4f}")
+        cells.append("-" if one.error is None else f"{one.error:+.2%}")
+    return tuple(cells)
+
+
+def predict_notes(made: Predictions) -> list[str]:
+    """How intervals were made, how predictions compare with what was measured, flags and assumptions."""
+    said = [made.intervals_note]
+    if made.root_mean_square is not None:
+        held = (
+            ""
+            if made.held is None
+            else f"; {made.held:.0%} of the measured losses lie in the interval of a new run"
+        )
+        said.append(f"off by {made.root_mean_square:.2%} (rms of log loss) where measured{held}")
+    return [*said, *labelled(("flag", made.flags), ("assumed", made.assumptions))]

@@ -1,0 +1,79 @@
+"""`gemstones isoflop RUNS`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from gemstones.accounting.parameters import params_convention
+from gemstones.analyses.isoflop.isoflop import DRAWS
+from gemstones.analyses.isoflop.isoflop import isoflop as find_minima
+from gemstones.analyses.isoflop.shown import isoflop_header, isoflop_heading, isoflop_notes, isoflop_rows
+from gemstones.cli.options import OUTPUT, Json, Reading, Runs
+from gemstones.cli.output import print_json, print_table
+from gemstones.printable import printable
+
+
+def isoflop(
+    runs: Runs,
+    /,
+    *,
+    reading: Reading = Reading(),
+    budget: Annotated[
+        str | None,
+        Parameter(
+            help="Column that names each run's budget (default: one called budget or the like, else clusters of FLOPs)."
+        ),
+    ] = None,
+    params: Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")] = "total",
+    law: Annotated[
+        str, Parameter(help="Law of N and T to fit to the same runs and show beside; none for none.")
+    ] = "N,T",
+    bootstrap: Annotated[int, Parameter(help="Draws by run for intervals; 0 for none.")] = DRAWS,
+    seed: Annotated[int, Parameter(help="Seed of the draws.")] = 0,
+    level: Annotated[float, Parameter(help="Probability of the intervals.")] = 0.95,
+    output: Annotated[
+        Path | None, OUTPUT, Parameter(help="Folder for isoflop.json and the figure (bowls.png, bowls.svg).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """The best size of each budget by isoFLOP profiles, and how it grows (Approach 2).
+
+    A parabola in log N goes through the losses of each budget's runs; its minimum, if it lies inside the sizes that
+    were trained, gives N*, T* and the loss there, and lines through these over FLOPs the exponents. The minima of a
+    law fitted to the same runs stand beside, with the bias that parabolas would have if it were true.
+
+    Example: gemstones isoflop sweep.csv --columns flops=budget --output out/isoflop
+    """
+    table = reading.selected(runs)
+    folder = None
+    if output is not None:
+        from gemstones.report.analysis_files import analysis_folder
+
+        folder = analysis_folder("isoflop", output, ("bowls",), (table,), force=reading.force)
+        folder.check()
+    made = find_minima(
+        table,
+        budget=budget,
+        params=params_convention(params),
+        law=None if law == "none" else law,
+        bootstrap=bootstrap,
+        seed=seed,
+        level=level,
+    )
+    written: list[str] = []
+    if folder is not None:
+        from gemstones.report.analysis_files import write_analysis
+        from gemstones.report.isoflop_figure import isoflop_figure
+
+        figures = {"bowls": isoflop_figure(made)}
+        written = [str(path) for path in write_analysis(folder, made.summary(), figures)]
+    if json:
+        print_json(made.summary())
+        return
+    print(printable(isoflop_heading(made)))
+    print_table("", isoflop_header(made), isoflop_rows(made), left=(0, len(isoflop_header(made)) - 1))
+    for note in [*isoflop_notes(made), *(f"written: {path}" for path in written)]:
+        print(printable(note))

@@ -1,0 +1,66 @@
+"""`gemstones predict LAW`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from gemstones.analyses.predict.predict import predict as make_predictions
+from gemstones.analyses.predict.shown import predict_header, predict_heading, predict_notes, predict_rows
+from gemstones.cli.law_option import LawName, Of, law_of
+from gemstones.cli.options import FLAG, Json, Reading
+from gemstones.cli.output import print_json, print_table
+from gemstones.cli.values import values_by_column
+from gemstones.printable import printable
+
+SHOWN = 40
+"""Rows in the terminal; --json has all."""
+
+
+def predict(
+    law: LawName,
+    /,
+    *,
+    at: Annotated[
+        tuple[str, ...],
+        FLAG,
+        Parameter(
+            help="A point, like N=7e9,T=1e12, or of a shape, shape=4096x32,T=1e12; may be repeated.",
+        ),
+    ] = (),
+    runs: Annotated[
+        tuple[str, ...],
+        FLAG,
+        Parameter(
+            help="A data set or file of runs: every row is predicted beside its measured loss; may be repeated."
+        ),
+    ] = (),
+    reading: Reading = Reading(),
+    of: Of = (),
+    json: Json = False,
+) -> None:
+    """What the loss will be, with the interval of a new run and that of the fit.
+
+    The interval of a new run includes how far the form of the law was off for runs that it was not fitted to, by
+    backtests at that distance; the interval of the fit is narrower and holds only if the form is right.
+
+    Example: gemstones predict gemstones-refit --at shape=4096x32,T=1T --at shape=2048x24,T=1T
+    """
+    chosen, name = law_of(law, of)
+    made = make_predictions(
+        chosen,
+        [values_by_column(text, "--at") for text in at],
+        runs=reading.selected(runs) if runs else None,
+        force=reading.force,
+        name=name,
+    )
+    if json:
+        print_json(made.summary())
+        return
+    print(printable(predict_heading(made)))
+    print_table("", predict_header(made), predict_rows(made)[:SHOWN])
+    if len(made.predictions) > SHOWN:
+        print(f"the first {SHOWN} of {len(made.predictions):,} rows; --json has all")
+    for note in predict_notes(made):
+        print(printable(note))

@@ -1,0 +1,43 @@
+"""An analysis on disk: its summary as JSON, and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from gemstones.files import write_text
+from gemstones.output_folder import OutputFolder
+from gemstones.report.save import save_figure
+from gemstones.report.words import need_altair
+from gemstones.runs.table import RunTable
+
+if TYPE_CHECKING:
+    import altair as alt
+
+
+def analysis_folder(
+    name: str, output: Path, figures: tuple[str, ...], runs: tuple[RunTable, ...] = (), *, force: bool = False
+) -> OutputFolder:
+    """The folder of an analysis: NAME.json, and `figures` as PNG and SVG; refused, before the work, where none can be
+    drawn."""
+    need_altair()
+    closing = f"{name}.json"
+    patterns = (*(f"{figure}{suffix}" for figure in figures for suffix in (".png", ".svg")), closing)
+    inputs = tuple(Path(source.location) for table in runs for source in table.sources)
+    return OutputFolder(output, f"gemstones {name}", (closing,), patterns, inputs, force)
+
+
+def write_analysis(
+    folder: OutputFolder, summary: Mapping[str, Any], figures: Mapping[str, alt.TopLevelMixin]
+) -> list[Path]:
+    """Fill the folder, whole or not at all; returns the files, NAME.json last."""
+    folder.check()
+    with folder.replacing() as filled:
+        files = [path for name, chart in figures.items() for path in save_figure(chart, filled / name)]
+        files.append(filled / folder.closing[0])
+        content = msgspec.json.format(msgspec.json.encode({"analysis": folder.command, **summary}), indent=1)
+        write_text(files[-1], content.decode() + "\n")
+    return [folder.path / path.relative_to(filled) for path in files]
