@@ -171,8 +171,8 @@ def one(cell: tuple[int, bool, str], number: int, beside: bool) -> list[dict[str
         m_low, m_high = at.multiplier_interval or (np.nan, np.nan)
         found.append(
             {
-                "cell": [runs, paired, truth], "number": number, "kind": kind, "times": (10, 100)[i], "true": np.expm1(d),
-                "low": low, "high": high, "estimate": at.difference, "p": at.probability_lower,
+                "cell": [runs, paired, truth], "number": number, "kind": kind, "times": (10, 100)[i],
+                "true": np.expm1(d), "low": low, "high": high, "estimate": at.difference, "p": at.probability_lower,
                 "covered": bool(low <= np.expm1(d) <= high), "m": m,
                 "m_covered": bool(m_low <= m * (1 + 1e-9) and m <= m_high * (1 + 1e-9)), "two_fits": others[i][0],
             }
@@ -213,7 +213,8 @@ def main() -> None:
 def report(rows: list[dict[str, Any]]) -> str:
     cells = sorted({tuple(r["cell"]) for r in rows}, key=str)
     lines = [
-        "| runs | paired | truth | pairs | covers 10× / 100× | multiplier | half-width, % | of two fits | equal called different | surely wrong |",
+        "| runs | paired | truth | pairs | covers 10× / 100× | multiplier | half-width, % | of two fits | "
+        "equal called different | surely wrong |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for cell in cells:
@@ -234,7 +235,8 @@ def report(rows: list[dict[str, Any]]) -> str:
         )
         beside = f"{np.median(ratios):.2f}" if ratios else ""
         lines.append(
-            f"| {cell[0]} | {'yes' if cell[1] else 'no'} | `{cell[2]}` | {len(by[10])} | {cover} | {m_cover} | {half} | {beside} | {false:.2f} | {wrong:.3f} |"
+            f"| {cell[0]} | {'yes' if cell[1] else 'no'} | `{cell[2]}` | {len(by[10])} | {cover} | {m_cover} | {half} | "
+            f"{beside} | {false:.2f} | {wrong:.3f} |"
         )
     differ = [r for r in rows if r["kind"] != "none"]
     bins = []

@@ -66,6 +66,9 @@ COMMANDS = {
     ),
     "overspend": ("overspend", "RUNS", "--tokens", "1B"),
     "throughput": ("throughput", "RUNS"),
+    "isoflop": ("isoflop", "RUNS", "--bootstrap", "40", "--output", "OUT"),
+    "compare": ("compare", "RUNS", "RUNS", "--bootstrap", "40", "--workers", "1", "--output", "OUT"),
+    "predict": ("predict", "chinchilla", "--runs", "RUNS"),
     "plan": ("plan", "--device-hours", "1e3", "--throughput", "RUNS"),
 }  # fmt: skip
 

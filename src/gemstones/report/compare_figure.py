@@ -112,8 +112,8 @@ def _row(
 ) -> dict[str, Any]:
     end = max(v for v in (high, difference) if v is not None and math.isfinite(v))
     return {
-        "label": style.series_name(what if one is None else f"{one.names[1]}, {what}", 42), "kind": kind, "difference": difference, "low": low,
-        "high": high, "end": end, "said": said,
+        "label": style.series_name(what if one is None else f"{one.names[1]}, {what}", 42),
+        "kind": kind, "difference": difference, "low": low, "high": high, "end": end, "said": said,
     }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from gemstones.analyses.compare.pairs import LEAST_PAIRS, LEAST_RUNS, Pairs, pai
 from gemstones.analyses.compare.regression import Cell, Difference, cells, sample, scales_of, structures_of
 from gemstones.analyses.compare.shown import compare_header, compare_heading, compare_notes, compare_rows
 from gemstones.analyses.predict.predict import columns_of_point
+from gemstones.analyses.predict.shown import at_text
 from gemstones.arguments import checked
 from gemstones.display import few_lines, html_table
 from gemstones.errors import InvalidRequest
@@ -459,7 +460,7 @@ def _at_point(
     law = fitted.law
     shown, logs, size, tokens, flops = columns_of_point(law, point)
     extrapolation = Extrapolation.of(law.fitted, flops=flops, params=size, tokens=tokens)
-    _check_reach(", ".join(f"{k}={v}" for k, v in shown.items()), extrapolation, force)
+    _check_reach(at_text(shown), extrapolation, force)
     centre = float(law.log_loss([np.asarray(x) for x in logs]))
     if reason:
         return _without(None, shown, centre, extrapolation)
@@ -473,7 +474,7 @@ def _check_reach(what: str, extrapolation: Extrapolation, force: bool) -> None:
     if extrapolation.too_far and not force:
         raise InvalidRequest(
             f"{what} is {extrapolation.sentence()}: beyond {MOST_DECADES:g} decades nothing supports a comparison; ask "
-            "nearer by, or --force it"
+            "nearer by, or insist with --force"
         )
 
 

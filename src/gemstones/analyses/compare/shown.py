@@ -59,7 +59,10 @@ def sentence(one: At, level: float) -> str:
     within = f"{level_text(level)}: {low:+.2%} to {high:+.2%}"
     chance = f"P(B lower) {probability_text(one.probability_lower)}"
     if not one.decided:
-        return f"At {where}: not decided; B could be {-low:.2%} better to {high:.2%} worse ({within} of A's loss); {chance}"
+        return (
+            f"At {where}: not decided; B could be {-low:.2%} better to {high:.2%} worse ({within} of A's loss); "
+            f"{chance}"
+        )
     text = f"At {where}: B's loss is {abs(one.difference):.2%} {size} ({within}); {chance}"
     if one.multiplier is not None and one.multiplier_interval is not None:
         ends = " to ".join(times(x) for x in one.multiplier_interval)

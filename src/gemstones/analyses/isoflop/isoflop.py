@@ -371,10 +371,12 @@ def _budget(
     level: float,
 ) -> Budget:
     known = status == "minimum"
-    values = dict(zip(("n_opt", "t_opt", "loss"), np.exp(at).tolist(), strict=True)) if known else {}
+    names = ("n_opt", "t_opt", "loss")
+    values = dict(zip(names, np.exp(at).tolist(), strict=True)) if known else {}
     ends = {
-        name: interval(np.exp(draws[np.isfinite(draws)]), value, level=level)
-        for (name, value), draws in zip(values.items(), drawn, strict=True)
+        name: interval(np.exp(draws[np.isfinite(draws)]), values[name], level=level)
+        for name, draws in zip(names, drawn, strict=True)
+        if known
     }
     curve = None
     if bowl is not None:

@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 from gemstones.accounting.parameters import params
-from gemstones.analyses.predict.shown import predict_header, predict_heading, predict_notes, predict_rows
+from gemstones.analyses.predict.shown import (
+    at_text,
+    predict_header,
+    predict_heading,
+    predict_notes,
+    predict_rows,
+)
 from gemstones.arguments import checked
 from gemstones.display import few_lines, html_table
 from gemstones.errors import InvalidRequest
@@ -169,10 +175,10 @@ def predict(
     if not force:
         for one in made:
             if one.decades_beyond is not None and one.decades_beyond > MOST_DECADES:
-                where = ", ".join(f"{symbol}={value}" for symbol, value in one.at.items())
+                where = at_text(one.at)
                 raise InvalidRequest(
                     f"{where} is {one.decades_beyond:.1f} decades of FLOPs from the fitted runs: beyond "
-                    f"{MOST_DECADES:g} nothing supports a prediction; ask nearer by, or --force it"
+                    f"{MOST_DECADES:g} nothing supports a prediction; ask nearer by, or insist with --force"
                 )
     has = isinstance(given, Fit) and given.has_intervals
     return Predictions(

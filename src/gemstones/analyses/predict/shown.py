@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from gemstones.display import Row, interval_text, labelled
@@ -34,11 +35,20 @@ def predict_rows(made: Predictions) -> list[Row]:
     return [_row(one, measured) for one in made.predictions]
 
 
-def _row(one: Prediction, measured: bool) -> Row:
-    at = ", ".join(
+def at_text(at: Mapping[str, float | str]) -> str:
+    """A point, like `N=7B, T=1T`.
+
+    >>> at_text({"run": "main/1", "N": 7e9})
+    'main/1, N=7B'
+    """
+    return ", ".join(
         f"{value}" if key == "run" else f"{key}={value if isinstance(value, str) else format_quantity(value)}"
-        for key, value in one.at.items()
+        for key, value in at.items()
     )
+
+
+def _row(one: Prediction, measured: bool) -> Row:
+    at = at_text(one.at)
     if one.decades_beyond is None:
         beyond = "not known"
     else:
