@@ -11,7 +11,7 @@ PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist worksteal --max-worker-restart
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: study paper test test-ci test-hidden test-all test-lowest data browser lint types layers check clean help
+.PHONY: study paper test test-long test-ci test-hidden test-all test-lowest data browser lint types layers check clean help
 
 # Published data: from the environment, else from beside the checkout, else `gemstones` downloads it. The tests look
 # for themselves, and say what they skip where there is none.
@@ -27,15 +27,18 @@ study: $(STAMPS)/report ## Study our own suite, pebbles, in out/study
 paper: $(STAMPS)/report ## Make every figure and claim of the paper again, in out/paper
 	$(VENV)/bin/gemstones paper --output out/paper
 
-test: $(STAMPS)/dev browser ## Run all tests
+test: $(STAMPS)/dev browser ## Run the tests; the long ones are left out, but not where CI is set
 	$(PYTEST)
+
+test-long: $(STAMPS)/dev browser ## Run all tests, the long ones too
+	$(PYTEST) --long
 
 data: $(STAMPS)/report ## Download the published files that some tests read, into the cache (1 MB)
 	$(VENV)/bin/python -m tests.published_data
 
 # Coverage is measured where a change is judged: what it costs has not been measured.
 test-ci: $(STAMPS)/dev browser ## Run all tests, and measure which lines they run
-	$(PYTEST) --cov
+	$(PYTEST) --long --cov
 
 # What is fast, as on a machine that has no published files.
 test-hidden: $(STAMPS)/dev ## Run the fast tests with the published files hidden

@@ -235,7 +235,8 @@ def report(rows: list[dict[str, Any]]) -> str:
         )
         beside = f"{np.median(ratios):.2f}" if ratios else ""
         lines.append(
-            f"| {cell[0]} | {'yes' if cell[1] else 'no'} | `{cell[2]}` | {len(by[10])} | {cover} | {m_cover} | {half} | "
+            f"| {cell[0]} | {'yes' if cell[1] else 'no'} | `{cell[2]}` | {len(by[10])} | {cover} | {m_cover} | "
+            f"{half} | "
             f"{beside} | {false:.2f} | {wrong:.3f} |"
         )
     differ = [r for r in rows if r["kind"] != "none"]

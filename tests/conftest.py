@@ -47,6 +47,8 @@ Files = Callable[[], AbstractContextManager[None]]
 FOLDER = pytest.StashKey[Path | None]()
 """Of the published files."""
 SCRATCH = pytest.StashKey[Path]()
+QUICK = pytest.StashKey[bool]()
+"""Whether the long tests are left out."""
 ENVIRONMENT = pytest.StashKey[pytest.MonkeyPatch]()
 
 
@@ -57,11 +59,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--hide-published-data", action="store_true", help="as on a machine that has none, and no network"
     )
+    parser.addoption("--long", action="store_true", help="the long tests too, as with CI set")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Look for the files once: workers of xdist are told."""
     given: dict[str, str] | None = getattr(config, "workerinput", None)
+    config.stash[QUICK] = _is_quick(config) if given is None else given["quick"] == "yes"
     if given is None:
         config.stash[SCRATCH] = Path(tempfile.mkdtemp(prefix="gemstones-tests-"))
         empty = config.stash[SCRATCH] / "unmarked-tests-have-no-published_data"
@@ -93,6 +97,7 @@ def pytest_configure_node(node: object) -> None:
     """What a worker of xdist is told."""
     config: pytest.Config = node.config  # type: ignore[attr-defined]
     folder = config.stash[FOLDER]
+    node.workerinput["quick"] = "yes" if config.stash[QUICK] else "no"  # type: ignore[attr-defined]
     node.workerinput["published"] = str(folder) if folder else ""  # type: ignore[attr-defined]
     node.workerinput["empty"] = os.environ["GEMSTONES_DATA_DIR"]  # type: ignore[attr-defined]
 
@@ -105,10 +110,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.stash[QUICK]:
+        long = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
     for item in items:
         if READERS & {*getattr(item, "fixturenames", ())} or _names_published_data(item):
             item.add_marker("published_data")
+
+
+def _is_quick(config: pytest.Config) -> bool:
+    """Whether everything was asked for, but not at length: a file or test that is named runs as it is."""
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    return not (CI or config.option.long or config.option.markexpr or config.option.keyword or named)
 
 
 def _names_published_data(item: pytest.Item) -> bool:
@@ -133,6 +148,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[QUICK]:
+        terminalreporter.line("The long tests were left out: `make test-long` runs them too, as CI does.")
     for complaint in complaints(config):
         terminalreporter.line(complaint, red=True)
     skipped = [

@@ -93,6 +93,7 @@ def collected(runs: Path) -> pl.DataFrame:
     return pl.read_parquet(table)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_from_text_to_a_plan(tmp_path: Path) -> None:
     corpus, suite, runs = tmp_path / "corpus", tmp_path / "suite.toml", tmp_path / "runs"

@@ -147,6 +147,7 @@ for version in itertools.count():
 """
 
 
+@pytest.mark.long
 def test_killed_at_any_moment_it_is_no_mixture(tmp_path: Path) -> None:
     out, seen = tmp_path / "out", set()
     chance = random.Random(0)

@@ -73,6 +73,7 @@ def words(notebook: Any) -> list[list[str]]:
     return [[re.sub(r"[─\s]+", " ", re.sub(number, "#", text)) for text in said] for said in shown]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", [*map(with_its_data, TUTORIALS)], ids=lambda path: path.stem)
 def test_it_runs_and_says_what_is_committed(path: Path, tmp_path: Path) -> None:
     """If only words differ: `python -m tests.test_tutorials`, and look at what has changed."""

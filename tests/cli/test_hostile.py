@@ -123,6 +123,7 @@ def assert_ends_well(outcome: Outcome, command: str, new: set[Path], words: list
     assert outcome.out == "" and not new, told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", GOOD)
 @pytest.mark.usefixtures("no_hang")
 def test_wrong_values_of_every_option(cli: Cli, here: Path, command: str) -> None:

@@ -134,6 +134,7 @@ def test_a_folder_with_others_files(cli: Cli, runs: Path, words: str, name: str)
     assert file.read_text() == "precious"
 
 
+@pytest.mark.long
 def test_a_study_lives_beside_others_files_and_replaces_its_own(cli: Cli, runs: Path) -> None:
     words = ("study", runs, "--quick", "--bootstrap", 0, "--output", "out")
     Path("out/tables").mkdir(parents=True)

@@ -26,6 +26,7 @@ BIAS = {"N,T": (3.39, 2.33), "(N,T)^p": (-0.99, -0.53), "w,d,N,T": (2.41, 1.71),
 """Above 1/30 and 1/10, log(predicted / measured)."""
 
 
+@pytest.mark.long
 def test_the_tables_of_the_forms(gemstones: RunTable) -> None:
     table = gemstones.select("all")
     objective = Objective(delta=1e-3)

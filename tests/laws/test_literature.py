@@ -155,6 +155,7 @@ def test_a_form_by_name_may_be_fixed_and_bounded() -> None:
     assert fitted.law.form.startswith("E + A/repeated(N, 0.051*unique_tokens, R)^0.353")
 
 
+@pytest.mark.long
 def test_the_optimum_of_a_bowl_has_an_interval() -> None:
     table, _ = planted("step-law", 1e-3)
     fitted = fit(table, "step-law", objective=Objective(delta=1e-3), bootstrap=40, level=0.9)

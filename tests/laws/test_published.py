@@ -70,6 +70,7 @@ def test_kaplan_at_a_day_of_petaflops() -> None:
     assert kaplan.params_optimal(1e16 * 86400) == pytest.approx(1.6e9 * 10**0.88)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "command", "law", "objective"),
     [
@@ -100,6 +101,7 @@ def test_the_shipped_refits_are_made_by_their_commands(
     assert shipped.status == "converged" and shipped.resampling == again.resampling
 
 
+@pytest.mark.long
 def test_the_headline_is_what_backtests_choose(gemstones: RunTable) -> None:
     shipped = published("gemstones-refit")
     assert isinstance(shipped, Fit) and shipped.chosen is not None

@@ -133,6 +133,7 @@ def test_json_holds_everything(stones_study: Study) -> None:
     assert str(stones_study.output) not in text
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_the_same_for_any_number_of_workers(small_csv: Path, tmp_path: Path) -> None:
     runs = load(small_csv)
@@ -160,6 +161,7 @@ def test_chinchilla_leaves_out_what_it_does_not_know(chinchilla_study: Study) ->
     assert hours.startswith("no frontier of epoch over device hours:")
 
 
+@pytest.mark.long
 def test_pebbles_are_studied_at_their_own_scale(pebbles: RunTable, tmp_path: Path) -> None:
     made = study(pebbles, tmp_path, bootstrap=0, quick=True)
     assert any("(--quick)" in note for note in made.notes) and made.analyses.sensitivity is None
@@ -189,6 +191,7 @@ def test_three_columns_are_enough(small_study: Study) -> None:
     assert {f"figures/{name}.png" for name in FIGURES} <= written(small_study.output)
 
 
+@pytest.mark.long
 def test_an_edge_of_the_search_is_a_note(shaped_csv: Path, tmp_path: Path) -> None:
     made = study(load(shaped_csv), tmp_path / "out", bootstrap=0, budgets=[1e15, 1e21], quick=True)
     edges = [note for note in made.notes if "edge of the search" in note]
@@ -212,6 +215,7 @@ def test_nothing_to_fit_is_notes(tmp_path: Path) -> None:
     assert (made.output / "tables" / "fits.md").exists()
 
 
+@pytest.mark.long
 def test_a_selection_that_was_made_stays(gemstones: RunTable, tmp_path: Path) -> None:
     runs = gemstones.select("chinchilla-reduced")
     made = study(runs, tmp_path, bootstrap=0, budgets=[1e21], quick=True)
@@ -221,6 +225,7 @@ def test_a_selection_that_was_made_stays(gemstones: RunTable, tmp_path: Path) ->
         study(runs, tmp_path, select="all", bootstrap=0)
 
 
+@pytest.mark.long
 def test_progress_grows_to_one(shaped_csv: Path, tmp_path: Path) -> None:
     told: list[tuple[str, float]] = []
     study(
@@ -273,6 +278,7 @@ except MissingExtra as error:
 """
 
 
+@pytest.mark.long
 def test_without_altair_there_are_tables(shaped_csv: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     done = subprocess.run(

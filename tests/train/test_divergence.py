@@ -66,6 +66,7 @@ def test_a_bad_stretch_is_passed_over(make_run: MakeRun, poison: Poison) -> None
     assert (state.step, state.skipped_batches) == (STEPS, rollback.skipped_batches)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stop", [25, 40, 80])
 def test_rollbacks_survive_interruptions(make_run: MakeRun, poison: Poison, stop: int) -> None:
     poison(lambda number: math.nan if number == 60 else 0.0)
@@ -82,6 +83,7 @@ def test_rollbacks_survive_interruptions(make_run: MakeRun, poison: Poison, stop
     assert len(ledger_of(stopped).starts) > 1
 
 
+@pytest.mark.long
 def test_a_rollback_that_was_resumed_from_an_older_checkpoint_still_holds(
     make_run: MakeRun, poison: Poison
 ) -> None:

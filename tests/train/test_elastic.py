@@ -82,6 +82,7 @@ def assert_alike(one: Ledger, other: Ledger) -> None:
     assert [s.learning_rate for s in one.steps] == [s.learning_rate for s in other.steps]
 
 
+@pytest.mark.long
 def test_any_layout_trains_alike_and_what_it_saves_any_other_goes_on_with(
     make_run: MakeRun, tmp_path: Path
 ) -> None:

@@ -202,6 +202,7 @@ print(json.dumps({"class": type(model).__name__, "ids": made.tolist(), "text": t
 """
 
 
+@pytest.mark.long
 def test_text_is_generated_offline(exported: tuple[Exported, Path], corpus: Corpus) -> None:
     from tokenizers import Tokenizer as File
 

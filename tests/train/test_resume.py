@@ -47,6 +47,7 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_bit(make_run: MakeRun, number
     assert len(ledger_of(halved).starts) == 2  # nothing to do: no new session
 
 
+@pytest.mark.long
 def test_a_spent_budget_saves_after_every_step(make_run: MakeRun) -> None:
     alone, short = make_run("alone", steps=6), make_run("short", steps=6)
     train(alone, PLAIN)
@@ -76,6 +77,7 @@ def killed(folder: Path, seconds: float, *, saving: bool) -> None:
     process.wait()
 
 
+@pytest.mark.long
 def test_sigkill_at_any_moment_loses_only_what_was_not_saved(make_run: MakeRun) -> None:
     steps = 400
     alone, broken = make_run("alone", steps=steps), make_run("broken", steps=steps)

@@ -45,6 +45,7 @@ def test_draws_depend_on_the_seed_alone(gemstones: RunTable, law: str) -> None:
     assert fit(table, "N,T", bootstrap=40, seed=6).draws[0] != one.draws[0]
 
 
+@pytest.mark.long
 def test_resamples_end_at_no_wild_exponent(pebbles: RunTable) -> None:
     """At 4, or twice the estimate, unless the bound is the caller's own."""
     fitted = fit(pebbles, "w,d,N,T", bootstrap=64)
@@ -55,6 +56,7 @@ def test_resamples_end_at_no_wild_exponent(pebbles: RunTable) -> None:
     assert 4 < wide.theta_draws[:, 1].max() <= 6
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("outer", [False, True])
 def test_refits_reach_what_many_starts_find(gemstones: RunTable, outer: bool) -> None:
     """The hard case: Equation 2, resampled by run (the benchmark does it for a hundred resamples)."""
@@ -113,6 +115,7 @@ def planted_table(gemstones: RunTable, seed: int) -> RunTable:
     return dataclasses.replace(table, frame=table.frame.with_columns(pl.Series("loss", loss * np.exp(noise))))
 
 
+@pytest.mark.long
 def test_intervals_by_run_cover_a_planted_law(gemstones: RunTable) -> None:
     """100 tables of the 200 that benchmarks/interval_kinds.py takes, with fewer draws."""
     covered = np.zeros(2)

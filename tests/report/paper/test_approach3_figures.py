@@ -167,6 +167,7 @@ def y_domains(figure: PaperFigure) -> list[list[tuple[float, float]]]:
     ]
 
 
+@pytest.mark.long
 def test_figures_of_two_deltas_share_their_axes(shapes: Fit, in_params: Fit) -> None:
     fits = {
         FitKey("all", form, delta): wider(fit, times)
@@ -247,6 +248,7 @@ def test_every_figure_shows_its_own_selection(number: int) -> None:
     assert shown.whole_heads == (number == 12)
 
 
+@pytest.mark.long
 def test_laws_of_other_data_are_drawn(chinchilla: RunTable, pebbles: RunTable) -> None:
     epoch = fit(chinchilla.select(), "N,T", bootstrap=200)
     figure = extended_figure(99, None, epoch, [])

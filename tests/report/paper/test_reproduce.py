@@ -22,6 +22,8 @@ from gemstones.report.paper.reproduce import reproduce
 from gemstones.report.paper.starts import starts_figure
 from tests.conftest import Files
 
+pytestmark = pytest.mark.long
+
 BOOTSTRAP, STARTS = 40, 40
 FIGURES = range(2, 25)
 OF_FORMS = (5, 6, 8)

@@ -69,6 +69,7 @@ def records(output: Path) -> dict[Path, int]:
     return found
 
 
+@pytest.mark.long
 def test_killed_at_random_moments(script: Path, tmp_path: Path) -> None:
     texts = write_texts(tmp_path / "t", range(500), words=500)
     began = time.monotonic()
