@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +11,15 @@ import pytest
 
 from gemstones.errors import InvalidRequest, MissingExtra
 from gemstones.runs.folders import ledger_of
+from gemstones.runs.formats import open_runs
+from gemstones.train.checkpoint import checkpoints
 from gemstones.train.run import Options, train
 from gemstones.train.sinks import open_sink
 from tests.train.compare import SignalAt, trained
+from tests.train.conftest import STEP
+from tests.train.test_divergence import Poison, poison
+
+__all__ = ["poison"]  # the fixture
 
 MakeRun = Callable[..., Path]
 
@@ -54,3 +62,114 @@ def test_unknown_sinks_and_missing_packages_are_said(
     for name in ("wandb", "tensorboard"):
         with pytest.raises(MissingExtra, match=r"the sink .* needs .*gemstones\[trackers\]"):
             open_sink(name, folder)
+
+
+def tensorboard_shows(folder: Path, tag: str) -> dict[int, list[float]]:
+    """All values of each step, as TensorBoard shows them."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    shown: dict[int, list[float]] = {}
+    for event in events.Scalars(tag):
+        shown.setdefault(event.step, []).append(event.value)
+    return shown
+
+
+def wandb_rows(folder: Path) -> dict[str, list[dict[str, float]]]:
+    """The rows of each W&B run that was written offline, by its id, sessions in order."""
+    from gemstones.runs.formats.wandb_offline import _run
+
+    rows: dict[str, list[dict[str, float]]] = {}
+    files = (folder / "wandb").glob("offline-run-*/*.wandb")
+    for file in sorted(files, key=lambda path: path.stat().st_mtime_ns):
+        run = _run(file.read_bytes(), file.name, [])
+        rows.setdefault(run.id, []).extend(run.rows)
+    return rows
+
+
+def counts(rows: list[dict[str, float]], name: str) -> dict[int, list[float]]:
+    """The values of each step by our own axis."""
+    shown: dict[int, list[float]] = {}
+    for row in rows:
+        if name in row:
+            shown.setdefault(int(row["step"]), []).append(row[name])
+    return shown
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("stop", [None, 25, 50])
+def test_after_a_rollback_each_step_is_shown_once(
+    make_run: MakeRun,
+    poison: Poison,
+    monkeypatch: pytest.MonkeyPatch,
+    stop: int | None,
+) -> None:
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    poison(lambda number: math.nan if number == 60 else 0.0)
+    folder = make_run(steps=70, checkpoint_tokens=10 * STEP)
+    while (
+        True
+    ):  # a run that is stopped by the way, before the rollback or after, is shown as one that was not
+        sinks = (open_sink("tensorboard", folder), open_sink("wandb", folder))
+        extra = (SignalAt(stop),) if stop else ()
+        if train(folder, Options(threads=1, sinks=(*sinks, *extra))).state == "finished":
+            break
+    ledger = ledger_of(folder)
+    assert [rollback.to_step for rollback in ledger.rollbacks] == [20]
+    losses = {step.step: [pytest.approx(step.loss, rel=1e-6)] for step in ledger.steps}
+    held_out = {e.step: [pytest.approx(e.loss, rel=1e-6)] for e in ledger.evaluations}
+    assert list(losses) == list(range(1, 71))
+    assert tensorboard_shows(folder, "train/loss") == losses
+    assert tensorboard_shows(folder, "validation/loss") == held_out
+    assert tensorboard_shows(folder, "train/rolled_back_to_step") == {20: [20.0]}
+    rows = wandb_rows(folder)
+    assert list(rows) == [folder.name, f"{folder.name}-rollback-1"]
+    assert counts(rows[f"{folder.name}-rollback-1"], "train/loss") == losses
+    assert counts(rows[f"{folder.name}-rollback-1"], "validation/loss") == held_out
+    assert set(counts(rows[folder.name], "train/loss")) == set(range(1, 61))  # what had been seen
+    if stop is None:  # and read back, only what counts is there
+        table = open_runs([folder / "wandb"])
+        assert set(table.frame["run"]) == {f"{folder.name}-rollback-1"}
+        assert any(f"{folder.name} is left out: it is superseded by" in said for said in table.assumptions)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_of_a_run_that_is_given_up_only_what_stands_is_shown(make_run: MakeRun, poison: Poison) -> None:
+    poison(lambda number: math.inf if number >= 40 else 0.0)
+    folder = make_run(steps=60, checkpoint_tokens=5 * STEP)
+    assert train(folder, Options(threads=1, sinks=(open_sink("tensorboard", folder),))).state == "diverged"
+    ledger = ledger_of(folder)
+    assert list(tensorboard_shows(folder, "train/loss")) == [step.step for step in ledger.steps]
+
+
+def test_wandb_gets_an_axis_of_our_own(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """W&B drops rows of a lower step: none of ours has one, after a crash either."""
+    import wandb
+
+    class Run:
+        def __init__(self, **named: object) -> None:
+            self.id, self.rows, self.metrics = named["id"], [], []
+            self.summary: dict[str, object] = {}
+
+        def define_metric(self, name: str, **named: object) -> None:
+            self.metrics.append((name, named))
+
+        def log(self, row: dict[str, float]) -> None:  # no step=
+            self.rows.append(row)
+
+        def finish(self) -> None:
+            pass
+
+    runs: list[Run] = []
+    monkeypatch.setattr(wandb, "init", lambda **named: runs.append(Run(**named)) or runs[-1])
+    folder = make_run(steps=12)
+    train(folder, Options(threads=1, sinks=(SignalAt(10),)))
+    for checkpoint in checkpoints(folder)[-1:]:  # as after a crash: gone on with from step 8
+        shutil.rmtree(checkpoint.folder)
+    train(folder, Options(threads=1, sinks=(open_sink("wandb", folder),)))
+    (run,) = runs
+    assert run.id == folder.name
+    assert run.metrics == [("step", {}), ("*", {"step_metric": "step"})]
+    assert [row["step"] for row in run.rows if "train/loss" in row] == [9, 10, 11, 12]

@@ -1,7 +1,7 @@
 """Where else a run's events go, beside its ledger: one small protocol.
 
 A sink sees the events of its own session as they happen; what it does can neither change the run nor is it
-needed to resume it.
+needed to resume it. Where a run goes back, because it diverged, trackers show each step once, the one that counts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import msgspec
 
 from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidRequest, MissingExtra
-from gemstones.runs.ledger import Evaluation, Event, Rollback, Start, Step
+from gemstones.runs.folders import ledger_of
+from gemstones.runs.formats.wandb_offline import SUPERSEDED
+from gemstones.runs.ledger import Diverged, Evaluation, Event, Ledger, Rollback, Start, Step
 
 SINKS = ("tensorboard", "wandb")
 
@@ -68,7 +70,7 @@ def scalars(event: Event) -> dict[str, float]:
 
 
 class TensorBoardSink:
-    """Event files in the run's `tensorboard`; steps that were done again are shown once."""
+    """Event files in the run's `tensorboard`; steps that were done again, or discarded, are not shown."""
 
     def __init__(self, run_folder: Path) -> None:
         self._folder = run_folder / "tensorboard"
@@ -76,50 +78,89 @@ class TensorBoardSink:
 
     def start(self, spec: RunSpec, session: Start) -> None:
         """Open a writer that purges what comes after the session's first step."""
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._writer = SummaryWriter(str(self._folder), purge_step=session.step + 1)
+        self._begin(session.step)
         self._writer.add_text("spec", f"```\n{spec.to_json()}\n```", session.step)
 
     def log(self, event: Event) -> None:
         """Add its numbers."""
+        if (back := goes_back_to(event)) is not None:
+            self._writer.close()
+            self._begin(back)
         for name, value in scalars(event).items():
-            self._writer.add_scalar(name, value, event.step)
+            self._writer.add_scalar(name, value, event.step if back is None else back)
 
     def finish(self, state: str) -> None:
         """Close the writer."""
         self._writer.close()
 
+    def _begin(self, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(self._folder), purge_step=step + 1)
+
 
 class WandbSink:
-    """A W&B run of the same id; offline unless WANDB_MODE says otherwise, to be synced with `wandb sync`."""
+    """A W&B run of the same id; offline unless WANDB_MODE says otherwise, to be synced with `wandb sync`.
+
+    W&B takes no row back and none of a lower step. So steps are an axis of our own, `step`, and a rollback begins
+    another W&B run, `ID-rollback-1`, with all that still counts; the one before says what came after it.
+    """
 
     def __init__(self, run_folder: Path) -> None:
         self._folder = run_folder
         self._run: Any = None
+        self._spec: Any = None
 
     def start(self, spec: RunSpec, session: Start) -> None:
         """Begin or resume the W&B run."""
-        import wandb
-
-        mode: Any = os.environ.get("WANDB_MODE", "offline")
-        self._run = wandb.init(
-            project="gemstones",
-            id=spec.id,
-            name=spec.id,
-            group=spec.family,
-            dir=str(self._folder),
-            config=msgspec.to_builtins(spec),
-            mode=mode,
-            resume="allow",
-        )
+        self._spec = spec
+        self._begin(ledger_of(self._folder))
 
     def log(self, event: Event) -> None:
         """Add its numbers."""
+        if (back := goes_back_to(event)) is not None:
+            ledger = ledger_of(self._folder)  # with this event
+            self._run.summary["state"] = f"{SUPERSEDED} {self._id(ledger)}, from step {back} on"
+            self._run.finish()
+            self._begin(ledger)
+            standing: list[Step | Evaluation] = [*ledger.steps, *ledger.evaluations]
+            for done in sorted(standing, key=lambda done: (done.step, isinstance(done, Evaluation))):
+                self._run.log({"step": done.step, **scalars(done)})
         if numbers := scalars(event):
-            self._run.log(numbers, step=event.step)
+            self._run.log({"step": event.step if back is None else back, **numbers})
 
     def finish(self, state: str) -> None:
         """Close the W&B run."""
         self._run.summary["state"] = state
         self._run.finish()
+
+    def _id(self, ledger: Ledger) -> str:
+        times = sum(goes_back_to(event) is not None for event in ledger.events)
+        return f"{self._spec.id}-rollback-{times}" if times else str(self._spec.id)
+
+    def _begin(self, ledger: Ledger) -> None:
+        import wandb
+
+        mode: Any = os.environ.get("WANDB_MODE", "offline")
+        self._run = wandb.init(
+            project="gemstones",
+            id=self._id(ledger),
+            name=self._id(ledger),
+            group=self._spec.family,
+            dir=str(self._folder),
+            config=msgspec.to_builtins(self._spec),
+            mode=mode,
+            resume="allow",
+        )
+        self._run.define_metric("step")
+        self._run.define_metric("*", step_metric="step")
+
+
+def goes_back_to(event: Event) -> int | None:
+    """The step after which everything is discarded by `event`; None if nothing is."""
+    match event:
+        case Rollback():
+            return event.to_step
+        case Diverged():
+            return event.step
+    return None

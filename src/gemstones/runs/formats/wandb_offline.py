@@ -25,6 +25,8 @@ from gemstones.runs.one_line import one_line
 from gemstones.runs.table import Source
 
 PATTERN = "*.wandb"
+SUPERSEDED = "superseded by"
+"""How the state begins of a run that `gemstones train` took back (`gemstones.train.sinks`)."""
 _HEADER, _BLOCK, _CHUNK_HEADER = b":W&B", 32 * 1024, 7
 _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
@@ -35,7 +37,11 @@ def _open(folder: Path) -> Opened:
     for path in paths:
         content = read_content(path)
         digest.update(content.data)
-        runs.append(_run(content.data, content.file, said))
+        run = _run(content.data, content.file, said)
+        if run.state.startswith(SUPERSEDED):  # by our own sink: the run that followed has all that counts
+            said.append(f"{run.id} is left out: it is {run.state}")
+        else:
+            runs.append(run)
     name = one_line(folder.absolute().name)
     source = Source(name, str(folder), digest.hexdigest())
     opened = opened_runs(runs, OFFLINE.name, one_line(folder), dataset=f"{name}/", source=source)
@@ -59,6 +65,9 @@ def _run(data: bytes, file: str, said: list[str]) -> LoggedRun:
                 run.config |= _items(record.run.config.update)
             elif kind == "config":
                 run.config |= _items(record.config.update)
+            elif kind == "summary":
+                state = str(_items(record.summary.update).get("state", ""))
+                run.state = state if state.startswith(SUPERSEDED) else run.state
             elif kind == "history":
                 run.rows.append(_items(record.history.item))
     except InvalidTable:
