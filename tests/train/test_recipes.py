@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from gemstones.runs.folders import RunFile, ledger_of, read_run, write_run
 from gemstones.shape import Shape
 from gemstones.train.checkpoint import read_weights
 from gemstones.train.corpus import Corpus, Options, build
+from gemstones.train.corpus.errors import InvalidCorpus
 from gemstones.train.initialisation import initialise
 from gemstones.train.model import Transformer
 from gemstones.train.muon import MuonWithAdamW, orthogonalised
@@ -171,6 +173,14 @@ def test_held_out_sets_that_are_not_the_planned_ones_are_refused(corpus: Corpus,
     assert refused({}).startswith("the run is evaluated on own too, and its folder names no such set: ")
     assert refused({"own": str(corpus.folder)}).startswith(f"held_out.own: {corpus.folder} has fingerprint ")
     assert refused({"own": str(tmp_path / "none")}).startswith("held_out.own: ")
+    damaged = tmp_path / "damaged"
+    shutil.copytree(corpus.folder, damaged)
+    shard = next(damaged.glob("validation-*.bin"))
+    shard.write_bytes(bytes(4) + shard.read_bytes()[4:])
+    same = spec_of(corpus, held_out=(HeldOut("own", corpus.fingerprint),))
+    write_run(folder, RunFile(corpus=str(corpus.folder), held_out={"own": str(damaged)}, spec=same))
+    with pytest.raises(InvalidCorpus, match="has SHA-256"):
+        train(folder, Session(threads=1))
     text = tmp_path / "text.txt"
     text.write_text("other words, another tokenizer\n" * 400)
     build([text], tmp_path / "other", Options(vocabulary=300, validation=0.3), workers=1)

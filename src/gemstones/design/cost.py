@@ -263,7 +263,9 @@ def _on_evaluations(
             "note",
             f"an evaluation is of all {held_out_windows:,} held-out windows: {spec.evaluate_sequences:,} are asked for",
         )
-    tokens = min(spec.evaluate_sequences or held_out_windows, held_out_windows) * spec.context
+    # Other held-out sets are taken to be as large.
+    sets = 1 + len(spec.held_out)
+    tokens = sets * min(spec.evaluate_sequences or held_out_windows, held_out_windows) * spec.context
     share = FORWARD_SHARE * tokens * len(spec.evaluation_steps) / spec.own_tokens
     if share > MUCH_EVALUATION:
         yield (

@@ -113,6 +113,8 @@ def train(folder: Path, options: Options) -> Outcome:
     corpus = _corpus(run, options)
     held_out = open_held_out(corpus, run.held_out, run.spec.context)
     check_held_out(run.spec, held_out)
+    for of_set in held_out.values():
+        of_set.verify(("validation",), say=options.say)
     options.layout.check(run.spec.shape, run.spec.batch_sequences)
     if run.spec.rules.optimizer != "adamw" and options.layout.processes > 1:
         raise InvalidRequest(
