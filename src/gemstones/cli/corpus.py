@@ -16,7 +16,7 @@ from gemstones.units import format_quantity, parse_count
 if TYPE_CHECKING:
     from gemstones.train.corpus import Corpus
 
-app = App(name="corpus", help="Token shards to train on: build, show.")
+app = App(name="corpus", help="Token shards to train on: build, import, show.")
 
 MOST_SOURCES = 5
 """Shown by name, one a line."""
@@ -116,6 +116,79 @@ def build(
     _print(built.corpus, json=json, made=built.made)
 
 
+@app.command(name="import")
+def import_(
+    *paths: Annotated[
+        Path,
+        Parameter(
+            help="Files and folders of tokens: nanoGPT or llm.c .bin, Megatron .bin with .idx, OLMo or NumPy .npy, "
+            "Parquet or Arrow with a column of ids, a folder of datasets.save_to_disk."
+        ),
+    ],
+    output: Annotated[Path, OUTPUT, Parameter(help="Folder for shards, tokenizer.json and manifest.json.")],
+    tokenizer: Annotated[Path, Parameter(help="The tokenizer.json that the tokens were made with.")],
+    validation_from: Annotated[
+        tuple[Path, ...],
+        Parameter(
+            negative="",
+            consume_multiple=True,
+            show_default=False,
+            help="Files and folders that are held out, like val.bin, instead of documents by their hash.",
+        ),
+    ] = (),
+    validation: Annotated[
+        float | None, Parameter(help="Fraction of the documents to hold out, by their hash (default: 0.01).")
+    ] = None,
+    validation_tokens: Annotated[
+        str | None, Parameter(help="Hold out so many tokens instead of a fraction of the documents.")
+    ] = None,
+    dtype: Annotated[
+        Literal["uint16", "uint32", "int32", "int64"] | None,
+        Parameter(help="Of ids without a header (default: uint16, or uint32 for a vocabulary above 65,536)."),
+    ] = None,
+    field: Annotated[
+        str | None,
+        Parameter(help="Column of Parquet and Arrow (default: input_ids, tokens, token_ids or ids)."),
+    ] = None,
+    end_of_document: Annotated[
+        str | None, Parameter(help="Token of the tokenizer that ends documents.")
+    ] = None,
+    pad_vocabulary_to_multiple: Annotated[int, Parameter(help="Rows of a model's embedding.")] = 64,
+    shard_tokens: Annotated[str, Parameter(help="Most tokens in a shard.")] = "50M",
+    force: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Replace another corpus in the folder.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Tokens that others made → token shards and a manifest.
+
+    The same corpus as `build` makes of text. Ids are held against the tokenizer; what is held out is decoded, to know
+    its bytes per token.
+    """
+    from gemstones.train.corpus import Options, import_tokens
+
+    options = Options(
+        validation=validation,
+        validation_tokens=None
+        if validation_tokens is None
+        else parse_count(validation_tokens, "validation-tokens"),
+        field=Options().field if field is None else field,
+        end_of_document=end_of_document,
+        pad_vocabulary_to_multiple=pad_vocabulary_to_multiple,
+        shard_tokens=parse_count(shard_tokens, "shard-tokens"),
+    )
+    built = import_tokens(
+        paths,
+        output,
+        options,
+        tokenizer=tokenizer,
+        validation_paths=validation_from,
+        dtype=dtype,
+        force=force,
+    )
+    _print(built.corpus, json=json, made=built.made)
+
+
 @app.command
 def show(
     corpus: Annotated[Path, Parameter(help="Folder of a finished corpus.")],
@@ -156,8 +229,8 @@ def _print(corpus: Corpus, *, json: bool, made: bool | None = None) -> None:
             split,
             f"{summary['documents_by_split'][split]:,}",
             f"{tokens:,}",
-            f"{format_quantity(summary['bytes'][split])}B",
-            f"{summary['bytes'][split] / tokens:.2f}" if tokens else "-",
+            f"{format_quantity(summary['bytes'][split])}B" if summary["bytes"][split] or not tokens else "-",
+            f"{summary['bytes'][split] / tokens:.2f}" if tokens and summary["bytes"][split] else "-",
             str(summary["shards"][split]),
         )
         for split, tokens in summary["tokens"].items()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cyclopts import App
 
@@ -143,3 +144,23 @@ def test_importing_the_command_is_light() -> None:
     assert {"tokenizers", "polars", "torch", "scipy"} & {
         m.partition(".")[0] for m in done.stdout.split()
     } == set()
+
+
+def test_import_says_what_it_made_and_damage_in_one_line(cli: Cli, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("one line of words after another\n" * 2000)
+    assert cli("build", text, "--output", tmp_path / "built", "--vocabulary", 300)[0] == 0
+    np.array([5, 6, 7, 8] * 40_000, "<u2").tofile(tmp_path / "train.bin")
+    np.array([5, 6, 7, 8] * 400, "<u2").tofile(tmp_path / "val.bin")
+    tokenizer = ("--tokenizer", tmp_path / "built" / "tokenizer.json")
+    files = (tmp_path / "train.bin", "--validation-from", tmp_path / "val.bin")
+    status, out, _ = cli("import", *files, *tokenizer, "--output", tmp_path / "corpus", "--json")
+    made = json.loads(out)
+    assert (status, made["tokens"]) == (0, {"train": 160_000, "validation": 1600})
+    assert made["bytes"]["train"] == 0 < made["bytes"]["validation"]
+    _, shown, _ = cli("show", tmp_path / "corpus", "--verify")
+    assert "160,000" in shown and "its bytes are not known" in shown
+    status, _, wrong = cli("import", text, *tokenizer, "--output", tmp_path / "wrong")
+    assert status == 2
+    assert "has the token id" in wrong
+    assert len(wrong.splitlines()) == 1

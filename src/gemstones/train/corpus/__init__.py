@@ -8,6 +8,7 @@ functions, so that importing this package stays light.
 
 from gemstones.train.corpus.build import Built, build
 from gemstones.train.corpus.errors import InvalidCorpus
+from gemstones.train.corpus.imported import import_tokens
 from gemstones.train.corpus.manifest import Manifest
 from gemstones.train.corpus.opened import Corpus
 from gemstones.train.corpus.options import Options
@@ -31,6 +32,7 @@ __all__ = [
     "batch",
     "build",
     "epochs_needed",
+    "import_tokens",
     "order",
     "sequence",
     "sequences",

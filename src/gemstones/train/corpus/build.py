@@ -117,7 +117,7 @@ def build(
     if workers < 1:
         raise InvalidRequest(f"workers {workers} must be at least 1")
     version = require_tokenizers()
-    given = None if tokenizer is None else _read_tokenizer(Path(tokenizer), options)
+    given = None if tokenizer is None else read_tokenizer(Path(tokenizer), options)
     sources = find_sources(
         [Path(p) for p in paths], exclude=output, progress=lambda done: say("hashing", done)
     )
@@ -216,7 +216,7 @@ def _make(
         skipped_files=_largest([file for index in indices for file in index.skipped]),
         train=split("train", ~held),
         validation=split("validation", held),
-        sources=_described(sources),
+        sources=described(sources),
         sources_key=sources.key,
         options=options,
         notes=tuple(notes),
@@ -242,7 +242,8 @@ def _run(
         say(done / total)
 
 
-def _read_tokenizer(file: Path, options: Options) -> bytes:
+def read_tokenizer(file: Path, options: Options) -> bytes:
+    """The content of the tokenizer's file, known to be one that has an end of document."""
     try:
         content = read_bytes(file)
     except OSError as error:
@@ -279,7 +280,8 @@ def _largest(skipped: list[SkippedFile]) -> tuple[SkippedFile, ...]:
     return tuple(sorted(skipped, key=lambda file: (-file.bytes, file.path))[:MOST_NAMED])
 
 
-def _described(sources: Sources) -> tuple[Source, ...]:
+def described(sources: Sources) -> tuple[Source, ...]:
+    """As a manifest has them."""
     return tuple(
         Source(
             path=path,

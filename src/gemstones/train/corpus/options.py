@@ -33,6 +33,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     end_of_document: str | None = None
     pad_vocabulary_to_multiple: Positive = 64
     shard_tokens: Positive = 50_000_000
+    tokens: str = ""
+    """Of a corpus that was imported: the type of the ids of raw streams."""
 
 
 def checked(options: Options, *, tokenizer_given: bool) -> Options:
