@@ -12,7 +12,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gemstones.errors import InvalidQuantity
-from gemstones.units import SUFFIXES, format_flops, format_quantity, parse_count, parse_quantity
+from gemstones.laws.parse_form import parse_form
+from gemstones.units import (
+    SUFFIXES,
+    format_flops,
+    format_number,
+    format_quantity,
+    parse_count,
+    parse_quantity,
+)
 
 POSITIVE = st.floats(1e-290, 1e290)
 NEARLY_QUANTITIES = st.text("0123456789_,.+-eEkKMmBbGTPZY \n٣∞", max_size=12)
@@ -196,3 +204,22 @@ def test_a_suffix_leaves_one_to_three_digits_before_the_point(value: float, digi
     match = re.fullmatch(r"(\d+)(\.\d*[1-9])?[KMBT]?", format_quantity(value, digits))
     assert match
     assert 1 <= int(match[1]) <= 999
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_are_written_short_and_read_back(value: float) -> None:
+    text = format_number(value)
+    assert float(text) == value and "e+" not in text and not re.search(r"e-?0\d", text)
+    assert float(format_number(value, 17)) == value
+
+
+def test_formulas_have_readable_numbers() -> None:
+    for number, text in (
+        ("1e+09", "1e9"),
+        ("1000000000", "1e9"),
+        ("2.5e-7", "2.5e-7"),
+        ("123456789", "123456789"),
+    ):
+        form = parse_form(f"E + A/(N/{number})^a + B/T^b")
+        assert f"(N/{text})" in form.text
+        assert parse_form(form.text).text == form.text

@@ -113,4 +113,16 @@ def format_flops(value: float, digits: int = 3) -> str:
     >>> format_flops(1e22), format_flops(3.417e18), format_flops(1e12)
     ('1e22', '3.42e18', '1e12')
     """
-    return re.sub(r"e\+0*", "e", f"{value:.{digits}g}")
+    return format_number(value, digits)
+
+
+def format_number(value: float, digits: int | None = None) -> str:
+    """A number to so many digits, powers of ten as they are read: 1e9, not 1e+09; without `digits` the number itself.
+
+    >>> format_number(1e9), format_number(1.25e-7), format_number(0.1), format_number(97_983.4, 4)
+    ('1e9', '1.25e-7', '0.1', '9.798e4')
+    """
+    text = f"{value:.{digits or 6}g}"
+    if digits is None and float(text) != value:
+        text = repr(value).removesuffix(".0")
+    return re.sub(r"e\+?(-?)0*(?=\d)", r"e\1", text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gemstones.display import Row, html_table, interval_text
 from gemstones.runs.loss_units import SHORT
-from gemstones.units import format_flops, format_quantity
+from gemstones.units import format_flops, format_number, format_quantity
 
 if TYPE_CHECKING:
     from gemstones.laws.law import Law
@@ -81,6 +81,6 @@ def _of_any_size(name: str, value: float, ends: Any) -> Row:
     """One of a formula, whose coefficients are not logarithms: to five digits."""
 
     def number(x: float) -> str:
-        return f"{x:.4f}" if 1e-2 <= abs(value) < 1e4 or not value else f"{x:.4e}"
+        return f"{x:.4f}" if 1e-2 <= abs(value) < 1e4 or not value else format_number(x, 5)
 
     return name, number(value), interval_text(ends, number)

@@ -24,6 +24,7 @@ import numpy as np
 from gemstones.accounting.flops import flops_per_token, inference_flops_per_token
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, ParamsConvention, params
 from gemstones.shape import FloatArray, IntArray, Shapes
+from gemstones.units import format_number
 
 if TYPE_CHECKING:
     from gemstones.runs.table import RunTable
@@ -100,7 +101,9 @@ class FlopsModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             case "terms":
                 names = ("d·w²", "d·w", "w")
                 return " + ".join(
-                    f"{c:.4g}·{name}" for c, name in zip(self.constants, names, strict=True) if c
+                    f"{format_number(c, 4)}·{name}"
+                    for c, name in zip(self.constants, names, strict=True)
+                    if c
                 )
 
     @property

@@ -37,7 +37,13 @@ Codes = Mapping[str, IntArray]
 
 
 class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A family of laws, as it is written; `parse_form` reads it."""
+    """A family of laws, as it is written; `gemstones.laws.parse_form.parse_form` reads it, `fit` takes it.
+
+    >>> from gemstones.laws.parse_form import parse_form
+    >>> form = parse_form("E + A/N^a + B/T^b")
+    >>> form.columns, [entry.name for entry in form.entries]
+    (('N', 'T'), ['a', 'b', 'A', 'B', 'E'])
+    """
 
     text: str
     """Canonical: `N,T`, `(w,d,N,T)^p`, `E + A/N^a + B/T^b`."""

@@ -21,7 +21,7 @@ from gemstones.laws.listed import tree_of
 from gemstones.laws.tree import written
 from gemstones.runs.loss_units import LossUnit
 from gemstones.shape import FloatArray, IntArray, Shape
-from gemstones.units import parse_quantity
+from gemstones.units import format_number, parse_quantity
 
 if TYPE_CHECKING:
     from gemstones.planning.plan import Plan
@@ -293,18 +293,18 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.formula is not None:
             form = self.formula.form
             values = {
-                entry.name: power_of_e(x) if entry.parameter.positive else f"{x:.4g}"
+                entry.name: power_of_e(x) if entry.parameter.positive else format_number(x, 4)
                 for entry, x in zip(form.entries, self.theta, strict=True)
             }
             if form.groups:
                 return f"L = {form.text}"
             return f"L = {written(tree_of(form.text), values)}"
         powers = " + ".join(
-            f"{power_of_e(c)}·{term}^{-e:.4g}"
+            f"{power_of_e(c)}·{term}^{format_number(-e, 4)}"
             for term, e, c in zip(self.terms, self.exponents, self.log_coefficients, strict=True)
         )
         if self.outer_exponent is not None:
-            powers = f"({powers})^{self.outer_exponent:.4g}"
+            powers = f"({powers})^{format_number(self.outer_exponent, 4)}"
         assert self.log_irreducible is not None
         return f"L = {powers} + {power_of_e(self.log_irreducible)}"
 
@@ -318,9 +318,9 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def power_of_e(log: float) -> str:
     """exp(log) to four digits, for logs of any size."""
     if abs(log) < 300:
-        return f"{math.exp(log):.4g}"
+        return format_number(math.exp(log), 4)
     exponent = math.floor(log / math.log(10))
-    return f"{10 ** (log / math.log(10) - exponent):.3f}e{exponent:+d}"
+    return f"{10 ** (log / math.log(10) - exponent):.3f}e{exponent}"
 
 
 def law_problem(law: Law) -> str | None:

@@ -16,7 +16,7 @@ from gemstones.laws.formula import parse_formula
 from gemstones.laws.listed import canonical, tree_of
 from gemstones.laws.literature import NAMED
 from gemstones.laws.tree import Constant, Expression, Number, constants, rebuilt, written
-from gemstones.units import read_number
+from gemstones.units import format_number, read_number
 
 
 def law_text(law: str | Sequence[str]) -> str:
@@ -120,12 +120,12 @@ def _fixed(form: Form, values: Mapping[str, float]) -> Form:
     for name, value in values.items():
         if name not in names:
             raise InvalidRequest(
-                f"fix {name}={value:g}: law {form.text} has no {name}: it has {', '.join(sorted(names))}"
+                f"fix {name}={format_number(value)}: law {form.text} has no {name}: it has {', '.join(sorted(names))}"
             )
         positive = next(p for p in form.structure.parameters if p.name == name).positive
         if not np.isfinite(value) or (positive and value <= 0):
             raise InvalidRequest(
-                f"fix {name}={value:g}: {name} must be {'positive' if positive else 'finite'}"
+                f"fix {name}={format_number(value)}: {name} must be {'positive' if positive else 'finite'}"
             )
 
     def change(part: Expression) -> Expression:
@@ -149,7 +149,7 @@ def _bounds(form: Form, bounds: Mapping[str, tuple[float, float]]) -> tuple[tupl
                 f"bound of {name}, {ends!r}, must be a least and a greatest value, like (0.1, 0.6)"
             )
         low, high = ends
-        given = f"bound {name}={low:g}..{high:g}"
+        given = f"bound {name}={format_number(low)}..{format_number(high)}"
         if name not in parameters:
             raise InvalidRequest(f"{given}: law {form.text} has no {name}: it has {', '.join(parameters)}")
         if not low < high:

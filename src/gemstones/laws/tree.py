@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gemstones.runs.schema import SCHEMA
+from gemstones.units import format_number
 
 SYMBOLS = {
     "w": "width",
@@ -182,7 +183,7 @@ class _Writer:
         binds, text = 3, ""
         match tree:
             case Number(value):
-                text = f"{value:g}" if float(f"{value:g}") == value else repr(value)
+                text = format_number(value)
             case Column(name):
                 bare = name in BARE or (column and _PLAIN.fullmatch(name) is not None)
                 text = name if bare else f"{{{name}}}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gemstones.laws.law import Interval
-from gemstones.units import format_flops, format_quantity
+from gemstones.units import format_flops, format_number, format_quantity
 
 ZERO = 1e-6
 """Constants and losses are of the order of one; what is smaller than this is a term at zero."""
@@ -28,7 +28,7 @@ def number_text(value: float, digits: int = 3) -> str:
     if value == 0 or size >= 1e4:
         return format_quantity(value, digits)
     if size < 1e-3:
-        return f"{value:.{digits}g}"
+        return format_number(value, digits)
     return f"{value:.{max(0, digits - 1 - math.floor(math.log10(size)))}f}"
 
 

@@ -23,8 +23,9 @@ from gemstones.laws.solver.system import System
 from gemstones.laws.solver.thin import Thinned, after_thinning
 from gemstones.shape import FloatArray, IntArray
 
-STARTS = 8
-"""Starting points that are polished."""
+STARTS = 16
+"""Starting points that are polished. Of 200 planted tables (benchmarks/robustness.md) two, of four terms and p, ended above
+their best from 8, by 6% and 3%, and none from 16; what goes on after the first stage, and so the time, hardly differs."""
 MOST_ON_ALL = 3
 """Minima on some of many rows from which one on all is sought."""
 SAME = 1e-3
