@@ -201,14 +201,14 @@ def test_flags_are_shown(runs: RunTable) -> None:
 
 def test_what_the_shipped_fit_shows() -> None:
     shown = repr(gs.published("gemstones-refit"))
-    assert "w 0.046 [0.000, 0.466], d 1.560 [0.790, 2.178]" in shown and "around the sum 0.242 [" in shown
+    assert "w 0.046 [0.000, 4.000], d 1.560 [0.789, 2.107]" in shown and "around the sum 0.242 [" in shown
     assert "95% intervals from 400 resamples by run" in shown and "unstable_exponent" in shown
     assert "chosen by backtests: (w,d,N,T)^p predicts held-out rows to 0.28%" in shown
     made = gs.published("gemstones-refit").plan(1e22)
     assert "3072x50, 7.39B [6.74B, 10.6B] total parameters, 214B [150B, 230B] tokens" in repr(made)
     assert "over all of these, this plan included: N 7.39B to 9.4B" in repr(made)
     cells = Text(made._repr_html_()).cells
-    assert cells[:6] == ["", "optimum", "interval", "width", "3072", "[2048, 3840]"]
+    assert cells[:6] == ["", "optimum", "interval", "width", "3072", "[1792, 3840]"]
     assert "729 shapes" in repr(made.near_optimal) and "Member(" not in repr(made.near_optimal)
 
 
