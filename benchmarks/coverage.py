@@ -281,9 +281,9 @@ def report(records: Sequence[tuple[list[Any], Record]]) -> str:
         "",
         f"Tables with every tenth checkpoint of some of the 22 runs of Gemstones `all`, noise σ {RUN_NOISE} a run and "
         f"{ROW_NOISE} a row; plans for 10 and 100 times the largest compute. In brackets the median ratio of the ends, "
-        "of overtraining their distance. The law that is fitted has the form that was planted. Cases are of few tables: "
-        "all of 12 says that the coverage is 78% or more (one-sided, 95%). `-` where fits have no such interval: of six "
-        "runs none can be held out of a law of width and depth, so it has none of a new run.",
+        "of overtraining their distance. The law that is fitted has the form that was planted. Cases are of "
+        "few tables: all of 12 says that the coverage is 78% or more (one-sided, 95%). `-` where fits have no such "
+        "interval: of six runs none can be held out of a law of width and depth, so it has none of a new run.",
         "",
     ]
     planted_ = by_kind.get("planted", [])

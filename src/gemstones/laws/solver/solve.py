@@ -24,8 +24,9 @@ from gemstones.laws.solver.thin import Thinned, after_thinning
 from gemstones.shape import FloatArray, IntArray
 
 STARTS = 16
-"""Starting points that are polished. Of 200 planted tables (benchmarks/robustness.md) two, of four terms and p, ended above
-their best from 8, by 6% and 3%, and none from 16; what goes on after the first stage, and so the time, hardly differs."""
+"""Starting points that are polished. Of 200 planted tables (benchmarks/robustness.md) two, of four terms and p, ended
+above their best from 8, by 6% and 3%, and neither from 16; few go on after the first stage, so the time hardly
+differs."""
 MOST_ON_ALL = 3
 """Minima on some of many rows from which one on all is sought."""
 SAME = 1e-3
