@@ -9,7 +9,7 @@ import pytest
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
-from gemstones.design.spec import HeldOut, RunSpec
+from gemstones.design.spec import HeldOut, RunSpec, Source
 from gemstones.design.suite import expand, load_suite
 from gemstones.errors import UserError
 
@@ -235,7 +235,27 @@ def test_held_out_sets_are_part_of_the_run(tmp_path: Path) -> None:
     assert load_suite(tmp_path / "suite.toml").held_out == {}
 
 
+def test_a_mixture_is_of_the_suite_s_sources(tmp_path: Path) -> None:
+    table = '[sources]\nprose = "p"\ncode = "c"\n'
+    variant = family(family="variant", name="code-only", shapes=["64x8"]) + "mixture = { code = 1 }\n"
+    text = suite(variant, training="mixture = { prose = 0.75, code = 0.25 }") + table
+    made = runs(tmp_path, text, sources={"prose": "ab", "code": "cd"})
+    assert made[0].mixture == (Source("code", 0.25, "cd"), Source("prose", 0.75, "ab"))
+    assert made[-1].mixture == (Source("code", 1.0, "cd"),)
+    assert RunSpec.from_json(made[0].to_json()) == made[0]
+
+
 MISTAKES = [
+    (suite(training="mixture = { prose = 1 }"), "training.mixture: 'prose' is not in [sources]: there are none"),
+    (
+        suite(training="mixture = { prose = -1 }") + '[sources]\nprose = "p"',
+        "training.mixture: prose has weight -1: weights are positive and finite",
+    ),
+    (
+        suite(training="mixture = { prose = 1, code = 1e-4 }") + '[sources]\nprose = "p"\ncode = "c"',
+        "training.mixture: code has 0.0001 of the weight: sources are mixed by 1,024 sequences",
+    ),
+    (suite() + '[sources]\n"A" = "p"', "sources: name: 'A' must begin with"),
     (suite(horizon=""), "training.tokens: is required: give one of tokens, flops, tokens_per_param"),
     (suite(horizon='tokens = "1M"\nflops = [1e12]'), "training.flops: tokens and flops say the same in two ways"),
     (suite(horizon="flops = []"), "training.flops: "),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gemstones.design.recipe import Patch
 from gemstones.design.schedule import Schedule
-from gemstones.design.spec import HeldOut, RunSpec
+from gemstones.design.spec import HeldOut, RunSpec, Source
 from gemstones.errors import InvalidRequest
 from gemstones.shape import Shape
 
@@ -145,6 +145,7 @@ CHANGES: dict[str, Any] = {
     "epsilon": 1e-6,
     "decay_tokens": 4096,
     "held_out": (HeldOut("prose"),),
+    "mixture": (Source("code", 1.0),),
     "weight_decay": 0.0,
     "clip_norm": 0.5,
     "evaluate_tokens": 300_001,

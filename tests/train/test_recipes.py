@@ -12,7 +12,7 @@ import torch
 
 from gemstones.design.layout import Layout
 from gemstones.design.recipes import RECIPES
-from gemstones.design.spec import HeldOut, RunSpec
+from gemstones.design.spec import HeldOut, RunSpec, Source
 from gemstones.errors import InvalidRequest
 from gemstones.runs.collect import collect
 from gemstones.runs.folders import RunFile, ledger_of, read_run, write_run
@@ -281,3 +281,35 @@ def test_the_rate_of_every_step_is_the_schedule_s(make_run: Callable[..., Path],
     assert done[11] == done[12] == max(done)
     assert done[13:] == sorted(done[13:], reverse=True)
     assert collect(run.parent).table.frame["annealed"].to_list() == [False] * 3 + [True]
+
+
+def test_a_run_of_a_mixture_is_the_same_when_it_is_interrupted(corpus: Corpus, tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.mkdir()
+    for number in range(40):
+        (text / f"{number}.txt").write_text(f"{number} bottles of beer on the wall. " * 40)
+    build([text], tmp_path / "beer", Options(validation=0.3), tokenizer=corpus.tokenizer, workers=1)
+    beer = Corpus.open(tmp_path / "beer")
+    folders = {"beer": str(beer.folder), "code": str(corpus.folder)}
+    mixture = (Source("beer", 3.0, beer.fingerprint), Source("code", 1.0, corpus.fingerprint))
+    losses = []
+    for under, budget in (("whole", None), ("parts", 1e-9)):
+        spec = spec_of(corpus, steps=12, mixture=mixture)
+        folder = tmp_path / under / spec.id
+        write_run(folder, RunFile(corpus=str(corpus.folder), sources=folders, spec=spec))
+        while train(folder, Session(threads=1, budget_seconds=budget)).state != "finished":
+            pass
+        losses.append([done.loss for done in ledger_of(folder).steps])
+    assert losses[0] == losses[1]
+    plain = spec_of(corpus, steps=12)
+    write_run(tmp_path / "plain" / plain.id, RunFile(corpus=str(corpus.folder), spec=plain))
+    train(tmp_path / "plain" / plain.id, Session(threads=1))
+    # Beer is easier than code.
+    assert losses[0][-1] < ledger_of(tmp_path / "plain" / plain.id).steps[-1].loss
+    row = collect(tmp_path / "whole").table.frame.row(0, named=True)
+    assert row["mixture"] == "3*beer+1*code"
+    write_run(folder, RunFile(corpus=str(corpus.folder), sources={"beer": folders["beer"]}, spec=spec))
+    with pytest.raises(
+        InvalidRequest, match="the run is trained on code too, and its folder names no such corpus"
+    ):
+        train(folder, Session(threads=1))

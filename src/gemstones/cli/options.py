@@ -63,18 +63,28 @@ HeldOut = Annotated[
     ),
 ]
 
+Sources = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--source",
+        negative="",
+        show_default=False,
+        help="NAME=FOLDER: the corpus of a source of the suite's mixtures, instead of the file's; may be repeated.",
+    ),
+]
 
-def named_folders(given: Sequence[str]) -> dict[str, Path]:
-    """Folders by name, of options like prose=corpora/prose."""
+
+def named_folders(given: Sequence[str], option: str) -> dict[str, Path]:
+    """Folders by name, of `option`s like prose=corpora/prose."""
     found: dict[str, Path] = {}
     for text in given:
         name, equals, folder = text.partition("=")
         if not (equals and name and folder.strip()):
             raise InvalidRequest(
-                f"held-out {text!r} must be a name and a folder: write it like prose=corpora/prose"
+                f"{option} {text!r} must be a name and a folder: write it like prose=corpora/prose"
             )
         if name in found:
-            raise InvalidRequest(f"held-out set {name!r} is given twice: leave one out")
+            raise InvalidRequest(f"{option} {name!r} is given twice: leave one out")
         found[name] = Path(folder)
     return found
 

@@ -248,7 +248,7 @@ def _findings(spec: RunSpec, corpus_tokens: int | None) -> Iterator[tuple[Litera
         how = f"only over {' or '.join(map(str, degrees[1:]))} devices" if degrees[1:] else "not at all"
         held = f"kv heads {shape.kv_heads} and context {shape.context}"
         yield "note", f"tensor parallelism splits {shape}, with {held}, {how}"
-    if corpus_tokens is not None and spec.trained_tokens > corpus_tokens:
+    if corpus_tokens is not None and not spec.mixture and spec.trained_tokens > corpus_tokens:
         epochs = spec.trained_tokens / corpus_tokens
         yield "note", f"the corpus of {corpus_tokens:,} tokens is read {epochs:.3g} times"
 

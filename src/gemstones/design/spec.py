@@ -61,7 +61,9 @@ SAVING_ONLY = frozenset({"checkpoint_tokens", "permanent_tokens", "keep"})
 
 A suite that gains a cooldown later gives its parents new permanent checkpoints; they must stay the same runs.
 """
-ADDED = frozenset({"recipe", "rate_power", "decay_tokens", "decay", "floor", "epsilon", "held_out"})
+ADDED = frozenset(
+    {"recipe", "rate_power", "decay_tokens", "decay", "floor", "epsilon", "held_out", "mixture"}
+)
 """Fields that came later: at their defaults they are not in the id, so that runs made before keep theirs."""
 VALIDATION = "validation"
 """Name of the held-out split of the corpus itself, whose loss is the `loss` of a run."""
@@ -76,14 +78,36 @@ class HeldOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of that corpus; nothing until it is known."""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch("[a-z][a-z0-9_]{0,31}", self.name):
-            raise InvalidRequest(
-                f"name: {self.name!r} must begin with a letter of a-z, go on with a-z, 0-9 and _, and have at most 32"
-            )
+        check_set(self.name)
         if self.name == VALIDATION:
             raise InvalidRequest(
                 f"name: {VALIDATION} is the corpus's own held-out split: choose another name"
             )
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of a mixture: the training split of a corpus with the tokenizer of the run's, and its weight."""
+
+    name: str
+    """Of a-z, 0-9 and _."""
+    weight: float
+    """Positive, in any unit."""
+    fingerprint: str = ""
+    """Of that corpus; nothing until it is known."""
+
+    def __post_init__(self) -> None:
+        check_set(self.name)
+        msgspec.structs.force_setattr(self, "weight", float(self.weight))
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise InvalidRequest(f"weight: {self.weight!r} must be positive and finite")
+
+
+def check_set(name: str) -> None:
+    """Refuse what cannot name a held-out set or a source."""
+    if not re.fullmatch("[a-z][a-z0-9_]{0,31}", name):
+        raise InvalidRequest(
+            f"name: {name!r} must begin with a letter of a-z, go on with a-z, 0-9 and _, and have at most 32"
+        )
 
 
 class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -150,6 +174,8 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     corpus_fingerprint: str = ""
     """Hash of the corpus's manifest; nothing until it is known."""
     precision: TrainingPrecision = "float32"
+    mixture: tuple[Source, ...] = ()
+    """What is trained on in the place of the corpus's own training split, in the order of the names."""
 
     @classmethod
     def of(
@@ -189,9 +215,12 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             msgspec.structs.force_setattr(self, field, float(getattr(self, field)))
         msgspec.structs.force_setattr(self, "betas", tuple(map(float, self.betas)))
         msgspec.structs.force_setattr(self, "permanent_tokens", tuple(sorted(set(self.permanent_tokens))))
+        mixture = tuple(sorted(self.mixture, key=lambda source: source.name))
+        msgspec.structs.force_setattr(self, "mixture", mixture)
         sets = tuple(sorted(self.held_out, key=lambda held_out: held_out.name))
         msgspec.structs.force_setattr(self, "held_out", sets)
         self._check_numbers()
+        self._check_corpora()
         self._check_rate()
         self._check_tokens()
 
@@ -333,13 +362,26 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             raise InvalidRequest(f"rate_power: {self.rate_power!r} must be a number from 0 to 4")
         if not 0 <= self.floor < 1:
             raise InvalidRequest(f"floor: {self.floor!r} must be at least 0 and below 1")
-        for before, after in pairwise(held_out.name for held_out in self.held_out):
-            if before == after:
-                raise InvalidRequest(f"held_out: {after} is there twice: leave one out")
         if self.recipe not in RECIPES:
             raise InvalidRequest(f"recipe: {self.recipe!r} is not known: choose from {', '.join(RECIPES)}")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise InvalidRequest(f"betas: {self.betas!r} must be two numbers from 0 to below 1")
+
+    def _check_corpora(self) -> None:
+        for field, names in (
+            ("held_out", [held_out.name for held_out in self.held_out]),
+            ("mixture", [source.name for source in self.mixture]),
+        ):
+            for before, after in pairwise(names):
+                if before == after:
+                    raise InvalidRequest(f"{field}: {after} is there twice: leave one out")
+        total = sum(source.weight for source in self.mixture)
+        for source in self.mixture:
+            if source.weight < total / 1024:
+                raise InvalidRequest(
+                    f"mixture: {source.name} has {source.weight / total:.2g} of the weight: sources are mixed by "
+                    "1,024 sequences, give it one of them or leave it out"
+                )
 
     def _check_rate(self) -> None:
         try:

@@ -24,16 +24,25 @@ from gemstones.design.field_errors import at, join, under
 from gemstones.design.horizons import falling, horizons, intervals
 from gemstones.design.recipe import Patch
 from gemstones.design.recipes import RECIPES, RecipeName
-from gemstones.design.spec import HeldOut, RunSpec
+from gemstones.design.spec import HeldOut, RunSpec, Source
 from gemstones.design.suite_file import Cooldown, LrAblation, Order, Suite, Training, Variant, load_suite
 from gemstones.errors import InvalidRequest
 from gemstones.shape import Shape
 
-__all__ = ["Suite", "choose_shapes", "expand", "held_out_folders", "load_suite", "suite_shapes"]
+__all__ = [
+    "Suite",
+    "choose_shapes",
+    "expand",
+    "held_out_folders",
+    "load_suite",
+    "source_folders",
+    "suite_shapes",
+]
 
 MAIN, LR_ABLATION = "main", "lr-ablation"
 WRITTEN_AT = {
     "tokens": "training.tokens",
+    "mixture": "training.mixture",
     "lr_base": "training.lr_base",
     "learning_rate": "training.lr_base",
     "evaluate_tokens": "training.evaluate_every",
@@ -47,18 +56,20 @@ def expand(
     vocabulary: int | None = None,
     corpus_fingerprint: str = "",
     held_out: Mapping[str, str] | None = None,
+    sources: Mapping[str, str] | None = None,
 ) -> tuple[RunSpec, ...]:
     """The runs of `suite`, every parent before its children: main runs, then families in their order, or by cost.
 
-    `vocabulary`, `corpus_fingerprint` and `held_out` (fingerprints by name) are those of the corpora; a vocabulary
-    in the file may be larger (padding). A mistake is an `InvalidRequest` with file, field and rule, in one line.
+    `vocabulary`, `corpus_fingerprint`, `held_out` and `sources` (fingerprints by name) are those of the corpora; a
+    vocabulary in the file may be larger (padding). A mistake is an `InvalidRequest` with file, field and rule, in one
+    line.
     """
     sets = tuple(HeldOut(name, (held_out or {}).get(name, "")) for name in suite.held_out)
     with under(str(suite.file)):
         shapes = _shapes(suite, vocabulary)
         runs: dict[str, RunSpec] = {}
         main: list[RunSpec] = []
-        ground = _Ground(suite, shapes, corpus_fingerprint, sets)
+        ground = _Ground(suite, shapes, corpus_fingerprint, sets, sources or {})
         for path, new in _main_runs(ground):
             _add(runs, new, path)
             main += new
@@ -125,13 +136,24 @@ def _ordered(runs: Mapping[str, RunSpec], stages: Mapping[str, int], order: Orde
 
 def held_out_folders(suite: Suite, given: Mapping[str, Path]) -> dict[str, Path]:
     """Folders of the suite's held-out sets by name, those `given` in the place of the file's own."""
+    return _folders(suite, suite.held_out, given, "held-out set", "held_out")
+
+
+def source_folders(suite: Suite, given: Mapping[str, Path]) -> dict[str, Path]:
+    """Folders of the sources of the suite's mixtures by name, those `given` in the place of the file's own."""
+    return _folders(suite, suite.sources, given, "source", "sources")
+
+
+def _folders(
+    suite: Suite, own: Mapping[str, Path], given: Mapping[str, Path], what: str, table: str
+) -> dict[str, Path]:
     for name in given:
-        if name not in suite.held_out:
-            known = f"its sets are {', '.join(suite.held_out)}" if suite.held_out else "it has none"
+        if name not in own:
+            known = f"there are {', '.join(own)}" if own else "there is none"
             raise InvalidRequest(
-                f"held-out set {name!r} is not in {suite.file} ({known}): name it there in [held_out]"
+                f"{what} {name!r} is not in {suite.file} ({known}): name it there in [{table}]"
             )
-    return {name: given.get(name, folder) for name, folder in suite.held_out.items()}
+    return {name: given.get(name, folder) for name, folder in own.items()}
 
 
 def suite_shapes(suite: Suite, vocabulary: int | None = None) -> tuple[Shape, ...]:
@@ -196,6 +218,8 @@ class _Ground:
     shapes: tuple[Shape, ...]
     corpus_fingerprint: str
     held_out: tuple[HeldOut, ...]
+    sources: Mapping[str, str]
+    """Fingerprints by name, as far as they are known."""
 
 
 def _main_runs(ground: _Ground) -> Iterator[tuple[str, list[RunSpec]]]:
@@ -282,10 +306,24 @@ def _trained(
             )
 
 
+def _mixture(ground: _Ground, training: Training) -> tuple[Source, ...]:
+    if not isinstance(training.mixture, dict):
+        return ()
+    known = ground.suite.sources
+    for name in training.mixture:
+        if name not in known:
+            named = f"choose from {', '.join(known)}" if known else "there are none"
+            raise at("training.mixture", f"{name!r} is not in [sources]: {named}")
+    return tuple(
+        Source(name, weight, ground.sources.get(name, "")) for name, weight in training.mixture.items()
+    )
+
+
 def _run(ground: _Ground, training: Training, shape: Shape, tokens: int, **others: Any) -> RunSpec:
     batch_tokens = training.batch_sequences * shape.context
     evaluate, save = intervals(training, tokens, batch_tokens)
     windows = training.evaluate_sequences
+    mixture = _mixture(ground, training)
     with _written_at(WRITTEN_AT, "training"):
         return RunSpec.of(
             shape,
@@ -302,6 +340,7 @@ def _run(ground: _Ground, training: Training, shape: Shape, tokens: int, **other
             evaluate_tokens=evaluate,
             evaluate_sequences=windows if isinstance(windows, int) else 0,
             held_out=ground.held_out,
+            mixture=mixture,
             spike_nats=training.spike_nats,
             checkpoint_tokens=save,
             keep=training.keep,

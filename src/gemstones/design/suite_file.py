@@ -26,6 +26,7 @@ betas = [0.9, 0.99]
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ from gemstones.design.field_errors import at, field_error, under
 from gemstones.design.recipe import BETAS, CLIP_NORM, EPSILON, WEIGHT_DECAY, PatchMode
 from gemstones.design.recipes import RecipeName
 from gemstones.design.schedule import Decay
-from gemstones.design.spec import LARGEST, HeldOut, TrainingPrecision, check_family
+from gemstones.design.spec import LARGEST, HeldOut, TrainingPrecision, check_family, check_set
 from gemstones.errors import InvalidQuantity, InvalidRequest
 from gemstones.files import of_the_path, read_bytes
 from gemstones.units import parse_count, parse_quantity
@@ -114,6 +115,16 @@ class ScheduleTable(Table, frozen=True, kw_only=True):
 
 
 Rates = Positive | Annotated[tuple[Positive, ...], Meta(min_length=1)]
+Mix = dict[str, float]
+"""Weights of sources by name, in any unit."""
+
+
+def _check_mix(mixture: Mix | msgspec.UnsetType) -> None:
+    for name, weight in mixture.items() if isinstance(mixture, dict) else ():
+        if not (math.isfinite(weight) and weight > 0):
+            raise InvalidRequest(f"mixture: {name} has weight {weight:g}: weights are positive and finite")
+
+
 Beta = Annotated[float, Meta(ge=0, lt=1)]
 Budgets = Annotated[tuple[Flops, ...], Meta(min_length=1)]
 
@@ -128,6 +139,8 @@ class Training(Table, frozen=True, kw_only=True):
     """Over total parameters."""
     most_flops: Flops | msgspec.UnsetType = msgspec.UNSET
     """A run ends here, if it comes before its tokens."""
+    mixture: Mix | msgspec.UnsetType = msgspec.UNSET
+    """Trained on in the place of the corpus's own training split; the names are of `sources`."""
     batch_sequences: Whole
     lr_base: Rates | msgspec.UnsetType = msgspec.UNSET
     """The recipe's own, if left out."""
@@ -155,6 +168,7 @@ class Training(Table, frozen=True, kw_only=True):
     """Checkpoints that outlast a run: where it branches and the last, or all, for cooldowns that are added later."""
 
     def __post_init__(self) -> None:
+        _check_mix(self.mixture)
         horizons = [name for name in HORIZONS if getattr(self, name) is not msgspec.UNSET]
         if not horizons:
             raise InvalidRequest(f"tokens: is required: give one of {', '.join(HORIZONS)}")
@@ -208,6 +222,7 @@ class Variant(Family, frozen=True, tag="variant", kw_only=True):
     flops: Budgets | msgspec.UnsetType = msgspec.UNSET
     tokens_per_param: Positive | msgspec.UnsetType = msgspec.UNSET
     most_flops: Flops | msgspec.UnsetType = msgspec.UNSET
+    mixture: Mix | msgspec.UnsetType = msgspec.UNSET
     batch_sequences: Whole | msgspec.UnsetType = msgspec.UNSET
     lr_base: Rates | msgspec.UnsetType = msgspec.UNSET
     rate_power: Annotated[float, Meta(ge=0, le=4)] | msgspec.UnsetType = msgspec.UNSET
@@ -222,6 +237,7 @@ class Variant(Family, frozen=True, tag="variant", kw_only=True):
 
     def __post_init__(self) -> None:
         check_family(self.name, "name")
+        _check_mix(self.mixture)
 
     def training(self, main: Training) -> Training:
         """That of the main runs, with what is given here in its place."""
@@ -286,6 +302,7 @@ class Contents(Table, frozen=True, kw_only=True):
     recipe: RecipeName = "gemstones"
     order: Order = "listed"
     held_out: dict[str, str] = {}
+    sources: dict[str, str] = {}
     corpus: str = ""
     output: str = ""
 
@@ -293,6 +310,9 @@ class Contents(Table, frozen=True, kw_only=True):
         for name in self.held_out:
             with under("held_out"):
                 HeldOut(name)
+        for name in self.sources:
+            with under("sources"):
+                check_set(name)
 
 
 @dataclass(frozen=True)
@@ -311,6 +331,8 @@ class Suite:
     order: Order = "listed"
     held_out: Mapping[str, Path] = field(default_factory=dict)
     """Folders of corpora by the names of the sets."""
+    sources: Mapping[str, Path] = field(default_factory=dict)
+    """The same of those that mixtures name."""
 
 
 def load_suite(path: str | Path) -> Suite:
@@ -343,6 +365,7 @@ def load_suite(path: str | Path) -> Suite:
         contents.recipe,
         contents.order,
         {name: file.parent / folder for name, folder in contents.held_out.items()},
+        {name: file.parent / folder for name, folder in contents.sources.items()},
     )
 
 

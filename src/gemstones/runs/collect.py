@@ -8,6 +8,7 @@ number of devices changed, device_hours is the sum over the steps, and devices t
 After the columns of `gemstones.runs.schema` come those of `COLUMNS`:
 
     parent … precision      as in the run's `RunSpec`; learning_rate is lr_eff
+    mixture                 what was trained on in the place of the corpus, like 0.5*code+0.5*prose
     recipe                  initialisation, rates and optimizer, by name (`gemstones.design.recipes`)
     cooldown                whether the run is a branch whose rate falls from the fork on
     annealed                whether the rate has fallen to its floor: the last row of a run with a cooldown
@@ -66,6 +67,7 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "mlp_expansion": "Int64",
         "precision": "String",
         "corpus_fingerprint": "String",
+        "mixture": "String",
         "recipe": "String",
         "cooldown": "Boolean",
         "annealed": "Boolean",
@@ -277,9 +279,10 @@ def _rows(run: Run, spent: Spent) -> Iterator[dict[str, Any]]:
         **{
             name: getattr(spec, name)
             for name in COLUMNS
-            if name in spec.__struct_fields__ and name != "parent"
+            if name in spec.__struct_fields__ and name not in {"parent", "mixture"}
         },
         "corpus_fingerprint": spec.corpus_fingerprint or None,
+        "mixture": "+".join(f"{s.weight:g}*{s.name}" for s in spec.mixture) or None,
         "sessions": len(ledger.starts),
         "state": ledger.state,
     }

@@ -37,6 +37,8 @@ class RunFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Folder of the corpus: absolute, or beside where the command is called."""
     held_out: dict[str, str] = {}
     """Folders of the corpora of the other held-out sets, by the names of the sets."""
+    sources: dict[str, str] = {}
+    """Folders of the corpora of the mixture, by the names of the sources."""
     spec: RunSpec
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,8 +18,8 @@ from gemstones.accounting.flops import flops_per_token
 from gemstones.design.divergence import HISTORY_STEPS, diverged
 from gemstones.design.spec import RunSpec
 from gemstones.runs.ledger import Evaluation, Event, Rollback, Saved, Step, passed_over
+from gemstones.train.beside import Texts
 from gemstones.train.checkpoint import retire, save
-from gemstones.train.corpus import Corpus, batch
 from gemstones.train.evaluate import BrokenOffError, evaluate
 from gemstones.train.model import Transformer
 from gemstones.train.optimizer import set_rate
@@ -34,15 +34,13 @@ class Setup:
 
     folder: Path
     spec: RunSpec
-    corpus: Corpus
+    texts: Texts
     model: Transformer
     optimizer: torch.optim.Optimizer
     ranks: Ranks
     matmul_flops_per_second: float
     """Of one device."""
     micro_sequences: int | None = None
-    held_out: Mapping[str, Corpus] = field(default_factory=dict)
-    """Corpora of the other held-out sets, by name."""
 
     @property
     def flops_per_step(self) -> float:
@@ -179,11 +177,11 @@ class _Loop:
 
         try:
             loss, sequences = evaluate(
-                setup.model, setup.corpus, spec, setup.ranks, setup.micro_sequences, broken_off
+                setup.model, setup.texts.corpus, spec, setup.ranks, setup.micro_sequences, broken_off
             )
             others = {
                 name: evaluate(setup.model, held_out, spec, setup.ranks, setup.micro_sequences, broken_off)[0]
-                for name, held_out in setup.held_out.items()
+                for name, held_out in setup.texts.held_out.items()
             }
         except BrokenOffError:
             return code
@@ -237,7 +235,7 @@ def _step(setup: Setup, number: int, rate: float) -> StepResult:
     spec, ranks = setup.spec, setup.ranks
     share = spec.batch_sequences // ranks.data_count
     rows = slice(ranks.data_rank * share, (ranks.data_rank + 1) * share)
-    tokens = batch(setup.corpus, spec.seed, number, spec.batch_sequences, spec.context, rows)
+    tokens = setup.texts.batch(spec.seed, number, spec.batch_sequences, spec.context, rows)
     set_rate(setup.optimizer, rate)
     return train_step(
         setup.model,

@@ -11,7 +11,7 @@ import datetime
 import os
 import platform
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,6 +34,14 @@ from gemstones.runs.ledger import (
     State,
     Stopped,
 )
+from gemstones.train.beside import (
+    Texts,
+    bytes_per_token,
+    check_held_out,
+    mixture_of,
+    open_held_out,
+    open_sources,
+)
 from gemstones.train.checkpoint import (
     Checkpoint,
     at_step,
@@ -45,8 +53,7 @@ from gemstones.train.checkpoint import (
     restore,
     safe,
 )
-from gemstones.train.corpus import Corpus, epochs_needed
-from gemstones.train.held_out import bytes_per_token, check_held_out, open_held_out
+from gemstones.train.corpus import Corpus
 from gemstones.train.initialisation import initialise
 from gemstones.train.layout import build_mesh, distribute, materialise
 from gemstones.train.lock import RUN_LOCK, locked
@@ -113,8 +120,12 @@ def train(folder: Path, options: Options) -> Outcome:
     corpus = _corpus(run, options)
     held_out = open_held_out(corpus, run.held_out, run.spec.context)
     check_held_out(run.spec, held_out)
+    sources = open_sources(corpus, run.sources, run.spec.context)
+    mixture = mixture_of(run.spec, sources)
     for of_set in held_out.values():
         of_set.verify(("validation",), say=options.say)
+    for source in mixture.corpora if mixture else ():
+        source.verify(("train",), say=options.say)
     options.layout.check(run.spec.shape, run.spec.batch_sequences)
     if run.spec.rules.optimizer != "adamw" and options.layout.processes > 1:
         raise InvalidRequest(
@@ -127,14 +138,14 @@ def train(folder: Path, options: Options) -> Outcome:
     ranks = Ranks(build_mesh(options.layout, device.type), device)
     stopping = Stopping(options.budget_seconds)
     with stopping.listening(), _alone(folder, ranks):
-        return _session(folder, run.spec, corpus, held_out, options, ranks, stopping)
+        texts = Texts(corpus, held_out, mixture)
+        return _session(folder, run.spec, texts, options, ranks, stopping)
 
 
 def _session(
     folder: Path,
     spec: RunSpec,
-    corpus: Corpus,
-    held_out: Mapping[str, Corpus],
+    texts: Texts,
     options: Options,
     ranks: Ranks,
     stopping: Stopping,
@@ -144,7 +155,7 @@ def _session(
         ranks.by_first(lambda: _check_kept(folder, spec, ledger))
         return Outcome(ledger.state, ledger.last_step, spec.steps)
     ranks.by_first(lambda: clear_unfinished(folder))
-    setup = replace(_setup(folder, spec, corpus, options, ranks), held_out=held_out)
+    setup = _setup(folder, spec, texts, options, ranks)
     checkpoint = ranks.by_first(lambda: _newest(folder, ledger, options.say))
     origin = _origin(folder, spec)
     with ExitStack() as stack:
@@ -219,7 +230,7 @@ def _train(
         return ("stopped" if ended.stop else "finished"), ended
 
 
-def _setup(folder: Path, spec: RunSpec, corpus: Corpus, options: Options, ranks: Ranks) -> Setup:
+def _setup(folder: Path, spec: RunSpec, texts: Texts, options: Options, ranks: Ranks) -> Setup:
     with torch.device("meta"):
         model = Transformer(spec.shape)
     distribute(model, options.layout, ranks.mesh)
@@ -230,7 +241,7 @@ def _setup(folder: Path, spec: RunSpec, corpus: Corpus, options: Options, ranks:
     if options.compiled:
         model.compile()
     peak = matmul_flops_per_second(ranks.device, spec.precision)
-    return Setup(folder, spec, corpus, model, optimizer, ranks, peak, options.micro_sequences)
+    return Setup(folder, spec, texts, model, optimizer, ranks, peak, options.micro_sequences)
 
 
 def _load(setup: Setup, checkpoint: Checkpoint | None) -> None:
@@ -340,13 +351,13 @@ def _start(setup: Setup, options: Options, position: Position, resumed: Checkpoi
         matmul_flops_per_second=setup.matmul_flops_per_second,
         compiled=options.compiled,
         micro_sequences=options.micro_sequences or 0,
-        epochs=epochs_needed(setup.corpus, spec.trained_tokens, spec.context),
+        epochs=setup.texts.epochs_needed(spec.trained_tokens, spec.context),
         versions={
             "gemstones": __version__,
             "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
-        bytes_per_token=bytes_per_token(setup.corpus, setup.held_out),
+        bytes_per_token=bytes_per_token(setup.texts.corpus, setup.texts.held_out),
     )
 
 

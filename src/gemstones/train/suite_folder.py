@@ -12,7 +12,7 @@ from dataclasses import field as dataclass_field
 from pathlib import Path
 
 from gemstones.design.spec import RunSpec
-from gemstones.design.suite import expand, held_out_folders, load_suite
+from gemstones.design.suite import expand, held_out_folders, load_suite, source_folders
 from gemstones.errors import InvalidRequest
 from gemstones.files import trouble
 from gemstones.runs.folders import (
@@ -26,9 +26,9 @@ from gemstones.runs.folders import (
     write_suite,
 )
 from gemstones.runs.one_line import listed
+from gemstones.train.beside import fingerprints, open_held_out, open_sources
 from gemstones.train.corpus import Corpus, windows
 from gemstones.train.corpus.manifest import SPLITS
-from gemstones.train.held_out import open_held_out
 from gemstones.train.lock import SUITE_LOCK, locked
 
 FREEING_SECONDS = 1.0
@@ -55,6 +55,8 @@ class Asked:
     """Parents before children."""
     held_out: Mapping[str, Path] = dataclass_field(default_factory=dict)
     """Corpora of the other held-out sets, by name."""
+    sources: Mapping[str, Path] = dataclass_field(default_factory=dict)
+    """Corpora of mixtures, by name."""
 
     @property
     def tasks(self) -> tuple[RunTask, ...]:
@@ -77,6 +79,7 @@ def asked(
     corpus: Path | None = None,
     output: Path | None = None,
     held_out: Mapping[str, Path] | None = None,
+    sources: Mapping[str, Path] | None = None,
 ) -> Asked:
     """The runs of the suite file on a corpus: the file's own, unless one is given; so are folder and held-out sets.
 
@@ -93,16 +96,20 @@ def asked(
         )
     opened = Corpus.open(corpus)
     folders = held_out_folders(suite, held_out or {})
-    sets = open_held_out(opened, folders, suite.models.context)
-    fingerprints = {name: of.fingerprint for name, of in sets.items()}
-    specs = expand(suite, opened.vocabulary, opened.fingerprint, fingerprints)
+    mixed = source_folders(suite, sources or {})
+    sets = fingerprints(open_held_out(opened, folders, suite.models.context))
+    parts = fingerprints(open_sources(opened, mixed, suite.models.context))
+    specs = expand(suite, opened.vocabulary, opened.fingerprint, sets, parts)
     for split in SPLITS:
         windows(opened, split, suite.models.context)
     # Absolute, because runs may be gone on with from anywhere.
-    absolute = {name: path.absolute() for name, path in folders.items()}
-    made = Asked(file, corpus.absolute(), folder, specs, absolute)
+    made = Asked(file, corpus.absolute(), folder, specs, _absolute(folders), _absolute(mixed))
     _refuse_foreign(made)
     return made
+
+
+def _absolute(folders: Mapping[str, Path]) -> dict[str, Path]:
+    return {name: path.absolute() for name, path in folders.items()}
 
 
 @contextmanager
@@ -130,6 +137,8 @@ def prepare(wanted: Asked) -> Prepared:
         run = RunFile(
             corpus=str(wanted.corpus),
             held_out={name: str(path) for name, path in wanted.held_out.items()},
+            # Of each run those that it reads.
+            sources={source.name: str(wanted.sources[source.name]) for source in task.spec.mixture},
             spec=task.spec,
         )
         if _run_in(task.folder) != run:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import HeldOut, Json, named_folders
+from gemstones.cli.options import HeldOut, Json, Sources, named_folders
 from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.cli.suite.live import duration
 from gemstones.errors import InvalidRequest, MissingExtra
@@ -54,6 +54,7 @@ def plan(
     *,
     corpus: Annotated[Path | None, Parameter(help="Folder of the corpus, instead of the file's.")] = None,
     held_out: HeldOut = (),
+    source: Sources = (),
     throughput: Annotated[
         str | None, Parameter(help="Matmul FLOP/s per device in training, like 150T (default: measured).")
     ] = None,
@@ -84,8 +85,8 @@ def plan(
         raise InvalidRequest(f"tensor {tensor} is the degree of a dry run: give --ranks too, or use --layout")
     suite = load_suite(file)
     opened = _corpus(suite, corpus)
-    sets = _held_out(suite, opened, held_out)
-    specs = expand(suite, *(() if opened is None else (opened.vocabulary, opened.fingerprint, sets)))
+    sets, sources = _beside(suite, opened, held_out, source)
+    specs = expand(suite, *(() if opened is None else (opened.vocabulary, opened.fingerprint, sets, sources)))
     stated_layout = None if layout is None else Layout.parse(layout)
     if stated_layout is not None:
         for spec in specs:
@@ -169,16 +170,26 @@ def _corpus(suite: Suite, given: Path | None) -> Corpus | None:
     return corpus
 
 
-def _held_out(suite: Suite, corpus: Corpus | None, given: Sequence[str]) -> dict[str, str]:
-    """Fingerprints of the other held-out sets, once they and the corpus are built."""
-    from gemstones.design.suite import held_out_folders
-    from gemstones.train.held_out import open_held_out
+def _beside(
+    suite: Suite, corpus: Corpus | None, held_out: Sequence[str], sources: Sequence[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Fingerprints of the other held-out sets, and of the sources of mixtures, once they and the corpus are built."""
+    from gemstones.design.suite import held_out_folders, source_folders
+    from gemstones.train.beside import fingerprints, open_held_out, open_sources
 
-    folders = held_out_folders(suite, named_folders(given))
-    built = all(folder.exists() for name, folder in folders.items())
-    if corpus is None or not (built or given):
-        return {}
-    return {name: of.fingerprint for name, of in open_held_out(corpus, folders, suite.models.context).items()}
+    sets = held_out_folders(suite, named_folders(held_out, "held-out"))
+    parts = source_folders(suite, named_folders(sources, "source"))
+    if corpus is None:
+        return {}, {}
+    context = suite.models.context
+    return (
+        fingerprints(open_held_out(corpus, sets, context)) if held_out or _all_built(sets) else {},
+        fingerprints(open_sources(corpus, parts, context)) if sources or _all_built(parts) else {},
+    )
+
+
+def _all_built(folders: Mapping[str, Path]) -> bool:
+    return all(folder.exists() for folder in folders.values())
 
 
 def _on_corpus(suite: Suite, corpus: Corpus | None, specs: Sequence[RunSpec]) -> list[Finding]:

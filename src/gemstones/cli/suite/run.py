@@ -17,6 +17,7 @@ from gemstones.cli.options import (
     Json,
     MicroBatch,
     Sinks,
+    Sources,
     core_count,
     named_folders,
 )
@@ -67,6 +68,7 @@ def run(
     slots: Annotated[int | None, Parameter(help="Runs at once on this machine (default: 1).")] = None,
     threads: Annotated[int | None, Parameter(help="CPU threads of a run (default: cores / slots).")] = None,
     held_out: HeldOut = (),
+    source: Sources = (),
     only: Annotated[
         tuple[str, ...],
         Parameter(
@@ -113,7 +115,9 @@ def run(
     if executor == "local" and not prepare:
         _need_torch()
     with signals_noted() as signals:
-        wanted = asked(file, corpus, output, named_folders(held_out))
+        wanted = asked(
+            file, corpus, output, named_folders(held_out, "held-out"), named_folders(source, "source")
+        )
         tasks = chosen(wanted.tasks, only)
         with suite_locked(wanted.folder):
             prepared = prepare_folder(wanted)

@@ -10,6 +10,7 @@ from gemstones.train.corpus.build import Built, build
 from gemstones.train.corpus.errors import InvalidCorpus
 from gemstones.train.corpus.imported import import_tokens
 from gemstones.train.corpus.manifest import Manifest
+from gemstones.train.corpus.mixture import Mixture
 from gemstones.train.corpus.opened import Corpus
 from gemstones.train.corpus.options import Options
 from gemstones.train.corpus.order import Order, order
@@ -27,6 +28,7 @@ __all__ = [
     "Corpus",
     "InvalidCorpus",
     "Manifest",
+    "Mixture",
     "Options",
     "Order",
     "batch",

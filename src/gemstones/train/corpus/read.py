@@ -81,10 +81,14 @@ def batch(
     """
     if step < 0 or batch_sequences < 1:
         raise InvalidRequest(f"no batch of {batch_sequences} sequences at step {step}")
+    numbers = step * batch_sequences + np.arange(batch_sequences, dtype=np.int64)[rows]
+    return numbered(corpus, seed, numbers, context)
+
+
+def numbered(corpus: Corpus, seed: int, numbers: Indices, context: int) -> Batch:
+    """The training sequences of these numbers, counted from 0 through all epochs: int64 (len(numbers), context+1)."""
     count = windows(corpus, "train", context)
-    epochs, positions = np.divmod(
-        step * batch_sequences + np.arange(batch_sequences, dtype=np.int64)[rows], count
-    )
+    epochs, positions = np.divmod(numbers, count)
     indices = np.empty_like(positions)
     for epoch in np.unique(epochs):
         of_epoch = epochs == epoch
