@@ -170,7 +170,7 @@ def test_held_out_sets_that_are_not_the_planned_ones_are_refused(corpus: Corpus,
         assert read_run(folder).held_out == held_out
         return str(caught.value)
 
-    assert refused({}).startswith("the run is evaluated on own too, and its folder names no such set: ")
+    assert refused({}).startswith("the run is evaluated on own too, and its folder names no such corpus: ")
     assert refused({"own": str(corpus.folder)}).startswith(f"held_out.own: {corpus.folder} has fingerprint ")
     assert refused({"own": str(tmp_path / "none")}).startswith("held_out.own: ")
     damaged = tmp_path / "damaged"
