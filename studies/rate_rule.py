@@ -8,7 +8,9 @@ shape and horizon; the rule
 
     lr_eff = c / (width · √depth)^power · tokens^q
 
-to their vertices, by least squares in logarithms. At the longest horizon it is lr_base and rate_power of a suite file.
+to their vertices, by least squares in logarithms. A suite at a constant rate with cooldowns at equal FLOPs has horizons
+that differ by size, tokens = FLOPs / FLOPs per token: at the FLOPs in the middle of its budgets the rule is one of the
+size alone, lr_base and rate_power of its file.
 """
 
 from __future__ import annotations
@@ -20,18 +22,26 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from gemstones.accounting.flops import flops_per_token
+from gemstones.design.suite import load_suite, suite_shapes
 from gemstones.errors import InvalidRequest
 from gemstones.files import write_text
 from gemstones.runs.folders import ledger_of, read_run, read_suite
+from gemstones.shape import Shape
 from gemstones.units import format_quantity
 
 if TYPE_CHECKING:
     import altair as alt
 
+FloatArray: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
+SUITE = Path(__file__).resolve().parent / "pebbles-2.toml"
+LARGEST = ("160x5", "128x8", "96x13")
+MIDDLE_FLOPS, LARGEST_FLOPS, MUON_FLOPS = 1.6e13, 6.4e13, 8e12
+"""In the middle of the budgets (Appendix G) of the suite, of its largest shapes, and of its family muon."""
 HERE = Path(__file__).resolve().parent / "rate-rule"
 FIGURE = "rate-rule"
 
@@ -77,17 +87,6 @@ class Bowl:
         a, b, c = np.polyfit(logs, self.losses[around], 2)
         return self.rates[at] * math.exp(-b / (2 * a)), float(c - b**2 / (4 * a))
 
-    def above(self, rate: float) -> float:
-        """Nats above the vertex at `rate`, by the same parabola (by the nearest trials outside of it)."""
-        log = np.interp(math.log(rate), np.log(self.rates), self.losses)
-        if not self.inside:
-            return float(log) - min(self.losses)
-        at = int(np.argmin(self.losses))
-        around = slice(at - 1, at + 2)
-        parabola = np.polyfit(np.log(np.array(self.rates[around])), self.losses[around], 2)
-        inside = self.rates[at - 1] <= rate <= self.rates[at + 1]
-        return float(np.polyval(parabola, math.log(rate)) if inside else log) - self.vertex[1]
-
 
 @dataclass(frozen=True)
 class Rule:
@@ -96,17 +95,23 @@ class Rule:
     constant: float
     power: float
     tokens_power: float
-    tokens: int
-    """The horizon that a suite's rule is taken at: the longest."""
 
-    @property
-    def lr_base(self) -> float:
-        """Of a suite file, with `power` as its rate_power."""
-        return self.constant * self.tokens**self.tokens_power
+    def rate(self, scale: float, tokens: float) -> float:
+        """lr_eff of a shape of this scale at this horizon."""
+        return self.constant / scale**self.power * tokens**self.tokens_power
 
-    def rate(self, bowl: Bowl) -> float:
-        """lr_eff of the suite's rule for the shape of `bowl`, whatever its horizon."""
-        return self.lr_base / bowl.scale**self.power
+
+@dataclass(frozen=True)
+class SuiteRule:
+    """lr_eff = lr_base / (width · √depth)^rate_power, and the lr_base of the largest shapes."""
+
+    lr_base: float
+    rate_power: float
+    largest: float
+
+    def rate(self, scale: float) -> float:
+        """lr_eff of a shape of this scale."""
+        return self.lr_base / scale**self.rate_power
 
 
 def bowls(folder: Path) -> tuple[Bowl, ...]:
@@ -133,14 +138,43 @@ def rule_of(found: Sequence[Bowl]) -> Rule:
     design = [[1.0, -math.log(bowl.scale), math.log(bowl.tokens)] for bowl in known]
     logs = [math.log(bowl.vertex[0]) for bowl in known]
     constant, power, tokens_power = np.linalg.lstsq(np.array(design), np.array(logs), rcond=None)[0]
-    return Rule(math.exp(constant), float(power), float(tokens_power), max(bowl.tokens for bowl in known))
+    return Rule(math.exp(constant), float(power), float(tokens_power))
 
 
-def rounded(rule: Rule) -> tuple[float, float]:
-    """lr_base and rate_power for a suite file: the power to 0.05, the base at the middle of the shapes as it was."""
-    power = min(2.0, max(0.0, round(rule.power * 20) / 20))
-    middle = 50.0
-    return float(f"{rule.lr_base * middle ** (power - rule.power):.2g}"), power
+def suite_rule(rule: Rule) -> SuiteRule:
+    """Of the suite file: through the rates of its shapes at `MIDDLE_FLOPS`, its largest at `LARGEST_FLOPS`."""
+    shapes = [shape for shape in suite_shapes(load_suite(SUITE)) if str(shape) not in LARGEST]
+    large = [shape for shape in suite_shapes(load_suite(SUITE)) if str(shape) in LARGEST]
+
+    def log_rates(of: Sequence[Shape], flops: float) -> FloatArray:
+        return np.log([rule.rate(scale_of(shape), flops / flops_per_token(shape)) for shape in of])
+
+    scales = np.log([scale_of(shape) for shape in shapes])
+    slope, _ = np.polyfit(scales, log_rates(shapes, MIDDLE_FLOPS), 1)
+    power = min(2.0, max(0.0, round(-slope * 20) / 20))
+    base = np.mean(log_rates(shapes, MIDDLE_FLOPS) + power * scales)
+    largest = np.mean(log_rates(large, LARGEST_FLOPS) + power * np.log([scale_of(shape) for shape in large]))
+    return SuiteRule(_two_digits(math.exp(base)), power, _two_digits(math.exp(largest)))
+
+
+def muon_base(found: Sequence[Bowl], rule: Rule) -> float | None:
+    """Muon's lr_base at `MUON_FLOPS`: the vertex of its bowl, moved by the rule's power of tokens; None without one."""
+    for bowl in found:
+        if bowl.recipe == "muon":
+            shape = Shape(bowl.width, bowl.depth, head_size=16, queries_per_kv=1, vocabulary=512, context=256)
+            tokens = MUON_FLOPS / flops_per_token(shape)
+            base = bowl.lr_bases[0] * bowl.vertex[0] / bowl.rates[0]
+            return _two_digits(base * (tokens / bowl.tokens) ** rule.tokens_power)
+    return None
+
+
+def scale_of(shape: Shape) -> float:
+    """What the paper's rule divides by."""
+    return shape.width * math.sqrt(shape.depth)
+
+
+def _two_digits(value: float) -> float:
+    return float(f"{value:.2g}")
 
 
 def table(found: Sequence[Bowl]) -> Iterator[str]:
@@ -202,10 +236,8 @@ def page(folder: Path) -> str:
     """The README."""
     found = bowls(folder)
     rule = rule_of(found)
-    lr_base, power = rounded(rule)
-    suite_rule = Rule(lr_base, power, 0.0, rule.tokens)
-    of_gemstones = [bowl for bowl in found if bowl.recipe == "gemstones"]
-    worst = max(of_gemstones, key=lambda bowl: bowl.above(suite_rule.rate(bowl)))
+    of_suite = suite_rule(rule)
+    muon = muon_base(found, rule)
     unfinished = sum(ledger_of(folder / name).state != "finished" for name in read_suite(folder).runs)
     waiting = (
         f"{unfinished} runs are not finished and left out: what follows is provisional.\n\n"
@@ -215,8 +247,7 @@ def page(folder: Path) -> str:
     first = read_suite(folder).runs[0]
     start, spec = ledger_of(folder / first).starts[0], read_run(folder / first).spec
     machine = f"torch {start.versions.get('torch', 'unknown')}, {start.device}"
-    wants = "a lower" if rule.tokens_power < 0 else "a higher"
-    most = max(0.0, worst.above(suite_rule.rate(worst)))
+    of_muon = "" if muon is None else f"    lr_base = {muon:g}      # of Muon, at {MUON_FLOPS:.1e} FLOPs\n"
     return f"""# The rate of Pebbles, from a sweep over sizes and horizons
 
 Written by `studies/rate_rule.py` from the ledgers of the runs; not by hand.
@@ -235,15 +266,17 @@ those of the recipe `gemstones`:
 
     lr_eff = {rule.constant:.3g} / (width · √depth)^{rule.power:.2f} · tokens^{rule.tokens_power:.2f}
 
-The paper's power of the scale is 1; a longer horizon wants {wants} rate. At {rule.tokens:,} tokens,
-the longest horizon here, rounded, it is the rule of the suite:
+The paper's rule has the power 1 of the scale and knows no horizon. A suite at equal FLOPs trains small shapes on more
+tokens than large ones, in proportion to FLOPs over FLOPs per token; at {MIDDLE_FLOPS:.1e} FLOPs, in the middle of the
+budgets of Pebbles ({LARGEST_FLOPS:.1e} for its three largest shapes), the rates of its shapes are those of
 
-    lr_base = {lr_base:g}
-    rate_power = {power:g}
-
-By the parabolas that costs at most {most:.3f} nats/token ({worst.name}). One seed, two
-shapes and two horizons determine three constants with one to spare: the rule is for this suite, and no law. It has
-a family at half the rate, which says what the rule is worth at its own horizons.
+    lr_base = {of_suite.lr_base:g}
+    rate_power = {of_suite.rate_power:g}
+    lr_base = {of_suite.largest:g}      # of the largest
+{of_muon}
+which is the rule of [`pebbles-2.toml`](../pebbles-2.toml). One seed, two shapes and two horizons determine three
+constants with one to spare; the smallest shapes are trained on four times the tokens of the longest horizon here. The
+rule is for this suite and no law; a family at half the rate says what it is worth at its own horizons.
 """
 
 
@@ -255,15 +288,17 @@ def main() -> None:
     parser.add_argument("runs", type=Path, help="folder of `gemstones suite run`")
     parser.add_argument("--output", type=Path, default=HERE, help="folder to write to (default: %(default)s)")
     parser.add_argument(
-        "--rule", action="store_true", help="print lr_base, rate_power and Muon's lr_base, only"
+        "--rule",
+        action="store_true",
+        help="print lr_base, rate_power, and lr_base of the largest and of Muon",
     )
     given = parser.parse_args()
     try:
         found = bowls(given.runs)
         if given.rule:
-            muon = [bowl for bowl in found if bowl.recipe == "muon"]
-            bases = [bowl.lr_bases[0] * bowl.vertex[0] / bowl.rates[0] for bowl in muon]
-            print(*rounded(rule_of(found)), *(f"{base:.2g}" for base in bases[:1]))
+            rule = rule_of(found)
+            of_suite, muon = suite_rule(rule), muon_base(found, rule)
+            print(of_suite.lr_base, of_suite.rate_power, of_suite.largest, *([] if muon is None else [muon]))
             return
         from gemstones.report.save import save_figure
 

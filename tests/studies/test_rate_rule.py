@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from gemstones.accounting.flops import flops_per_token
+from gemstones.design.suite import load_suite, suite_shapes
 from gemstones.errors import InvalidRequest
 
 
@@ -46,13 +48,23 @@ def test_a_planted_rule_comes_back() -> None:
     assert all(found.inside for found in BOWLS)
     rule = study.rule_of(BOWLS)
     assert (rule.power, rule.tokens_power) == (pytest.approx(0.6), pytest.approx(-0.2))
-    assert rule.lr_base == pytest.approx(0.3 * 8**-0.2)
-    lr_base, power = study.rounded(rule)
-    assert (lr_base, power) == (pytest.approx(rule.lr_base, rel=0.05), 0.6)
-    # At the horizon that it is taken at it costs nothing, at a quarter of it what the bowl says.
     for found in BOWLS:
-        expected = 0.1 * math.log(rule.rate(found) / planted(found.width, found.tokens)) ** 2
-        assert found.above(rule.rate(found)) == pytest.approx(expected, abs=1e-9)
+        assert rule.rate(found.scale, found.tokens) == pytest.approx(planted(found.width, found.tokens))
+
+
+def test_the_suite_s_rule_is_through_the_rates_of_its_shapes_at_their_horizons() -> None:
+    rule = study.rule_of(BOWLS)
+    of_suite = study.suite_rule(rule)
+    for shape in suite_shapes(load_suite(study.SUITE)):
+        if str(shape) in study.LARGEST:
+            rate, flops = of_suite.largest / study.scale_of(shape) ** of_suite.rate_power, study.LARGEST_FLOPS
+        else:
+            rate, flops = of_suite.rate(study.scale_of(shape)), study.MIDDLE_FLOPS
+        at = rule.rate(study.scale_of(shape), flops / flops_per_token(shape))
+        assert rate == pytest.approx(at, rel=0.15)
+    # Without a horizon it is the rule itself.
+    flat = study.suite_rule(study.Rule(0.3, 0.6, 0.0))
+    assert (flat.lr_base, flat.rate_power, flat.largest) == (0.3, 0.6, 0.3)
 
 
 def test_an_optimum_at_the_end_of_a_grid_is_not_used() -> None:
