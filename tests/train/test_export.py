@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gemstones.accounting.parameters import params
-from gemstones.design.spec import RunSpec
+from gemstones.design.spec import RunSpec, Source
 from gemstones.errors import Failure, InvalidPath, InvalidRequest, MissingExtra
 from gemstones.runs.folders import RunFile, write_run
 from gemstones.runs.ledger import LEDGER, Evaluation, Start, Step
@@ -514,3 +514,20 @@ def tensors_in(folder: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     return load_file(folder / "model.safetensors")
+
+
+def test_the_card_says_recipe_schedule_and_mixture(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    def card(**fields: Any) -> str:
+        spec = spec_of(SMALL, **fields)
+        export(spec, weights_of(SMALL), tokenizer, PROVENANCE, tmp_path / spec.id)
+        return (tmp_path / spec.id / "README.md").read_text()
+
+    muon = card(recipe="muon", lr_base=0.02, decay_tokens=40 * SMALL.context, decay="cosine", floor=0.1)
+    assert "| optimizer | Muon for the matrices of the blocks, AdamW for the rest, β 0.9 and 0.95" in muon
+    assert f"0.02 / √{SMALL.depth} |" in muon and "muon: AdamW's rate is 40/width times Muon's" in muon
+    start, end = 360 * SMALL.context, 400 * SMALL.context
+    assert f"then constant; as a cosine to 0.1 of it from {start:,} to {end:,} tokens" in muon
+    mup = card(recipe="mup", rate_power=0.5, mixture=(Source("a", 3.0, "ab"), Source("b", 1.0)))
+    assert f"5 / (width · √{SMALL.depth})^0.5 |" in mup and "; head 8/width" in mup
+    assert "trained on a mixture of 3 of a (`ab`), 1 of b (`unknown`)" in mup
+    assert "| optimizer | AdamW, β" in mup

@@ -12,6 +12,7 @@ from string import Template
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params, params_by_group
 from gemstones.design.recipe import TRUNCATION, effective_depth
+from gemstones.design.recipes import ADAMW_OVER_MUON, MUP_BASE_WIDTH
 from gemstones.design.spec import RunSpec
 from gemstones.train.export.values import Exported
 from gemstones.units import format_quantity
@@ -73,7 +74,8 @@ RMSNorm before attention and MLP and at the end, rotary positions, no biases, em
 | batch | $batch |
 | learning rate | $rate |
 | schedule | $schedule |
-| optimizer | AdamW, β $beta1 and $beta2, weight decay $decay on matrices only, gradients clipped at norm $clip |
+| recipe | $recipe |
+| optimizer | $optimizer, β $beta1 and $beta2, weight decay $decay on matrices only, gradients clipped at norm $clip |
 | initialisation | $initialisation |
 | precision | $precision |
 | corpus | $corpus |
@@ -88,6 +90,13 @@ $gains
 The licence follows from that of the text it was trained on; none is stated here. `gemstones.json` has all of
 this for programs, with the full specification of the run.
 """)
+
+
+RECIPE_WORDS = {
+    "gemstones": "gemstones: one rate for all tensors",
+    "mup": f"mup: the rate of the embedding times √(width/{MUP_BASE_WIDTH}), of norms times width/{MUP_BASE_WIDTH}",
+    "muon": f"muon: AdamW's rate is {ADAMW_OVER_MUON:g}/width times Muon's",
+}
 
 
 def model_card(exported: Exported) -> str:
@@ -116,7 +125,11 @@ def model_card(exported: Exported) -> str:
         parent=_parent(spec),
         tokens=_tokens(exported),
         batch=f"{spec.batch_sequences:,} sequences of {spec.context:,} tokens: {spec.batch_tokens:,} tokens a step",
-        rate=f"{spec.learning_rate:.6g} = {spec.lr_base:g} / (width · √{effective_depth(shape, spec.patch)})",
+        rate=f"{spec.learning_rate:.6g} = {spec.lr_base:g} / {_scale(spec)}",
+        recipe=RECIPE_WORDS[spec.recipe],
+        optimizer="Muon for the matrices of the blocks, AdamW for the rest"
+        if spec.rules.optimizer == "muon"
+        else "AdamW",
         schedule=_schedule(spec),
         beta1=spec.betas[0],
         beta2=spec.betas[1],
@@ -160,9 +173,18 @@ def _tokens(exported: Exported) -> str:
 
 def _schedule(spec: RunSpec) -> str:
     warmup = f"linear warm-up over {spec.warmup_tokens:,} tokens, then constant"
-    if not spec.cooldown:
+    if not spec.falls:
         return warmup
-    return f"{warmup}; linearly to 0 from {spec.fork_tokens:,} to {spec.trained_tokens:,} tokens"
+    how = {"linear": "linearly", "1-sqrt": "as 1 − √x", "cosine": "as a cosine"}[spec.decay]
+    to = f"{spec.floor:g} of it" if spec.floor else "0"
+    return f"{warmup}; {how} to {to} from {spec.decay_start:,} to {spec.trained_tokens:,} tokens"
+
+
+def _scale(spec: RunSpec) -> str:
+    """What the recipe's rule divides by."""
+    depth = effective_depth(spec.shape, spec.patch)
+    scale = f"√{depth}" if spec.recipe == "muon" else f"(width · √{depth})"
+    return scale if spec.rate_power == 1 else f"{scale}^{spec.rate_power:g}"
 
 
 def _initialisation(spec: RunSpec) -> str:
@@ -170,6 +192,8 @@ def _initialisation(spec: RunSpec) -> str:
         f"normal truncated at ±{TRUNCATION:g}σ, σ = 1/√width; attention output 1/√(2·width·(l+1)), MLP output "
         f"1/√(2·MLP width·(l+1)), layers l from 0; norm gains {spec.norm_gain:g}; seed {spec.seed}"
     )
+    if spec.recipe == "mup":
+        text += f"; head {math.sqrt(MUP_BASE_WIDTH):g}/width"
     if spec.patch.applies(spec.shape):
         depth = effective_depth(spec.shape, spec.patch)
         text += f"; layers and rate as if the depth were {depth} (Appendix F.2)"
@@ -179,6 +203,12 @@ def _initialisation(spec: RunSpec) -> str:
 def _corpus(exported: Exported) -> str:
     provenance = exported.provenance
     text = f"fingerprint `{provenance.corpus_fingerprint or 'unknown'}`"
+    if mixture := exported.spec.mixture:
+        parts = ", ".join(f"{s.weight:g} of {s.name} (`{s.fingerprint or 'unknown'}`)" for s in mixture)
+        text += f" for tokenizer and loss; trained on a mixture of {parts}"
+        if provenance.epochs is not None:
+            text += f"; the whole run reads one of them {provenance.epochs:.3g} times, the others less often"
+        return text
     if provenance.corpus_tokens is not None:
         text += f", {provenance.corpus_tokens:,} training tokens"
     if provenance.epochs is not None:
