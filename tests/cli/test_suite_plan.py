@@ -238,3 +238,27 @@ def test_planning_needs_torch_only_to_measure_and_to_shard(
     extra = "pip install 'gemstones[train]'"
     assert_refused(cli, "suite", "plan", big, status=1, saying=("--throughput", extra))
     assert_refused(cli, "suite", "plan", big, *STATED, "--ranks", 2, status=1, saying=("--ranks", extra))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "rule"),
+    [
+        (
+            "--held-out",
+            "prose",
+            "held-out 'prose' must be a name and a folder: write it like prose=corpora/prose",
+        ),
+        ("--held-out", "other=x", "held-out set 'other' is not in "),
+        ("--held-out", "prose=nowhere", "held_out.prose: nowhere: does not exist"),
+        ("--source", "=x", "source '=x' must be a name and a folder"),
+        ("--source", "code=x", "source 'code' is not in "),
+    ],
+)
+def test_folders_by_name_are_refused_in_one_line(
+    option: str, value: str, rule: str, corpus: Path, tmp_path: Path, cli: Cli
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(TINY.read_text() + '[held_out]\nprose = "prose"\n')
+    refused = cli("suite", "plan", file, "--corpus", corpus, *STATED, option, value)
+    assert (refused.status, len(refused.err.splitlines())) == (2, 1)
+    assert rule in refused.err

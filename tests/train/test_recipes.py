@@ -18,15 +18,14 @@ from gemstones.runs.collect import collect
 from gemstones.runs.folders import RunFile, ledger_of, read_run, write_run
 from gemstones.shape import Shape
 from gemstones.train.checkpoint import read_weights
+from gemstones.train.coordinates import coordinate_check
 from gemstones.train.corpus import Corpus, Options, build
 from gemstones.train.corpus.errors import InvalidCorpus
-from gemstones.train.initialisation import initialise
 from gemstones.train.model import Transformer
 from gemstones.train.muon import MuonWithAdamW, orthogonalised
 from gemstones.train.optimizer import build_optimizer, set_rate
 from gemstones.train.run import Options as Session
 from gemstones.train.run import train
-from gemstones.train.step import train_step
 from tests.train.conftest import STEP, cooldown_of, spec_of
 
 MUON = RECIPES["muon"]
@@ -187,69 +186,19 @@ def test_held_out_sets_that_are_not_the_planned_ones_are_refused(corpus: Corpus,
     assert "has another tokenizer than" in refused({"own": str(tmp_path / "other")})
 
 
-def activations(recipe: str, width: int, steps: int = 4) -> dict[str, float]:
-    """Root mean square of the change of activations over a few steps, by what they are."""
-    shape = Shape(width, 2, head_size=16, queries_per_kv=1, vocabulary=64, context=32)
-    rules = RECIPES[recipe]
-    model = Transformer(shape)
-    initialise(model, shape, seed=0, sigma=rules.sigma)
-    tokens = torch.randint(64, (8, 33), generator=torch.Generator().manual_seed(0))
-    optimizer = build_optimizer(model, rules)
-    set_rate(optimizer, rules.learning_rate(shape, 0.1))
-    found: dict[str, torch.Tensor] = {}
-
-    def seen() -> dict[str, torch.Tensor]:
-        now: dict[str, torch.Tensor] = {}
-        hooks = [
-            module.register_forward_hook(
-                lambda _, __, output, name=name: now.__setitem__(name, output.detach().clone())  # type: ignore[misc]
-            )
-            for name, module in {
-                "embedding": model.embedding,
-                "block": model.blocks[1],
-                "logits": model.head,
-            }.items()
-        ]
-        with torch.no_grad():
-            model(tokens[:, :-1])
-        for hook in hooks:
-            hook.remove()
-        return now
-
-    found = seen()
-    for _ in range(steps):
-        train_step(model, optimizer, tokens, clip_norm=1e9)
-    after = seen()
-    scale = {"embedding": math.sqrt(width)}  # as the model multiplies it
-    return {
-        name: float((after[name] - found[name]).square().mean().sqrt()) * scale.get(name, 1.0)
-        for name in found
-    }
-
-
-WIDTHS = (64, 128, 512)
-"""At two layers none of them is patched."""
-
-
-def slopes(recipe: str) -> dict[str, float]:
-    """Power of the width that each activation's change goes with, over `WIDTHS`."""
-    narrow, wide = (activations(recipe, width) for width in (WIDTHS[0], WIDTHS[-1]))
-    return {name: math.log(wide[name] / narrow[name]) / math.log(WIDTHS[-1] / WIDTHS[0]) for name in narrow}
-
-
 def test_no_activation_s_change_depends_on_the_width_in_mup() -> None:
     # The coordinate check of Yang et al. (2022), Appendix D.1. That of the logits falls a little at small widths, as
     # what the first head, of 1/width, adds to them fades.
-    found = slopes("mup")
-    assert abs(found["embedding"]) < 0.05
-    assert abs(found["block"]) < 0.1
-    assert abs(found["logits"]) < 0.25
+    found = coordinate_check("mup", (64, 512))
+    assert abs(found.slope("embedding")) < 0.05
+    assert abs(found.slope("block")) < 0.1
+    assert abs(found.slope("logits")) < 0.25
 
 
 def test_the_check_sees_that_one_rate_for_all_tensors_is_no_mup() -> None:
-    found = slopes("gemstones")
-    assert found["embedding"] == pytest.approx(-0.5, abs=0.05)
-    assert found["logits"] > 0.15
+    found = coordinate_check("gemstones", (64, 512))
+    assert found.slope("embedding") == pytest.approx(-0.5, abs=0.05)
+    assert found.slope("logits") > 0.15
 
 
 def test_a_cooldown_is_added_to_a_finished_run_that_kept_all(
