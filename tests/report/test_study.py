@@ -193,7 +193,9 @@ def test_three_columns_are_enough(small_study: Study) -> None:
 
 @pytest.mark.long
 def test_an_edge_of_the_search_is_a_note(shaped_csv: Path, tmp_path: Path) -> None:
-    made = study(load(shaped_csv), tmp_path / "out", bootstrap=0, budgets=[1e15, 1e21], quick=True)
+    made = study(
+        load(shaped_csv), tmp_path / "out", law="w,d,N,T", bootstrap=0, budgets=[1e15, 1e21], quick=True
+    )
     edges = [note for note in made.notes if "edge of the search" in note]
     assert edges and all("1e15 FLOPs" in edge for edge in edges)
     assert [p.budget_flops for p in made.plans if p.law_name == "w,d,N,T fitted to all"] == [1e21]
@@ -203,7 +205,9 @@ def test_an_edge_of_the_search_is_a_note(shaped_csv: Path, tmp_path: Path) -> No
 def test_one_shape_per_width_is_a_note(tmp_path: Path) -> None:
     rows = [f"{w},{w // 64},{t},{2 + 90 / w + 9e8 / t}" for w in (256, 512, 1024) for t in (1e9, 1e10, 1e11)]
     (tmp_path / "line.csv").write_text("\n".join(["width,depth,tokens,loss", *rows]))
-    made = study(load(tmp_path / "line.csv"), tmp_path / "out", bootstrap=0, budgets=[1e20], quick=True)
+    made = study(
+        load(tmp_path / "line.csv"), tmp_path / "out", law="N,T", bootstrap=0, budgets=[1e20], quick=True
+    )
     assert any("depth is a function of width" in note for note in made.notes)
 
 
@@ -218,7 +222,7 @@ def test_nothing_to_fit_is_notes(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_a_selection_that_was_made_stays(gemstones: RunTable, tmp_path: Path) -> None:
     runs = gemstones.select("chinchilla-reduced")
-    made = study(runs, tmp_path, bootstrap=0, budgets=[1e21], quick=True)
+    made = study(runs, tmp_path, law="N,T", bootstrap=0, budgets=[1e21], quick=True)
     assert {f.selection for f in made.fits} == {"chinchilla-reduced"}
     assert made.envelopes[0].selection == "chinchilla-reduced"
     with pytest.raises(InvalidRequest, match="chinchilla-reduced"):
@@ -231,6 +235,7 @@ def test_progress_grows_to_one(shaped_csv: Path, tmp_path: Path) -> None:
     study(
         load(shaped_csv),
         tmp_path / "out",
+        law="w,d,N,T",
         bootstrap=40,
         budgets=[1e20],
         quick=True,
@@ -269,7 +274,7 @@ from gemstones.errors import MissingExtra
 from gemstones.report.approach1 import approach1_figure
 from gemstones.report.study import study
 from gemstones.runs import load
-made = study(load(sys.argv[1]), Path(sys.argv[2]), bootstrap=0, budgets=[1e20], quick=True)
+made = study(load(sys.argv[1]), Path(sys.argv[2]), law="w,d,N,T", bootstrap=0, budgets=[1e20], quick=True)
 print(*made.notes, sep="\\n")
 try:
     approach1_figure(load(sys.argv[1]).select(), made.envelopes)
