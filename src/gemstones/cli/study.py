@@ -37,11 +37,19 @@ def study(
             "N,T and w,d,T and w,d,N,T are fitted too."
         ),
     ] = AUTO,
+    by: Annotated[
+        str | None,
+        Parameter(
+            help="Column of the recipes to compare (default: recipe, or the families main and lr-ablation)."
+        ),
+    ] = None,
     bootstrap: Annotated[int, Parameter(help="Resamples by run of every fit.")] = 400,
     seed: Annotated[int, Parameter(help="Of the resampling.")] = 0,
     workers: Workers = None,
     quick: Annotated[
-        bool, FLAG, Parameter(help="Leave out sensitivity and backtests, which take most of the time.")
+        bool,
+        FLAG,
+        Parameter(help="Leave out sensitivity, backtests and recipes, which take most of the time."),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -70,6 +78,7 @@ def study(
             seed=seed,
             delta=delta,
             law=law,
+            by=by,
             workers=worker_count(workers),
             quick=quick,
             force=reading.force,

@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from gemstones.analyses.compare.compare import Comparison, compare, compare_by
+from gemstones.analyses.isoflop.isoflop import IsoFlop, isoflop
 from gemstones.errors import EdgeOfSearch, InvalidRequest, InvalidTable
 from gemstones.files import make_folder
 from gemstones.laws.backtest import Backtest, backtest
+from gemstones.laws.columns import group_values
 from gemstones.laws.fit import Fit
 from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
@@ -25,14 +28,19 @@ from gemstones.report.numbers import flops_text
 from gemstones.report.save import save_figure
 from gemstones.report.steps import RESOURCES, Settings, Step
 from gemstones.report.words import RESOURCE_WORDS
-from gemstones.runs import RunTable
+from gemstones.runs import RunTable, selections_of
 from gemstones.timing.fit_step_time import fit_step_time
 from gemstones.timing.step_time import StepTime
 
 SENSITIVITY_DRAWS = 100
 """Resamples by run of every fit of the sensitivity analysis, at most."""
-SENSITIVITY_TIME, BACKTEST_TIME, PRICE_TIME = 90.0, 40.0, 1.0
+SENSITIVITY_TIME, BACKTEST_TIME, COMPARE_TIME, PRICE_TIME = 90.0, 40.0, 20.0, 1.0
 """How long they take in terms of a fit of `N,T`."""
+
+
+RECIPE, REFERENCE, RIVAL = "recipe", "main", "lr-ablation"
+"""Column by which recipes are compared where none is named, and the families that are where there is no such column."""
+MOST_RECIPES = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +53,10 @@ class Analyses:
     """Of the first selection, by resource."""
     overtrained: tuple[Overtraining, ...] = ()
     """By budget, under the first law that plans any of them."""
+    isoflop: IsoFlop | None = None
+    """Where the first selection is a grid of budgets and sizes."""
+    comparisons: tuple[Comparison, ...] = ()
+    """Of the recipes, or families, of the runs."""
     step_time: StepTime | None = None
     """Fitted to the step times of the first selection."""
     notes: tuple[str, ...] = ()
@@ -59,6 +71,8 @@ class Analyses:
             "backtest": None if self.backtest is None else self.backtest.summary(),
             "overspend": [one.summary() for one in self.overspends],
             "overtraining": [one.summary() for one in self.overtrained],
+            "isoflop": None if self.isoflop is None else self.isoflop.summary(),
+            "comparisons": [one.summary() for one in self.comparisons],
             "step_time": None if self.step_time is None else self.step_time.summary(),
         }
 
@@ -111,6 +125,13 @@ def analyse(
             ),
         )
         share(1.0)
+    compared: tuple[Comparison, ...] = ()
+    if not quick and (recipes := _recipes(runs, settings.by)) is not None:
+        share = step("recipes compared", COMPARE_TIME)
+        compared = attempt("comparison of recipes", partial(recipes, settings, workers)) or ()
+        share(1.0)
+    elif settings.by is not None and not quick:
+        attempt("comparison of recipes", partial(group_values, settings.by, runs))
     share = step("overspend and overtraining", PRICE_TIME)
     first = chosen[0].frontier
     tokens = common_tokens(first)
@@ -132,14 +153,54 @@ def analyse(
         tested,
         tuple(one for one in spent if one is not None),
         tuple(trained),
+        _grid(first, settings),
+        compared,
         timed,
         tuple(notes),
     )
 
 
+def _grid(table: RunTable, settings: Settings) -> IsoFlop | None:
+    """IsoFLOP profiles, if the runs are such a grid: most are not, and that is no fault of theirs."""
+    try:
+        found = isoflop(table, bootstrap=settings.bootstrap, seed=settings.seed, delta=settings.delta)
+    except (InvalidRequest, InvalidTable):
+        return None
+    return found if found.fits else None
+
+
+def _recipes(runs: RunTable, by: str | None) -> Callable[[Settings, Workers], tuple[Comparison, ...]] | None:
+    """What compares the recipes of these runs; None where there are none to compare."""
+    frame = runs.frame
+
+    def asked(settings: Settings, workers: Workers) -> dict[str, Any]:
+        return {
+            "budgets": settings.budgets,
+            "delta": settings.delta,
+            "seed": settings.seed,
+            "workers": workers,
+        }
+
+    column = RECIPE if by is None else by
+    if (
+        column in frame.columns
+        and not frame[column].null_count()
+        and 1 < frame[column].n_unique() <= MOST_RECIPES
+    ):
+        return lambda settings, workers: compare_by(runs, column, **asked(settings, workers))
+    if by is None and not runs.selection and {REFERENCE, RIVAL} <= {*frame["family"].drop_nulls().unique()}:
+        main, other = runs.select(next(iter(selections_of(runs.dataset)))), runs.select(RIVAL)
+        return lambda settings, workers: (
+            compare(main, other, names=(REFERENCE, RIVAL), **asked(settings, workers)),
+        )
+    return None
+
+
 def write_analyses(made: Analyses, runs: RunTable, output: Path) -> list[Path]:
     """What the analyses found as files in `output`: tables and figures; raises `MissingExtra` without altair."""
     from gemstones.report.backtest_files import backtest_files
+    from gemstones.report.compare_figure import compare_figure
+    from gemstones.report.isoflop_figure import isoflop_figure
     from gemstones.report.overspend_figure import overspend_figure
     from gemstones.report.overtrain_figure import overtrain_figure
     from gemstones.report.sensitivity import sensitivity_files
@@ -152,6 +213,10 @@ def write_analyses(made: Analyses, runs: RunTable, output: Path) -> list[Path]:
     figures = make_folder(output / "figures")
     if made.overspends:
         files += save_figure(overspend_figure(made.overspends), figures / "overspend")
+    if made.isoflop is not None:
+        files += save_figure(isoflop_figure(made.isoflop), figures / "isoflop")
+    if any(at.interval is not None for one in made.comparisons for at in one.at):
+        files += save_figure(compare_figure(made.comparisons), figures / "compare")
     if made.overtrained:
         files += save_figure(overtrain_figure(made.overtrained[:4]), figures / "overtraining")
     return files

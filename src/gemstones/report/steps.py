@@ -47,6 +47,8 @@ class Settings:
     delta: float
     law: str = AUTO
     """The form that plans first: by default the one that backtests choose."""
+    by: str | None = None
+    """Column of the recipes that are compared."""
 
 
 def selected(runs: RunTable, select: str | None) -> list[Selected]:

@@ -88,7 +88,7 @@ PATTERNS = (
     ),
     *(
         f"figures/{name}.{kind}"
-        for name in ("approach*", "overspend", "overtraining")
+        for name in ("approach*", "overspend", "overtraining", "isoflop", "compare")
         for kind in ("png", "svg")
     ),
     *(f"sensitivity/{pattern}" for pattern in SENSITIVITY_FILES),
@@ -165,6 +165,7 @@ def study(
     workers: Workers = None,
     delta: float = 1e-4,
     law: str = AUTO,
+    by: str | None = None,
     quick: bool = False,
     force: bool = False,
     progress: Callable[[str, float], None] | None = None,
@@ -173,10 +174,11 @@ def study(
 
     `runs` are what `fit` takes. Selections are `all` and `le100B` of `gemstones`, else the default of the table, or
     `select`. `bootstrap` resamples by run give the intervals; `delta` is Huber's. `law` is what plans first, by default
-    the form that backtests choose; the usual ones are fitted too. Budgets are by default those that
-    `usual_budgets` finds for the FLOPs of the first selection. `quick` leaves out the sensitivity analysis and the
-    backtests, which take most of the time. `progress` is told what is being done and which share of everything is
-    done. Without the extra `report` there are tables but no figures and no page.
+    the form that backtests choose; the usual ones are fitted too. Recipes are the values of column `by`, by default
+    of `recipe`, or the families main and lr-ablation: they are compared at the budgets. Budgets are by default those
+    that `usual_budgets` finds for the FLOPs of the first selection. `quick` leaves out the sensitivity analysis, the
+    backtests and the comparison, which take most of the time. `progress` is told what is being done and which share
+    of everything is done. Without the extra `report` there are tables but no figures and no page.
 
     An earlier study in `output` is replaced at the end, as a whole. Raises `InvalidPath` where somebody else's file
     is in the way, unless `force`d.
@@ -192,7 +194,7 @@ def study(
     chosen = selected(runs, select)
     spanned = _flops_span(chosen[0].fitted)
     wanted = usual_budgets(spanned) if given is None else tuple(sorted(given))
-    settings = Settings(select, wanted, bootstrap, seed, delta, law)
+    settings = Settings(select, wanted, bootstrap, seed, delta, law, by)
     folder = OutputFolder(
         output, "gemstones study", CLOSING, PATTERNS, tuple(Path(one.location) for one in runs.sources), force
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from gemstones.analyses.compare.shown import sentence as compare_sentence
+from gemstones.analyses.isoflop.shown import isoflop_lines
 from gemstones.laws.envelope import Envelope
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval
@@ -87,6 +89,11 @@ def _dependence(study: Study) -> Iterable[str]:
         for table in found.backtest.tables:
             said = backtest_sentence(found.backtest, table.selection, "all")
             yield from () if said is None else (f"backtests, {table.selection}: {said}",)
+    if found.isoflop is not None:
+        yield from (f"isoFLOP profiles: {said}" for said in isoflop_lines(found.isoflop)[:1])
+    for one in found.comparisons:
+        about = f"{one.names[1]} (B) against {one.names[0]} (A)"
+        yield f"{about}: {one.reason or compare_sentence(one.at[-1], one.level)}"
     for overtraining in found.overtrained[:1]:
         yield from () if overtraining.sentence is None else (f"overtraining: {overtraining.sentence}",)
 

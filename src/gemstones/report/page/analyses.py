@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gemstones.analyses.compare.compare import Comparison
+from gemstones.analyses.compare.shown import compare_notes
+from gemstones.analyses.compare.shown import sentence as compare_sentence
+from gemstones.analyses.isoflop.isoflop import IsoFlop
+from gemstones.analyses.isoflop.shown import isoflop_heading, isoflop_lines, isoflop_notes
 from gemstones.laws.backtest import Backtest
 from gemstones.planning.overspend import Overspend
 from gemstones.planning.overtrain import Overtraining
@@ -13,6 +19,8 @@ from gemstones.report.analyses import Analyses
 from gemstones.report.backtest_figure import backtest_figure, residuals_figure
 from gemstones.report.backtest_tables import errors_table, flag_lines, missing_lines
 from gemstones.report.backtest_words import conventions_sentence, sentence
+from gemstones.report.compare_figure import compare_figure
+from gemstones.report.isoflop_figure import isoflop_figure
 from gemstones.report.numbers import counted, flops_text
 from gemstones.report.overspend_figure import overspend_figure
 from gemstones.report.overtrain_figure import overtrain_figure
@@ -34,12 +42,16 @@ STUDY_COLUMNS = {"params_total", "base", "flags"}
 
 
 def analysis_sections(found: Analyses, runs: RunTable) -> dict[str, Section]:
-    """The sections that there is something for, by name: `sensitivity`, `backtests`, `overspend`."""
+    """The sections that there is something for, by the names that `study_page` takes."""
     sections = {}
     if found.sensitivity is not None:
         sections["sensitivity"] = sensitivity_section(found.sensitivity)
     if found.backtest is not None:
         sections["backtests"] = backtest_section(found.backtest, runs)
+    if found.isoflop is not None:
+        sections["isoflop"] = isoflop_section(found.isoflop)
+    if found.comparisons:
+        sections["compare"] = compare_section(found.comparisons)
     if found.overspends or found.overtrained:
         sections["overspend"] = price_section(found.overspends, found.overtrained)
     return sections
@@ -173,6 +185,94 @@ def backtest_section(made: Backtest, runs: RunTable) -> Section:
         tables=(TableBlock("backtests", "Errors, of log loss", errors_table(made)),),
         notes=(*flag_lines(made), *missing_lines(made)),
     )
+
+
+# ---- IsoFLOP profiles, and recipes compared
+
+
+def isoflop_section(made: IsoFlop) -> Section:
+    """The best size of each budget by parabolas, with a law's beside."""
+    rows = [
+        {
+            "budget": one.flops,
+            "runs": one.points,
+            "params": one.n_opt,
+            "params_low": one.intervals["n_opt"][0] if "n_opt" in one.intervals else None,
+            "params_high": one.intervals["n_opt"][1] if "n_opt" in one.intervals else None,
+            "tokens": one.t_opt,
+            "loss": one.loss,
+            "law's N": one.law_n_opt,
+            "bias of the parabola": one.bias,
+            "status": one.reason or "minimum",
+        }
+        for one in made.budgets
+    ]
+    return Section(
+        "isoflop",
+        "IsoFLOP profiles",
+        (isoflop_heading(made) + ".", *(f"{said}." for said in isoflop_lines(made))),
+        figures=(
+            Figure(
+                "isoflop",
+                "Loss over size by budget, and the best size over FLOPs",
+                "Approach 2: a parabola in log N through the runs of each budget (docs/isoflop.md).",
+                isoflop_figure(made),
+            ),
+        ),
+        tables=(
+            TableBlock(
+                "isoflop", "Budgets", Table(_frame(rows, {"status"}, {"runs"}), loss_unit=made.loss_unit)
+            ),
+        ),
+        notes=tuple(isoflop_notes(made)[len(isoflop_lines(made)) :]),
+    )
+
+
+def compare_section(comparisons: Sequence[Comparison]) -> Section:
+    """Which recipe is better at scale, and how surely."""
+    rows = [
+        {
+            "recipe": one.names[1],
+            "against": one.names[0],
+            "budget": at.budget,
+            **_with_ends("difference", at.difference if at.interval else None, at.interval),
+            "probability that its loss is lower": at.probability_lower,
+            **_with_ends("compute multiplier", _finite(at.multiplier), _both_finite(at.multiplier_interval)),
+        }
+        for one in comparisons
+        for at in one.at
+    ]
+    drawn = [one for one in comparisons if not one.reason]
+    figures: tuple[Figure, ...] = ()
+    if drawn:
+        figures = (
+            Figure(
+                "compare",
+                "Difference of loss between recipes, by budget, with intervals",
+                "Below 0 the recipe is better; what the largest pairs measured is grey (docs/compare.md).",
+                compare_figure(drawn),
+            ),
+        )
+    words = []
+    for one in comparisons:
+        about = f"{one.names[1]} (B) against {one.names[0]} (A)"
+        words.append(f"{about}: {one.reason or compare_sentence(one.at[-1], one.level)}.")
+    return Section(
+        "compare",
+        "Recipes compared",
+        tuple(words),
+        figures=figures,
+        tables=(TableBlock("compare", "Recipes at the budgets", Table(_frame(rows, {"recipe", "against"}))),),
+        notes=tuple(dict.fromkeys(note for one in comparisons for note in compare_notes(one))),
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _both_finite(ends: tuple[float, float] | None) -> tuple[float, float] | None:
+    return ends if ends is not None and all(map(math.isfinite, ends)) else None
 
 
 # ---- The price of a wrong shape

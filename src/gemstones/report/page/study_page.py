@@ -36,6 +36,8 @@ def study_page(
     step_time: StepTime | None = None,
     sensitivity: Section | None = None,
     backtests: Section | None = None,
+    isoflop: Section | None = None,
+    compare: Section | None = None,
     overspend: Section | None = None,
 ) -> Page:
     """The page of a study, with the figures that it wrote; with the `runs` that it was made from, also of them.
@@ -49,6 +51,8 @@ def study_page(
         _fits(study),
         _plans(study),
         _near_optimal(study),
+        isoflop,
+        compare,
         sensitivity,
         backtests,
         overspend,
