@@ -2,8 +2,8 @@
 
     python benchmarks/kills.py [--kills 30] [--seed 0] [--output benchmarks/kills.md]
 
-Half of the kills wait for a save to be under way. The steps, losses, gradient norms and rates of the stitched
-ledger, the evaluations and the final weights are compared with those of the same run left alone.
+Half of the kills wait for a save to be under way, beside the training. The steps, losses, gradient norms and rates of
+the stitched ledger, the evaluations and the final weights are compared with those of the same run left alone.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
 
 def measured(scratch: Path, kills: int, choice: random.Random) -> str:
     corpus = scratch / "corpus"
-    text = [Path(gemstones.__file__).parent / package for package in ("design", "laws", "plan")]
+    text = [Path(gemstones.__file__).parent / package for package in ("design", "laws", "planning")]
     fingerprint = build(text, corpus, Options(vocabulary=512, validation=0.1)).corpus.fingerprint
     # Saves at every 4th step: a session that is killed after a few seconds has seen many.
     spec = RunSpec.of(
@@ -52,8 +52,8 @@ def measured(scratch: Path, kills: int, choice: random.Random) -> str:
         tokens=60 * kills * 1024,
         batch_sequences=8,
         warmup_tokens=20 * 1024,
-        evaluate_tokens=50 * 1024,
-        evaluate_sequences=16,
+        evaluate_tokens=10 * 1024,
+        evaluate_sequences=64,
         checkpoint_tokens=4 * 1024,
         corpus_fingerprint=fingerprint,
     )
@@ -77,7 +77,8 @@ def measured(scratch: Path, kills: int, choice: random.Random) -> str:
         "# SIGKILL at random moments",
         "",
         f"`python benchmarks/kills.py --kills {kills}`: a run of {spec.steps:,} steps of {spec.shape}, saved every 4 "
-        f"steps, killed {kills} times; {sum(moments)} of the kills found a save under way.",
+        f"steps beside the training and evaluated every 10, killed {kills} times; {moments.count('save')} of the kills "
+        f"found a save under way, {moments.count('evaluation')} more an evaluation.",
         "",
         f"- sessions: {len(other.starts)}; steps written: {written:,}, {written - spec.steps:,} of them done again",
         *(f"- {what}: {'bit-identical' if equal else 'DIFFERENT'}" for what, equal in same.items()),
@@ -91,8 +92,8 @@ def _command(folder: Path) -> list[str]:
     return [sys.executable, "-m", "gemstones", "train", str(folder), "--threads", "1"]
 
 
-def _killed(folder: Path, choice: random.Random, *, saving: bool) -> bool:
-    """Start a session and kill it; True if a save was under way."""
+def _killed(folder: Path, choice: random.Random, *, saving: bool) -> str:
+    """Start a session and kill it; what was under way: a save, an evaluation, or nothing but steps."""
     process = subprocess.Popen(_command(folder), stdout=subprocess.DEVNULL)
     before = ledger_of(folder).last_step
     while ledger_of(folder).last_step <= before and process.poll() is None:
@@ -108,7 +109,10 @@ def _killed(folder: Path, choice: random.Random, *, saving: bool) -> bool:
         pass
     process.send_signal(signal.SIGKILL)
     process.wait()
-    return under_way()
+    if under_way():
+        return "save"
+    last = ledger_of(folder).events[-1]
+    return "evaluation" if isinstance(last, Step) and last.step % 10 == 0 else ""
 
 
 def _trained(step: Step) -> tuple[int, int, float, float, float]:

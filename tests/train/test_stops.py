@@ -101,16 +101,16 @@ def test_a_signal_during_a_save_lets_it_end_and_no_step_follows(
 ) -> None:
     alone, stopped = make_run("alone"), make_run("stopped")
     train(alone, PLAIN)
-    plain = loop.save
+    plain = loop.begin_save
 
     def save(*arguments: object, **named: object) -> object:
         os.kill(os.getpid(), signal.SIGTERM)
         return plain(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(loop, "save", save)
+    monkeypatch.setattr(loop, "begin_save", save)
     assert train(stopped, PLAIN) == Outcome("stopped", 4, 20, "SIGTERM")
     assert [c.step for c in checkpoints(stopped)] == [4]
-    monkeypatch.setattr(loop, "save", plain)
+    monkeypatch.setattr(loop, "begin_save", plain)
     train(stopped, PLAIN)
     assert trained(stopped) == trained(alone)
 

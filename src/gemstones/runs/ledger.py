@@ -110,10 +110,11 @@ class Evaluation(Record, frozen=True, kw_only=True, tag="evaluation"):
 
 
 class Saved(Record, frozen=True, kw_only=True, tag="saved"):
-    """A checkpoint is complete."""
+    """A checkpoint is complete: that of `step`, which later steps may have followed meanwhile."""
 
     bytes: Count
     seconds: NotNegative
+    """In which nothing was trained for it."""
 
 
 class Rollback(Record, frozen=True, kw_only=True, tag="rollback"):

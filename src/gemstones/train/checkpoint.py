@@ -12,7 +12,6 @@ wrote.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -30,7 +29,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.checkpoint.state_dict_loader import load
-from torch.distributed.checkpoint.state_dict_saver import save as save_state
+from torch.distributed.checkpoint.state_dict_saver import save as save_shards
 
 from gemstones.design.cost import KEPT_CHECKPOINTS
 from gemstones.design.divergence import LEVEL_STEPS
@@ -165,11 +164,25 @@ def save(
 
     Raises `Failure` on every rank where one cannot write (a full disk, a quota): nothing of it is left then.
     """
+    state = state_of(model, optimizer)
+    return save_state(run_folder, state, ranks, run=run, step=step, skipped_batches=skipped_batches)
+
+
+def save_state(
+    run_folder: Path,
+    state: dict[str, Tensor],
+    ranks: Ranks,
+    *,
+    run: str,
+    step: int,
+    skipped_batches: int,
+) -> Complete:
+    """As `save`, of a state, of which nothing may change meanwhile."""
     final = run_folder / CHECKPOINTS / name_of(step)
     filling = final.parent / f"{UNFINISHED}saving-{final.name}"
     try:
         ranks.by_first(lambda: _written_or_failed(lambda: _make_anew(filling), final))
-        files = _fill(filling, _state(model, optimizer), ranks, final)
+        files = _fill(filling, state, ranks, final)
         complete = Complete(run=run, step=step, skipped_batches=skipped_batches, files=files)
         ranks.by_first(lambda: _written_or_failed(lambda: _finish(filling, final, complete), final))
     except BaseException:
@@ -188,12 +201,12 @@ def _fill(filling: Path, state: dict[str, Tensor], ranks: Ranks, final: Path) ->
     """Write every rank's shard; the files of all, by name."""
 
     def write() -> None:
-        with _quiet():
-            save_state(
-                state,
-                storage_writer=HuggingFaceStorageWriter(str(filling), save_distributed=True),
-                no_dist=ranks.mesh is None,
-            )
+        _quiet()
+        save_shards(
+            state,
+            storage_writer=HuggingFaceStorageWriter(str(filling), save_distributed=True),
+            no_dist=ranks.mesh is None,
+        )
 
     def put_on_disk() -> list[File] | Failure:
         try:
@@ -261,7 +274,7 @@ def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Opt
             }
             if "momentum" in group:  # Muon's have this one state
                 optimizer.state[parameter] = {"exp_avg": torch.zeros_like(parameter)}
-    _load(checkpoint, _state(model, optimizer), single=ranks.mesh is None)
+    _load(checkpoint, state_of(model, optimizer), single=ranks.mesh is None)
 
 
 def read_weights(run_folder: Path, step: int | None = None) -> tuple[int, dict[str, Tensor]]:
@@ -351,7 +364,7 @@ def delete(folder: Path) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
 
 
-def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def state_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Flat: weights and moments by the names of the parameters. The step count is the checkpoint's own."""
     state: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
@@ -364,8 +377,8 @@ def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tens
 
 def _load(checkpoint: Checkpoint, state: Mapping[str, Tensor], *, single: bool) -> None:
     try:
-        with _quiet():
-            load(dict(state), storage_reader=HuggingFaceStorageReader(str(checkpoint.folder)), no_dist=single)
+        _quiet()
+        load(dict(state), storage_reader=HuggingFaceStorageReader(str(checkpoint.folder)), no_dist=single)
     except (ValueError, KeyError, RuntimeError, AssertionError, OSError, CheckpointException) as error:
         raise Failure(f"{checkpoint.folder} does not fit this run: {one_line(error)}") from error
 
@@ -401,9 +414,6 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the library's word that a single process is one; saving and loading time is not."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-        yield
+def _quiet() -> None:
+    """No word of the library that a single process is one; not put back, for threads share what is said."""
+    warnings.filterwarnings("ignore", message="torch.distributed is disabled")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,11 +20,12 @@ from gemstones.design.divergence import HISTORY_STEPS, diverged
 from gemstones.design.spec import RunSpec
 from gemstones.runs.ledger import Evaluation, Event, Rollback, Saved, Step, passed_over
 from gemstones.train.beside import Texts
-from gemstones.train.checkpoint import retire, save
+from gemstones.train.checkpoint import Complete, retire, save
 from gemstones.train.evaluate import BrokenOffError, evaluate
 from gemstones.train.model import Transformer
 from gemstones.train.optimizer import set_rate
 from gemstones.train.ranks import Ranks
+from gemstones.train.saving import Saving, begin_save
 from gemstones.train.step import StepResult, train_step
 from gemstones.train.stopping import REASONS, Stopping
 
@@ -97,23 +99,35 @@ def train_steps(
     spec, ranks = setup.spec, setup.ranks
     evaluations, saves = frozenset(spec.evaluation_steps), frozenset(spec.checkpoint_steps)
     loop = _Loop(setup, stopping, record, sync, position, position.step, list(position.losses), position.step)
-    code = loop.signalled()  # while it was being made ready
-    if not code and loop.step in evaluations and not position.evaluated:
-        code = loop.evaluate(loop.signalled) or (loop.asked() if loop.step < spec.steps else 0)
-    if code:
-        return Ended(loop.here(), stop=REASONS[code])
-    while loop.step < spec.steps:
-        seconds, loss, reason = loop.train()
-        if ranks.largest(int(bool(reason))):  # all go back, or none
-            return Ended(loop.here(), reason or "seen on another rank", loss if math.isfinite(loss) else None)
-        code = loop.evaluate(loop.asked) if loop.step in evaluations else 0
-        if loop.step in saves or code:
-            loop.save()
-        if code or (loop.step < spec.steps and (code := loop.asked(seconds))):
-            loop.save()
+
+    def train() -> Ended:
+        code = loop.signalled()  # while it was being made ready
+        if not code and loop.step in evaluations and not position.evaluated:
+            code = loop.evaluate(loop.signalled) or (loop.asked() if loop.step < spec.steps else 0)
+        if code:
             return Ended(loop.here(), stop=REASONS[code])
-    loop.save()
-    return Ended(loop.here())
+        while loop.step < spec.steps:
+            seconds, loss, reason = loop.train()
+            if ranks.largest(int(bool(reason))):  # all go back, or none
+                known = loss if math.isfinite(loss) else None
+                return Ended(loop.here(), reason or "seen on another rank", known)
+            code = loop.evaluate(loop.asked) if loop.step in evaluations else 0
+            if loop.step in saves or code:
+                loop.save()
+            if code or (loop.step < spec.steps and (code := loop.asked(seconds))):
+                loop.save()
+                return Ended(loop.here(), stop=REASONS[code])
+        loop.save()
+        return Ended(loop.here())
+
+    try:
+        ended = train()
+    except Exception:
+        with suppress(Exception):  # the first is told
+            loop.settle()
+        raise
+    loop.settle()
+    return ended
 
 
 @dataclass
@@ -131,13 +145,18 @@ class _Loop:
     saved: int
     """Step of the newest checkpoint."""
     save_seconds: float = 0.0
-    """Of the last save."""
+    """Of the last save, from its beginning to its end."""
+    still_seconds: float = 0.0
+    """Of these, the ones in which nothing was trained."""
+    saving: Saving | None = None
+    """The checkpoint that is being written."""
 
     def here(self) -> Position:
         return replace(self.position, step=self.step, losses=tuple(self.losses))
 
     def train(self) -> tuple[float, float, str]:
         """One step: its seconds, its loss, and why the run has diverged, or nothing."""
+        self.settle(wait=False)
         setup, spec = self.setup, self.setup.spec
         start = time.perf_counter()
         rate = spec.learning_rate * spec.schedule.rate_factor(
@@ -199,27 +218,39 @@ class _Loop:
         return 0
 
     def save(self) -> None:
-        """Save, unless this step is saved already."""
+        """Save, unless this step is saved already: beside the next steps, if one process trains."""
         if self.saved == self.step:
             return
-        setup, first = self.setup, self.setup.ranks.first
-        start = time.perf_counter()
-        if first:
+        self.settle()
+        setup, start = self.setup, time.perf_counter()
+        if setup.ranks.first:
             self.sync()  # a checkpoint stands for a ledger up to its step
-        complete = save(
-            setup.folder,
-            setup.model,
-            setup.optimizer,
-            setup.ranks,
-            run=setup.spec.id,
-            step=self.step,
-            skipped_batches=self.here().skipped_batches,
-        )
-        self.save_seconds = time.perf_counter() - start
-        if first:
-            self.record(Saved(step=self.step, bytes=complete.bytes, seconds=self.save_seconds))
-            retire(setup.folder, setup.spec, self.step)
+        what = (setup.folder, setup.model, setup.optimizer, setup.ranks)
+        skipped = self.here().skipped_batches
         self.saved = self.step
+        if setup.ranks.mesh is None:
+            self.saving = begin_save(*what, run=setup.spec.id, step=self.step, skipped_batches=skipped)
+            self.still_seconds = time.perf_counter() - start
+            return
+        complete = save(*what, run=setup.spec.id, step=self.step, skipped_batches=skipped)
+        self.still_seconds = self.save_seconds = time.perf_counter() - start
+        self._saved(complete)
+
+    def settle(self, *, wait: bool = True) -> None:
+        """Record the checkpoint that is being written, when it is; raise what went wrong with it."""
+        if self.saving is None or not (wait or self.saving.finished):
+            return
+        saving, self.saving = self.saving, None
+        start = time.perf_counter()
+        complete = saving.result()
+        self.save_seconds = saving.seconds
+        self.still_seconds += time.perf_counter() - start
+        self._saved(complete)
+
+    def _saved(self, complete: Complete) -> None:
+        if self.setup.ranks.first:
+            self.record(Saved(step=complete.step, bytes=complete.bytes, seconds=self.still_seconds))
+            retire(self.setup.folder, self.setup.spec, complete.step)
 
     def asked(self, next_seconds: float = 0.0) -> int:
         """The code of a stop that all ranks agree on; 0 if there is time for something of `next_seconds`."""
