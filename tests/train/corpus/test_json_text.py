@@ -156,10 +156,12 @@ def test_the_command_counts_and_names_what_it_skipped(cli: Cli, tmp_path: Path) 
     assert ": 40 documents" in out and ", 2 bad lines" in out
     assert "warning" not in out
     # A picture that is larger than the text: named, and said at the end.
+    (folder / "nowhere").symlink_to(tmp_path / "missing")
     (folder / "picture.png").write_bytes(b"\x89PNG\0" + bytes(range(256)) * 20)
     status, out, err = cli(*command, "--field", "meta.text", "--bad-lines", "skip", "--force")
     assert status == 0
     assert f"skipped: {folder / 'picture.png'}, 5.12KB: binary" in out
+    assert f"skipped: {folder / 'nowhere'}, 0B: no file and no folder" in out
     last = out.rstrip("\n").split("\n")[-1]
     assert last.startswith("warning: ") and "of the input was skipped" in last and "picture.png" in last
     status, out, _ = cli("show", tmp_path / "c", "--json")
@@ -169,6 +171,7 @@ def test_the_command_counts_and_names_what_it_skipped(cli: Cli, tmp_path: Path) 
     assert [Path(file["path"]).name for file in summary["skipped_files"]] == [
         "picture.png",
         "c4.00000.json.gz",
+        "nowhere",
     ]
     assert 0.5 < summary["skipped_share"] < 1
 

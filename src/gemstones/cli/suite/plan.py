@@ -31,7 +31,8 @@ CONVENTIONS = {
     "checkpoints": "float32 weights and AdamW's two moments, 12 bytes per parameter; kept for good are those of "
     "forks and the last, and a run under way needs room for a few more",
     "memory": "float32 weights, gradients and AdamW's two moments, 16 bytes per parameter, over all devices of a "
-    "run together; activations are not included",
+    "run together; activations are not included, nor the copy on the CPU from which a run of one process writes its "
+    "checkpoints, 12 bytes per parameter",
 }
 DISK = (
     "at once, one run at a time: checkpoints kept for good, those that pass of the largest run, and ledgers; against "

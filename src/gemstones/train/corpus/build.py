@@ -45,7 +45,7 @@ from gemstones.train.corpus.manifest import (
 from gemstones.train.corpus.opened import Corpus
 from gemstones.train.corpus.options import Options, checked
 from gemstones.train.corpus.shards import write_split
-from gemstones.train.corpus.sources import Sources, find_sources, hash_lines
+from gemstones.train.corpus.sources import MOST_NAMED, Sources, find_sources, hash_lines
 from gemstones.train.corpus.split import (
     Documents,
     Mask,
@@ -67,9 +67,6 @@ from gemstones.train.corpus.work import Request, discard, is_finished, locked, t
 
 SAMPLE_BYTES = 200_000_000
 """Text to train a tokenizer on: its merges change little beyond."""
-
-MOST_NAMED = 100
-"""Files of which something was skipped, the largest first, in a manifest."""
 
 FINISHED_TOKENIZER = f"finished-{TOKENIZER}"
 
@@ -213,7 +210,12 @@ def _make(
         skipped=Skipped(documents.binary, documents.empty, sources.irregular),
         bad_lines=sum(index.bad_lines for index in indices),
         skipped_bytes=sum(file.bytes for index in indices for file in index.skipped),
-        skipped_files=_largest([file for index in indices for file in index.skipped]),
+        skipped_files=_largest(
+            [
+                *(file for index in indices for file in index.skipped),
+                *(SkippedFile(path, 0, "no file and no folder") for path in sources.irregular_paths),
+            ]
+        ),
         train=split("train", ~held),
         validation=split("validation", held),
         sources=described(sources),

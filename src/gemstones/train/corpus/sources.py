@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gemstones.files import of_the_path
+from gemstones.runs.one_line import one_line
 from gemstones.train.corpus.documents import kind_of
 from gemstones.train.corpus.errors import ChangedWhileReadError, InvalidCorpus
 
+MOST_NAMED = 100
+"""Files of which something was skipped, in a manifest: the largest."""
 READERS = 4
 """Threads that hash: enough to hide the latency of small files."""
 
@@ -42,6 +45,8 @@ class Sources:
 
     given: tuple[tuple[str, tuple[SourceFile, ...]], ...]
     irregular: int
+    irregular_paths: tuple[str, ...] = ()
+    """Of the first of these."""
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
@@ -85,7 +90,9 @@ def find_sources(
                 progress(min(1.0, done / total))
     files = iter(hashed)
     return Sources(
-        tuple((path, tuple(next(files) for _ in entries)) for path, entries in found), walk.irregular
+        tuple((path, tuple(next(files) for _ in entries)) for path, entries in found),
+        walk.irregular,
+        tuple(walk.named),
     )
 
 
@@ -94,6 +101,7 @@ class _Walk:
 
     def __init__(self, seen: set[str]) -> None:
         self.seen, self.irregular = seen, 0
+        self.named: list[str] = []
 
     def files(self, path: Path) -> Iterator[tuple[Path, int]]:
         try:
@@ -124,14 +132,19 @@ class _Walk:
             elif stat.S_ISREG(status.st_mode):
                 yield path, status.st_size
             else:
-                self.irregular += 1
+                self._pass_over(path)
         except (FileNotFoundError, NotADirectoryError):
-            self.irregular += 1  # a link to nowhere
+            self._pass_over(path)  # a link to nowhere
         except OSError as error:
             if path.is_symlink():  # a link to itself
-                self.irregular += 1
+                self._pass_over(path)
                 return
             raise InvalidCorpus(f"cannot be read: {error.strerror}", file=path) from None
+
+    def _pass_over(self, path: Path) -> None:
+        self.irregular += 1
+        if len(self.named) < MOST_NAMED:
+            self.named.append(one_line(path, 300))
 
 
 def sha256_of(path: Path) -> str:
