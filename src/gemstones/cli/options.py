@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from glob import glob
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import CoercionError, Parameter, Token
 
@@ -104,6 +104,14 @@ MicroBatch = Annotated[
     int | None, Parameter(help="Sequences at a time on a process, to save memory (default: all).")
 ]
 Compiled = Annotated[bool, FLAG, Parameter(name="--compile", help="Compile the model with torch.compile.")]
+Recomputed = Annotated[
+    Literal["none", "attention", "block"],
+    Parameter(
+        name="--recompute",
+        help="Activations that are not kept for the backward pass but computed again, to save memory; the run is the "
+        "same to the bit.",
+    ),
+]
 Sinks = Annotated[
     tuple[str, ...],
     FLAG,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import Compiled, Device, Json, MicroBatch, Sinks
+from gemstones.cli.options import Compiled, Device, Json, MicroBatch, Recomputed, Sinks
 from gemstones.cli.output import print_json
 from gemstones.errors import InvalidRequest
 from gemstones.units import parse_quantity
@@ -33,6 +33,7 @@ def train(
     threads: Annotated[int | None, Parameter(help="CPU threads of a process.")] = None,
     micro_batch: MicroBatch = None,
     compiled: Compiled = False,
+    recompute: Recomputed = "none",
     budget: Annotated[
         str | None, Parameter(help="Seconds after which to have saved and left, resumable.")
     ] = None,
@@ -68,6 +69,7 @@ def train(
         threads=_at_least_one(threads, "threads"),
         micro_sequences=_at_least_one(micro_batch, "micro-batch"),
         compiled=compiled,
+        recompute=recompute,
         budget_seconds=None if seconds is None else seconds - (time.monotonic() - began),
         sinks=(
             *((Bar(),) if alone and sys.stderr.isatty() else ()),

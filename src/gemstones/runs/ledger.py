@@ -41,6 +41,10 @@ State = Literal["begun", "stopped", "finished", "diverged"]
 """`begun`: a session is at work, or was killed."""
 
 
+Recompute = Literal["none", "attention", "block"]
+"""Activations that are computed again in the backward pass and not kept."""
+
+
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="event"):
     """A line of the ledger."""
 
@@ -67,6 +71,7 @@ class Start(Record, frozen=True, kw_only=True, tag="start"):
     matmul_flops_per_second: NotNegative
     """Peak measured on one device at the start, in the run's precision."""
     compiled: bool = False
+    recompute: Recompute = "none"
     micro_sequences: Count = 0
     """Sequences at a time on a process; 0 for its whole share of the batch."""
     epochs: NotNegative

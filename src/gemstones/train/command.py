@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gemstones.errors import InvalidRequest
+from gemstones.runs.ledger import Recompute
 from gemstones.train.sinks import check_sink
 
 DEVICES = ("cpu", "cuda")
@@ -25,6 +26,8 @@ class TrainOptions:
     compiled: bool = False
     sinks: tuple[str, ...] = ()
     """tensorboard, wandb, beside the ledger."""
+    recompute: Recompute = "none"
+    """Activations that are computed again in the backward pass and not kept."""
 
     def __post_init__(self) -> None:
         if self.device not in {"", *DEVICES}:
@@ -42,6 +45,8 @@ class TrainOptions:
             made += ["--micro-batch", str(self.micro_sequences)]
         if self.compiled:
             made.append("--compile")
+        if self.recompute != "none":
+            made += ["--recompute", self.recompute]
         for sink in dict.fromkeys(self.sinks):
             made += ["--sink", sink]
         return made

@@ -10,10 +10,14 @@ Axes: B sequences, S positions, W width, H query heads, K kv heads, D head size,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, gelu
+from torch.utils.checkpoint import checkpoint
 
+from gemstones.runs.ledger import Recompute
 from gemstones.shape import Shape
 from gemstones.train.kernels import attention, linear, plain, rms_norm, rotated, summed_losses
 
@@ -90,6 +94,9 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Attention and MLP, each on a normed input and added to the residual stream."""
 
+    recompute: Recompute = "none"
+    """What of its activations is not kept for the backward pass, but computed again there, to the same bits."""
+
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.attention_norm = RMSNorm(shape.width)
@@ -99,9 +106,27 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, quick: bool = False) -> Tensor:
         """(B, S, W) → (B, S, W)."""
-        x = x + self.attention(self.attention_norm(x), cos, sin, quick=quick)
+        if self.recompute == "block" and torch.is_grad_enabled():
+            return _again(self._whole, x, cos, sin, quick)
+        return self._whole(x, cos, sin, quick)
+
+    def _whole(self, x: Tensor, cos: Tensor, sin: Tensor, quick: bool) -> Tensor:
+        if self.recompute == "attention" and torch.is_grad_enabled():
+            x = _again(self._attended, x, cos, sin, quick)
+        else:
+            x = self._attended(x, cos, sin, quick)
         out: Tensor = x + self.mlp(self.mlp_norm(x), quick=quick)
         return out
+
+    def _attended(self, x: Tensor, cos: Tensor, sin: Tensor, quick: bool) -> Tensor:
+        out: Tensor = x + self.attention(self.attention_norm(x), cos, sin, quick=quick)
+        return out
+
+
+def _again(part: Callable[..., Tensor], *inputs: object) -> Tensor:
+    """`part(*inputs)`, of which the inputs alone are kept; there is no randomness in it whose state would be too."""
+    out: Tensor = checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)
+    return out
 
 
 class Transformer(nn.Module):

@@ -29,6 +29,7 @@ from gemstones.runs.ledger import (
     Event,
     Finished,
     Ledger,
+    Recompute,
     Rollback,
     Start,
     State,
@@ -58,7 +59,7 @@ from gemstones.train.initialisation import initialise
 from gemstones.train.layout import build_mesh, distribute, materialise
 from gemstones.train.lock import RUN_LOCK, locked
 from gemstones.train.loop import Ended, Position, Setup, train_steps
-from gemstones.train.model import Transformer
+from gemstones.train.model import Block, Transformer
 from gemstones.train.optimizer import build_optimizer
 from gemstones.train.peak import matmul_flops_per_second
 from gemstones.train.ranks import Ranks
@@ -84,6 +85,8 @@ class Options:
     """Per process; torch's default if None."""
     micro_sequences: int | None = None
     compiled: bool = False
+    recompute: Recompute = "none"
+    """Activations that are computed again in the backward pass: less memory, more work, the same bits."""
     budget_seconds: float | None = None
     sinks: Sequence[Sink] = field(default=())
     say: Callable[[str], None] = lambda message: None
@@ -238,6 +241,9 @@ def _setup(folder: Path, spec: RunSpec, texts: Texts, options: Options, ranks: R
     optimizer = build_optimizer(
         model, spec.rules, betas=spec.betas, epsilon=spec.epsilon, weight_decay=spec.weight_decay
     )
+    for block in model.modules():
+        if isinstance(block, Block):
+            block.recompute = options.recompute
     if options.compiled:
         model.compile()
     peak = matmul_flops_per_second(ranks.device, spec.precision)
@@ -350,6 +356,7 @@ def _start(setup: Setup, options: Options, position: Position, resumed: Checkpoi
         threads=torch.get_num_threads(),
         matmul_flops_per_second=setup.matmul_flops_per_second,
         compiled=options.compiled,
+        recompute=options.recompute,
         micro_sequences=options.micro_sequences or 0,
         epochs=setup.texts.epochs_needed(spec.trained_tokens, spec.context),
         versions={

@@ -16,6 +16,7 @@ from gemstones.cli.options import (
     HeldOut,
     Json,
     MicroBatch,
+    Recomputed,
     Sinks,
     Sources,
     core_count,
@@ -27,6 +28,7 @@ from gemstones.errors import InvalidRequest, MissingExtra
 from gemstones.printable import printable
 
 if TYPE_CHECKING:
+    from gemstones.runs.ledger import Recompute
     from gemstones.train.command import TrainOptions
     from gemstones.train.slurm import SlurmOptions
     from gemstones.train.suite_folder import Prepared, RunTask
@@ -84,6 +86,7 @@ def run(
     device: Device = "",
     micro_batch: MicroBatch = None,
     compiled: Compiled = False,
+    recompute: Recomputed = "none",
     sink: Sinks = (),
     executor: Annotated[
         Literal["local", "slurm"], Parameter(help="Where to train: here, or in SLURM's queue.")
@@ -110,7 +113,7 @@ def run(
             f"slots {slots} are of this machine: limit SLURM's jobs with --array-parallelism"
         )
     slots, threads = _at_least_one(slots, "slots") or 1, _at_least_one(threads, "threads")
-    training = _train_options(device, micro_batch, compiled, sink)
+    training = _train_options(device, micro_batch, compiled, sink, recompute)
     slurm = _slurm_options(cluster or Cluster(), threads, training) if executor == "slurm" else None
     if executor == "local" and not prepare:
         _need_torch()
@@ -219,11 +222,11 @@ def _notes(prepared: Prepared, folder: Path) -> list[str]:
 
 
 def _train_options(
-    device: str, micro_batch: int | None, compiled: bool, sinks: tuple[str, ...]
+    device: str, micro_batch: int | None, compiled: bool, sinks: tuple[str, ...], recompute: Recompute
 ) -> TrainOptions:
     from gemstones.train.command import TrainOptions
 
-    return TrainOptions(device, micro_batch, compiled, sinks)
+    return TrainOptions(device, micro_batch, compiled, sinks, recompute)
 
 
 def _slurm_options(cluster: Cluster, threads: int | None, training: TrainOptions) -> SlurmOptions:
