@@ -51,7 +51,8 @@ OWN_STARTS = {1: 2, 2: 0}
 """Starts from the resample's own screen, by number of exponents (and p): `N,T` needs none."""
 MANY_OWN_STARTS = 4
 """Of laws with more, beside those with a steep term. Of 64 resamples of `w,d,N,T`, and of `(w,d,N,T)^p`, on the
-Gemstones two reach as much; of 800 on planted tables (benchmarks/robustness.md) three end above the best with four, eight did with two."""
+Gemstones two reach as much; of 800 on planted tables (benchmarks/robustness.md) three end above the best with
+four, eight did with two."""
 MOST_OWN_STARTS = 100
 MAX_ROUNDS = 8
 """Rounds of trying what the other resamples found; one or two are usual."""
