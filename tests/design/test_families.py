@@ -226,6 +226,19 @@ def test_all_checkpoints_can_be_kept_and_the_run_is_the_same(tmp_path: Path) -> 
     assert some.permanent_steps == (some.steps,)
 
 
+def test_branches_are_at_checkpoints_where_all_are_kept(tmp_path: Path) -> None:
+    forks = family(family="cooldown", fractions=[0.333, 0.5, 1.0])
+    made = runs(tmp_path, suite(forks, training='lr_base = 1.0\nkeep = "all"'))
+    main = {run.id: run for run in made if run.family == "main"}
+    for run in made[3:]:
+        assert run.fork_step in main[run.parent].regular_steps
+    # Added later, they find their checkpoints: the parents are the same and keep the same.
+    alone = runs(tmp_path, suite(training='lr_base = 1.0\nkeep = "all"'))
+    assert [(run.id, run.permanent_steps) for run in alone] == [
+        (run.id, run.permanent_steps) for run in made[:3]
+    ]
+
+
 def test_held_out_sets_are_part_of_the_run(tmp_path: Path) -> None:
     text = suite() + '[held_out]\nprose = "p"\ncode = "c"\n'
     made = runs(tmp_path, text, held_out={"prose": "ab", "code": "cd"})

@@ -69,7 +69,8 @@ def cooled(parent: RunSpec, fork: int, family: Cooldown, path: str) -> RunSpec:
     """The cooldown of `parent` from `fork` tokens on, that lasts `family.length` times as long as it had trained."""
     step = step_of(fork, parent.batch_tokens)
     regular = min(parent.checkpoint_steps, key=lambda checkpoint: abs(checkpoint - step))
-    if abs(regular - step) <= FORK_TOLERANCE * step:
+    # Where all checkpoints are kept, a branch is at one, whether it was planned with its parent or is added later.
+    if abs(regular - step) <= FORK_TOLERANCE * step or (parent.keep == "all" and step < parent.steps):
         step = regular
     if step > parent.steps:
         raise at(
