@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from gemstones.accounting.flops import flops_per_token
     from gemstones.accounting.memory import memory_bytes
     from gemstones.accounting.parameters import params, params_by_group
-    from gemstones.analyses.compare.compare import Comparison, compare, compare_by
-    from gemstones.analyses.isoflop.isoflop import IsoFlop, isoflop
+    from gemstones.analyses.compare.compare import compare, compare_by
+    from gemstones.analyses.compare.result import Comparison
+    from gemstones.analyses.isoflop.isoflop import isoflop
+    from gemstones.analyses.isoflop.result import IsoFlop
     from gemstones.analyses.predict.predict import Predictions, predict
     from gemstones.design.feasible import Constraints, feasible_shapes
     from gemstones.errors import GemstonesError, UserError
@@ -57,13 +59,13 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Backtest": "laws.backtest",
-    "Comparison": "analyses.compare.compare",
+    "Comparison": "analyses.compare.result",
     "Constraints": "design.feasible",
     "Cost": "planning.cost",
     "Envelope": "laws.envelope",
     "Fit": "laws.fit",
     "GemstonesError": "errors",
-    "IsoFlop": "analyses.isoflop.isoflop",
+    "IsoFlop": "analyses.isoflop.result",
     "Law": "laws.law",
     "Levels": "planning.choices",
     "Objective": "laws.solver.objective",

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from gemstones.analyses.compare import regression
-from gemstones.analyses.compare.compare import Comparison, compare, compare_by, ranks
+from gemstones.analyses.compare.compare import compare, compare_by, ranks
 from gemstones.analyses.compare.pairs import pairs_of, thinned
 from gemstones.analyses.compare.regression import Difference, cells
+from gemstones.analyses.compare.result import Comparison
 from gemstones.errors import InvalidRequest
 from gemstones.runs import RunTable, load
 from tests.analyses import planted

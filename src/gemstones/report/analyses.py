@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from gemstones.analyses.compare.compare import Comparison, compare, compare_by
-from gemstones.analyses.isoflop.isoflop import IsoFlop, isoflop
+from gemstones.analyses.compare.compare import compare, compare_by
+from gemstones.analyses.compare.result import Comparison
+from gemstones.analyses.isoflop.isoflop import isoflop
+from gemstones.analyses.isoflop.result import IsoFlop
 from gemstones.errors import EdgeOfSearch, InvalidRequest, InvalidTable
 from gemstones.files import make_folder
 from gemstones.laws.backtest import Backtest, backtest

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gemstones.analyses.compare.compare import Comparison
+from gemstones.analyses.compare.result import Comparison
 from gemstones.analyses.compare.shown import probability_text, times, where_text
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest

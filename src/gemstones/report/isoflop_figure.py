@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gemstones.analyses.isoflop.isoflop import IsoFlop
+from gemstones.analyses.isoflop.result import IsoFlop
 from gemstones.arguments import checked
 from gemstones.display import with_interval
 from gemstones.laws.interval import level_text

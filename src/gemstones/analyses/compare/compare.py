@@ -16,13 +16,13 @@ import numpy as np
 from gemstones import bounds
 from gemstones.accounting.parameters import ParamsConvention, params_convention
 from gemstones.analyses.compare.optima import jacobian, multipliers, optima
-from gemstones.analyses.compare.pairs import LEAST_PAIRS, LEAST_RUNS, Pairs, pairs_of, thinned
-from gemstones.analyses.compare.regression import Cell, Difference, cells, sample, scales_of, structures_of
-from gemstones.analyses.compare.shown import compare_header, compare_heading, compare_notes, compare_rows
+from gemstones.analyses.compare.pairs import LEAST_PAIRS, LEAST_RUNS, Pairs, pairs_of
+from gemstones.analyses.compare.regression import Cell, Difference, cells, sample
+from gemstones.analyses.compare.result import At, Comparison, Measured
+from gemstones.analyses.compare.rows import rows_of
 from gemstones.analyses.predict.predict import columns_of_point
 from gemstones.analyses.predict.shown import at_text
 from gemstones.arguments import checked
-from gemstones.display import few_lines, html_table
 from gemstones.errors import InvalidRequest
 from gemstones.laws.choose import choose
 from gemstones.laws.columns import group_values, table_columns
@@ -34,9 +34,8 @@ from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
 from gemstones.planning.extrapolation import MOST_DECADES, Extrapolation
 from gemstones.runs.given import Runs, selected_runs
-from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.table import RunTable
-from gemstones.shape import FloatArray, IntArray
+from gemstones.shape import FloatArray
 
 DRAWS = 200
 """Resamples of the pooled law."""
@@ -45,118 +44,6 @@ LARGEST = 6
 """Pairs whose measured difference stands beside."""
 LAWS = ("N,T", "(N,T)^p")
 """Between which backtests choose the pooled law where none is named."""
-OFF, SPREAD = 2.5, 1.4826
-"""A run counts less where it lies off by so many times the spread (the median absolute deviation, as a standard
-deviation)."""
-
-
-@dataclass(frozen=True)
-class At:
-    """The two recipes at one budget, or one point."""
-
-    budget: float | None
-    """FLOPs; each recipe at the pooled law's best size for it. None for a point."""
-    point: dict[str, float | str] | None
-    losses: tuple[float, float]
-    """Of A and B."""
-    difference: float
-    """Loss of B over that of A, less 1: below 0, B is better. Median of the posterior."""
-    interval: Interval | None
-    probability_lower: float | None
-    """That B's loss is lower; None where there are too few runs."""
-    multiplier: float | None
-    """Compute that A needs for B's loss, over B's: above 1, B is worth so many times its compute. None at a point."""
-    multiplier_interval: Interval | None
-    extrapolation: Extrapolation
-
-    @property
-    def decided(self) -> bool | None:
-        """Whether the interval leaves out 0; None where there is none."""
-        return None if self.interval is None else not self.interval[0] <= 0 <= self.interval[1]
-
-    def summary(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "budget": self.budget,
-            "point": self.point,
-            "loss": dict(zip("AB", self.losses, strict=True)),
-            "difference": self.difference,
-            "interval": self.interval,
-            "probability_lower": self.probability_lower,
-            "compute_multiplier": self.multiplier,
-            "compute_multiplier_interval": self.multiplier_interval,
-            "decided": self.decided,
-            "reach": self.extrapolation.reach,
-            "extrapolation": self.extrapolation.summary(),
-        }
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The difference of the largest pairs of checkpoints as it was measured."""
-
-    runs: int
-    """That they are of."""
-    checkpoints: int
-    difference: float
-    """Mean of loss of B over that of A, less 1."""
-    interval: Interval | None
-    """Of the mean, by the spread between runs (Student's t); None for one run."""
-    fitted: float | None
-    """Mean of what the regression says at the same pairs."""
-
-    def summary(self) -> dict[str, Any]:
-        """Plain values."""
-        return dict(vars(self))
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
-    """Recipe B against recipe A."""
-
-    names: tuple[str, str]
-    at: tuple[At, ...]
-    measured: Measured | None
-    """None for unpaired runs."""
-    pairs: int
-    """Pairs of runs; 0 where they are not paired."""
-    runs: tuple[int, int]
-    fit: Fit
-    """The pooled law."""
-    reason: str
-    """Why there is no probability; empty where there is one."""
-    level: float
-    seed: int
-    loss_unit: LossUnit
-    flags: tuple[str, ...] = ()
-    assumptions: tuple[str, ...] = ()
-
-    def summary(self) -> dict[str, Any]:
-        """Plain values: what `gemstones compare --json` prints."""
-        return {
-            "A": self.names[0],
-            "B": self.names[1],
-            "at": [one.summary() for one in self.at],
-            "paired": None if self.measured is None else self.measured.summary(),
-            "pairs": self.pairs,
-            "runs": dict(zip("AB", self.runs, strict=True)),
-            "law": self.fit.law.form,
-            "params_convention": self.fit.law.params_convention,
-            "loss_unit": self.loss_unit,
-            "reason": self.reason or None,
-            "level": self.level,
-            "seed": self.seed,
-            "flags": list(self.flags),
-            "assumptions": list(self.assumptions),
-        }
-
-    def __repr__(self) -> str:
-        return few_lines(compare_heading(self), compare_notes(self))
-
-    def _repr_html_(self) -> str:
-        return html_table(
-            compare_heading(self), compare_header(self), compare_rows(self), compare_notes(self)
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,7 +117,7 @@ def compare(
             f"each recipe, or {LEAST_PAIRS} pairs of the same size, are needed"
         )
     theta = np.vstack([fitted.law.theta, fitted.theta_draws])
-    rows = _rows(fitted, tables, pairs if paired else None, convention)
+    rows = rows_of(fitted, tables, pairs if paired else None, convention)
     posterior = Posterior(rows, tuple(cells(rows)), fitted, theta)
     asked = [budgets] if isinstance(budgets, float | str | int) else list(budgets)
     points = [at] if isinstance(at, Mapping) else list(at)
@@ -347,78 +234,6 @@ def _chosen(pooled: RunTable, delta: float, convention: ParamsConvention, worker
         return choose(pooled, LAWS, objective=Objective(delta=delta), params=convention, workers=workers).law
     except InvalidRequest:
         return LAWS[0]
-
-
-# ---------------------------------------------------------------- the rows of the regression
-
-
-def _rows(
-    fitted: Fit, tables: tuple[RunTable, RunTable], pairs: Pairs | None, convention: ParamsConvention
-) -> Difference:
-    law = fitted.law
-    logs = [np.log(table_columns(law.symbols, table, convention)) for table in tables]
-    sizes = [np.log(table.numbers(f"params_{convention}")) for table in tables]
-    tokens = [np.log(table.numbers("tokens")) for table in tables]
-    losses = [np.log(table.numbers("loss")) for table in tables]
-    kinds = [entry.kind for entry in law.parsed_form.entries]
-    if pairs is not None:
-        kept = thinned(pairs.runs, tokens[0][pairs.a])
-        a, b, runs = pairs.a[kept], pairs.b[kept], pairs.runs[kept]
-        y = losses[1][b] - losses[0][a]
-        columns, weight = logs[0][a], np.ones(len(a))
-        where = np.stack([sizes[0][a], tokens[0][a]], axis=1)
-        noise = _row_noise(losses[1][pairs.b] - losses[0][pairs.a], tokens[0][pairs.a], pairs.runs)
-    else:
-        codes = [table.run_codes for table in tables]
-        kept_of = [thinned(code, t, 150) for code, t in zip(codes, tokens, strict=True)]
-        columns = np.concatenate([x[k] for x, k in zip(logs, kept_of, strict=True)])
-        y = np.concatenate([x[k] for x, k in zip(losses, kept_of, strict=True)])
-        y = y - law.log_loss([*columns.T])
-        weight = np.repeat([-0.5, 0.5], [len(k) for k in kept_of])
-        runs = np.concatenate([codes[0][kept_of[0]], codes[0].max() + 1 + codes[1][kept_of[1]]])
-        where = np.concatenate(
-            [np.stack([s[k], t[k]], axis=1) for s, t, k in zip(sizes, tokens, kept_of, strict=True)]
-        )
-        noises = [
-            _row_noise(x - law.log_loss([*c.T]), t, r)
-            for x, c, t, r in zip(losses, logs, tokens, codes, strict=True)
-        ]
-        noise = float(np.sqrt(np.mean(np.square(noises))))
-    slopes = jacobian(fitted, columns)
-    scales = scales_of(slopes, kinds)
-    rows = Difference(y, slopes, weight, where, runs, noise, scales, structures_of(kinds, scales))
-    return _robust(rows)
-
-
-def _row_noise(y: FloatArray, log_tokens: FloatArray, runs: IntArray) -> float:
-    """Spread within a run around a line in log T, over all runs; 0 where none has four rows."""
-    squares, freedom = 0.0, 0
-    for run in np.unique(runs):
-        at = runs == run
-        if at.sum() >= 4:
-            x = np.stack([np.ones(at.sum()), log_tokens[at]], axis=1)
-            rest = y[at] - x @ np.linalg.lstsq(x, y[at], rcond=None)[0]
-            squares, freedom = squares + float(rest @ rest), freedom + int(at.sum()) - 2
-    return float(np.sqrt(squares / freedom)) if freedom else 0.0
-
-
-def _robust(rows: Difference) -> Difference:
-    """`rows` with the noise of runs that lie far off enlarged, in two rounds."""
-    _, inverse = np.unique(rows.runs, return_inverse=True)
-    for _ in range(2):
-        heaviest = cells(rows)[0]
-        mean, _ = heaviest.predict(rows, rows.jacobian, rows.at)
-        rest = rows.y - rows.weight * mean
-        if not rows.paired:
-            common = rows.jacobian * rows.scales
-            rest = rest - common @ np.linalg.lstsq(common, rest, rcond=None)[0]
-        of_run = np.bincount(inverse, rest) / np.bincount(inverse)
-        spread = SPREAD * float(np.median(np.abs(of_run - np.median(of_run))))
-        if spread == 0 or len(of_run) < LEAST_PAIRS:
-            return rows
-        factor = np.maximum(1.0, np.abs(of_run - np.median(of_run)) / (OFF * spread))
-        rows = replace(rows, inflated=factor[inverse])
-    return rows
 
 
 # ---------------------------------------------------------------- what was asked
@@ -563,7 +378,7 @@ def _form_flags(
     pooled = _pooled(tables, pairs, fitted.law.params_convention)
     try:
         beside = fit_law(pooled, other, objective=Objective(delta=delta), params=fitted.law.params_convention)
-        rows = _rows(beside, tables, pairs, fitted.law.params_convention)
+        rows = rows_of(beside, tables, pairs, fitted.law.params_convention)
         again = Posterior(rows, tuple(cells(rows)), beside, beside.law.theta[None])
         changed = [
             one.budget

@@ -11,7 +11,7 @@ from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_flops, format_quantity
 
 if TYPE_CHECKING:
-    from gemstones.analyses.compare.compare import At, Comparison
+    from gemstones.analyses.compare.result import At, Comparison
 
 SURE = 0.999
 

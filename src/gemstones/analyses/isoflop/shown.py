@@ -10,7 +10,7 @@ from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_flops, format_quantity
 
 if TYPE_CHECKING:
-    from gemstones.analyses.isoflop.isoflop import IsoFlop
+    from gemstones.analyses.isoflop.result import IsoFlop
 
 SYMBOLS = {"params": "N*", "tokens": "T*"}
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gemstones.analyses.compare.compare import Comparison
+from gemstones.analyses.compare.result import Comparison
 from gemstones.analyses.compare.shown import compare_notes
 from gemstones.analyses.compare.shown import sentence as compare_sentence
-from gemstones.analyses.isoflop.isoflop import IsoFlop
+from gemstones.analyses.isoflop.result import IsoFlop
 from gemstones.analyses.isoflop.shown import isoflop_heading, isoflop_lines, isoflop_notes
 from gemstones.laws.backtest import Backtest
 from gemstones.planning.overspend import Overspend
