@@ -13,6 +13,7 @@ import pytest
 import gemstones as gs
 from gemstones.arguments import accepted, checked
 from gemstones.errors import InvalidRequest, UserError
+from tests.analyses import planted
 
 OWN: dict[str, Callable[[], dict[str, Any]]] = {
     "Constraints": dict,
@@ -35,16 +36,20 @@ OWN: dict[str, Callable[[], dict[str, Any]]] = {
     "params": lambda: {"shape": gs.Shape(1024, 28)},
     "params_by_group": lambda: {"shape": gs.Shape(1024, 28)},
     "plan": lambda: {"budget": 1e22, "law": "chinchilla"},
+    "predict": lambda: {"law": "chinchilla", "at": {"N": 1e9, "T": 2e10}},
+    "isoflop": lambda: {"runs": planted.grid(), "bootstrap": 40},
     "published": lambda: {"name": "chinchilla"},
 }
 """Public callables, with the least that each is content with."""
 NOT_CALLED = {
     # values that functions return, errors, and functions without arguments
-    "Backtest", "Envelope", "Fit", "GemstonesError", "Law", "Overspend", "Overtraining", "Plan", "RunTable",
-    "Sensitivity", "Shapes", "StepTime", "Study", "UserError", "gemstones_step_time", "load_industry",
+    "Backtest", "Comparison", "Envelope", "Fit", "GemstonesError", "IsoFlop", "Law", "Overspend", "Overtraining",
+    "Plan", "Predictions", "RunTable", "Sensitivity", "Shapes", "StepTime", "Study", "UserError", "gemstones_step_time",
+    "load_industry",
     # these work for minutes, or on what those do: by their annotations, below
-    "backtest_figure", "compare_increases", "overspend_figure", "overtrain_figure", "rainbow_figure", "reproduce",
-    "sensitivity", "shares_figure", "studies_figure", "study",
+    "backtest_figure", "compare", "compare_by", "compare_figure", "compare_increases", "isoflop_figure",
+    "overspend_figure", "overtrain_figure", "rainbow_figure", "reproduce", "sensitivity", "shares_figure",
+    "studies_figure", "study",
 }  # fmt: skip
 WRONG: tuple[Any, ...] = (
     None, True, "a", "", -1, 0, 1.5, float("nan"), float("inf"), 10**400, [], ["a"], [None], {}, {"a": 1}, object(),
@@ -77,7 +82,8 @@ def test_wrong_values_are_refused_in_one_line(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [
-    "backtest_figure", "overspend_figure", "overtrain_figure", "rainbow_figure", "shares_figure", "studies_figure",
+    "backtest_figure", "compare_figure", "isoflop_figure", "overspend_figure", "overtrain_figure", "rainbow_figure",
+    "shares_figure", "studies_figure",
 ])  # fmt: skip
 @pytest.mark.parametrize("value", [None, 3, "a", {}])
 def test_figures_refuse_what_they_do_not_draw(name: str, value: Any) -> None:

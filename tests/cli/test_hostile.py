@@ -31,6 +31,7 @@ GOOD: dict[str, str] = {
     "data fetch": "pebbles",
     "data show": "mine.csv",
     "corpus build": "text --output corpus",
+    "corpus import": "text --output corpus",
     "corpus show": "folder",
     "suite plan": f"{SUITE}",
     "suite run": f"{SUITE} --prepare",

@@ -19,9 +19,9 @@ from tests.runs.formats.written import PLAIN, ROWS, opened, refusal, written
 
 
 def zstd(data: bytes) -> bytes:
-    from gemstones.runs.formats.compression import _zstd
+    from gemstones.runs.formats.compression import zstandard
 
-    return bytes(_zstd().compress(data))
+    return bytes(zstandard().compress(data))
 
 
 @pytest.mark.parametrize(
