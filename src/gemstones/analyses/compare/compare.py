@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -182,8 +183,8 @@ def compare_by(
 def ranks(comparisons: Sequence[Comparison]) -> list[dict[str, float]]:
     """For each budget or point, the probability of each recipe to have the lowest loss.
 
-    From the differences to the reference, taken as independent of each other: what they share through the reference
-    makes neighbours look a little less certain than they are.
+    From the differences to the reference, taken as normal and independent of each other: what they share through the
+    reference makes neighbours look a little less certain than they are.
     """
     rng = np.random.default_rng(0)
     found = []
@@ -193,7 +194,7 @@ def ranks(comparisons: Sequence[Comparison]) -> list[dict[str, float]]:
             at = one.at[i]
             if at.interval is None:
                 return []
-            spread = (at.interval[1] - at.interval[0]) / 3.92
+            spread = (at.interval[1] - at.interval[0]) / (2 * NormalDist().inv_cdf((1 + one.level) / 2))
             drawn[one.names[1]] = rng.normal(at.difference, spread, SAMPLES)
         best = np.stack([*drawn.values()]).argmin(0)
         found.append({name: float((best == k).mean()) for k, name in enumerate(drawn)})
@@ -257,7 +258,7 @@ def _at_budget(posterior: Posterior, budget: float, reason: str, level: float, s
     _check_reach(f"{budget:g} FLOPs", extrapolation, force)
     centre = float(there.log_loss[0])
     if reason:
-        return _without(budget, None, centre, extrapolation)
+        return _without(budget, None, extrapolation)
     draws = usable[1:] if len(usable) > 1 else usable
     slopes = jacobian(fitted, there.log_columns[draws])
     where = np.stack([there.log_params[draws], there.log_tokens[draws]], axis=1)
@@ -278,7 +279,7 @@ def _at_point(
     _check_reach(at_text(shown), extrapolation, force)
     centre = float(law.log_loss([np.asarray(x) for x in logs]))
     if reason:
-        return _without(None, shown, centre, extrapolation)
+        return _without(None, shown, extrapolation)
     where = np.log(np.array([[size, tokens]]))
     slopes = jacobian(fitted, np.array([logs]))
     values, _ = sample(posterior.rows, posterior.cells, slopes, where, SAMPLES, seed)
@@ -318,11 +319,9 @@ def _made(
     )
 
 
-def _without(
-    budget: float | None, point: dict[str, float | str] | None, centre: float, extrapolation: Extrapolation
-) -> At:
-    loss = float(np.exp(centre))
-    return At(budget, point, (loss, loss), float("nan"), None, None, None, None, extrapolation)
+def _without(budget: float | None, point: dict[str, float | str] | None, extrapolation: Extrapolation) -> At:
+    unknown = float("nan")  # the pooled loss is of neither recipe
+    return At(budget, point, (unknown, unknown), unknown, None, None, None, None, extrapolation)
 
 
 def _ends(values: FloatArray, level: float) -> Interval:

@@ -10,8 +10,8 @@ process of one decade, u noise by run, ε noise by row. Given structure, τ, κ 
 one such combination, its weight the marginal likelihood. The posterior is the mixture over cells.
 
 Scales: s makes a constant's effect 1% of loss (root mean square over the rows) for coefficients and E, and 0.5% (spread
-over the rows) for exponents. Nothing is spiked at "no difference" and no smaller τ is tried: both cover too rarely
-(docs/compare.md).
+over the rows) for exponents. Nothing is spiked at "no difference" and no smaller τ is tried: in a prototype both
+covered too rarely.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 All budgets are fitted at once, and again for every draw of a wild bootstrap by run: the fitted curve plus the
 residuals of each run with a random sign, residuals enlarged by the leverage of their points (HC3, MacKinnon and White
-1985), which a grid of nine sizes needs: with them a 95% interval of the exponent held the truth in 97% of planted
-grids, without in 90% (tests/analyses/test_isoflop.py).
+1985), which a grid of nine sizes needs: with them a 95% interval of the exponent held the truth in 97% of 60 planted
+grids; enlarged by the square root alone (HC2), in 91% of 200.
 """
 
 from __future__ import annotations
