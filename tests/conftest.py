@@ -42,6 +42,9 @@ MOST_MARKED = 0.2
 
 ABSENT = "the published files are not on this machine and could not be downloaded"
 
+LONG = frozenset({"gemstones_study"})
+"""Fixtures that take a minute: tests of them are long."""
+
 Files = Callable[[], AbstractContextManager[None]]
 
 FOLDER = pytest.StashKey[Path | None]()
@@ -111,6 +114,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if LONG & {*getattr(item, "fixturenames", ())}:
+            item.add_marker("long")
     if config.stash[QUICK]:
         long = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if not item.get_closest_marker("long")]

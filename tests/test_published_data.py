@@ -113,6 +113,7 @@ def test_an_incomplete_folder_is_refused_in_one_line(tmp_path: Path) -> None:
     assert f"GEMSTONES_DATA_DIR={tmp_path} lacks " in said
 
 
+@pytest.mark.long
 def test_a_test_that_kills_its_process_ends_the_run(tmp_path: Path) -> None:
     # They take their time, as tests do: what pytest-xdist sends in the moment of a death is an error of its own.
     (tmp_path / "test_it.py").write_text(

@@ -160,6 +160,7 @@ def test_several_recipes_have_a_reference_and_ranks() -> None:
         compare_by(planted.suite(0.0), "recipe")
 
 
+@pytest.mark.long
 def test_laws_of_shapes(pebbles: RunTable) -> None:
     a, b = pebbles.select("all"), pebbles.select("lr-ablation")
     made = compare(a, b, budgets=[5e13], law="w,d,N,T", bootstrap=40)

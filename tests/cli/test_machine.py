@@ -149,6 +149,7 @@ def shell(line: str, unbuffered: str = "") -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", ["plan 1e22", "plan 1e22 --near-all --json", "--help", "fit --help"])
 def test_a_reader_that_has_gone_is_no_error(command: str, unbuffered: str) -> None:
@@ -196,6 +197,7 @@ def alive(process: int) -> bool:
     return False
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     not Path("/proc/self/task").is_dir(), reason="the children of a process are named in /proc"
 )

@@ -59,6 +59,7 @@ def test_without_workers_a_configured_cluster_works(cluster: Any, workers_pids: 
     assert run_chunks(pid_of, range(3)) == [os.getpid()] * 3  # outside, this process again
 
 
+@pytest.mark.long
 def test_the_address_of_a_cluster_is_enough(cluster: Any, workers_pids: set[int], cli: Cli) -> None:
     address = cluster.scheduler_address
     told: list[int] = []
@@ -69,6 +70,7 @@ def test_the_address_of_a_cluster_is_enough(cluster: Any, workers_pids: set[int]
         assert fitted == cli("fit", "pebbles", "--bootstrap", "130", "--workers", "2", "--json").json
 
 
+@pytest.mark.long
 def test_other_backends_of_joblib_are_taken_too() -> None:
     here = gs.fit("pebbles", "N,T", bootstrap=130)
     with joblib.parallel_config(backend="threading", n_jobs=2):

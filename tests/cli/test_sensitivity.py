@@ -126,6 +126,7 @@ def whole(gemstones: RunTable) -> Sensitivity:
     return sensitivity(Sweep.of(gemstones), [1e22], bootstrap=0)
 
 
+@pytest.mark.long
 def test_the_page_has_the_shares(whole: Sensitivity) -> None:
     rows = re.findall(
         r"^\| (\w+) \| ([\d.]+)% \| ([\d.]+)% \| ([\d.]+)% \| ([\d.]+)% \|$", PAGE, re.MULTILINE

@@ -145,6 +145,7 @@ def test_memory_of_a_layout(cli: Cli, big: Path) -> None:
     assert "720MB" in table
 
 
+@pytest.mark.long
 def test_the_largest_model_on_256_ranks(cli: Cli, big: Path) -> None:
     ranks = cli("suite", "plan", big, *STATED, "--ranks", 256, "--json").json["ranks"]
     assert (ranks["ranks"], ranks["data"], ranks["tensor"]) == (256, 256, 1)
@@ -165,6 +166,7 @@ def test_ranks_beyond_the_batch_are_sharded_with_a_warning(cli: Cli, big: Path) 
     assert "degree 256 does not divide the batch of 128 sequences" in document["findings"][0]["message"]
 
 
+@pytest.mark.long
 def test_ranks_with_tensor_parallelism(cli: Cli, big: Path) -> None:
     outcome = cli("suite", "plan", big, *STATED, "--ranks", 256, "--tensor", 4, "--json")
     ranks = outcome.json["ranks"]

@@ -103,6 +103,7 @@ def test_predictions_do_not_see_what_they_predict() -> None:
         assert np.allclose(clean.residuals[part], of_spoilt.residuals[part])
 
 
+@pytest.mark.long
 def test_the_frontier_is_that_of_all_rows() -> None:
     table = planted()
     made = backtest(table, laws=["N,T"], splits=["compute=1e20", "leave-one-run-out"])
@@ -118,6 +119,7 @@ def test_the_frontier_is_that_of_all_rows() -> None:
     )
 
 
+@pytest.mark.long
 def test_results_do_not_depend_on_the_workers() -> None:
     table = planted()
     alone, together = (
@@ -176,6 +178,7 @@ def test_gemstones_below_100b_tokens(gemstones: RunTable) -> None:
     assert (told.best_law, told.law, told.worse) == ("w,d,N,T", "N,T", True)
 
 
+@pytest.mark.long
 def test_what_the_documentation_says_of_gemstones(gemstones: RunTable) -> None:
     splits = ["compute=4.5e19", "compute=4.5e20", "leave-one-run-out"]
     made = backtest(gemstones.select("all"), splits=splits, workers=2)

@@ -15,6 +15,7 @@ from gemstones.report import analyses
 from gemstones.report.study import Study, study
 from gemstones.runs import RunTable, load
 from tests import stones
+from tests.made_once import once
 
 
 def shaped_runs() -> str:
@@ -54,21 +55,32 @@ def short_analyses() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def stones_study(stones_runs: RunTable, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """With every analysis and every kind of figure, of a law that is named: to choose one takes a minute."""
-    folder = tmp_path_factory.mktemp("stones")
-    with short_analyses():
-        return study(stones_runs, folder, law="w,d,N,T", budgets=[1e20, 1e22, 1e24], bootstrap=40, workers=1)
+
+    def make(folder: Path) -> Study:
+        with short_analyses():
+            budgets = [1e20, 1e22, 1e24]
+            return study(stones_runs, folder, law="w,d,N,T", budgets=budgets, bootstrap=40, workers=1)
+
+    return once(tmp_path_factory, "stones-study", make)
 
 
 @pytest.fixture(scope="session")
 def gemstones_study(gemstones: RunTable, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Without what takes most of the time, and has tests of its own."""
-    return study(gemstones, tmp_path_factory.mktemp("gemstones"), bootstrap=40, workers=1, quick=True)
+    return once(
+        tmp_path_factory,
+        "gemstones-study",
+        lambda folder: study(gemstones, folder, bootstrap=40, workers=1, quick=True),
+    )
 
 
 @pytest.fixture(scope="session")
 def chinchilla_study(chinchilla: RunTable, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    folder = tmp_path_factory.mktemp("chinchilla")
-    return study(chinchilla, folder, bootstrap=40, budgets=[1e22], workers=1, quick=True)
+    return once(
+        tmp_path_factory,
+        "chinchilla-study",
+        lambda folder: study(chinchilla, folder, bootstrap=40, budgets=[1e22], workers=1, quick=True),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +91,12 @@ def small_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_study(small_csv: Path) -> Study:
-    with short_analyses():
-        return study(load(small_csv), small_csv.parent / "out", bootstrap=40, budgets=[1e18, 1e20], workers=1)
+def small_study(small_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    def make(folder: Path) -> Study:
+        with short_analyses():
+            return study(load(small_csv), folder, bootstrap=40, budgets=[1e18, 1e20], workers=1)
+
+    return once(tmp_path_factory, "small-study", make)
 
 
 @pytest.fixture

@@ -107,6 +107,7 @@ def test_predictions_give_the_errors_back(made: Backtest) -> None:
     assert errors["error"].to_list() == [s.error for s in made.scores]
 
 
+@pytest.mark.long
 def test_files(made: Backtest, gemstones: RunTable, tmp_path: Path) -> None:
     paths = write_backtest(made, gemstones, tmp_path / "new" / "out")
     assert {p.name for p in paths} == {

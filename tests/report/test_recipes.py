@@ -49,6 +49,7 @@ def test_a_grid_has_profiles(of_a_grid: Study) -> None:
     assert of_a_grid.analyses.comparisons == ()
 
 
+@pytest.mark.long
 def test_recipes_are_compared(of_recipes: Study) -> None:
     (found,) = of_recipes.analyses.comparisons
     assert found.names == ("base", "new") and found.at[0].budget == 1e22
@@ -60,6 +61,7 @@ def test_recipes_are_compared(of_recipes: Study) -> None:
     assert of_recipes.analyses.isoflop is None
 
 
+@pytest.mark.long
 def test_a_column_that_is_not_there_is_a_note(tmp_path: Path) -> None:
     with short_analyses():
         made = study(

@@ -106,6 +106,7 @@ def test_labels_that_clash_share_the_move() -> None:
 # ---------------------------------------------------------------- all studies
 
 
+@pytest.mark.long
 def test_every_study_is_drawn_in_order(few: Sensitivity) -> None:
     figure = studies_figure(few, 1e22).to_dict()
     rows = figure["datasets"]["studies"]

@@ -66,6 +66,7 @@ def frames(draw: st.DrawFn) -> pl.DataFrame:
     )
 
 
+@pytest.mark.long
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(frame=frames(), assumptions=st.lists(st.text(max_size=20), unique=True), name=st.text(max_size=5))
 def test_parquet_round_trip(tmp_path: Path, frame: pl.DataFrame, assumptions: list[str], name: str) -> None:

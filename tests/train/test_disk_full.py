@@ -40,6 +40,7 @@ def left(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / CHECKPOINTS).iterdir())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("where", ["mkdir", "shard", "fsync", "marker", "rename"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_save_that_finds_no_room_leaves_nothing_of_it(
@@ -71,6 +72,7 @@ def test_a_save_that_finds_no_room_leaves_nothing_of_it(
     assert trained(full) == trained(alone)
 
 
+@pytest.mark.long
 def test_the_kernel_says_so(make_run: MakeRun) -> None:
     """No file may be larger than 100 kB, as under a quota: the shard is, the ledger is not."""
     folder = make_run(steps=10)
@@ -174,6 +176,7 @@ def test_plan_and_run_compare_what_is_needed_with_what_is_free(
     assert "warning: checkpoints" not in cli("suite", "plan", file, "--throughput", "1T").out
 
 
+@pytest.mark.long
 def test_what_a_run_keeps_at_once_is_within_the_plan(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

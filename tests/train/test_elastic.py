@@ -108,6 +108,7 @@ def test_any_layout_trains_alike_and_what_it_saves_any_other_goes_on_with(
         assert_alike(ledger_of(four), ledger_of(alone))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("vocabulary", "saved_on", "read_on"), [(101, "3x1", "4x1"), (100, "2x2", "1x2")])
 def test_tensors_are_read_back_bit_exact_uneven_shards_included(
     tmp_path: Path, vocabulary: int, saved_on: str, read_on: str

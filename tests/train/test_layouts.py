@@ -23,6 +23,7 @@ def alone() -> dict[str, Any]:
     return layout_worker.run(Layout())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("data", "tensor"), LAYOUTS)
 def test_layouts_start_equal_and_train_alike(
     alone: dict[str, Any], data: int, tensor: int, tmp_path: Path

@@ -241,6 +241,7 @@ def test_a_second_signal_kills(tmp_path: Path, suite: list[object]) -> None:
         assert not alive(trainers(ledger_of(task.folder))[-1])
 
 
+@pytest.mark.long
 def test_after_sigkill_the_lock_is_free_and_orphans_stop_writing(suite: list[object], tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     for _ in range(2):

@@ -96,6 +96,7 @@ def test_muon_has_the_matrices_of_the_blocks_and_each_group_its_rate() -> None:
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(names)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("recipe", ["muon", "mup"])
 def test_an_interrupted_run_is_the_same_to_the_bit(make_run: Callable[..., Path], recipe: str) -> None:
     rates = {"lr_base": 0.02} if recipe == "muon" else {}
@@ -232,6 +233,7 @@ def test_the_rate_of_every_step_is_the_schedule_s(make_run: Callable[..., Path],
     assert collect(run.parent).table.frame["annealed"].to_list() == [False] * 3 + [True]
 
 
+@pytest.mark.long
 def test_a_run_of_a_mixture_is_the_same_when_it_is_interrupted(corpus: Corpus, tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.mkdir()

@@ -60,6 +60,7 @@ def peak(kind: str) -> int:
     return int(subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout)
 
 
+@pytest.mark.long
 def test_it_saves_memory() -> None:
     whole, attention, block = (peak(kind) for kind in ("none", *KINDS))
     assert attention < 0.97 * whole  # little: the MLP's activations are four times as wide

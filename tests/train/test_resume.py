@@ -28,6 +28,7 @@ MakeRun = Callable[..., Path]
 PLAIN = Options(threads=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_a_signal_saves_and_the_run_goes_on_to_the_bit(make_run: MakeRun, number: signal.Signals) -> None:
     alone, halved = make_run("alone"), make_run("halved")

@@ -89,6 +89,7 @@ def test_a_stop_waits_for_what_is_being_written(make_run: MakeRun, slow: Slow, s
     assert trained(stopped) == trained(alone)
 
 
+@pytest.mark.long
 def test_a_rollback_waits_for_it_and_goes_where_it_would_have(
     make_run: MakeRun,
     slow: Slow,

@@ -193,6 +193,7 @@ def warned(task: RunTask) -> None:
     os.kill(job, signal.SIGUSR2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "minutes", [60, 5]
 )  # preempted after seconds; of so short a job, submitit says: timed out

@@ -47,6 +47,7 @@ def evaluating(monkeypatch: pytest.MonkeyPatch) -> Evaluating:
     return Evaluating(monkeypatch)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 @pytest.mark.parametrize("step", [5, 8, 10])
 def test_a_signal_breaks_an_evaluation_off_and_the_next_session_begins_with_it(
@@ -81,6 +82,7 @@ def test_a_signal_at_the_end_of_an_evaluation_lets_it_end(make_run: MakeRun, eva
     assert [e.step for e in ledger_of(folder).evaluations] == [5]
 
 
+@pytest.mark.long
 def test_a_budget_counts_evaluations(make_run: MakeRun, evaluating: Evaluating) -> None:
     alone, short = (make_run(name, steps=6, evaluate_sequences=80) for name in ("alone", "short"))
     train(alone, PLAIN)

@@ -33,6 +33,7 @@ def test_streams_differ_by_seed_and_chunk() -> None:
         draw_weights(CODES, "column", 0, 0)  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("law", ["N,T", "w,d,N,T"])
 def test_draws_depend_on_the_seed_alone(gemstones: RunTable, law: str) -> None:
     table = gemstones.select("le100B")

@@ -86,6 +86,7 @@ def test_a_budget_changes_everything(stones_page: Path, stones_study: Study, rea
         assert low < narrow[0] < narrow[1] < high
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "text", "error", "words"),
     [
@@ -191,6 +192,7 @@ def test_the_address_holds_the_state(stones_page: Path, reader: Reader) -> None:
     assert "#fits?" in page.url and "budget=2e21" in page.url
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "address",
     [
@@ -245,6 +247,7 @@ def test_the_map_says_what_lies_under_the_pointer(stones_page: Path, reader: Rea
     expect(page.locator("#tip")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_a_phone_needs_no_sideways_scroll(stones_page: Path, phone: Reader) -> None:
     page = phone.open(stones_page)
     settled(page)
@@ -260,6 +263,7 @@ def test_a_phone_needs_no_sideways_scroll(stones_page: Path, phone: Reader) -> N
     assert small == 0
 
 
+@pytest.mark.long
 def test_light_and_dark(stones_page: Path, reader: Reader) -> None:
     page = reader.open(stones_page)
 
@@ -283,6 +287,7 @@ def test_light_and_dark(stones_page: Path, reader: Reader) -> None:
     assert brightness() < 40
 
 
+@pytest.mark.long
 def test_prints_without_controls_and_whole(stones_page: Path, reader: Reader) -> None:
     page = reader.open(stones_page)
     settled(page)
@@ -316,6 +321,7 @@ def test_tables_sort_and_download(stones_page: Path, stones_study: Study, reader
     assert [row["flags"] for row in rows] == ["; ".join(fit.flags) for fit in stones_study.fits]
 
 
+@pytest.mark.long
 def test_hostile_names_are_shown_and_not_run(hostile_page: Path, reader: Reader) -> None:
     page = reader.open(hostile_page)
     cells = page.locator("table[data-table=runs] tbody td:first-child").all_text_contents()

@@ -324,6 +324,7 @@ def general_fits() -> dict[str, Fit]:
     return fits
 
 
+@pytest.mark.long
 def test_every_form_that_can_be_planned_agrees(small_page: Path, reader: Reader) -> None:
     """Sums raised to a power, products, ties, fixed constants, exponents that vary."""
     fits = general_fits()
@@ -425,6 +426,7 @@ def test_extrapolation_without_a_range_says_so(stones_page: Path, reader: Reader
     assert said == Extrapolation.of(FittedRange(), flops=1, params=1, tokens=1).sentence()
 
 
+@pytest.mark.long
 def test_laws_that_count_flops_as_their_runs_do_plan(small_page: Path, reader: Reader) -> None:
     """By what was learned of N, of the shape, and a multiple of Appendix G."""
     forms = general_fits()

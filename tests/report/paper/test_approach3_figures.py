@@ -97,6 +97,7 @@ def test_lines_change_their_dash_at_the_ends_of_the_runs(five: PaperFigure, shap
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["chinchilla-epoch", "kaplan"])
 def test_published_laws_are_their_own(twelve: PaperFigure, name: str) -> None:
     begins = {"chinchilla-epoch": "Chinchilla", "kaplan": "Kaplan"}[name]

@@ -71,6 +71,7 @@ def test_compression_is_told_by_the_content(tmp_path: Path, name: str, compress:
         assert line.endswith(": copy it again")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compress", [gzip.compress, zstd])
 def test_a_bomb_is_refused_before_it_fills_the_memory(tmp_path: Path, compress: object) -> None:
     assert callable(compress)

@@ -140,6 +140,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, moment: int, *, after: bool) -
     return lambda: made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("forced", [False, True])
 def test_interrupted_at_every_file_operation(

@@ -101,6 +101,7 @@ def test_one_window_and_those_that_do_not_exist(corpus: Corpus) -> None:
             sequence(corpus, "train", index, 300)
 
 
+@pytest.mark.long
 @given(context=st.integers(5, 200), size=st.integers(1, 40), seed=st.integers(0, 9))
 def test_an_epoch_of_batches_is_every_window_once(corpus: Corpus, context: int, size: int, seed: int) -> None:
     count = windows(corpus, "train", context)
