@@ -5,8 +5,8 @@
 For every selection of a data set (but those with every checkpoint), and cuts at 1/10 and 1/3 of the largest FLOPs: the
 rows up to the cut are a table of their own, `gemstones.laws.choose` chooses on it, and every candidate is fitted to it
 and predicts the rows above (root mean square over runs of their root mean square log error). Prints one row a case and
-the ratios of the chosen form's error to each fixed form's and to the best in hindsight. δ is 1e-4. A part takes a minute:
-those in FILE (JSON lines) are not made again.
+the ratios of the chosen form's error to each fixed form's and to the best in hindsight. δ is 1e-4. Parts that are in
+FILE (JSON lines) are not made again: each takes a minute.
 """
 
 from __future__ import annotations
