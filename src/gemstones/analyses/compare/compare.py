@@ -242,7 +242,7 @@ def _chosen(pooled: RunTable, delta: float, convention: ParamsConvention, worker
 
 def _at_budget(posterior: Posterior, budget: float, reason: str, level: float, seed: int, force: bool) -> At:
     fitted, theta = posterior.fit, posterior.theta
-    there = optima(fitted, theta, [budget])[0]
+    there = optima(fitted.law, theta, [budget])[0]
     usable = np.flatnonzero(np.isfinite(there.log_loss))
     if not len(usable) or usable[0] != 0:
         raise InvalidRequest(
@@ -260,10 +260,10 @@ def _at_budget(posterior: Posterior, budget: float, reason: str, level: float, s
     if reason:
         return _without(budget, None, extrapolation)
     draws = usable[1:] if len(usable) > 1 else usable
-    slopes = jacobian(fitted, there.log_columns[draws])
+    slopes = jacobian(fitted.law, there.log_columns[draws])
     where = np.stack([there.log_params[draws], there.log_tokens[draws]], axis=1)
     values, points = sample(posterior.rows, posterior.cells, slopes, where, SAMPLES, seed)
-    worth = multipliers(fitted, theta, budget, draws[points], values, there.log_loss)
+    worth = multipliers(fitted.law, theta, budget, draws[points], values, there.log_loss)
     ends = _ends(worth, level)
     multiplier = float(np.quantile(worth, 0.5, method="inverted_cdf"))
     return _made(budget, None, centre, values, level, multiplier, ends, extrapolation)
@@ -281,7 +281,7 @@ def _at_point(
     if reason:
         return _without(None, shown, extrapolation)
     where = np.log(np.array([[size, tokens]]))
-    slopes = jacobian(fitted, np.array([logs]))
+    slopes = jacobian(fitted.law, np.array([logs]))
     values, _ = sample(posterior.rows, posterior.cells, slopes, where, SAMPLES, seed)
     return _made(None, shown, centre, values, level, None, None, extrapolation)
 
@@ -353,7 +353,7 @@ def _measured(
     )
     found = posterior.cells
     weights = np.exp([cell.log_weight for cell in found])
-    slopes = jacobian(posterior.fit, columns)
+    slopes = jacobian(posterior.fit.law, columns)
     means = np.stack([cell.predict(posterior.rows, slopes, where)[0].mean() for cell in found])
     return Measured(
         len(of_runs), len(last), float(np.expm1(mean)), ends, float(np.expm1(means @ weights / weights.sum()))

@@ -9,8 +9,8 @@ import numpy as np
 
 from gemstones.laws import dual
 from gemstones.laws.columns import SHAPE_COLUMNS
-from gemstones.laws.fit import Fit
 from gemstones.laws.flops_model import SIX_N
+from gemstones.laws.law import Law
 from gemstones.planning.cost import FLOPS
 from gemstones.planning.optimum import shape_optima, size_optima
 from gemstones.planning.plan import default_constraints
@@ -36,9 +36,8 @@ class Optima:
     """All (1 + draws,); NaN where a draw has no optimum."""
 
 
-def optima(fit: Fit, theta: FloatArray, budgets: Sequence[float]) -> list[Optima]:
+def optima(law: Law, theta: FloatArray, budgets: Sequence[float]) -> list[Optima]:
     """One for each budget; raises `InvalidRequest` for a law that has none."""
-    law = fit.law
     if sight(law) == "size":
         found = []
         for budget in budgets:
@@ -46,7 +45,7 @@ def optima(fit: Fit, theta: FloatArray, budgets: Sequence[float]) -> list[Optima
             with np.errstate(divide="ignore", invalid="ignore"):
                 logs = {"N": np.log(counted), TOKENS: np.log(tokens)}
             columns = np.stack([logs[s] for s in law.symbols], axis=-1)
-            found.append(Optima(columns, logs["N"], logs[TOKENS], log_losses(fit, theta, columns)))
+            found.append(Optima(columns, logs["N"], logs[TOKENS], log_losses(law, theta, columns)))
         return found
     constraints = default_constraints(law)
     column, row = constraints.grid()
@@ -61,13 +60,13 @@ def optima(fit: Fit, theta: FloatArray, budgets: Sequence[float]) -> list[Optima
             [log_tokens if c == "tokens" else np.log(SHAPE_COLUMNS[c](shapes)) for c in law.columns], axis=-1
         )
         log_params = np.log(SHAPE_COLUMNS[f"params_{law.params_convention}"](shapes))
-        found.append(Optima(columns, log_params, log_tokens, log_losses(fit, theta, columns)))
+        found.append(Optima(columns, log_params, log_tokens, log_losses(law, theta, columns)))
     return found
 
 
-def log_losses(fit: Fit, theta: FloatArray, log_columns: FloatArray) -> FloatArray:
+def log_losses(law: Law, theta: FloatArray, log_columns: FloatArray) -> FloatArray:
     """log loss of each θ (D, m) at columns of its own (D, k): (D,)."""
-    form = fit.law.parsed_form
+    form = law.parsed_form
     columns = [log_columns[:, i : i + 1] for i in range(log_columns.shape[1])]
     with np.errstate(over="ignore", invalid="ignore"):
         total = form.log_sum(theta, columns, aligned=True)
@@ -75,17 +74,17 @@ def log_losses(fit: Fit, theta: FloatArray, log_columns: FloatArray) -> FloatArr
 
 
 def multipliers(
-    fit: Fit, theta: FloatArray, budget: float, at: IntArray, differences: FloatArray, draws: FloatArray
+    law: Law, theta: FloatArray, budget: float, at: IntArray, differences: FloatArray, draws: FloatArray
 ) -> FloatArray:
     """Compute multipliers m with L*(m·C) = L*(C)·e^D, for D (n,), each under the draw of θ numbered `at` (n,).
 
     `draws` (1 + draws,) are log losses at the optimum for the budget C itself. Infinite where no amount of compute
     reaches the loss, or more than `REACH` decades do.
     """
-    shapes = sight(fit.law) != "size"
+    shapes = sight(law) != "size"
     reach, steps = (REACH_OF_SHAPES, STEPS_OF_SHAPES) if shapes else (REACH, STEPS)
     decades = np.linspace(-reach, reach, steps)
-    curve = np.stack([one.log_loss for one in optima(fit, theta, [budget * 10**x for x in decades])])
+    curve = np.stack([one.log_loss for one in optima(law, theta, [budget * 10**x for x in decades])])
     target = draws[at] + differences
     found = np.empty(len(target))
     for i, (draw, wanted) in enumerate(zip(at, target, strict=True)):
@@ -100,9 +99,9 @@ def multipliers(
     return found
 
 
-def jacobian(fit: Fit, log_columns: FloatArray) -> FloatArray:
+def jacobian(law: Law, log_columns: FloatArray) -> FloatArray:
     """∂ log loss / ∂θ of the estimate at columns (n, k): (n, m), by central differences."""
-    law, step = fit.law, 1e-6
+    step = 1e-6
     theta = law.theta
     shifts = step * np.eye(len(theta))
     columns = [*log_columns.T]

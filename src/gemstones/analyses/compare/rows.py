@@ -53,7 +53,7 @@ def rows_of(
             for x, c, t, r in zip(losses, logs, tokens, codes, strict=True)
         ]
         noise = float(np.sqrt(np.mean(np.square(noises))))
-    slopes = jacobian(fitted, columns)
+    slopes = jacobian(fitted.law, columns)
     scales = scales_of(slopes, kinds)
     rows = Difference(y, slopes, weight, where, runs, noise, scales, structures_of(kinds, scales))
     return _robust(rows)

@@ -1,0 +1,1 @@
+"""Which runs to buy next: a suite as an experiment."""
