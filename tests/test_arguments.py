@@ -43,12 +43,13 @@ OWN: dict[str, Callable[[], dict[str, Any]]] = {
 """Public callables, with the least that each is content with."""
 NOT_CALLED = {
     # values that functions return, errors, and functions without arguments
-    "Backtest", "Comparison", "Envelope", "Fit", "GemstonesError", "IsoFlop", "Law", "Overspend", "Overtraining",
-    "Plan", "Predictions", "RunTable", "Sensitivity", "Shapes", "StepTime", "Study", "UserError", "gemstones_step_time",
-    "load_industry",
+    "Backtest", "Comparison", "Design", "Envelope", "Fit", "GemstonesError", "IsoFlop", "Law", "NextRuns", "Overspend",
+    "Overtraining", "Plan", "Predictions", "RunTable", "Sensitivity", "Shapes", "StepTime", "Study", "UserError",
+    "gemstones_step_time", "load_industry",
     # these work for minutes, or on what those do: by their annotations, below
-    "backtest_figure", "compare", "compare_by", "compare_figure", "compare_increases", "isoflop_figure",
-    "overspend_figure", "overtrain_figure", "rainbow_figure", "reproduce", "sensitivity", "shares_figure",
+    "backtest_figure", "compare", "compare_by", "compare_figure", "compare_increases", "design_figure",
+    "design_runs", "isoflop_figure", "next_runs", "overspend_figure", "overtrain_figure",
+    "rainbow_figure", "reproduce", "sensitivity", "shares_figure",
     "studies_figure", "study",
 }  # fmt: skip
 WRONG: tuple[Any, ...] = (
@@ -82,8 +83,8 @@ def test_wrong_values_are_refused_in_one_line(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [
-    "backtest_figure", "compare_figure", "isoflop_figure", "overspend_figure", "overtrain_figure", "rainbow_figure",
-    "shares_figure", "studies_figure",
+    "backtest_figure", "compare_figure", "design_figure", "isoflop_figure", "overspend_figure", "overtrain_figure",
+    "rainbow_figure", "shares_figure", "studies_figure",
 ])  # fmt: skip
 @pytest.mark.parametrize("value", [None, 3, "a", {}])
 def test_figures_refuse_what_they_do_not_draw(name: str, value: Any) -> None:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from gemstones.analyses.compare.result import Comparison
     from gemstones.analyses.isoflop.isoflop import isoflop
     from gemstones.analyses.isoflop.result import IsoFlop
+    from gemstones.analyses.next_run.design import design_runs
+    from gemstones.analyses.next_run.next_runs import NextRuns, next_runs
+    from gemstones.analyses.next_run.result import Design
     from gemstones.analyses.predict.predict import Predictions, predict
     from gemstones.design.feasible import Constraints, feasible_shapes
     from gemstones.errors import GemstonesError, UserError
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from gemstones.report.compare_figure import compare_figure
     from gemstones.report.interactive import approach3_figure, sensitivity
     from gemstones.report.isoflop_figure import isoflop_figure
+    from gemstones.report.next_run_figure import design_figure
     from gemstones.report.overspend_figure import overspend_figure
     from gemstones.report.overtrain_figure import overtrain_figure
     from gemstones.report.paper.reproduce import reproduce
@@ -62,12 +66,14 @@ _HOME = {
     "Comparison": "analyses.compare.result",
     "Constraints": "design.feasible",
     "Cost": "planning.cost",
+    "Design": "analyses.next_run.result",
     "Envelope": "laws.envelope",
     "Fit": "laws.fit",
     "GemstonesError": "errors",
     "IsoFlop": "analyses.isoflop.result",
     "Law": "laws.law",
     "Levels": "planning.choices",
+    "NextRuns": "analyses.next_run.next_runs",
     "Objective": "laws.solver.objective",
     "Overspend": "planning.overspend",
     "Overtraining": "planning.overtrain",
@@ -88,6 +94,8 @@ _HOME = {
     "compare_by": "analyses.compare.compare",
     "compare_figure": "report.compare_figure",
     "compare_increases": "planning.overtrain",
+    "design_figure": "report.next_run_figure",
+    "design_runs": "analyses.next_run.design",
     "envelope": "laws.envelope",
     "feasible_shapes": "design.feasible",
     "fit": "laws.fitting",
@@ -99,6 +107,7 @@ _HOME = {
     "load": "runs",
     "load_industry": "runs.industry",
     "memory_bytes": "accounting.memory",
+    "next_runs": "analyses.next_run.next_runs",
     "overspend": "planning.overspend",
     "overspend_figure": "report.overspend_figure",
     "overtrain": "planning.overtrain",
@@ -117,12 +126,13 @@ _HOME = {
 }
 
 __all__ = [
-    "Backtest", "Comparison", "Constraints", "Cost", "Envelope", "Fit", "GemstonesError", "IsoFlop", "Law",
-    "Levels", "Objective", "Overspend", "Overtraining", "Plan", "Predictions", "RunTable", "Sensitivity", "Shape",
-    "Shapes", "StepTime", "Study", "UserError", "approach1_figure", "approach3_figure", "backtest",
-    "backtest_figure", "compare", "compare_by", "compare_figure", "compare_increases", "envelope",
-    "feasible_shapes", "fit", "fit_step_time", "flops_per_token", "gemstones_step_time", "isoflop",
-    "isoflop_figure", "load", "load_industry", "memory_bytes", "overspend", "overspend_figure", "overtrain",
+    "Backtest", "Comparison", "Constraints", "Cost", "Design", "Envelope", "Fit", "GemstonesError", "IsoFlop",
+    "Law", "Levels", "NextRuns", "Objective", "Overspend", "Overtraining", "Plan", "Predictions", "RunTable",
+    "Sensitivity", "Shape", "Shapes", "StepTime", "Study", "UserError", "approach1_figure",
+    "approach3_figure", "backtest", "backtest_figure", "compare", "compare_by", "compare_figure",
+    "compare_increases", "design_figure", "design_runs", "envelope", "feasible_shapes", "fit",
+    "fit_step_time", "flops_per_token", "gemstones_step_time", "isoflop", "isoflop_figure", "load",
+    "load_industry", "memory_bytes", "next_runs", "overspend", "overspend_figure", "overtrain",
     "overtrain_figure", "params", "params_by_group", "plan", "predict", "published", "rainbow_figure",
     "reproduce", "sensitivity", "shares_figure", "studies_figure", "study",
 ]  # fmt: skip

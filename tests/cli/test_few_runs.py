@@ -68,6 +68,7 @@ COMMANDS = {
     "throughput": ("throughput", "RUNS"),
     "isoflop": ("isoflop", "RUNS", "--bootstrap", "40", "--output", "OUT"),
     "compare": ("compare", "RUNS", "RUNS", "--bootstrap", "40", "--workers", "1", "--output", "OUT"),
+    "next": ("next", "RUNS", "--for", "1e21", "--bootstrap", "40", "--workers", "1"),
     "predict": ("predict", "chinchilla", "--runs", "RUNS"),
     "plan": ("plan", "--device-hours", "1e3", "--throughput", "RUNS"),
 }  # fmt: skip

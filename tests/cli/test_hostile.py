@@ -45,6 +45,7 @@ GOOD: dict[str, str] = {
     "predict": "chinchilla --at N=1B,T=20B",
     "compare": "mine.csv mine.csv --law T --workers 1",
     "backtest": "mine.csv --law T --workers 1",
+    "next": "lossless.csv --for 1e20",
     "plan": "1e20 --law chinchilla",
     "throughput": "mine.csv",
     "overspend": "mine.csv --tokens 2B",

@@ -24,7 +24,7 @@ from gemstones.remedies import of_options
 
 COMMANDS = {
     "count": "Parameters, FLOPs per token and memory of a shape.",
-    "design": "Feasible shapes near target sizes.",
+    "design": "Which runs to train for a question and a spend; feasible shapes near sizes.",
     "data": "Known data sets: list, fetch, show.",
     "corpus": "Token shards to train on: build, show.",
     "suite": "Suites of runs: plan, run, status.",
@@ -37,6 +37,7 @@ COMMANDS = {
     "backtest": "How well laws predict runs that they were not fitted to.",
     "compare": "Is one recipe better than another at scale, and how surely?",
     "predict": "What the loss will be, with intervals.",
+    "next": "Which single run would teach most, and what it costs.",
     "plan": "What to train for a budget of FLOPs or device hours.",
     "throughput": "Fit step times: what a shape takes in device hours.",
     "overspend": "What each run spent beyond the frontier for its loss.",

@@ -19,24 +19,36 @@ if TYPE_CHECKING:
 
 
 def analysis_folder(
-    name: str, output: Path, figures: tuple[str, ...], runs: tuple[RunTable, ...] = (), *, force: bool = False
+    name: str,
+    output: Path,
+    figures: tuple[str, ...],
+    runs: tuple[RunTable, ...] = (),
+    *,
+    texts: tuple[str, ...] = (),
+    force: bool = False,
 ) -> OutputFolder:
-    """The folder of an analysis: NAME.json, and `figures` as PNG and SVG; refused, before the work, where none can be
-    drawn."""
+    """The folder of an analysis: NAME.json, `figures` as PNG and SVG, and `texts` by file name; refused, before the
+    work, where none can be drawn."""
     need_altair()
     closing = f"{name}.json"
-    patterns = (*(f"{figure}{suffix}" for figure in figures for suffix in (".png", ".svg")), closing)
+    patterns = (*(f"{figure}{suffix}" for figure in figures for suffix in (".png", ".svg")), *texts, closing)
     inputs = tuple(Path(source.location) for table in runs for source in table.sources)
     return OutputFolder(output, f"gemstones {name}", (closing,), patterns, inputs, force)
 
 
 def write_analysis(
-    folder: OutputFolder, summary: Mapping[str, Any], figures: Mapping[str, alt.TopLevelMixin]
+    folder: OutputFolder,
+    summary: Mapping[str, Any],
+    figures: Mapping[str, alt.TopLevelMixin],
+    texts: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Fill the folder, whole or not at all; returns the files, NAME.json last."""
     folder.check()
     with folder.replacing() as filled:
         files = [path for name, chart in figures.items() for path in save_figure(chart, filled / name)]
+        for name, text in (texts or {}).items():
+            files.append(filled / name)
+            write_text(files[-1], text)
         files.append(filled / folder.closing[0])
         content = msgspec.json.format(msgspec.json.encode({"analysis": folder.command, **summary}), indent=1)
         write_text(files[-1], content.decode() + "\n")

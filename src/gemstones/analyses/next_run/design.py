@@ -2,225 +2,332 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 from gemstones import bounds
-from gemstones.analyses.next_run.candidates import Runs, as_candidates, conventional, grid, ordinary
-from gemstones.analyses.next_run.experiment import Candidates, Learned, Model, Noise
-from gemstones.analyses.next_run.search import Limits, search
-from gemstones.analyses.next_run.wanted import WANTS, Reference, Want, columns_at
+from gemstones.analyses.next_run.beliefs import Beliefs
+from gemstones.analyses.next_run.candidates import (
+    CHECKPOINTS,
+    COOLDOWN,
+    Runs,
+    branches_cost,
+    checkpoints,
+    flops_of,
+    grid,
+    offered_models,
+    ordinary,
+    per_token,
+    points_of,
+    shares_of,
+)
+from gemstones.analyses.next_run.conventional import (
+    Conventional,
+    Standard,
+    conventional,
+    standard_models,
+)
+from gemstones.analyses.next_run.experiment import Candidates, Learned, Noise
+from gemstones.analyses.next_run.pilot import pilot_of
+from gemstones.analyses.next_run.result import Bought, Design, Rival, factor_of
+from gemstones.analyses.next_run.search import Limits, after, search
+from gemstones.analyses.next_run.wanted import WANTS, Reference, Want, best_sizes
 from gemstones.arguments import checked
+from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
+from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
-from gemstones.laws.published import FrontierLaw, given_law
-from gemstones.planning.plan import default_constraints
-from gemstones.shape import FloatArray
-from gemstones.units import format_flops
+from gemstones.laws.published import REFIT, FrontierLaw, given_law
+from gemstones.planning.plan import default_constraints, default_throughput
+from gemstones.planning.sight import sight
+from gemstones.runs.given import selected_runs
+from gemstones.runs.table import RunTable
+from gemstones.shape import FloatArray, Shapes
+from gemstones.timing.step_time import StepTime
 
-RUNS = 24
+RUNS = 35
+"""Of a design, at most: as many as an isoFLOP grid of 5 budgets × 7 sizes, so that it can be at least as good."""
+MOST_RUNS = 200
 MOST_CANDIDATES = 5_000
-NORMAL = 1.959963984540054
-"""Of a 95% interval."""
-WIDE = {"exponent": 0.15, "coefficient": 1.0, "constant": 0.15, "outer": 0.5, "inner": 0.5}
-"""Prior standard deviations where there is no pilot: of exponents, of logs of coefficients and E, of log p."""
-
-
-@dataclass(frozen=True)
-class Bought:
-    """One run of a design, in the order in which to buy them."""
-
-    shape: str | None
-    params: float
-    """As the law counts N."""
-    tokens: float
-    flops: float
-    cumulative_flops: float
-    interval_factor: float
-    """After it: the 95% interval reaches so far either way, as a factor."""
-
-    def summary(self) -> dict[str, Any]:
-        """Plain values."""
-        return dict(vars(self))
+OF_CURVE = 1_200
+"""Candidates for each spend of the curve."""
+CURVE = (1 / 16, 1 / 4, 1.0, 4.0, 16.0)
+LARGEST_SHARE = 0.25
+"""Of the spend, that a run may cost."""
 
 
 @dataclass(frozen=True, eq=False)
-class Design:
-    """Runs to buy, and what they would leave unknown."""
+class _Question:
+    """What is asked, whatever is spent on it."""
 
+    beliefs: Beliefs
+    reference: Reference
     want: Want
-    budget: float
-    spend: float
-    runs: tuple[Bought, ...]
-    before: float
-    """Interval factor without any run."""
-    conventional: tuple[dict[str, Any], ...]
-    """`name`, `runs`, `flops`, `interval_factor`."""
-    law: Law
-    noise: Noise
-    assumptions: tuple[str, ...]
+    constraints: Constraints
+    step_time: StepTime | None
+    multiple: float
+    """What a run costs over a single one: seeds, both recipes."""
+    annealed: bool
+    largest: float | None
+    """FLOPs of a run, at most."""
 
     @property
-    def interval_factor(self) -> float:
-        """After all runs."""
-        return self.runs[-1].interval_factor if self.runs else self.before
+    def law(self) -> Law:
+        return self.beliefs.law
 
-    def summary(self) -> dict[str, Any]:
-        """Plain values: what `gemstones design --for --json` prints."""
-        return {
-            "want": self.want,
-            "budget": self.budget,
-            "spend": self.spend,
-            "law": self.law.form,
-            "params_convention": self.law.params_convention,
-            "runs": [run.summary() for run in self.runs],
-            "interval_factor": self.interval_factor,
-            "interval_factor_before": self.before,
-            "conventional": list(self.conventional),
-            "assumptions": list(self.assumptions),
-        }
+    def unit_cost(self, shapes: Shapes) -> FloatArray:
+        """Of a token of a single run."""
+        if self.step_time is None:
+            return per_token(self.law, shapes)
+        return np.asarray(self.step_time.device_hours_per_token(shapes))
+
+    def cost(self, runs: Runs) -> FloatArray:
+        return np.asarray(self.unit_cost(runs.shapes) * runs.tokens * self.times(runs))
+
+    def times(self, runs: Runs) -> FloatArray:
+        """What each run costs over a single one without branches."""
+        return self.multiple * (branches_cost(self.law, runs) if self.annealed else np.ones(runs.count))
+
+    def flops(self, runs: Runs) -> FloatArray:
+        return flops_of(self.law, runs) * self.times(runs)
+
+    def candidates(self, runs: Runs, *, ends_only: bool = False) -> Candidates:
+        rows = 1 if ends_only else CHECKPOINTS
+        return Candidates(points_of(self.law, checkpoints(self.law, runs, rows)), rows, self.cost(runs))
+
+    def start(self, candidates: Candidates) -> Learned:
+        return self.beliefs.start(self.reference, self.want, candidates, self.reference.target(self.want))
+
+    def conventional(self, models: _Models, spend: float, most: int) -> list[Conventional]:
+        # FLOPs of a run of twenty tokens per parameter that costs as much: what the largest budget can be.
+        per_flop = float(
+            np.median(self.unit_cost(models.offered.shapes) / per_token(self.law, models.offered.shapes))
+        )
+        log_best = best_sizes(self.law, spend / per_flop)
+        return conventional(models.standard, spend, log_best, self.cost, most)
+
+    def pool(
+        self, models: _Models, spend: float, runs: int, most: int
+    ) -> tuple[Runs, list[Conventional], list[list[int]]]:
+        """Candidates, conventional designs, and which candidates those that the limits allow are."""
+        offered = models.offered
+        largest = LARGEST_SHARE * spend / self.multiple
+        if self.largest is not None:
+            largest = spend / self.multiple
+        pool = grid(
+            self.law,
+            offered_models(self.law, offered, largest, self.unit_cost),
+            largest,
+            most,
+            self.unit_cost,
+        )
+        if self.largest is not None:
+            flops = self.flops(pool)
+            if not (kept := np.flatnonzero(flops <= self.largest)).size:
+                raise InvalidRequest(
+                    f"largest run {self.largest:g} FLOPs: the cheapest that is worth training costs {flops.min():.3g}"
+                )
+            pool = pool.taken(kept)
+        plain = self.conventional(models, spend, runs)
+        starts = []
+        for one in plain:
+            within = self.largest is None or self.flops(one.runs).max() <= self.largest
+            if one.runs.count <= runs and within and not one.ends_only:
+                starts.append(list(range(pool.count, pool.count + one.runs.count)))
+                pool = pool.joined(one.runs)
+        return pool, plain, starts
+
+
+@dataclass(frozen=True, eq=False)
+class _Models:
+    """What could be trained at all."""
+
+    offered: Runs
+    standard: tuple[Standard, ...]
+
+    @classmethod
+    def of(cls, law: Law, constraints: Constraints) -> _Models:
+        models = ordinary(constraints)
+        return cls(models, standard_models(law, models))
 
 
 @checked
 def design_runs(
     budget: float | str,
-    spend: float | str,
+    spend: float | str | None = None,
     *,
-    want: Want = "n_opt",
-    law: Fit | Law | FrontierLaw | str = "gemstones-refit-plain",
-    after: Fit | None = None,
+    want: str = "n_opt",
+    law: Fit | Law | FrontierLaw | str | Path = REFIT,
+    after: Fit | RunTable | str | Path | None = None,
+    form: str = "N,T",
+    have: RunTable | str | Path | None = None,
     runs: int = RUNS,
     largest: float | str | None = None,
     annealed: bool = False,
+    seeds: int = 1,
+    device_hours: float | str | None = None,
+    step_time: StepTime | None = None,
+    constraints: Constraints | None = None,
     noise: Noise | None = None,
+    progress: Callable[[str, float], None] | None = None,
 ) -> Design:
-    """The runs to train, for `spend` FLOPs in all, for the narrowest interval of `want` at `budget` FLOPs.
+    """The runs to train for `spend` FLOPs in all (or `device_hours`) that tell most of `want` at `budget` FLOPs.
 
-    `want` is `n_opt` (log N*), `shape` (log width and depth) or `loss` (of the best model). `law` is the reference
-    around which everything is linear, with a wide prior; with `after`, the fit of a pilot, its draws are the prior. No
-    run costs more than `largest` (by default a quarter of the spend). Raises `InvalidRequest` where nothing can be bought.
+    `want` is `n_opt` (log N*), `shape` (log width and log depth), `loss` (of the best model) or `compare` (the
+    difference of two recipes; each run is then one of both). `law` is the reference around which everything is linear,
+    with a wide prior. With `after`, a pilot's fit or its runs (to which `form` is fitted), the draws are the prior.
+    `have` are runs that exist. There are at most `runs` runs, none above `largest` FLOPs (by default a quarter of the
+    spend), each of `seeds` seeds; `annealed` counts losses at the ends of cooldowns, one at every checkpoint.
+    Conventional designs at the same cost stand beside, and are where the search starts from. Raises `InvalidRequest`
+    where nothing can be bought.
+
+    >>> design_runs(1e22, 2e20).interval_factor  # doctest: +SKIP
+    1.32
     """
-    budget, spend = bounds.FLOPS.parse(budget), bounds.FLOPS.parse(spend)
-    most = spend / 4 if largest is None else min(bounds.FLOPS.parse(largest), spend)
+    budget = bounds.FLOPS.parse(budget)
+    if (spend is None) == (device_hours is None):
+        raise InvalidRequest("spend: give either a spend in FLOPs or device hours, one of them")
+    resource: Resource = "flops" if spend is not None else "device_hours"
+    amount = SPEND.parse(spend) if spend is not None else bounds.DEVICE_HOURS.parse(device_hours or 0)
     if want not in WANTS:
         raise InvalidRequest(f"want {want!r} is unknown: choose from {', '.join(WANTS)}")
-    given = after if after is not None else given_law(law)
-    if isinstance(given, FrontierLaw):
-        raise InvalidRequest(f"law {given.name} predicts no loss: choose one with terms in N and T")
-    bare = given.law if isinstance(given, Fit) else given
-    reference = Reference.of(bare, budget)
-    prior = _prior(after, bare)
-    model = Model(prior, noise or Noise())
-    target = reference.target(want)
-    offered, z = _offered(bare, reference, most)
-    plain = conventional(bare, z, spend, _above(reference))
-    pool, starts = offered, []
-    for of_convention in plain.values():
-        if of_convention.count <= runs:
-            starts.append(tuple(range(pool.count, pool.count + of_convention.count)))
-            pool = pool.joined(of_convention)
-    candidates = as_candidates(bare, pool, annealed=annealed)
-    usable = candidates.cost <= spend
-    if not usable.any():
-        raise InvalidRequest(f"{format_flops(spend)} FLOPs buy no run of these models: spend more")
-    limits = Limits(spend, runs)
-    within = [one for one in starts if candidates.cost[list(one)].sum() <= spend * (1 + 1e-6)]
-    order = search(model, candidates, target, limits, within)
-    return Design(
-        want,
-        budget,
-        spend,
-        _bought(bare, pool, candidates, model, target, order),
-        _factor(model.variance(target)),
-        tuple(_beside(bare, model, target, name, found, annealed) for name, found in plain.items()),
-        bare,
-        model.noise,
-        _assumptions(after, bare, model.noise, annealed),
+    if not 1 <= runs <= MOST_RUNS:
+        raise InvalidRequest(f"runs {runs} must be 1 to {MOST_RUNS}")
+    if not 1 <= seeds <= runs:
+        raise InvalidRequest(f"seeds {seeds} must be 1 to the number of runs, {runs}: each seed is a run")
+    most = None if largest is None else LARGEST.parse(largest)
+    pilot = pilot_of(after, form)
+    beliefs = Beliefs.of(
+        given_law(law),
+        pilot=None if pilot is None else pilot.fit,
+        pilot_runs=None if pilot is None else pilot.runs,
+        have=None if have is None else selected_runs(have),
+        noise=noise,
+        name=str(law) if isinstance(law, str) else "",
     )
+    if resource == "device_hours" and step_time is None:
+        step_time = default_throughput(given_law(law) if pilot is None else pilot.fit)
+        if step_time is None:
+            raise InvalidRequest(
+                "device hours need a throughput model of these models: measure one with `gemstones throughput`, or "
+                "give a --spend in FLOPs"
+            )
+    each = seeds * (2.0 if want == "compare" else 1.0)
+    question = _Question(
+        beliefs.of_want(want, seeds),
+        Reference.of(beliefs.law, budget),
+        want,
+        constraints or default_constraints(beliefs.law),
+        step_time if resource == "device_hours" else None,
+        each,
+        annealed,
+        most,
+    )
+    models = _Models.of(beliefs.law, question.constraints)
+    limits = Limits(amount, max(1, runs // seeds))
+    pool, plain, starts = question.pool(models, amount, limits.runs, MOST_CANDIDATES)
+    candidates = question.candidates(pool)
+    if not (candidates.cost <= amount).any():
+        raise InvalidRequest(f"{amount:g} {resource} buy no run of these models: spend more")
+    start = question.start(candidates)
+    if progress is not None:
+        progress("search", 0.2)
+    order = search(start, candidates.cost, limits, starts)
+    bought, end = _bought(question, pool, candidates, start, order)
+    rivals = tuple(_rival(question, one) for one in plain)
+    if progress is not None:
+        progress("curve", 0.7)
+    names = ("width", "depth") if want == "shape" else (want,)
+    by_quantity = {name: factor_of(end.variance[i : i + 1, i : i + 1]) for i, name in enumerate(names)}
+    curve = _curve(question, models, limits, bought[-1].interval_factor)
+    return Design(
+        want, budget, amount, resource, beliefs.law, beliefs.noise, bought, factor_of(start.variance), by_quantity,
+        rivals, curve, _flops_convention(beliefs.law), seeds, annealed, CHECKPOINTS,
+        (*beliefs.assumptions, *_assumptions(question, annealed, seeds)),
+    )  # fmt: skip
 
 
-def _prior(after: Fit | None, law: Law) -> FloatArray:
-    if after is not None:
-        if not after.has_intervals:
-            raise InvalidRequest("the pilot's fit has too few resamples: fit it with --bootstrap 400")
-        return np.asarray(np.cov(after.theta_draws.T))
-    return np.diag([WIDE[entry.kind] ** 2 for entry in law.parsed_form.entries])
-
-
-def _offered(law: Law, reference: Reference, most: float) -> tuple[Runs, FloatArray]:
-    """Candidates, `MOST_CANDIDATES` at most, and their models."""
-    if reference.of_shapes:
-        z = ordinary(default_constraints(law))
-        z = _spread(law, z, most)
-        return grid(law, z, most, max(4, MOST_CANDIDATES // max(len(z), 1))), z
-    top = 0.5 * np.log(most / 6)
-    z = np.linspace(top - np.log(1e4), top, 64)[:, None]
-    return grid(law, z, most, MOST_CANDIDATES // 64), z
-
-
-def _spread(law: Law, z: FloatArray, most: float, count: int = 400) -> FloatArray:
-    """Models that a run of `most` FLOPs can train on a token per parameter, spread over size and aspect ratio."""
-    where = columns_at(law, z, np.log(most))[1]
-    z = z[where[:, 1] >= where[:, 0]]
-    if len(z) <= count:
-        return z
-    cells: dict[tuple[int, int], int] = {}
-    size, ratio = z[:, 0] * 2 + z[:, 1], z[:, 0] - z[:, 1]
-    steps = np.sqrt(np.ptp(size) * np.ptp(ratio) / count)
-    for i in range(len(z)):
-        cells.setdefault((int(size[i] // steps), int(ratio[i] // steps)), i)
-    return z[sorted(cells.values())]
-
-
-def _above(reference: Reference) -> float:
-    """log N* of the reference over √(C/120), the size that twenty tokens per parameter make best."""
-    log_n = columns_at(reference.law, reference.optimum[None], np.log(reference.budget))[1][0, 0]
-    return float(log_n - 0.5 * np.log(reference.budget / 120))
-
-
-def _factor(variance: FloatArray) -> float:
-    """How far a 95% interval reaches either way, as a factor; of several quantities the geometric mean's."""
-    return float(np.exp(NORMAL * np.exp(0.5 * np.log(np.diag(variance)).mean())))
+SPEND = bounds.Amount("spend", "FLOPs", 6.0, 1e40)
+LARGEST = bounds.Amount("largest run", "FLOPs", 6.0, 1e40)
 
 
 def _bought(
-    law: Law, pool: Runs, candidates: Candidates, model: Model, target: Any, order: Sequence[int]
-) -> tuple[Bought, ...]:
-    now, spent, found = Learned.nothing(model, candidates, target), 0.0, []
-    where = columns_at(law, pool.z, pool.log_flops)[1]
-    for run in order:
-        now = now.bought(run)
-        cost = float(candidates.cost[run])
-        spent += cost
-        z = pool.z[run]
-        shape = None if len(z) == 1 else f"{round(float(np.exp(z[0])))}x{round(float(np.exp(z[1])))}"
-        log_n, log_t = where[run]
+    question: _Question, pool: Runs, candidates: Candidates, start: Learned, order: tuple[int, ...]
+) -> tuple[tuple[Bought, ...], Learned]:
+    """The runs, each with what it leaves unknown, and what is left after all."""
+    index = np.array(order)
+    chosen = pool.taken(index)
+    flops = question.flops(chosen)
+    cost, total = candidates.cost[index], chosen.params()
+    shares = shares_of(question.law, chosen)
+    now, found = start.taken(index[:0]), []
+    for i, run in enumerate(order):
+        now = now.told(start.rows[run])
+        shape = question.constraints.shape(int(chosen.width[i]), int(chosen.depth[i]))
         found.append(
-            Bought(shape, float(np.exp(log_n)), float(np.exp(log_t)), cost, spent, _factor(now.variance))
-        )
+            Bought(
+                shape, float(total[i]), float(chosen.tokens[i]), float(flops[i]), float(cost[i]),
+                float(flops[: i + 1].sum()), float(cost[: i + 1].sum()), factor_of(now.variance),
+                tuple(np.unique(shares[i].round(4)).tolist()) if question.annealed else (),
+            )
+        )  # fmt: skip
+    return tuple(found), now
+
+
+def _rival(question: _Question, one: Conventional) -> Rival:
+    candidates = question.candidates(one.runs, ends_only=one.ends_only)
+    start = question.start(candidates)
+    variance = after(start, range(candidates.count)).variance
+    flops = float(question.flops(one.runs).sum())
+    return Rival(one.name, one.runs.count, flops, factor_of(variance))
+
+
+def _curve(
+    question: _Question, models: _Models, limits: Limits, factor: float
+) -> tuple[tuple[float, float], ...]:
+    """Interval factor by spend; each at most that of a smaller spend, as money can be left over."""
+    found: list[tuple[float, float]] = []
+    for share in CURVE:
+        spend, here = share * limits.spend, factor
+        if share != 1:
+            try:
+                pool, _, starts = question.pool(models, spend, limits.runs, OF_CURVE)
+            except InvalidRequest:  # buys nothing
+                continue
+            candidates = question.candidates(pool)
+            start = question.start(candidates)
+            own = search(start, candidates.cost, Limits(spend, limits.runs), starts)
+            here = factor_of(after(start, own).variance)
+        found.append((spend, min([here, *(f for _, f in found)])))
     return tuple(found)
 
 
-def _beside(law: Law, model: Model, target: Any, name: str, runs: Runs, annealed: bool) -> dict[str, Any]:
-    candidates = as_candidates(law, runs, annealed=annealed)
-    now = Learned.nothing(model, candidates, target)
-    for run in range(runs.count):
-        now = now.bought(run)
-    cost = float(candidates.cost.sum())
-    return {"name": name, "runs": runs.count, "flops": cost, "interval_factor": _factor(now.variance)}
+def _flops_convention(law: Law) -> str:
+    if law.flops is not None:
+        return law.flops.convention
+    return f"6N_{law.params_convention}" if sight(law) == "size" else "gemstones"
 
 
-def _assumptions(after: Fit | None, law: Law, noise: Noise, annealed: bool) -> tuple[str, ...]:
-    prior = "the pilot's draws" if after is not None else "wide"
-    rows = "its annealed end, a tenth dearer" if annealed else "six checkpoints by a factor of two in tokens"
-    return (
-        f"linear around law {law.form}, prior {prior}",
-        f"misfit of the law {noise.misfit:.1%} of loss over a decade, noise {noise.run:.1%} by run and {noise.row:.1%} "
-        "by row, as measured on the Gemstones",
-        f"each run gives {rows}",
-        "a model's own words: the interval that a fit will have depends on what is measured",
+def _assumptions(question: _Question, annealed: bool, seeds: int) -> tuple[str, ...]:
+    rows = f"{CHECKPOINTS} losses, at its end and by halves of its tokens before (closer below 32 tokens per parameter)"
+    said = [
+        f"each run gives {rows}, each annealed over a further {COOLDOWN:.0%}"
+        if annealed
+        else f"each run gives {rows}, at a constant rate"
+    ]
+    if seeds > 1:
+        said.append(f"each run is trained with {seeds} seeds, whose losses are averaged")
+    if question.want == "compare":
+        said.append("each run is one of both recipes, and costs both; recipes differ by about 1% of loss")
+    if not question.reference.of_shapes:
+        said.append(
+            "the law sees N alone: shapes are feasible ones of that N, width/depth near the head size"
+        )
+    said.append(
+        "these are the model's own words; benchmarks/design.md has what fits to simulated runs obtain"
     )
+    return tuple(said)

@@ -1,8 +1,8 @@
 """What is wanted, as weighted log losses around the optimum of a reference law at a budget.
 
 With f the log loss at the budget as a function of z (log N of a law in N and T; log width and log depth of a law
-of shapes, T what the budget leaves), a small change of f moves its minimum by −H⁻¹·∇f. The gradient is a difference of f at
-points a factor apart, so that the shift is a weighted sum of log losses there: linear, as the experiment needs it.
+of shapes, T what the budget leaves), a small change of f moves its minimum by −H⁻¹·∇f. The gradient is a difference of
+f at points a factor apart, so that the shift is a weighted sum of log losses there: linear, as the experiment needs it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
-from gemstones.analyses.compare.optima import jacobian, optima
+from gemstones.analyses.compare.optima import optima
 from gemstones.analyses.next_run.experiment import Points, Target
 from gemstones.errors import InvalidRequest
 from gemstones.laws.columns import SHAPE_COLUMNS
@@ -23,7 +23,7 @@ from gemstones.laws.law import Law
 from gemstones.planning.sight import sight
 from gemstones.shape import FloatArray, Shapes
 
-Want = Literal["n_opt", "shape", "loss"]
+Want = Literal["n_opt", "shape", "loss", "compare"]
 WANTS: tuple[Want, ...] = get_args(Want)
 REACH_OF_SIZE, REACH_OF_SHAPE = float(np.log(2.0)), float(np.log(1.5))
 """How far from the optimum the points lie, in log N, or log width and log depth."""
@@ -65,15 +65,18 @@ class Reference:
     def points(self, z: FloatArray) -> Points:
         """At z (n, q), each with the tokens that the budget leaves."""
         columns, where = columns_at(self.law, z, np.log(self.budget))
-        return Points(jacobian(self.law, columns), where)
+        at = where if z.shape[1] == 1 else np.column_stack([where, z[:, 0] - z[:, 1]])
+        return Points(columns, at)
 
     def target(self, want: Want) -> Target:
-        """`n_opt`: log N*. `shape`: log width and log depth. `loss`: log loss at the optimum."""
-        if want == "loss":
+        """`n_opt`: log N*. `shape`: log width and log depth. `loss`, or of `compare` its difference: log loss at the
+        optimum."""
+        if want in ("loss", "compare"):
             return Target(self.points(self.optimum[None]), np.ones((1, 1)))
         if want == "shape" and not self.of_shapes:
             raise InvalidRequest(
-                f"law {self.law.form} sees no shapes, so none can be wanted of it: want n_opt, or name one"
+                f"law {self.law.form} sees no shapes, so none can be wanted of it: want n_opt, or name a law with "
+                "terms in w and d, like --law gemstones-refit"
             )
         steps, difference = _differences(len(self.optimum))
         shift = -np.linalg.solve(self.hessian, difference)
@@ -86,6 +89,17 @@ class Reference:
         step = 1e-4 * np.eye(2)
         up, down = (np.log(_params(self.law, np.exp(self.optimum + sign * step))) for sign in (1, -1))
         return np.asarray((up - down) / 2e-4)
+
+
+def best_sizes(law: Law, largest: float) -> Callable[[FloatArray], FloatArray]:
+    """log N* of a law as a function of FLOPs, up to `largest` and seven decades below, interpolated."""
+    budgets = largest * np.logspace(-7, 0, 15)
+    found = np.array([one.log_params[0] for one in optima(law, law.theta[None], [float(b) for b in budgets])])
+    known = np.isfinite(found)
+    if not known.any():
+        return lambda flops: 0.5 * np.log(flops / 120)
+    logs, sizes = np.log(budgets)[known], found[known]
+    return lambda flops: np.asarray(np.interp(np.log(flops), logs, sizes))
 
 
 def columns_at(law: Law, z: FloatArray, log_flops: float | FloatArray) -> tuple[FloatArray, FloatArray]:

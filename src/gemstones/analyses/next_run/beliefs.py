@@ -1,0 +1,126 @@
+"""What is believed before a run is bought: a law with its prior, the noise, and the runs that exist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gemstones.analyses.compare.regression import MISFITS, scales_of
+from gemstones.analyses.next_run.existing import Existing, estimated_noise, existing, information
+from gemstones.analyses.next_run.experiment import (
+    Candidates,
+    Learned,
+    Model,
+    Noise,
+    Points,
+    Target,
+    derivatives,
+)
+from gemstones.analyses.next_run.wanted import Reference, Want
+from gemstones.errors import InvalidRequest
+from gemstones.laws.fit import Fit
+from gemstones.laws.law import Law
+from gemstones.laws.published import FrontierLaw
+from gemstones.planning.sight import sight
+from gemstones.runs.table import RunTable
+from gemstones.shape import FloatArray
+
+WIDE = {"exponent": 0.15, "coefficient": 1.0, "constant": 0.15, "outer": 0.5, "inner": 0.5}
+"""Prior standard deviations where there is no pilot: of exponents, of logs of coefficients and E, of log p."""
+OTHER_KINDS = 0.15
+PAIRED_MISFIT = MISFITS[-2]
+"""Of the difference of two recipes: what the law misses of both alike cancels (`gemstones.analyses.compare`)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Beliefs:
+    """Everything that a design or a value of a run rests on."""
+
+    law: Law
+    draws: FloatArray | None
+    """(draws, m) of a pilot's fit: its spread is the prior of the constants. None for a wide one."""
+    noise: Noise
+    rows: Existing | None
+    """Runs that exist."""
+    assumptions: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        law: Fit | Law | FrontierLaw,
+        *,
+        pilot: Fit | None = None,
+        pilot_runs: RunTable | None = None,
+        have: RunTable | None = None,
+        noise: Noise | None = None,
+        name: str = "",
+    ) -> Beliefs:
+        """Around `law` with a wide prior, or with the draws of a `pilot`'s fit, whose own runs tell of its misfit.
+
+        `have` are runs that exist: with a wide prior they tell of everything. `noise` is estimated from the pilot's
+        runs where it is not given.
+        """
+        given = pilot if pilot is not None else law
+        if isinstance(given, FrontierLaw):
+            raise InvalidRequest(
+                f"law {given.name} predicts no loss, so no run can teach it: name another --law, like gemstones-refit"
+            )
+        bare = given.law if isinstance(given, Fit) else given
+        sight(bare)  # refuses what prescribes nothing
+        draws = None
+        if pilot is not None:
+            if not pilot.has_intervals:
+                raise InvalidRequest(
+                    f"the pilot's fit has {len(pilot.draws)} resamples, too few to be a prior: fit it with "
+                    "--bootstrap 200"
+                )
+            draws = pilot.theta_draws
+        rows = None if pilot_runs is None else existing(bare, pilot_runs)
+        if have is not None:
+            rows = existing(bare, have)
+        measured = None if rows is None or noise is not None or pilot is None else estimated_noise(bare, rows)
+        prior = "wide" if pilot is None else f"{len(pilot.draws)} draws of the pilot's fit to {pilot.dataset}"
+        used = noise or measured or Noise()
+        whence = "as given" if noise else "as measured on the Gemstones"
+        if measured is not None and rows is not None:
+            whence = f"by likelihood from the pilot's {rows.count} runs"
+        called = name if name and pilot is None else bare.name or "fit"
+        said = [
+            f"linear around law {called} ({bare.form}); prior of its constants: {prior}",
+            f"misfit of the law {used.misfit:.2%} of loss over about a decade, noise {used.run:.2%} by run and "
+            f"{used.row:.2%} by row, {whence}",
+        ]
+        if rows is not None:
+            said.append(f"{rows.count} runs exist and cost nothing")
+        return cls(bare, draws, used, rows, tuple(said))
+
+    def of_want(self, want: Want, seeds: int = 1) -> Beliefs:
+        """For one want: of a difference of recipes the noise is of pairs; `seeds` runs are averaged."""
+        noise = self.noise
+        if want == "compare":
+            noise = replace(noise, misfit=min(noise.misfit, PAIRED_MISFIT)).times(np.sqrt(2.0))
+        return replace(
+            self, noise=replace(noise, run=noise.run / np.sqrt(seeds), row=noise.row / np.sqrt(seeds))
+        )
+
+    def start(self, reference: Reference, want: Want, candidates: Candidates, target: Target) -> Learned:
+        """What is left to learn before any candidate is bought, the runs that exist told."""
+        told = self.rows if want != "compare" else None
+        points = Points.joined([candidates.points, target.points, *([told.points] if told else [])])
+        if want == "compare":
+            # Constants of two recipes differ as `gemstones compare` expects: each by 1% of loss.
+            kinds = [entry.kind for entry in self.law.parsed_form.entries]
+            scales = scales_of(derivatives(self.law, points.columns), kinds)
+            model = Model.wide(self.law, scales, self.noise, points)
+        elif self.draws is not None:
+            model = Model.of_draws(self.law, self.draws, self.noise, points)
+        else:
+            kinds = [entry.kind for entry in self.law.parsed_form.entries]
+            model = Model.wide(
+                self.law, np.array([WIDE.get(kind, OTHER_KINDS) for kind in kinds]), self.noise, points
+            )
+        now = Learned.nothing(model, candidates, target)
+        for rows in [] if told is None else information(model, told, misfit_alone=self.draws is not None):
+            now = now.told(rows)
+        return now

@@ -1,0 +1,35 @@
+"""A pilot: a fit with draws, and the runs that it was fitted to, where they are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gemstones.laws.fit import Fit, is_fit
+from gemstones.laws.fitting import fit
+from gemstones.laws.parallel import Workers
+from gemstones.runs.given import selected_runs
+from gemstones.runs.table import RunTable
+
+DRAWS = 200
+"""Resamples by run of the fit to a pilot's runs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pilot:
+    """What a pilot says."""
+
+    fit: Fit
+    runs: RunTable | None
+
+
+def pilot_of(given: Fit | RunTable | str | Path | None, form: str, workers: Workers = None) -> Pilot | None:
+    """A fit, the file of one, or runs, to which `form` is fitted with `DRAWS` resamples by run."""
+    if given is None:
+        return None
+    if isinstance(given, Fit):
+        return Pilot(given, None)
+    if isinstance(given, str | Path) and (path := Path(given)).is_file() and is_fit(path.read_bytes()):
+        return Pilot(Fit.load(path), None)
+    table = selected_runs(given)
+    return Pilot(fit(table, form, bootstrap=DRAWS, workers=workers, backtests=False), table)

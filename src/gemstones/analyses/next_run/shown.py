@@ -1,0 +1,171 @@
+"""How designs of runs, and values of single ones, are said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gemstones.display import Row
+from gemstones.planning.cost import amount_text
+from gemstones.units import format_flops, format_quantity
+
+if TYPE_CHECKING:
+    from gemstones.analyses.next_run.next_runs import NextRuns
+    from gemstones.analyses.next_run.result import Design
+
+WANTED = {
+    "n_opt": "the best N",
+    "shape": "the best width and depth",
+    "loss": "the loss of the best model",
+    "compare": "the difference of two recipes' losses",
+}
+
+
+def factor_text(factor: float) -> str:
+    """`×1.36`; of losses, whose intervals are narrow, more digits; none where it says nothing."""
+    if factor > 1e3:
+        return "unknown"
+    if factor < 1.1:
+        return f"±{factor - 1:.2%}"
+    return f"×{factor:.2f}" if factor < 10 else f"×{factor:.0f}"
+
+
+def design_heading(design: Design) -> str:
+    """What is bought, and what it leaves."""
+    return (
+        f"{len(design.runs)} runs for {amount_text(design.runs[-1].cumulative_cost, design.resource)} "
+        f"leave a 95% interval of {factor_text(design.interval_factor)} either way on {WANTED[design.want]} at "
+        f"{format_flops(design.budget)} FLOPs"
+    )
+
+
+def design_header(design: Design) -> Row:
+    """Of the table of runs."""
+    cost = () if design.resource == "flops" else ("device hours",)
+    return (
+        "",
+        "shape",
+        "total parameters",
+        "tokens",
+        "T/N",
+        "FLOPs",
+        *cost,
+        "FLOPs so far",
+        "interval after",
+    )
+
+
+def design_rows(design: Design) -> list[Row]:
+    """A row for each run, in the order in which to buy them."""
+    return [
+        (
+            f"{i + 1}",
+            str(run.shape),
+            format_quantity(run.params_total),
+            format_quantity(run.tokens),
+            f"{run.tokens / run.params_total:.3g}",
+            format_flops(run.flops),
+            *(() if design.resource == "flops" else (format_quantity(run.cost),)),
+            format_flops(run.cumulative_flops),
+            factor_text(run.interval_factor),
+        )
+        for i, run in enumerate(design.runs)
+    ]
+
+
+def rivals_header() -> Row:
+    """Of the table of conventional designs."""
+    return ("at the same cost", "runs", "FLOPs", "interval")
+
+
+def rivals_rows(design: Design) -> list[Row]:
+    """The design, then the conventional ones, the narrowest first."""
+    beside = sorted(design.conventional, key=lambda one: one.interval_factor)
+    return [
+        (
+            "this design",
+            f"{len(design.runs)}",
+            format_flops(design.flops),
+            factor_text(design.interval_factor),
+        ),
+        *((x.name, f"{x.runs}", format_flops(x.flops), factor_text(x.interval_factor)) for x in beside),
+    ]
+
+
+def curve_text(design: Design) -> str:
+    """What less and more money would buy, and where more stops paying."""
+    said = ", ".join(f"{amount_text(s, design.resource)} {factor_text(f)}" for s, f in design.curve)
+    return f"interval by spend: {said}"
+
+
+def design_notes(design: Design) -> list[str]:
+    """Quantities, the curve, and what all of it assumes."""
+    notes = []
+    if len(design.by_quantity) > 1:
+        each = ", ".join(f"{name} {factor_text(f)}" for name, f in design.by_quantity.items())
+        notes.append(f"of each: {each} (the table has the geometric mean)")
+    notes.append(curve_text(design))
+    if (stop := stops_paying(design)) is not None:
+        notes.append(stop)
+    return [*notes, *(f"assumes: {one}" for one in design.assumptions)]
+
+
+def stops_paying(design: Design) -> str | None:
+    """From which spend on four times as much narrows the interval by less than a tenth."""
+    import math
+
+    for (spend, factor), (_, more) in zip(design.curve, design.curve[1:], strict=False):
+        if factor > 1 and math.log(more) > 0.9 * math.log(factor):
+            return (
+                f"beyond {amount_text(spend, design.resource)} four times the spend narrows the interval by less than "
+                "a tenth: what is left is the law's misfit, which only larger runs lower"
+            )
+    return None
+
+
+def next_heading(found: NextRuns) -> str:
+    """Which run teaches most for its cost."""
+    best = found.best
+    return (
+        f"The run that would teach most per FLOP about the best N at {format_flops(found.budget)} FLOPs: "
+        f"{best.shape} on {format_quantity(best.tokens)} tokens, {format_flops(best.flops)} FLOPs, explains "
+        f"{best.variance_explained['n_opt']:.0%} of its variance and {best.variance_explained['loss']:.0%} of that of "
+        "the loss there"
+    )
+
+
+def next_header() -> Row:
+    """Of the table of candidates."""
+    return (
+        "shape",
+        "total parameters",
+        "tokens",
+        "FLOPs",
+        "explains of N*",
+        "of the loss",
+        "for its cost",
+    )
+
+
+def next_rows(found: NextRuns) -> list[Row]:
+    """The candidates in order."""
+    return [
+        (
+            str(one.shape),
+            format_quantity(one.params_total),
+            format_quantity(one.tokens),
+            format_flops(one.flops),
+            f"{one.variance_explained['n_opt']:.1%}",
+            f"{one.variance_explained['loss']:.1%}",
+            f"{one.value:.0%}",
+        )
+        for one in found.candidates
+    ]
+
+
+def next_notes(found: NextRuns) -> list[str]:
+    """How sure the quantities are now, and what this assumes."""
+    now = (
+        f"95% intervals now: {factor_text(found.interval_factors['n_opt'])} either way on N*, "
+        f"{factor_text(found.interval_factors['loss'])} on the loss there"
+    )
+    return [now, *(f"assumes: {one}" for one in found.assumptions)]

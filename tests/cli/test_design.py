@@ -1,0 +1,136 @@
+"""`gemstones design --for` and `gemstones next`: what `--json` promises, files, tables, and wrong input."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.analyses import planted
+from tests.cli.conftest import Cli
+
+FAST = ("--law", "chinchilla", "--runs", "5")
+"""A design in a second or two."""
+
+
+def pilot(folder: Path) -> Path:
+    path = folder / "pilot.csv"
+    rows = planted.grid(2, sizes=3)
+    lines = [f"r{i},{r['params_total']},{r['tokens']},{r['flops']},{r['loss']}" for i, r in enumerate(rows)]
+    path.write_text("\n".join(["run,params_total,tokens,flops,loss", *lines]) + "\n")
+    return path
+
+
+def test_the_contract_of_a_design(cli: Cli, tmp_path: Path) -> None:
+    suite = tmp_path / "suite.toml"
+    made = cli("design", "--for", "1e21", "--spend", "1e19", *FAST, "--output", suite, "--json").json
+    assert made.keys() >= {"want", "budget", "spend", "runs", "conventional", "assumptions"}
+    assert (made["want"], made["budget"], made["spend"]) == ("n_opt", 1e21, 1e19)
+    assert 1 <= len(made["runs"]) <= 5
+    for run in made["runs"]:
+        assert run.keys() >= {
+            "shape",
+            "params_total",
+            "tokens",
+            "flops",
+            "cumulative_flops",
+            "interval_factor",
+        }
+        count = cli("count", run["shape"], "--json").json
+        assert run["params_total"] == count["params"]["total"]
+        assert run["flops"] == pytest.approx(6 * run["params_total"] * run["tokens"])
+    for one in made["conventional"]:
+        assert one.keys() == {"name", "runs", "flops", "interval_factor"}
+    assert {"equal tokens", "20 tokens per parameter", "isoFLOP grid"} <= {
+        x["name"] for x in made["conventional"]
+    }
+    assert tomllib.loads(suite.read_text())["training"]["batch_sequences"] >= 1
+    planned = cli("suite", "plan", suite, "--json").json
+    assert len(planned["runs"]) == len(made["runs"])
+    assert sorted(run["shape"] for run in planned["runs"]) == sorted(run["shape"] for run in made["runs"])
+
+
+def test_a_design_is_told_with_its_rivals_and_what_more_would_buy(cli: Cli, tmp_path: Path) -> None:
+    said = cli("design", "--for", "1e21", "--spend", "1e19", *FAST)
+    assert said.status == 0
+    for words in (
+        "95% interval",
+        "isoFLOP grid",
+        "interval by spend",
+        "assumes: ",
+        "either way on the best N",
+    ):
+        assert words in said.out
+    other = tmp_path / "other.toml"
+    other.write_text("[models]\n")
+    refused = cli("design", "--for", "1e21", "--spend", "1e19", *FAST, "--output", other)
+    assert refused.status == 2 and "--force" in refused.err and other.read_text() == "[models]\n"
+
+
+def test_a_folder_has_the_figure_too(cli: Cli, tmp_path: Path) -> None:
+    pytest.importorskip("altair")
+    folder = tmp_path / "design"
+    said = cli("design", "--for", "1e21", "--spend", "1e19", *FAST, "--output", folder)
+    assert said.status == 0 and {path.name for path in folder.iterdir()} >= {
+        "design.json", "runs.png", "runs.svg", "suite.toml",
+    }  # fmt: skip
+    assert json.loads((folder / "design.json").read_text())["analysis"] == "gemstones design"
+
+
+def test_small_models_and_a_pilot(cli: Cli, tmp_path: Path) -> None:
+    small = ("--head-size", "16", "--vocabulary", "4096", "--max-width", "512")
+    made = cli("design", "--for", "1e17", "--spend", "1e15", *FAST, *small, "--json").json
+    assert all(int(run["shape"].split("x")[0]) % 32 == 0 for run in made["runs"])
+    after = cli(
+        "design", "--for", "1e21", "--spend", "1e19", "--after", pilot(tmp_path), "--runs", "4", "--json"
+    ).json
+    assert any("draws of the pilot's fit" in one for one in after["assumptions"])
+    assert after["interval_factor_before"] < 2 < made["interval_factor_before"]
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    ("--for 1e22", "give either a spend in FLOPs or device hours"),
+    ("--for 1e22 --spend 1e20 --sizes 50M", "both are given"),
+    ("", "neither is given"),
+    ("--sizes 50M --spend 1e20", "--spend is of designs of runs"),
+    ("--for x --spend 1e20", "budget 'x' is not a number"),
+    ("--for 1e22 --spend nan", "spend"),
+    ("--for 1e22 --spend 1e20 --want fame", "choose from n_opt, shape, loss, compare"),
+    ("--for 1e22 --spend 1e20 --law kaplan", "predicts no loss"),
+    ("--for 1e22 --spend 1e20 --law none.json", "none.json"),
+    ("--for 1e22 --spend 1e3", "spend more"),
+    ("--for 1e22 --spend 1e20 --runs 0", "runs 0 must be 1 to 200"),
+    ("--for 1e22 --spend 1e20 --largest 1", "largest"),
+    ("--for 1e22 --spend 1e20 --after none.csv", "none.csv"),
+    ("--for 1e22 --spend 1e20 --law chinchilla --want shape", "sees no shapes"),
+])  # fmt: skip
+def test_wrong_designs_are_refused_in_a_line(cli: Cli, words: str, says: str) -> None:
+    refused = cli("design", *words.split())
+    assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1), refused
+    assert says in refused.err
+
+
+def test_next(cli: Cli, tmp_path: Path) -> None:
+    runs = pilot(tmp_path)
+    fast = ("--for", "1e22", "--bootstrap", "60", "--workers", "1")
+    made = cli("next", runs, *fast, "--json").json
+    for one in made["candidates"]:
+        assert one.keys() >= {"shape", "tokens", "flops", "variance_explained"}
+        assert one["variance_explained"].keys() == {"n_opt", "loss"}
+        assert all(0 <= share <= 1 for share in one["variance_explained"].values())
+    said = cli("next", runs, *fast)
+    assert said.status == 0 and "would teach most" in said.out and "95% intervals now" in said.out
+    file = tmp_path / "candidates.csv"
+    file.write_text("shape,tokens\n1024x16,10B\n")
+    own = cli("next", runs, *fast, "--candidates", file, "--json").json
+    assert [(x["shape"], x["tokens"]) for x in own["candidates"]] == [("1024x16", 1e10)]
+    fit = tmp_path / "fit.json"
+    assert (
+        cli("fit", runs, "--law", "N,T", "--bootstrap", "60", "--workers", "1", "--output", fit).status == 0
+    )
+    assert cli("next", fit, "--for", "1e22", "--candidates", file).status == 0
+    for wrong in (("--candidates", "none.csv"), ("--law", "T"), ("--bootstrap", "0")):
+        refused = cli("next", runs, "--for", "1e22", "--workers", "1", *wrong)
+        assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1), refused
