@@ -11,7 +11,7 @@ PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist worksteal --max-worker-restart
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: study paper test test-long test-ci test-hidden test-all test-lowest data browser lint types layers check clean help
+.PHONY: study paper test test-long test-hidden test-all test-lowest data browser lint types layers check clean help
 
 # Published data: from the environment, else from beside the checkout, else `gemstones` downloads it. The tests look
 # for themselves, and say what they skip where there is none.
@@ -27,8 +27,9 @@ study: $(STAMPS)/report ## Study our own suite, pebbles, in out/study
 paper: $(STAMPS)/report ## Make every figure and claim of the paper again, in out/paper
 	$(VENV)/bin/gemstones paper --output out/paper
 
-test: $(STAMPS)/dev browser ## Run the tests; the long ones are left out, but not where CI is set
-	$(PYTEST)
+# Coverage is measured where a change is judged: it makes the tests a third slower.
+test: $(STAMPS)/dev browser ## Run the tests, the long ones and their coverage only where CI is set
+	$(PYTEST) $(if $(CI),--cov --cov-report=)
 
 test-long: $(STAMPS)/dev browser ## Run all tests, the long ones too
 	$(PYTEST) --long
@@ -36,13 +37,9 @@ test-long: $(STAMPS)/dev browser ## Run all tests, the long ones too
 data: $(STAMPS)/report ## Download the published files that some tests read, into the cache (1 MB)
 	$(VENV)/bin/python -m tests.published_data
 
-# Coverage is measured where a change is judged: what it costs has not been measured.
-test-ci: $(STAMPS)/dev browser ## Run all tests, and measure which lines they run
-	$(PYTEST) --long --cov
-
 # What is fast, as on a machine that has no published files.
 test-hidden: $(STAMPS)/dev ## Run the fast tests with the published files hidden
-	$(PYTEST) -q --hide-published-data $(FAST)
+	$(PYTEST) -q --hide-published-data --no-cov $(FAST)
 
 FAST := tests/accounting tests/cli/test_contract.py tests/cli/test_one_answer.py tests/design tests/laws/test_fit.py \
   tests/laws/test_envelope.py tests/laws/test_published.py tests/planning/test_plan.py tests/planning/test_prescribe.py \
