@@ -19,6 +19,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -79,6 +80,7 @@ def _done(work: Callable[[Chunk], Result], todo: list[Chunk], workers: Workers) 
         with _cluster(workers), _done(work, todo, None) as done:
             yield done
         return
+    Path.cwd()  # processes are started there: where it has been removed, this says so, before they all do
     from joblib import Parallel, delayed
 
     # Without a number joblib takes the caller's own, or as many as the cluster has.

@@ -128,7 +128,7 @@ def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
     assert refusal(lambda: open_runs(tmp_path / "no.csv")).endswith(
         "no.csv: does not exist: give the path of a file, or the name of a data set"
     )
-    assert refusal(lambda: open_runs("a\0b.csv")).endswith("cannot be read: embedded null byte")
+    assert refusal(lambda: open_runs("a\0b.csv")).endswith("cannot be read: its path has a null character")
     assert refusal(lambda: open_runs("x" * 5000)).endswith("cannot be read: File name too long")
     assert refusal(lambda: open_runs(tmp_path / "*.csv")).endswith("*.csv: matches no file")
     loop = tmp_path / "loop.csv"

@@ -149,8 +149,8 @@ def _regular(path: Path, file: str) -> bytes:
         raise InvalidTable(f"cannot be read: {one_line(error.strerror)}", file=file) from None
     except InvalidTable:
         raise
-    except ValueError as error:  # a null character in the path
-        raise InvalidTable(f"cannot be read: {one_line(error)}", file=file) from None
+    except ValueError:
+        raise InvalidTable("cannot be read: its path has a null character", file=file) from None
 
 
 def _bounded(opened: Any, file: str) -> bytes:
