@@ -14,6 +14,7 @@ from gemstones.analyses.compare.compare import compare, compare_by
 from gemstones.analyses.compare.result import Comparison
 from gemstones.analyses.isoflop.isoflop import isoflop
 from gemstones.analyses.isoflop.result import IsoFlop
+from gemstones.analyses.next_run.next_runs import NextRuns, valued
 from gemstones.errors import EdgeOfSearch, InvalidRequest, InvalidTable
 from gemstones.files import make_folder
 from gemstones.laws.backtest import Backtest, backtest
@@ -61,6 +62,8 @@ class Analyses:
     """Of the recipes, or families, of the runs."""
     step_time: StepTime | None = None
     """Fitted to the step times of the first selection."""
+    next_run: NextRuns | None = None
+    """What single further runs would teach of the best N at the largest budget, under the first law with draws."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
 
@@ -76,6 +79,7 @@ class Analyses:
             "isoflop": None if self.isoflop is None else self.isoflop.summary(),
             "comparisons": [one.summary() for one in self.comparisons],
             "step_time": None if self.step_time is None else self.step_time.summary(),
+            "next_run": None if self.next_run is None else self.next_run.summary(),
         }
 
 
@@ -149,6 +153,7 @@ def analyse(
                 made_at = attempt(f"overtraining for {flops_text(budget)} FLOPs", ask)
                 trained += [] if made_at is None else [made_at]
     timed = attempt("throughput model", lambda: fit_step_time(first, bootstrap=settings.bootstrap))
+    following = attempt("value of a further run", partial(_next_run, laws, chosen, settings))
     share(1.0)
     return Analyses(
         made,
@@ -158,6 +163,7 @@ def analyse(
         _grid(first, settings),
         compared,
         timed,
+        following,
         tuple(notes),
     )
 
@@ -169,6 +175,15 @@ def _grid(table: RunTable, settings: Settings) -> IsoFlop | None:
     except (InvalidRequest, InvalidTable):
         return None
     return found if found.fits else None
+
+
+def _next_run(laws: Sequence[Fit], chosen: Sequence[Selected], settings: Settings) -> NextRuns:
+    """What further runs would teach, under the first law with draws that plans."""
+    table = chosen[0].fitted
+    usable = [law for law in laws if law.has_intervals and law.selection == table.selection]
+    if not usable:
+        raise InvalidRequest("no law of the first selection has draws that plan: ask for --bootstrap 200")
+    return valued(usable[0], table, settings.budgets[-1])
 
 
 def _recipes(runs: RunTable, by: str | None) -> Callable[[Settings, Workers], tuple[Comparison, ...]] | None:

@@ -11,6 +11,8 @@ from gemstones.analyses.compare.shown import compare_notes
 from gemstones.analyses.compare.shown import sentence as compare_sentence
 from gemstones.analyses.isoflop.result import IsoFlop
 from gemstones.analyses.isoflop.shown import isoflop_heading, isoflop_lines, isoflop_notes
+from gemstones.analyses.next_run.next_runs import NextRuns
+from gemstones.analyses.next_run.shown import next_heading, next_notes
 from gemstones.laws.backtest import Backtest
 from gemstones.planning.overspend import Overspend
 from gemstones.planning.overtrain import Overtraining
@@ -52,6 +54,8 @@ def analysis_sections(found: Analyses, runs: RunTable) -> dict[str, Section]:
         sections["isoflop"] = isoflop_section(found.isoflop)
     if found.comparisons:
         sections["compare"] = compare_section(found.comparisons)
+    if found.next_run is not None:
+        sections["next_run"] = next_run_section(found.next_run)
     if found.overspends or found.overtrained:
         sections["overspend"] = price_section(found.overspends, found.overtrained)
     return sections
@@ -225,6 +229,34 @@ def isoflop_section(made: IsoFlop) -> Section:
             ),
         ),
         notes=tuple(isoflop_notes(made)[len(isoflop_lines(made)) :]),
+    )
+
+
+def next_run_section(found: NextRuns) -> Section:
+    """The run that would teach most, and others at other costs."""
+    rows = [
+        {
+            "shape": str(one.shape),
+            "params_total": one.params_total,
+            "tokens": one.tokens,
+            "flops": one.flops,
+            "share of N*'s variance": one.variance_explained["n_opt"],
+            "share of the loss's": one.variance_explained["loss"],
+            "value for its cost": one.value,
+        }
+        for one in found.candidates
+    ]
+    return Section(
+        "next",
+        "The run that would teach most",
+        (
+            next_heading(found) + ".",
+            "Shares of two runs do not add up: buy one, add it to the runs, and ask again (docs/next-run.md).",
+        ),
+        tables=(
+            TableBlock("candidates", "Candidates, by value for their cost", Table(_frame(rows, {"shape"}))),
+        ),
+        notes=tuple(next_notes(found)),
     )
 
 

@@ -39,6 +39,7 @@ def study_page(
     isoflop: Section | None = None,
     compare: Section | None = None,
     overspend: Section | None = None,
+    next_run: Section | None = None,
 ) -> Page:
     """The page of a study, with the figures that it wrote; with the `runs` that it was made from, also of them.
 
@@ -56,6 +57,7 @@ def study_page(
         sensitivity,
         backtests,
         overspend,
+        next_run,
         _provenance(study),
     ]
     return Page(
