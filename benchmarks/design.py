@@ -34,7 +34,7 @@ from gemstones.analyses.next_run.candidates import (
 )
 from gemstones.analyses.next_run.conventional import conventional, standard_models
 from gemstones.analyses.next_run.design import design_runs
-from gemstones.analyses.next_run.experiment import Candidates, Learned, Noise
+from gemstones.analyses.next_run.experiment import Candidates, Learned, Noise, Target
 from gemstones.analyses.next_run.search import after, score, worth
 from gemstones.analyses.next_run.wanted import Reference, best_sizes
 from gemstones.errors import GemstonesError
@@ -56,6 +56,8 @@ TEN = 1 / 10
 REPETITIONS, SHAPE_REPETITIONS = 40, 6
 FORMS = ("N,T", "(N,T)^p")
 RANDOM = 100
+STARTS = 6
+"""Of fits to subsets of the Gemstones."""
 SHARE = 0.2
 HORIZONS = (1e10, 2e10, 5e10, 1e11, 2e11, 3.5e11)
 
@@ -198,7 +200,9 @@ def shape_simulations() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
             yield f"shape/{number}/{name}", job
 
 
-def gemstones() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:  # noqa: PLR0915 (one experiment)
+def gemstones(  # noqa: PLR0915 (one experiment)
+    form: str, reference_law: Law, noise: Noise, count: int
+) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
     """Subsets of the published runs at a fifth of their cost: designed, by convention and at random."""
     table = load("gemstones").select("all")
     frame = table.frame
@@ -210,8 +214,8 @@ def gemstones() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:  # noqa: 
     per = shapes["flops_per_token"].to_numpy().astype(float)
     most = frame.group_by("run", maintain_order=True).agg(pl.col("tokens").max())
     ends = dict(zip(most["run"], most["tokens"], strict=True))
-    full = fit(table, "N,T").law
-    whole = float(np.log(size_optima(full, full.theta[None], BUDGET)[0][0]))
+    full = fit(table, form, starts=STARTS).law
+    whole = float(optima(full, full.theta[None], [BUDGET])[0].log_params[0])
     spend = SHARE * float(sum(per[i] * ends[name] for i, name in enumerate(names)))
 
     def tried(chosen: dict[str, float]) -> dict[str, Any]:
@@ -219,11 +223,11 @@ def gemstones() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:  # noqa: 
         inside = (frame["tokens"] <= limit * 1.001).to_numpy()
         cost = sum(per[names.index(run)] * tokens for run, tokens in chosen.items())
         try:
-            law = fit(replace(table, frame=frame.filter(pl.Series(inside))), "N,T").law
+            law = fit(replace(table, frame=frame.filter(pl.Series(inside))), form, starts=STARTS).law
             out = frame.filter(pl.Series(~inside))
-            logs = [np.log(out[name].to_numpy().astype(float)) for name in ("params_total", "tokens")]
+            logs = [np.log(out[name].to_numpy().astype(float)) for name in law.columns]
             off = law.log_loss(logs) - np.log(out["loss"].to_numpy())
-            n_opt = float(np.log(size_optima(law, law.theta[None], BUDGET)[0][0])) - whole
+            n_opt = float(optima(law, law.theta[None], [BUDGET])[0].log_params[0]) - whole
             n_opt = float(np.clip(n_opt, -CLIPPED, CLIPPED)) if np.isfinite(n_opt) else CLIPPED
             error = float(np.sqrt(np.mean(off**2)))
         except GemstonesError:
@@ -241,11 +245,18 @@ def gemstones() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:  # noqa: 
         )
         rows = Runs(width, depth, (tokens[:, None] * share).ravel(), default_constraints(full).template)
         cost = per[index] * tokens
-        reference = Reference.of(NT, BUDGET)
-        offered = Candidates(points_of(NT, rows), CHECKPOINTS, cost)
-        # `N,T` does not see shapes, which differ: to it they are noise by run, and misfit.
-        beliefs = Beliefs.of(NT, noise=Noise(misfit=0.008, run=0.016))
-        start = beliefs.start(reference, want, offered, reference.target(want))
+        reference = Reference.of(reference_law, BUDGET)
+        offered = Candidates(points_of(reference_law, rows), CHECKPOINTS, cost)
+        beliefs = Beliefs.of(reference_law, noise=noise)
+        target = reference.target("loss" if want == "rest" else want)
+        if want == "rest":  # the losses at the ends of all runs
+            last = np.array([ends[name] for name in names])
+            width, depth = (shapes[x].to_numpy().astype(float) for x in ("width", "depth"))
+            target = Target(
+                points_of(reference_law, replace(rows, width=width, depth=depth, tokens=last)),
+                np.eye(len(names)),
+            )
+        start = beliefs.start(reference, "loss", offered, target)
         chosen = distinct(start, cost, index)
         return {names[index[i]]: float(tokens[i]) for i in chosen}
 
@@ -292,15 +303,24 @@ def gemstones() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:  # noqa: 
         )
         return {name: float(np.clip(each * counted[i], 1e10, 3.5e11)) for i, name in enumerate(names)}
 
-    fixed = {"designed for the loss": lambda: designed("loss"), "designed for N*": lambda: designed("n_opt"),
+    fixed = {"designed for the losses of all runs": lambda: designed("rest"),
+        "designed for the loss": lambda: designed("loss"), "designed for N*": lambda: designed("n_opt"),
              "equal tokens": equal, "fixed tokens per parameter": ratio}  # fmt: skip
     for name, build in fixed.items():
-        yield f"gemstones/{name}", lambda name=name, build=build: {"design": name, **tried(build())}
-    for number in range(RANDOM):
+        yield f"gemstones/{form}/{name}", lambda name=name, build=build: {"design": name, **tried(build())}
+    for number in range(count):
         yield (
-            f"gemstones/random/{number}",
+            f"gemstones/{form}/random/{number}",
             lambda number=number: {"design": "random", **tried(random(number))},
         )
+
+
+def real_runs() -> list[Iterator[tuple[str, Callable[[], dict[str, Any]]]]]:
+    """By a law that does not see shapes, to which they are noise by run and misfit, and by one that does."""
+    return [
+        gemstones("N,T", NT, Noise(misfit=0.008, run=0.016), RANDOM),
+        gemstones("w,d,N,T", SHAPED, NOISE, RANDOM),
+    ]
 
 
 def main() -> None:
@@ -317,7 +337,7 @@ def main() -> None:
     if not options.report:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         with options.output.open("a") as file:
-            for key, job in interleaved(gemstones(), shape_simulations(), simulations()):
+            for key, job in interleaved(*real_runs(), shape_simulations(), simulations()):
                 if time.process_time() > options.seconds:
                     break
                 if key in rows:
@@ -384,24 +404,32 @@ def report(rows: list[dict[str, Any]]) -> str:
             f"| {name} | {of[0]['runs']} | {len(of)} | {rms([r['width'] for r in of]):.2f} | "
             f"{rms([r['depth'] for r in of]):.2f} | {of[0]['announced']:.2f} |"
         )
-    stones = [row for row in rows if row["key"].startswith("gemstones/")]
-    random = [row for row in stones if row["design"] == "random"]
-    lines += ["", "| subset of the Gemstones | runs | share of the cost | held-out rms error | "
-              "better than, of the random | "
-              "log N* off the full fit's | better than |", "|---|---|---|---|---|---|---|"]  # fmt: skip
-    for row in [r for r in stones if r["design"] != "random"]:
-        held = np.mean([row["held_out"] < r["held_out"] for r in random]) if random else np.nan
-        near = np.mean([abs(row["n_opt"]) < abs(r["n_opt"]) for r in random]) if random else np.nan
-        lines.append(
-            f"| {row['design']} | {row['runs']} | {row['share']:.1%} | {row['held_out']:.2%} | {held:.0%} | "
-            f"{row['n_opt']:+.2f} | {near:.0%} |"
+    lines += [
+        "",
+        "| law | subset of the Gemstones | runs | share of the cost | held-out rms error | "
+        "better than, of the random | log N* off the full fit's | better than |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for form in ("N,T", "w,d,N,T"):
+        stones = [row for row in rows if row["key"].startswith(f"gemstones/{form}/")]
+        random = [row for row in stones if row["design"] == "random"]
+        if not random:
+            continue
+        for row in [r for r in stones if r["design"] != "random"]:
+            held = np.mean([not row["held_out"] >= r["held_out"] for r in random])
+            near = np.mean([abs(row["n_opt"]) < abs(r["n_opt"]) for r in random])
+            lines.append(
+                f"| `{form}` | {row['design']} | {row['runs']} | {row['share']:.1%} | {row['held_out']:.2%} | "
+                f"{held:.0%} | {row['n_opt']:+.2f} | {near:.0%} |"
+            )
+        held, near = (
+            np.nanmedian([r["held_out"] for r in random]),
+            np.median([abs(r["n_opt"]) for r in random]),
         )
-    if random:
-        held = np.median([r["held_out"] for r in random])
-        near = np.median([abs(r["n_opt"]) for r in random])
         count, share = np.median([r["runs"] for r in random]), np.mean([r["share"] for r in random])
         lines.append(
-            f"| random, median of {len(random)} | {count:.0f} | {share:.1%} | {held:.2%} | | {near:.2f} | |"
+            f"| `{form}` | random, median of {len(random)} | {count:.0f} | {share:.1%} | {held:.2%} | | "
+            f"{near:.2f} | |"
         )
     return "\n".join(lines) + "\n"
 

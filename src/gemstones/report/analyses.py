@@ -177,13 +177,11 @@ def _grid(table: RunTable, settings: Settings) -> IsoFlop | None:
     return found if found.fits else None
 
 
-def _next_run(laws: Sequence[Fit], chosen: Sequence[Selected], settings: Settings) -> NextRuns:
-    """What further runs would teach, under the first law with draws that plans."""
+def _next_run(laws: Sequence[Fit], chosen: Sequence[Selected], settings: Settings) -> NextRuns | None:
+    """What further runs would teach, under the first law with draws that plans; None where no law has them."""
     table = chosen[0].fitted
     usable = [law for law in laws if law.has_intervals and law.selection == table.selection]
-    if not usable:
-        raise InvalidRequest("no law of the first selection has draws that plan: ask for --bootstrap 200")
-    return valued(usable[0], table, settings.budgets[-1])
+    return valued(usable[0], table, settings.budgets[-1]) if usable else None
 
 
 def _recipes(runs: RunTable, by: str | None) -> Callable[[Settings, Workers], tuple[Comparison, ...]] | None:
