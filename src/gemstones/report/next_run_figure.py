@@ -43,7 +43,8 @@ def design_figure(design: Design) -> alt.HConcatChart:
         subtitle=style.clauses([f"linear around law {design.law.form}{beside}"], 180),
         offset=14,
     )
-    chart = alt.HConcatChart(hconcat=panels, title=title, spacing=36)
+    apart: Any = {"scale": {"color": "independent", "shape": "independent", "size": "independent"}}
+    chart = alt.HConcatChart(hconcat=panels, title=title, spacing=36, resolve=apart)
     return style.themed(chart)
 
 
@@ -66,7 +67,7 @@ def _rows(design: Design) -> Rows:
     ]
 
 
-def _color(rows: Rows) -> alt.Color:
+def _color(rows: Rows, *, legend: bool) -> alt.Color:
     import altair as alt
 
     return alt.Color(
@@ -74,7 +75,7 @@ def _color(rows: Rows) -> alt.Color:
         scale=alt.Scale(
             scheme=alt.SchemeParams(name="viridis", extent=[0.0, 0.88]), domain=[1, max(2, len(rows))]
         ),
-        legend=alt.Legend(title="Order of buying", format="d"),
+        legend=alt.Legend(title="Order of buying", format="d") if legend else None,
     )
 
 
@@ -91,7 +92,7 @@ def _scatter(rows: Rows, x: tuple[str, str], y: tuple[str, str], labels: tuple[A
         .encode(
             style.log_x(x[0], x[1], domain(x[0]), labels[0], 6),
             style.log_y(y[0], y[1], domain(y[0]), labels[1]),
-            _color(rows),
+            _color(rows, legend=x[0] == "width"),
             size=alt.Size("flops:Q", scale=alt.Scale(type="log", range=[30, 260]), legend=None),
             tooltip=["order:Q", "shape:N", "tokens_text:N", "flops_text:N"],
         )
@@ -128,6 +129,4 @@ def _interval(design: Design, rows: Rows) -> alt.LayerChart:
             tooltip=["name:N", "factor:Q"],
         ),
     ]
-    chart = alt.LayerChart(layer=layers, width=style.PANEL_WIDTH * 0.8, height=style.PANEL_HEIGHT)
-    chart.resolve = alt.Resolve(scale=alt.ScaleResolveMap(color="independent"))
-    return chart
+    return alt.LayerChart(layer=layers, width=style.PANEL_WIDTH * 0.8, height=style.PANEL_HEIGHT)
