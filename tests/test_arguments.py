@@ -43,9 +43,9 @@ OWN: dict[str, Callable[[], dict[str, Any]]] = {
 """Public callables, with the least that each is content with."""
 NOT_CALLED = {
     # values that functions return, errors, and functions without arguments
-    "Backtest", "Comparison", "Design", "Envelope", "Fit", "GemstonesError", "IsoFlop", "Law", "NextRuns", "Overspend",
-    "Overtraining", "Plan", "Predictions", "RunTable", "Sensitivity", "Shapes", "StepTime", "Study", "UserError",
-    "gemstones_step_time", "load_industry",
+    "Backtest", "Comparison", "Design", "Envelope", "Fit", "FrontierLaw", "GemstonesError", "IsoFlop", "Law", "NextRuns",
+    "Overspend", "Overtraining", "Plan", "Plans", "Predictions", "RunTable", "Sensitivity", "Shapes", "StepTime", "Study",
+    "UserError", "gemstones_step_time", "load_industry",
     # these work for minutes, or on what those do: by their annotations, below
     "backtest_figure", "compare", "compare_by", "compare_figure", "compare_increases", "design_figure",
     "design_runs", "isoflop_figure", "next_runs", "overspend_figure", "overtrain_figure",
@@ -124,7 +124,12 @@ def test_long_analyses_refuse_before_they_start(options: dict[str, Any], says: s
     (lambda: gs.fit("pebbles", level=2), "level 2 must lie between 0 and 1, like 0.95"),
     (lambda: gs.fit("pebbles", objective="huber"), "objective 'huber' must be of type Objective"),  # type: ignore[arg-type]
     (lambda: gs.fit("pebbles", progress=3), "progress 3 must be a function"),  # type: ignore[arg-type]
-    (lambda: gs.plan([1e22], "chinchilla"), "budget [1e+22] must be a number or text"),  # type: ignore[arg-type]
+    (lambda: gs.plan({"a": 1}, "chinchilla"), "budget {'a': 1} must be a number or text or a list of numbers or text"),  # type: ignore[call-overload]
+    (lambda: gs.plan([], "chinchilla"), "budget [] is empty: give one budget or a list of them, like [1e20, 1e22]"),
+    (lambda: gs.fit("pebbles", seed="a"), "seed 'a' must be a whole number or a numpy Generator"),  # type: ignore[arg-type]
+    (lambda: gs.fit("pebbles", random_state=1), "fit has no argument random_state: it is called seed"),  # type: ignore[call-arg]
+    (lambda: gs.fit("pebbles", bootstraps=1), "fit has no argument bootstraps: it is called bootstrap"),  # type: ignore[call-arg]
+    (lambda: gs.plan(1e22, colour=1), "plan has no argument colour: it has budget, law, cost, throughput, "),  # type: ignore[call-overload]
     (lambda: gs.Objective(delta="x"), "delta 'x' must be a number"),  # type: ignore[arg-type]
     (lambda: gs.Constraints(width_max=1.5), "width_max 1.5 must be a whole number"),  # type: ignore[arg-type]
     (lambda: gs.params(5), "a value of type int is no Shape or Shapes: give one like Shape(1024, 28)"),  # type: ignore[call-overload]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import html
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -159,7 +157,7 @@ def test_values_with_intervals_show_them_and_no_draws(runs: RunTable, fitted: gs
         check_short(name, value, terminal)
         for shown in (terminal, notebook):
             assert "resamples" in shown and "no interval" not in shown.lower(), name
-            assert str(fitted.draws[0][0])[:8] not in shown, name
+            assert str(fitted.drawn[0][0])[:8] not in shown, name
         assert re.search(r"\[-?[\d.,]+[KMBT%]?(e-?\d+)?, -?[\d.]", html.unescape(notebook)), name
 
 
@@ -260,24 +258,3 @@ def test_laws_in_a_figure_have_names_of_their_own(fitted: gs.Fit) -> None:
     named = {str(row.get("series", row.get("law", ""))) for rows in drawn.datasets.values() for row in rows}
     for name in ("mine (total N", "theirs (total N"):  # a flag may stand beside it
         assert any(series.startswith(name) for series in named), named
-
-
-# ---------------------------------------------------------------- what is offered
-
-
-def test_what_is_offered_is_there_and_typed() -> None:
-    tree = ast.parse(Path(str(gs.__file__)).read_text("utf-8"))
-    typed = {
-        alias.asname or alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If)
-        for part in node.body
-        if isinstance(part, ast.ImportFrom)
-        for alias in part.names
-    }
-    assert typed == {*gs.__all__} == {*gs._HOME} and dir(gs) == sorted(gs.__all__)
-    for name in gs.__all__:
-        assert callable(getattr(gs, name)), name
-        assert not (Path(str(gs.__file__)).parent / name).exists(), f"{name} is a package"
-    with pytest.raises(AttributeError, match="no attribute 'chinchilla'"):
-        gs.chinchilla  # noqa: B018

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
+import difflib
 import functools
 import inspect
 import math
@@ -18,13 +19,13 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 
-from gemstones.errors import InvalidRequest
+from gemstones.errors import InvalidRequest, UnknownArgument
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,7 +39,39 @@ _WORDS: dict[Any, tuple[str, str]] = {
     float: ("a number", "numbers"),
     str: ("text", "text"),
     Path: ("a path", "paths"),
+    np.random.Generator: ("a numpy Generator", "numpy Generators"),
 }
+_ELSEWHERE = {
+    "random_state": "seed",
+    "rng": "seed",
+    "n_jobs": "workers",
+    "num_workers": "workers",
+    "n_bootstrap": "bootstrap",
+    "n_boot": "bootstrap",
+    "n_resamples": "bootstrap",
+    "confidence_level": "level",
+    "confidence": "level",
+    "sample_weight": "weights",
+    "cluster": "unit",
+    "method": "law",
+    "formula": "law",
+    "form": "law",
+    "model": "law",
+    "fit": "law",
+    "X": "runs",
+    "df": "runs",
+    "data": "runs",
+    "table": "runs",
+    "query": "where",
+    "filter": "where",
+    "flops": "budget",
+    "compute": "budget",
+    "budgets": "budget",
+    "verbose": "progress",
+    "path": "output",
+    "output_dir": "output",
+}
+"""What other libraries call an argument → what it is called here."""
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
@@ -52,8 +85,10 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             bound = signature.bind(*args, **kwargs)
-        except TypeError:  # missing or unknown arguments: Python says which
-            return function(*args, **kwargs)
+        except TypeError:
+            if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values()):
+                check_names(function.__name__, kwargs, [*signature.parameters])
+            return function(*args, **kwargs)  # what is missing, or given twice, Python says
         hints = _hints(function)
         for name, value in bound.arguments.items():
             kind = signature.parameters[name].kind
@@ -64,6 +99,22 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         return function(*bound.args, **bound.kwargs)
 
     return call
+
+
+def check_names(function: str, given: Iterable[str], parameters: Sequence[str]) -> None:
+    """Refuse a name that is none of the `parameters` with what it is called here, or with all that there are.
+
+    >>> check_names("fit", ["random_state"], ["runs", "law", "seed"])
+    Traceback (most recent call last):
+    gemstones.errors.UnknownArgument: fit has no argument random_state: it is called seed
+    """
+    for name in given:
+        if name in parameters:
+            continue
+        here = [_ELSEWHERE.get(name, ""), *difflib.get_close_matches(name, [*parameters], 1)]
+        meant = next((one for one in here if one in parameters), None)
+        said = f"it has {', '.join(parameters)}" if meant is None else f"it is called {meant}"
+        raise UnknownArgument(f"{function} has no argument {name}: {said}")
 
 
 def check_fields(value: Any) -> None:
@@ -86,6 +137,8 @@ def accepted(name: str, value: Any, hint: Any) -> Any:
 def _converted(value: Any, hint: Any) -> Any:
     """`value` in plain types, or `_REFUSED`."""
     origin, inner = get_origin(hint), get_args(hint)
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value[()]
     if origin in (Union, types.UnionType):
         found = (_converted(value, one) for one in inner)
         return next((one for one in found if one is not _REFUSED), _REFUSED)
@@ -119,8 +172,10 @@ def _converted_number(value: Any, hint: type) -> Any:
 
 
 def _converted_group(value: Any, origin: Any, inner: tuple[Any, ...]) -> Any:
-    if not (isinstance(origin, type) and issubclass(origin, Iterable)) or issubclass(origin, np.ndarray):
+    if not (isinstance(origin, type) and issubclass(origin, Iterable)):
         return value
+    if issubclass(origin, np.ndarray):
+        return value if isinstance(value, np.ndarray) else _REFUSED
     if issubclass(origin, Mapping):
         return value if isinstance(value, Mapping) else _REFUSED
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
@@ -146,13 +201,18 @@ def _words(hint: Any, *, several: bool = False) -> str:
         kinds = [
             one for one in inner if one is not types.NoneType
         ]  # that it may be left out goes without saying
-        words = " or ".join(dict.fromkeys(_words(one, several=several) for one in kinds))
+        every = dict.fromkeys(_words(one, several=several) for one in kinds)
+        if len(every) > 1:  # a list may be one of NumPy
+            every.pop("an array", None)
+        words = " or ".join(every)
     elif origin is Literal:
         words = f"one of {', '.join(map(str, inner))}"
     elif origin is not None and issubclass(origin, Mapping):
         words = "a mapping"
     elif origin is Callable:
         words = "a function"
+    elif origin is np.ndarray:
+        words = "arrays" if several else "an array"
     elif origin is not None:
         words = f"a list of {_words(inner[0], several=True) if inner else 'values'}"
     elif hint in _WORDS:

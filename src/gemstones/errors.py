@@ -7,6 +7,7 @@
     │   ├── InvalidTable        a file or frame of runs: file, row, column and rule
     │   ├── InvalidPath         a path that cannot be read or written as it was named
     │   ├── InvalidRequest      a request that has no meaning for this data or this law
+    │   │   └── UnknownArgument   a function has no argument of that name; a TypeError too
     │   └── EdgeOfSearch        an optimum on the edge of the shapes that were searched
     └── Failure               exit 1: nothing the user wrote is wrong
         ├── Unavailable         data that cannot be had: no network, offline mode
@@ -70,6 +71,10 @@ class InvalidPath(UserError):
 
 class InvalidRequest(UserError):
     """A request that has no meaning for this data or this law."""
+
+
+class UnknownArgument(InvalidRequest, TypeError):
+    """A function has no argument of that name: says what it is called here, or which there are."""
 
 
 class EdgeOfSearch(UserError):

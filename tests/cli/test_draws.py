@@ -98,7 +98,7 @@ def test_few_are_flagged(runs: RunTable) -> None:
 
 def test_a_file_with_few_draws_gives_no_interval(cli: Cli, runs: RunTable, tmp_path: Path) -> None:
     whole, few = gs.fit(runs, bootstrap=40), tmp_path / "few.json"
-    msgspec.structs.replace(whole, draws=whole.draws[:39]).save(few)
+    msgspec.structs.replace(whole, drawn=whole.drawn[:39]).save(few)
     strict = tmp_path / "strict.json"
     msgspec.structs.replace(whole, level=0.99).save(strict)
     for file, said in (

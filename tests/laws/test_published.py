@@ -84,7 +84,7 @@ def test_the_shipped_refits_are_made_by_their_commands(
     shipped = published(name)
     assert isinstance(shipped, Fit)
     words = dict(pairwise(command.split()))
-    assert len(shipped.draws) == int(words["--bootstrap"]) and shipped.resampling is not None
+    assert len(shipped.drawn) == int(words["--bootstrap"]) and shipped.resampling is not None
     assert shipped.law.form == law
     table = gemstones.select(words["--select"])
     starts = int(words["--resample-starts"])

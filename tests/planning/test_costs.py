@@ -195,7 +195,7 @@ def small_fit(law: Law, draws: int = 40) -> Fit:
     return msgspec.structs.replace(
         refit("gemstones-refit-plain"),
         law=law,
-        draws=tuple(tuple(float(x) for x in draw) for draw in theta),
+        drawn=tuple(tuple(float(x) for x in draw) for draw in theta),
         resampling=Resampling("run", 0),
     )
 

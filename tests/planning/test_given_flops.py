@@ -121,7 +121,7 @@ def test_prescriptions_of_a_study_count_by_it_too() -> None:
     model = learned_flops(by_shape(HALVES), ("w", "d", "N", "T"), "total")
     assert model is not None
     made = msgspec.structs.replace(
-        refit("gemstones-refit-plain"), draws=refit("gemstones-refit-plain").draws[:5]
+        refit("gemstones-refit-plain"), drawn=refit("gemstones-refit-plain").drawn[:5]
     )
     (own,), (usual,) = (prescribe_law(made, [one], [at]) for one, at in (
         (("total", model), 1e20), (("total", "6N_total"), 2e20),

@@ -41,14 +41,14 @@ def test_overtraining_at_two_budgets_is_compared_draw_by_draw() -> None:
     fit = refit()
     low, high = (overtrain(budget, fit, [4]) for budget in (1e20, 1e22))
     found = compare_increases(high, low)
-    assert found is not None and found.draws == len(fit.draws)
+    assert found is not None and found.draws == len(fit.drawn)
     each = [p.increase_draws for p in (*high.points, *low.points)]
     assert each[0] is not None and each[1] is not None
     assert found.below == pytest.approx(np.mean(each[0] < each[1]))
     bare = [overtrain(budget, fit.law, [4]) for budget in (1e20, 1e22)]
     assert compare_increases(*bare) is None
     assert compare_increases(low, high, factor=3.0) is None
-    few = msgspec.structs.replace(fit, draws=fit.draws[:12])
+    few = msgspec.structs.replace(fit, drawn=fit.drawn[:12])
     assert compare_increases(overtrain(1e20, few, [4]), overtrain(1e22, few, [4])) is None
 
 

@@ -30,7 +30,7 @@ def with_draws(law: Law, count: int, seed: int = 0) -> Fit:
     return msgspec.structs.replace(
         refit("gemstones-refit-plain"),
         law=law,
-        draws=tuple(map(tuple, draws.tolist())),
+        drawn=tuple(map(tuple, draws.tolist())),
         resampling=Resampling("run", 0),
     )
 
@@ -43,7 +43,7 @@ def params_law(convention: str = "total") -> Law:
 
 def test_a_law_of_shapes_prescribes_what_its_plan_does() -> None:
     fit = msgspec.structs.replace(
-        refit("gemstones-refit-plain"), draws=refit("gemstones-refit-plain").draws[:40]
+        refit("gemstones-refit-plain"), drawn=refit("gemstones-refit-plain").drawn[:40]
     )
     (made,) = prescribe_law(fit, [("total", "gemstones")], BUDGETS)
     for position, budget in enumerate(BUDGETS):
@@ -144,9 +144,9 @@ def test_where_there_is_no_optimum_nothing_is_prescribed() -> None:
     law = params_law()
     rising = msgspec.structs.replace(law, exponents=(-0.1, 0.5))
     half = with_draws(law, 4)
-    draws = (half.draws[0], tuple(rising.theta.tolist()), *half.draws[2:]) * 15
+    draws = (half.drawn[0], tuple(rising.theta.tolist()), *half.drawn[2:]) * 15
     pairs: list[tuple[str, str]] = [("total", "6N_total"), ("total", "gemstones")]
-    for made in prescribe_law(msgspec.structs.replace(half, draws=draws), pairs, [1e21]):  # type: ignore[arg-type]
+    for made in prescribe_law(msgspec.structs.replace(half, drawn=draws), pairs, [1e21]):  # type: ignore[arg-type]
         assert np.isnan(made.n_opt[:, 0]).tolist() == [False, *[False, True, False, False] * 15]
         assert made.flags == (
             "draws_left_out: 25% of the resamples have no optimum, so the interval may be too narrow",
@@ -174,7 +174,7 @@ def test_an_estimate_on_the_edge_is_none_and_draws_there_are_told() -> None:
         *law.log_coefficients[2:],
     )
     some = msgspec.structs.replace(
-        with_draws(law, 4), draws=((*deeper, 0.0), *(tuple(law.theta.tolist()),) * 3)
+        with_draws(law, 4), drawn=((*deeper, 0.0), *(tuple(law.theta.tolist()),) * 3)
     )
     (made,) = prescribe_law(some, [("total", "gemstones")], [1e24])
     assert made.d_opt[1, 0] == 1024 and made.d_opt[0, 0] == made.d_opt[2, 0] < 200

@@ -198,7 +198,7 @@ def test_a_flagged_fit_says_so_in_the_legend(tmp_path: Path) -> None:
         "term_at_zero: the irreducible loss is at most 1e-12 of the predicted loss",
         "too_few_runs: 5 runs",
     )
-    doubtful = msgspec.structs.replace(refit("gemstones-refit-plain"), draws=(), flags=flags)
+    doubtful = msgspec.structs.replace(refit("gemstones-refit-plain"), drawn=(), flags=flags)
     plans, _ = prescriptions({"doubtful": doubtful, "kaplan": published("kaplan")}, [1e20, 1e22])
     save_figure(approach3_figure(plans), tmp_path / "doubtful")
     said = plain(texts(tmp_path / "doubtful.svg"))
@@ -206,7 +206,7 @@ def test_a_flagged_fit_says_so_in_the_legend(tmp_path: Path) -> None:
 
 
 def test_diamonds_have_an_entry_that_can_be_seen(tmp_path: Path) -> None:
-    law = msgspec.structs.replace(refit("gemstones-refit-plain"), draws=())
+    law = msgspec.structs.replace(refit("gemstones-refit-plain"), drawn=())
     plans, _ = prescriptions({"mine": law}, [1e20, 1e22])
     save_figure(approach3_figure(plans), tmp_path / "alone")
     svg = (tmp_path / "alone.svg").read_text()

@@ -143,7 +143,7 @@ def _print(fitted: Fit, best: Optimum | None, output: Path | None, written: str)
 
     unit = fitted.resampling.unit if fitted.resampling else ""
     heading = (
-        f"{level_text(fitted.level)} interval, {len(fitted.draws)} resamples by {unit}"
+        f"{level_text(fitted.level)} interval, {len(fitted.drawn)} resamples by {unit}"
         if fitted.has_intervals
         else "interval"
     )
@@ -152,7 +152,7 @@ def _print(fitted: Fit, best: Optimum | None, output: Path | None, written: str)
         print_table("forms by their errors of held-out rows", CANDIDATE_HEADER, candidate_rows(fitted.chosen))
         for note in fitted.chosen.notes:
             print(note)
-    if not fitted.draws:
+    if not fitted.drawn:
         print("no intervals by run from so few runs" if fitted.runs < LEAST_RUNS else ASK_FOR_INTERVALS)
     if best is not None:
         print(best.sentence())

@@ -37,6 +37,7 @@ from gemstones.laws.solver.resample import check_resampling
 from gemstones.laws.splits import SPLITS, Skipped, Split, splits_of
 from gemstones.runs.given import Runs, several_runs
 from gemstones.runs.table import RunTable
+from gemstones.seeds import Seed, seed_number
 from gemstones.shape import BoolArray
 
 LAWS = ("N,T", "w,d,T", "w,d,N,T")
@@ -156,7 +157,7 @@ def backtest(
     objective: Objective | None = None,
     params: ParamsConvention = "total",
     draws: int = DRAWS,
-    seed: int = 0,
+    seed: Seed = 0,
     level: float = DEFAULT_LEVEL,
     workers: Workers = None,
     progress: Callable[[float], None] | None = None,
@@ -175,6 +176,7 @@ def backtest(
     """
     objective = objective or Objective()
     convention = params_convention(params)
+    seed = seed_number(seed)
     check_resampling(draws, "run", seed, level, "draws")
     check_workers(workers)
     resamples = Resamples(draws, seed, level)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, ParamsConvention, params
-from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.arguments import shown
+from gemstones.errors import InvalidRequest, InvalidTable, UserError
 from gemstones.laws.tree import SYMBOLS
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray, IntArray, Shapes
+from gemstones.units import parse_quantity
 
 OTHER_NAMES = {
     "lr": ("learning_rate", "max_lr", "peak_lr"),
@@ -47,6 +50,26 @@ def column_symbol(name: str, convention: ParamsConvention) -> str:
     """
     column = column_name(name, convention)
     return next((s for s in SYMBOLS if column_name(s, convention) == column), name)
+
+
+def quantities(given: Any, name: str) -> FloatArray:
+    """Numbers, or quantities like `7B`, one or many, as an array; `InvalidRequest` for what is neither.
+
+    >>> quantities(["1B", 2e9], "N")
+    array([1.e+09, 2.e+09])
+    """
+    if isinstance(given, str):
+        return np.asarray(parse_quantity(given, name))
+    try:
+        values = np.asarray(given)
+        if values.dtype.kind in "OU":
+            flat = [parse_quantity(one, name) for one in np.asarray(given, object).ravel()]
+            return np.array(flat).reshape(values.shape)
+        return values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise InvalidRequest(f"{name} {shown(given)} must be a number, or numbers of one shape") from None
 
 
 def table_columns(symbols: Sequence[str], table: RunTable, convention: ParamsConvention) -> FloatArray:

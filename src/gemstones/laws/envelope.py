@@ -28,6 +28,7 @@ from gemstones.laws.solver.resample import CHUNK, Unit, check_resampling, draw_w
 from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.table import RunTable
+from gemstones.seeds import Seed, seed_number
 from gemstones.shape import FloatArray
 from gemstones.units import format_quantity
 
@@ -192,7 +193,7 @@ def envelope(
     params: ParamsConvention = "total",
     bootstrap: int = 0,
     unit: Unit = "run",
-    seed: int = 0,
+    seed: Seed = 0,
     level: float = DEFAULT_LEVEL,
     workers: Workers = None,
     progress: Callable[[int], None] | None = None,
@@ -211,6 +212,7 @@ def envelope(
     if not 2 <= bins <= MOST_BINS:
         raise InvalidRequest(f"bins {bins} must be 2 to {MOST_BINS:,}")
     convention = params_convention(params)
+    seed = seed_number(seed)
     check_resampling(bootstrap, unit, seed, level)
     check_workers(workers)
     table = selected_runs(runs)

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
 
-from gemstones.errors import InvalidRequest, InvalidShape
+from gemstones.arguments import accepted
+from gemstones.errors import InvalidRequest
 from gemstones.files import read_bytes, trouble, write_text
 from gemstones.laws.chosen import Choice
+from gemstones.laws.fit_problems import problems
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level, enough, interval, interval_note
-from gemstones.laws.law import Interval, Law, law_problem
-from gemstones.laws.new_run import (
-    NewRunError,
-    decades_beyond,
-    error_at,
-    law_flops,
-    widened,
+from gemstones.laws.labelled import (
+    constants_frame,
+    constants_of,
+    draws_frame,
+    exponents_of,
+    inference_data,
+    intervals_frame,
+    missing_attribute,
+    values_of,
 )
+from gemstones.laws.law import Interval, Law
+from gemstones.laws.new_run import NewRunError, error_at, widened
 from gemstones.laws.optimum import Optimum, best_columns, held
+from gemstones.laws.predicted_losses import Column, PredictedLosses, points_of, predict_at
+from gemstones.laws.prescribes import Prescribes
 from gemstones.laws.shown import fit_html, fit_lines
 from gemstones.laws.solver.objective import ObjectiveKind
 from gemstones.laws.solver.resample import Unit
-from gemstones.runs.loss_units import LossUnit
+from gemstones.laws.summarised import fit_summary
+from gemstones.runs.given import Runs, selected_runs
+from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 
 if TYPE_CHECKING:
-    from gemstones.planning.plan import Plan
+    import polars as pl
 
-MOST, MOST_LOG = 500.0, 1e5
-"""Bounds on exponents and E, and on log coefficients, that no fit comes near."""
 
 Status = Literal["converged", "not_converged"]
 
@@ -45,21 +52,16 @@ class Resampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
 
 
-@dataclass(frozen=True, eq=False)
-class Predicted:
-    """Predicted losses."""
+class Fit(Prescribes, msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """A law with the evidence for it: objective, data, diagnostics and bootstrap draws.
 
-    loss: FloatArray
-    """(…), in `loss_unit`."""
-    interval: FloatArray | None
-    """(…, 2), of a new run: it includes the form's error (`Fit.new_run_error`). None without backtests or draws."""
-    loss_unit: LossUnit
-    interval_of_fit: FloatArray | None = None
-    """(…, 2), of the fit, if its form is right: narrower. None without draws."""
+    What `gemstones.fit` returns. Losses are in `law.loss_unit`, N in `law.params_convention`, levels are probabilities.
 
-
-class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A law with the evidence for it: objective, data, diagnostics and bootstrap draws."""
+    >>> from gemstones.laws.fitting import fit
+    >>> made = fit("pebbles", "N,T", bootstrap=40)
+    >>> made.exponents["T"], made.conf_int(0.9).filter(constant="a_T").row(0)
+    (0.233, ('a_T', 0.190, 0.299))
+    """
 
     law: Law
     objective_kind: ObjectiveKind
@@ -82,8 +84,8 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models_assumed: tuple[str, ...] = ()
     """What a plan assumes beyond that when it counts shapes like the fitted ones."""
     resampling: Resampling | None = None
-    draws: tuple[tuple[float, ...], ...] = ()
-    """θ of every resample, in the order of `Law.theta`."""
+    drawn: tuple[tuple[float, ...], ...] = msgspec.field(default=(), name="draws")
+    """θ of every resample, in the order of `Law.theta`; `draws` has them by name."""
     level: float = DEFAULT_LEVEL
     """Of the intervals, e.g. 0.95."""
     above: float = 1.0
@@ -98,9 +100,78 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the form was chosen, where backtests chose it."""
 
     @property
+    def exponents(self) -> dict[str, float]:
+        """Exponents by column, as the law is written: loss falls as N^−a.
+
+        Raises `InvalidRequest` where the law is no sum of powers of one column each: its `constants` say all.
+
+        >>> from gemstones.laws.published import published
+        >>> published("gemstones-refit-plain").exponents
+        {'w': 0.208, 'd': 0.484, 'N': 0.368, 'T': 0.536}
+        """
+        return exponents_of(self)
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """Every constant by name, coefficients and not their logarithms; of a list of columns `a_N`, `A_N`, `E`, `p`.
+
+        >>> from gemstones.laws.published import published
+        >>> [*published("gemstones-refit").constants]
+        ['a_w', 'a_d', 'a_N', 'a_T', 'A_w', 'A_d', 'A_N', 'A_T', 'E', 'p']
+        """
+        return constants_of(self)
+
+    @property
+    def draws(self) -> pl.DataFrame:
+        """The bootstrap draws, a polars frame: a row a resample, a column a constant, named as in `constants`.
+
+        Without resamples it has no rows. `theta_draws` has them as the solver does.
+
+        >>> from gemstones.laws.published import published
+        >>> published("gemstones-refit").draws.shape
+        (400, 10)
+        """
+        return draws_frame(self)
+
+    def conf_int(self, level: float | None = None) -> pl.DataFrame:
+        """Intervals of the constants at `level`, a probability (by default the fit's): columns constant, low, high.
+
+        They are those of `intervals`, of resamples; see docs/intervals.md. Raises `InvalidRequest` without draws, or
+        with too few for the level.
+
+        >>> from gemstones.laws.published import published
+        >>> published("gemstones-refit").conf_int(0.8).row(2)
+        ('a_N', 0.516, 0.595)
+        """
+        return intervals_frame(self, self.level if level is None else accepted("level", level, float))
+
+    def to_frame(self, level: float | None = None) -> pl.DataFrame:
+        """The constants as a polars frame: constant, meaning, estimate, low, high, a row each.
+
+        Ends are null where there are no draws, or too few for `level`, a probability (by default the fit's).
+
+        >>> from gemstones.laws.published import published
+        >>> published("gemstones-refit").to_frame().columns
+        ['constant', 'meaning', 'estimate', 'low', 'high']
+        """
+        level = self.level if level is None else accepted("level", level, float)
+        check_level(level)
+        return constants_frame(self, level)
+
+    def to_inference_data(self) -> Any:
+        """The draws as arviz's `InferenceData`, one chain, in its group `posterior`: they are resamples, no posterior.
+
+        Raises `MissingExtra` without arviz, and `InvalidRequest` without draws.
+
+        >>> import arviz  # doctest: +SKIP
+        >>> arviz.plot_pair(published("gemstones-refit").to_inference_data())  # doctest: +SKIP
+        """
+        return inference_data(self)
+
+    @property
     def theta_draws(self) -> FloatArray:
         """(draws, m); empty without resampling."""
-        return np.array(self.draws).reshape(len(self.draws), len(self.law.theta))
+        return np.array(self.drawn).reshape(len(self.drawn), len(self.law.theta))
 
     @property
     def optimal_exponents(self) -> dict[str, float] | None:
@@ -124,12 +195,12 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def interval_note(self) -> str:
         """How the intervals were made, for people."""
-        return interval_note(len(self.draws), self.resampling.unit if self.resampling else "run", self.level)
+        return interval_note(len(self.drawn), self.resampling.unit if self.resampling else "run", self.level)
 
     @property
     def has_intervals(self) -> bool:
         """Whether there are draws, and enough of them for the level."""
-        return enough(len(self.draws), self.level)
+        return enough(len(self.drawn), self.level)
 
     @property
     def intervals(self) -> dict[str, Any] | None:
@@ -162,9 +233,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 name: self._interval(drawn_optimal[name], estimate) for name, estimate in optimal.items()
             }
         if law.formula is not None:
-            natural = np.array([entry.parameter.positive for entry in form.entries])
-            with np.errstate(over="ignore"):
-                values = np.where(natural, np.exp(draws), draws)
+            values = values_of(form, draws)
             intervals["constants"] = {
                 name: self._interval(values[:, i], value)
                 for i, (name, value) in enumerate(law.constants.items())
@@ -173,46 +242,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def summary(self) -> dict[str, Any]:
         """The fit as plain values, without its draws: what `gemstones fit --json` prints."""
-        law = self.law
-        powers = law.parsed_form.powers(law.theta)
-        return {
-            "law": law.form,
-            "dataset": self.dataset,
-            "selection": self.selection,
-            "rows": self.rows,
-            "runs": self.runs,
-            "params_convention": law.params_convention,
-            "flops_learned": None if law.flops is None else law.flops.convention,
-            "objective_kind": self.objective_kind,
-            "delta": self.delta if self.objective_kind == "huber" else None,
-            "above": self.above,
-            "weights": self.weights or None,
-            "best_of": list(self.best_of) or None,
-            "objective": self.objective,
-            "exponents": None if powers is None else dict(zip(powers[0], powers[1].tolist(), strict=True)),
-            "log_coefficients": None
-            if powers is None
-            else dict(zip(powers[0], powers[2].tolist(), strict=True)),
-            "log_irreducible": law.log_irreducible_loss,
-            "irreducible_loss": law.irreducible_loss,
-            "loss_unit": law.loss_unit,
-            "outer_exponent": law.parsed_form.outer_exponent(law.theta),
-            **({} if law.formula is None else {"constants": law.constants}),
-            "optimal_exponents": self.optimal_exponents,
-            "intervals": self.intervals,
-            "new_run_error": [msgspec.structs.asdict(one) for one in self.new_run_error] or None,
-            "level": self.level if self.has_intervals else None,
-            "resampling": None
-            if self.resampling is None
-            else {"unit": self.resampling.unit, "draws": len(self.draws), "seed": self.resampling.seed},
-            "status": self.status,
-            "stationarity": self.stationarity,
-            "conditioning": self.conditioning,
-            "flags": list(self.flags),
-            "assumptions": list(self.assumptions),
-            "fingerprint": self.fingerprint,
-            **({} if self.chosen is None else {"chosen": self.chosen.summary()}),
-        }
+        return fit_summary(self)
 
     def loss(self, columns: FloatArray | None = None, /, **named: Any) -> FloatArray:
         """Predicted loss; see `Law.loss`.
@@ -221,26 +251,53 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         return self.law.loss(columns, **named)
 
-    def predict(self, **named: Any) -> Predicted:
-        """Predicted loss at columns by name, with its interval of a new run and the narrower one of the fit."""
-        law, values = self.law.with_columns(named)
-        logs = [np.log(values[symbol]) for symbol in law.symbols]
-        loss = np.exp(law.log_loss(logs))
-        if not self.has_intervals:
-            return Predicted(loss, None, self.law.loss_unit)
-        with np.errstate(over="ignore"):
-            drawn = np.exp(law.log_loss(logs, self._draws_of(named)))
-        pairs = zip(drawn.reshape(len(drawn), -1).T, loss.ravel(), strict=True)
-        flat = [interval(d, float(x), level=self.level) or (np.nan, np.nan) for d, x in pairs]
-        of_fit = np.array(flat).reshape(*loss.shape, 2)
-        if not self.new_run_error:
-            return Predicted(loss, None, self.law.loss_unit, of_fit)
-        errors = error_at(self.new_run_error, decades_beyond(law, law_flops(law, values)))
-        errors = np.broadcast_to(errors, loss.shape).ravel()
-        wide = [
-            widened(ends, float(x), float(e)) for ends, x, e in zip(flat, loss.ravel(), errors, strict=True)
-        ]
-        return Predicted(loss, np.array(wide).reshape(*loss.shape, 2), self.law.loss_unit, of_fit)
+    def predict(self, at: Any = None, /, **named: Column) -> PredictedLosses:
+        """Predicted loss at columns by name, with its interval of a new run and the narrower one of the fit.
+
+        Columns are numbers, quantities like "7B" or arrays that broadcast; instead of names, `at` may be a frame, a
+        list of dicts or a `RunTable` that has them, under their symbols or names (`N` or `params_total`). Losses are in
+        `law.loss_unit`. Raises `InvalidRequest` for columns that are missing, unknown or not positive.
+
+        >>> from gemstones.laws.published import published
+        >>> made = published("gemstones-refit").predict(w=2048, d=24, N="1.5B", T=["30B", "300B"])
+        >>> made.loss, made.interval[1]
+        (array([2.77, 2.54]), array([2.52, 2.56]))
+        """
+        return predict_at(self, named if at is None else points_of(self.law, at) | named)
+
+    @property
+    def residuals(self) -> FloatArray:
+        """log(measured) − log(predicted loss) of every fitted row, (rows,): 0.01 is a loss 1% above the law.
+
+        Raises `InvalidRequest` for a fit that was read from a file, or changed: it has no rows, `residuals_of` has.
+
+        >>> from gemstones.laws.fitting import fit
+        >>> abs(fit("pebbles", "N,T").residuals).max()
+        0.079
+        """
+        table = self.__dict__.get("_table")
+        if table is None:
+            raise InvalidRequest(
+                "this fit was read from a file, or changed, and has no rows: give them, fit.residuals_of(runs)"
+            )
+        return self.residuals_of(table)
+
+    def residuals_of(self, runs: Runs) -> FloatArray:
+        """log(measured) − log(predicted loss) of every row of `runs`, (rows,); runs are what `gemstones.fit` takes.
+
+        Raises `InvalidTable` where a column of the law is missing.
+
+        >>> from gemstones.laws.published import published
+        >>> published("gemstones-refit").residuals_of("pebbles").shape  # of a law of another suite
+        (390,)
+        """
+        table = selected_runs(runs)
+        return np.log(table.numbers("loss")) - np.log(self.law.losses(table))
+
+    def of_table(self, table: RunTable) -> Fit:
+        """The fit, holding the rows that it was fitted to, for `residuals`. They are not part of its value or file."""
+        self.__dict__["_table"] = table
+        return self
 
     def new_run_interval(self, ends: Interval | None, loss: float, decades: float | None) -> Interval | None:
         """The interval of a new run, `decades` of FLOPs beyond the fitted runs (None: unknown), from `ends` of the fit.
@@ -257,7 +314,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         >>> fit("sweep.csv", "step-law", bootstrap=200).optimum("lr", "batch", N="1B", T="100B")  # doctest: +SKIP
         """
         law, symbols, given = held(self.law, of, at)
-        theta = np.vstack([law.theta, self._draws_of(at)])
+        theta = np.vstack([law.theta, self.draws_of(at)])
         found = np.exp(best_columns(law.parsed_form, theta, symbols, given))
         if not np.isfinite(found[0]).all():
             raise InvalidRequest(
@@ -270,21 +327,15 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             dict(zip(symbols, found[0].tolist(), strict=True)),
             intervals,
             given,
-            1 - len(usable) / len(self.draws) if self.draws else 0.0,
+            1 - len(usable) / len(self.drawn) if self.drawn else 0.0,
         )
 
-    def _draws_of(self, named: Mapping[str, Any]) -> FloatArray:
+    def draws_of(self, named: Mapping[str, Any]) -> FloatArray:
         """θ of every draw, of the law of the groups' values in `named`."""
         groups = self.law.parsed_form.groups
         if not groups:
             return self.theta_draws
         return self.theta_draws[:, self.law.of_group(**{g: str(named[g]) for g in groups})[1]]
-
-    def plan(self, budget: float | str, **options: Any) -> Plan:
-        """What to train for `budget` FLOPs under this fit, with intervals; see `gemstones.planning.plan.plan`."""
-        from gemstones.planning.plan import plan
-
-        return plan(budget, self, **options)
 
     def to_json(self) -> str:
         """The whole fit as JSON; `Fit.from_json` gives back an equal value."""
@@ -299,7 +350,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise InvalidRequest(
                 f"{name} is not a fit written by `gemstones fit --output`: {error}"
             ) from None
-        if (problem := next(_inconsistencies(fit), None)) is not None:
+        if (problem := next(problems(fit), None)) is not None:
             raise InvalidRequest(f"{name} is not a fit written by `gemstones fit --output`: {problem}")
         return fit
 
@@ -326,6 +377,11 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         alpha, beta = (powers[1][:, powers[0].index(symbol)] for symbol in ("N", "T"))
         return {"params": beta / (alpha + beta), "tokens": alpha / (alpha + beta)}
 
+    if not TYPE_CHECKING:  # type checkers know what there is
+
+        def __getattr__(self, name: str) -> object:
+            raise missing_attribute(name)
+
     def __repr__(self) -> str:
         return fit_lines(self)
 
@@ -341,32 +397,3 @@ def is_fit(content: bytes) -> bool:
         }
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
-
-
-def _inconsistencies(fit: Fit) -> Iterator[str]:
-    """What in a fit read from a file cannot have been written by `Fit.save`; each check relies on those before."""
-    law = fit.law
-    if (problem := law_problem(law)) is not None:
-        yield problem
-    if any(len(draw) != len(law.theta) for draw in fit.draws) or bool(fit.draws) != (
-        fit.resampling is not None
-    ):
-        yield "draws do not match the law"
-    if not (np.isfinite(law.theta).all() and np.isfinite(fit.theta_draws).all()):
-        yield "constants are not finite"
-    for entry, value in zip(law.parsed_form.entries, law.theta, strict=True):
-        if abs(value) > (MOST_LOG if entry.kind == "coefficient" else MOST):
-            yield "constants are out of all bounds"
-    if law.flops is not None and (problem := law.flops.problem) is not None:
-        yield problem
-    errors = [(one.decades, one.error) for one in fit.new_run_error]
-    if any(not (0 <= d < np.inf and 0 <= e < np.inf) for d, e in errors) or errors != sorted(errors):
-        yield "new_run_error is not of ascending distances and errors"
-    for span in msgspec.structs.astuple(law.fitted):
-        if span is not None and not 0 < span[0] <= span[1]:
-            yield f"fitted range {list(span)} is not a range of positive numbers"
-    try:
-        check_level(fit.level)
-        law.models.template()
-    except (InvalidRequest, InvalidShape) as error:
-        yield str(error)

@@ -49,6 +49,7 @@ from gemstones.laws.solver.resample import MOST_OWN_STARTS, Unit, check_resampli
 from gemstones.laws.solver.solve import STARTS, solve
 from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.table import RunTable
+from gemstones.seeds import Seed, seed_number
 from gemstones.shape import FloatArray
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def fit(
     params: ParamsConvention = "total",
     bootstrap: int = 0,
     unit: Unit = "run",
-    seed: int = 0,
+    seed: Seed = 0,
     level: float = DEFAULT_LEVEL,
     workers: Workers = None,
     starts: int = STARTS,
@@ -101,6 +102,7 @@ def fit(
     """
     objective = objective or Objective()
     convention = params_convention(params)
+    seed = seed_number(seed)
     check_resampling(bootstrap, unit, seed, level)
     check_workers(workers)
     _check_starts(starts, resample_starts)
@@ -191,13 +193,13 @@ def fit(
         assumptions=tuple(assumptions),
         models_assumed=table.architecture.assumptions(params=True, flops=True),
         resampling=Resampling(unit, seed) if len(draws) else None,
-        draws=tuple(tuple(float(x) for x in draw) for draw in draws),
+        drawn=tuple(tuple(float(x) for x in draw) for draw in draws),
         level=level,
         above=objective.above,
         weights=weights or "",
         best_of=tuple(best_of),
         new_run_error=errors,
-    )
+    ).of_table(table)
 
 
 def _check_starts(starts: int, resample_starts: int | None) -> None:
@@ -224,7 +226,7 @@ def _fit_chosen(table: RunTable, best_of: Sequence[str], how: dict[str, Any], dr
         chosen=msgspec.structs.replace(choice, near_laws=named),
         assumptions=(*made.assumptions, *said),
         best_of=tuple(best_of),
-    )
+    ).of_table(table)
 
 
 def fitted_range(

@@ -12,19 +12,19 @@ import numpy as np
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.display import few_lines
 from gemstones.errors import InvalidRequest
-from gemstones.laws.columns import column_name, column_symbol, group_codes, table_columns
+from gemstones.laws.columns import column_name, column_symbol, group_codes, quantities, table_columns
 from gemstones.laws.constants import law_html, law_notes
 from gemstones.laws.dual import Dual, value_of
 from gemstones.laws.flops_model import FlopsModel
 from gemstones.laws.form import Form
 from gemstones.laws.listed import tree_of
+from gemstones.laws.prescribes import Prescribes
 from gemstones.laws.tree import written
 from gemstones.runs.loss_units import LossUnit
 from gemstones.shape import FloatArray, IntArray, Shape
-from gemstones.units import format_number, parse_quantity
+from gemstones.units import format_number
 
 if TYPE_CHECKING:
-    from gemstones.planning.plan import Plan
     from gemstones.runs.table import RunTable
 
 Interval = tuple[float, float]
@@ -88,7 +88,7 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Form(self.text, levels=tuple(self.levels.items()))
 
 
-class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Law(Prescribes, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """L̂ = (Σ_i exp(log_coefficients_i)·x_i^(−exponents_i))^outer_exponent + exp(log_irreducible), in `loss_unit`.
 
     A law that is no such sum is a `formula`, and these five are empty.
@@ -272,8 +272,7 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise InvalidRequest(
                     f"{name} is no column of law {self.form}: it has {', '.join((*self.symbols, *groups))}"
                 )
-            one = parse_quantity(given, name) if isinstance(given, str) else given
-            values[symbol] = np.asarray(one, np.float64)
+            values[symbol] = quantities(given, name)
             if not (np.isfinite(values[symbol]) & (values[symbol] > 0)).all():
                 raise InvalidRequest(f"{name} {given} must be positive and finite")
         missing = [symbol for symbol in self.symbols if symbol not in values]
@@ -282,12 +281,6 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"law {self.form} predicts from {', '.join(self.symbols)}: {missing[0]} is not given"
             )
         return law, values
-
-    def plan(self, budget: float | str, **options: Any) -> Plan:
-        """What to train for `budget` FLOPs under this law; see `gemstones.planning.plan.plan`."""
-        from gemstones.planning.plan import plan
-
-        return plan(budget, self, **options)
 
     def __str__(self) -> str:
         if self.formula is not None:

@@ -6,7 +6,7 @@ import math
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import overload
 
 import msgspec
 
@@ -17,14 +17,12 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.constants import law_notes
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import FittedRange, Law
+from gemstones.laws.prescribes import Prescribes
 from gemstones.runs.one_line import one_line
 from gemstones.units import format_flops, format_quantity
 
-if TYPE_CHECKING:
-    from gemstones.planning.plan import Plan
 
-
-class FrontierLaw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FrontierLaw(Prescribes, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A law of the optimum alone, N*(C) = n0·(C / c0)^exponent: it predicts no loss."""
 
     n0: float
@@ -45,12 +43,6 @@ class FrontierLaw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def params_optimal(self, budget_flops: float) -> float:
         """N*(C)."""
         return float(self.n0 * (budget_flops / self.c0) ** self.exponent)
-
-    def plan(self, budget: float | str, **options: Any) -> Plan:
-        """What to train for `budget` FLOPs under this law; see `gemstones.planning.plan.plan`."""
-        from gemstones.planning.plan import plan
-
-        return plan(budget, self, **options)
 
     def __repr__(self) -> str:
         return few_lines(f"FrontierLaw {self.name}: {self}, predicts no loss", law_notes(self))
@@ -191,9 +183,25 @@ def given_law(law: Fit | Law | FrontierLaw | str | Path) -> Fit | Law | Frontier
     )
 
 
+@overload
+def published(name: None = None) -> tuple[str, ...]: ...
+@overload
+def published(name: str) -> Fit | Law | FrontierLaw: ...
 @checked
-def published(name: str) -> Fit | Law | FrontierLaw:
-    """A law by name; raises `InvalidRequest` with the names there are."""
+def published(name: str | None = None) -> Fit | Law | FrontierLaw | tuple[str, ...]:
+    """The published law of that `name`, or without one the names there are.
+
+    Fits of ours have draws, and so intervals; constants of others have none. Losses are in nats per token, N is counted
+    as each law's `params_convention` says. Raises `InvalidRequest` with the names for one that is unknown.
+
+    >>> published()[:3]
+    ('gemstones-refit', 'gemstones-refit-plain', 'gemstones')
+    >>> published("chinchilla")
+    <Law chinchilla [N,T]: L = 406.4·N^-0.34 + 410.7·T^-0.28 + 1.69
+      ...
+    """
+    if name is None:
+        return LAW_NAMES
     if name in REFITS:
         return refit(name)
     if name not in LAWS:

@@ -42,7 +42,7 @@ def fit_evidence(fit: Fit) -> str:
 
 def fit_intervals(fit: Fit) -> str:
     """How its intervals were made, or that there are none."""
-    if fit.draws:
+    if fit.drawn:
         return fit.interval_note
     return NO_DRAWS if fit.runs >= LEAST_RUNS else f"no intervals by run from {fit.runs} runs"
 

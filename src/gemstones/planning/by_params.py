@@ -148,7 +148,7 @@ def _intervals(
     note = fit.interval_note
     without = 1 - float(usable[1:].mean())
     if not enough(int(usable[1:].sum()), fit.level):
-        return None, f"no interval: {without:.1%} of {len(fit.draws)} resamples have no optimum"
+        return None, f"no interval: {without:.1%} of {len(fit.drawn)} resamples have no optimum"
     if without:
         note += f"; {without:.1%} of the resamples have no optimum and are left out, so the ends may be too narrow"
     quantities = {"params": counted, "tokens": tokens, "tokens_per_param": tokens / counted, "loss": losses}
@@ -206,7 +206,7 @@ def _near(request: Request, law: Law, optimum: float, best: float) -> NearOptima
 
     def share(rows: IntArray, columns: IntArray) -> FloatArray | None:
         fit = request.fit
-        if fit is None or not fit.draws:
+        if fit is None or not fit.drawn:
             return None
         own = _optima(law, fit.theta_draws, request)
         usable = np.isfinite(own[0])

@@ -57,11 +57,11 @@ class _Draws:
     def of(cls, request: Request, surface: Surface, best: tuple[int, int]) -> _Draws | None:
         """None for a law without draws."""
         fit, cost = request.fit, request.cost
-        if fit is None or not fit.draws:
+        if fit is None or not fit.drawn:
             return None
         theta = np.vstack([fit.law.theta, fit.theta_draws])
         resampled = cost.step_time is not None and bool(cost.step_time.draws)
-        costs = [cost, *(cost.of_draw(i) for i in range(len(fit.draws)))]
+        costs = [cost, *(cost.of_draw(i) for i in range(len(fit.drawn)))]
         at = shape_optima(surface, theta, [request.budget], costs if resampled else None)[:, 0]
         at[0] = best
         return cls(theta, costs, at, resampled)
@@ -237,7 +237,7 @@ def _intervals(
     usable = tokens > 0
     if not enough(int(usable[1:].sum()), fit.level):
         left = 1 - usable[1:].mean()
-        return None, f"no interval: {left:.1%} of {len(fit.draws)} resamples cannot pay for the inference"
+        return None, f"no interval: {left:.1%} of {len(fit.drawn)} resamples cannot pay for the inference"
     if not usable.all():
         note += (
             f"; {1 - usable[1:].mean():.1%} of the resamples cannot pay for the inference and are left out"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack, overload
 
 import msgspec
 
@@ -19,17 +19,18 @@ from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval, Law, Models
 from gemstones.laws.new_run import new_run_note
-from gemstones.laws.published import LAW_NAMES, FrontierLaw, given_law
+from gemstones.laws.published import LAW_NAMES, REFIT, FrontierLaw, given_law
 from gemstones.planning.as_good import AsGood, as_good
 from gemstones.planning.compared import Compared
 from gemstones.planning.cost import FLOPS as FLOPS_ALONE
 from gemstones.planning.cost import Cost, amount_text
 from gemstones.planning.extrapolation import MOST_DECADES, Extrapolation
 from gemstones.planning.near import NearOptimal
+from gemstones.planning.plans import Plans
 from gemstones.planning.shown import plan_html, plan_notes, plan_sentence
 from gemstones.planning.sight import sight
 from gemstones.runs.loss_units import LossUnit
-from gemstones.shape import Shape
+from gemstones.shape import FloatArray, Shape
 from gemstones.timing.step_time import StepTime, gemstones_step_time
 from gemstones.units import format_quantity
 
@@ -228,7 +229,7 @@ class Request:
 
 def no_intervals(fit: Fit | None) -> str:
     """Why a plan has none."""
-    return NO_DRAWS if fit is None or not fit.draws else fit.interval_note
+    return NO_DRAWS if fit is None or not fit.drawn else fit.interval_note
 
 
 def default_constraints(law: Law | FrontierLaw) -> Constraints:
@@ -251,10 +252,33 @@ def default_throughput(law: Fit | Law | FrontierLaw) -> StepTime | None:
     return shipped if isinstance(bare, Law) and bare.models == shipped.models and not assumed else None
 
 
+class PlanOptions(TypedDict, total=False):
+    """The arguments of `plan` beside budget and law."""
+
+    cost: Cost
+    throughput: StepTime | None
+    constraints: Constraints | None
+    near: float
+    everything: bool
+    of: Mapping[str, str] | None
+    force: bool
+    name: str | None
+
+
+@overload
+def plan(  # type: ignore[overload-overlap]
+    budget: float | str, law: Fit | Law | FrontierLaw | str | Path = REFIT, **options: Unpack[PlanOptions]
+) -> Plan: ...
+@overload
+def plan(
+    budget: Sequence[float | str] | FloatArray,
+    law: Fit | Law | FrontierLaw | str | Path = REFIT,
+    **options: Unpack[PlanOptions],
+) -> Plans: ...
 @checked
 def plan(
-    budget: float | str,
-    law: Fit | Law | FrontierLaw | str | Path,
+    budget: float | str | Sequence[float | str] | FloatArray,
+    law: Fit | Law | FrontierLaw | str | Path = REFIT,
     *,
     cost: Cost = FLOPS_ALONE,
     throughput: StepTime | None = None,
@@ -264,9 +288,10 @@ def plan(
     of: Mapping[str, str] | None = None,
     force: bool = False,
     name: str | None = None,
-) -> Plan:
+) -> Plan | Plans:
     """What to train for `budget`, of FLOPs or of what `cost` says, under a law or a fit, or the name or file of one.
 
+    Several budgets give `Plans`, in their order. The law is by default ours, gemstones-refit.
     A law of shapes gives the exact optimum over all feasible shapes, FLOPs counted by Appendix G; one in N and T gives
     Hoffmann's closed form under 6·N·T and the feasible shapes nearest to N and, for device hours, the best of the
     shapes of ordinary aspect ratio. Where the fitted runs gave FLOPs of their own, both count with what was learned
@@ -285,10 +310,19 @@ def plan(
     from gemstones.planning.by_params import plan_frontier, plan_params
     from gemstones.planning.by_shape import plan_shape
 
-    if not 0 <= near < 1:
-        raise InvalidRequest(f"near {near} must be a fraction of loss from 0 to below 1, like 0.005")
     if name is None and isinstance(law, str) and law in LAW_NAMES:
         name = law
+    if not isinstance(budget, float | int | str):
+        if not len(budget):
+            raise InvalidRequest("budget [] is empty: give one budget or a list of them, like [1e20, 1e22]")
+        law = given_law(law)
+        of_each: PlanOptions = {
+            "cost": cost, "throughput": throughput, "constraints": constraints, "near": near,
+            "everything": everything, "of": of, "force": force, "name": name,
+        }  # fmt: skip
+        return Plans([plan(one, law, **of_each) for one in budget])
+    if not 0 <= near < 1:
+        raise InvalidRequest(f"near {near} must be a fraction of loss from 0 to below 1, like 0.005")
     law = of_groups(given_law(law), of)
     bare = law.law if isinstance(law, Fit) else law
     cost = cost.of_law(bare)
@@ -349,4 +383,4 @@ def of_groups(law: Fit | Law | FrontierLaw, of: Mapping[str, str] | None) -> Fit
     if not isinstance(law, Fit):
         return one
     draws = tuple(tuple(float(x) for x in draw) for draw in law.theta_draws[:, index])
-    return msgspec.structs.replace(law, law=one, draws=draws)
+    return msgspec.structs.replace(law, law=one, drawn=draws)

@@ -20,6 +20,7 @@ from gemstones.report.approach3 import approach3_figure as figure_of_plans
 from gemstones.report.prescriptions import AnyLaw, grid, prescriptions, references
 from gemstones.report.sensitivity import sweep_budgets
 from gemstones.runs.given import Runs, given_runs
+from gemstones.seeds import Seed, seed_number
 
 if TYPE_CHECKING:
     import altair as alt
@@ -34,7 +35,7 @@ def sensitivity(
     selections: Sequence[str] | None = None,
     where: str | None = None,
     bootstrap: int = 100,
-    seed: int = 0,
+    seed: Seed = 0,
     workers: Workers = None,
     output: Path | None = None,
     progress: Callable[[int], None] | None = None,
@@ -52,7 +53,13 @@ def sensitivity(
     sweep = Sweep.of(given_runs(runs), levels, selections=selections, where=where)
     wanted = sweep_budgets(sweep) if budgets is None else FLOPS.each(budgets)
     return sensitivity_of_sweep(
-        sweep, wanted, bootstrap=bootstrap, seed=seed, workers=workers, output=output, progress=progress
+        sweep,
+        wanted,
+        bootstrap=bootstrap,
+        seed=seed_number(seed),
+        workers=workers,
+        output=output,
+        progress=progress,
     )
 
 

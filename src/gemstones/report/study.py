@@ -67,6 +67,7 @@ from gemstones.report.words import need_altair, resampled_words, selection_words
 from gemstones.runs import RunTable
 from gemstones.runs.given import Runs, given_runs
 from gemstones.runs.loss_units import WORDS, LossUnit
+from gemstones.seeds import Seed, seed_number
 from gemstones.timing.step_time import StepTime
 from gemstones.version import __version__
 
@@ -161,7 +162,7 @@ def study(
     select: str | None = None,
     budgets: Sequence[float | str] | None = None,
     bootstrap: int = 400,
-    seed: int = 0,
+    seed: Seed = 0,
     workers: Workers = None,
     delta: float = 1e-4,
     law: str = AUTO,
@@ -189,6 +190,7 @@ def study(
     Objective(delta=delta)  # refused before anything is done
     if law != AUTO:
         check_plans(law)
+    seed = seed_number(seed)
     check_resampling(bootstrap, "run", seed)
     given = None if budgets is None else set(FLOPS.each(tuple(budgets)))
     chosen = selected(runs, select)

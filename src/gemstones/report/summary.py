@@ -139,7 +139,7 @@ def _fit(fit: Fit) -> Iterable[str]:
             f"  best N grows as FLOPs (6·N·T) to the power {_exponent(optimal['params'], ends.get('params'))}, "
             f"T to {_exponent(optimal['tokens'], ends.get('tokens'))}"
         )
-    yield f"  {resampled_words(fit.level, len(fit.draws), fit.resampling.unit if fit.resampling else '')}"
+    yield f"  {resampled_words(fit.level, len(fit.drawn), fit.resampling.unit if fit.resampling else '')}"
     yield from (f"  caution: {flag}" for flag in fit.flags)
 
 

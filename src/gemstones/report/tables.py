@@ -92,7 +92,7 @@ def fits_table(fits: Sequence[Fit]) -> Table:
         + ("a formula has its constants by name; " if constants else "")
         + "every digit is in the Parquet file",
         *_notes(
-            (fit.law.name, resampled_words(fit.level, len(fit.draws), _unit(fit)), fit.flags) for fit in fits
+            (fit.law.name, resampled_words(fit.level, len(fit.drawn), _unit(fit)), fit.flags) for fit in fits
         ),
     ]
     return Table(
@@ -196,7 +196,7 @@ def _fit_row(fit: Fit, terms: list[str], constants: list[str], outer: bool) -> R
             {f"optimal_{n}_exponent": (optimal.get(n), of_optimal.get(n)) for n in ("params", "tokens")}
         ),
         "objective": fit.objective,
-        "interval": resampled_words(fit.level, len(fit.draws), _unit(fit)),
+        "interval": resampled_words(fit.level, len(fit.drawn), _unit(fit)),
         "status": fit.status,
         "flags": "; ".join(fit.flags),
     }

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gemstones.display import html_table, labelled
-from gemstones.errors import InvalidTable
+from gemstones.errors import InvalidTable, MissingExtra
 from gemstones.runs.architecture import ASSUMED, Architecture
 from gemstones.runs.dropped import Dropped
 from gemstones.runs.loss_units import WORDS, LossUnit
@@ -21,6 +21,7 @@ from gemstones.runs.one_line import listed, one_line
 from gemstones.runs.schema import SCHEMA
 
 if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped, unused-ignore]
     import polars as pl
 
 
@@ -72,6 +73,51 @@ class RunTable:
     """Rows of the source that are not here, by reason."""
     warnings: tuple[str, ...] = ()
     """What looks wrong and was accepted; a fit to these rows carries them as flags."""
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, column: str) -> pl.Series:
+        """A column, one value per row; `InvalidTable` where there is none of that name."""
+        if not isinstance(column, str) or column not in self.frame.columns:
+            raise InvalidTable(
+                f"is no column of the runs: they have {listed(self.frame.columns, 30)}; rows are chosen by "
+                "select(where=…)",
+                file=self.origin,
+                column=one_line(column, 60),
+            )
+        return self.frame[column]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns: those of `gemstones.runs.schema.SCHEMA`, with their units, then those of the source.
+
+        >>> from gemstones.runs import load
+        >>> load("pebbles").columns[:4]
+        ('run', 'family', 'width', 'depth')
+        """
+        return tuple(self.frame.columns)
+
+    def to_polars(self) -> pl.DataFrame:
+        """The rows as a polars frame, base units; see `gemstones.runs.schema.SCHEMA`.
+
+        >>> from gemstones.runs import load
+        >>> load("pebbles").to_polars()["loss"].min()
+        3.30
+        """
+        return self.frame
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows as a pandas frame, base units. Raises `MissingExtra` without pandas and pyarrow.
+
+        >>> from gemstones.runs import load
+        >>> load("pebbles").to_pandas()["loss"].min()
+        3.30
+        """
+        try:
+            return self.frame.to_pandas()
+        except ImportError:
+            raise MissingExtra("pandas", "a frame of pandas") from None
 
     @property
     def rows(self) -> int:

@@ -22,6 +22,7 @@ from gemstones.laws.law import Models
 from gemstones.laws.solver.resample import CHUNK, check_resampling, draw_weights
 from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.table import RunTable
+from gemstones.seeds import Seed, seed_number
 from gemstones.shape import FloatArray, Shapes
 from gemstones.timing.step_time import FEATURES, Compared, Observation, StepTime
 
@@ -35,7 +36,7 @@ MOST_DEVICE_COUNTS = 6
 
 @checked
 def fit_step_time(
-    runs: Runs, *, features: Sequence[str] | None = None, bootstrap: int = DRAWS, seed: int = 0
+    runs: Runs, *, features: Sequence[str] | None = None, bootstrap: int = DRAWS, seed: Seed = 0
 ) -> StepTime:
     """Fit `features` (by default the matmul FLOPs and width·depth) to what each run took.
 
@@ -49,6 +50,7 @@ def fit_step_time(
     flops_matmul / (233B per second) + 1.54e-07 s·width·depth
     """
     chosen = _known(DEFAULT_FEATURES if features is None else tuple(features))
+    seed = seed_number(seed)
     check_resampling(bootstrap, "run", seed)
     table = selected_runs(runs)
     last = _last_rows(table)

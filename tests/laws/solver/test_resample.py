@@ -42,8 +42,8 @@ def test_draws_depend_on_the_seed_alone(gemstones: RunTable, law: str) -> None:
     two = fit(table, law, bootstrap=draws, seed=5, workers=2)
     assert one == two
     short = fit(table, law, bootstrap=CHUNK, seed=5)
-    assert short.draws == one.draws[:CHUNK]
-    assert fit(table, "N,T", bootstrap=40, seed=6).draws[0] != one.draws[0]
+    assert short.drawn == one.drawn[:CHUNK]
+    assert fit(table, "N,T", bootstrap=40, seed=6).drawn[0] != one.drawn[0]
 
 
 @pytest.mark.long

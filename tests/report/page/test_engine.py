@@ -320,7 +320,7 @@ def general_fits() -> dict[str, Fit]:
         )
         draws = theta * (1 + 0.01 * rng.standard_normal((40, len(theta))))
         law = Law.of_theta(form, theta, name=name, fitted=FittedRange(flops=(1e18, 1e22)))
-        fits[name] = msgspec.structs.replace(refit, law=law, draws=tuple(map(tuple, draws.tolist())))
+        fits[name] = msgspec.structs.replace(refit, law=law, drawn=tuple(map(tuple, draws.tolist())))
     return fits
 
 
@@ -473,7 +473,7 @@ def test_laws_that_count_flops_as_their_runs_do_plan(small_page: Path, reader: R
 def test_near_sets_end_where_the_loss_falls_again(small_page: Path, reader: Reader) -> None:
     """Of a law whose exponents vary with N: however much loss is allowed, nothing beyond the crest is near."""
     name = "falling again"
-    bare = msgspec.structs.replace(general_fits()[name], draws=())
+    bare = msgspec.structs.replace(general_fits()[name], drawn=())
     data = law_data(name, bare) | {"theta": bare.law.theta.tolist(), "draws": []}
     wanted = [Vector(name, 9e21, near=near) for near in (0.001, 0.005, 0.05, 0.3, 0.9)]
     page = reader.open(small_page)

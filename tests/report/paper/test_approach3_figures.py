@@ -38,7 +38,7 @@ FLAG = "unstable_exponent: w leaves 0.02 to 2 in 15% of the resamples"
 @pytest.fixture(scope="module")
 def shapes() -> Fit:
     whole = refit("gemstones-refit-plain")
-    return named(msgspec.structs.replace(whole, draws=whole.draws[:40], flags=(FLAG,)))
+    return named(msgspec.structs.replace(whole, drawn=whole.drawn[:40], flags=(FLAG,)))
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_figures_of_two_deltas_share_their_axes(shapes: Fit, in_params: Fit) -> 
 def wider(fit: Fit, times: float) -> Fit:
     """`fit` with a larger exponent of T, for which larger models are optimal."""
     exponents = (*fit.law.exponents[:-1], fit.law.exponents[-1] * times)
-    return msgspec.structs.replace(fit, law=msgspec.structs.replace(fit.law, exponents=exponents), draws=())
+    return msgspec.structs.replace(fit, law=msgspec.structs.replace(fit.law, exponents=exponents), drawn=())
 
 
 def test_widths_and_depths_are_written_out(twelve: PaperFigure) -> None:

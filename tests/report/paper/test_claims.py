@@ -223,7 +223,7 @@ def test_published_fits_that_stopped_early_differ(
     def claims(beside: fit_claims.Published) -> Mapping[str, Claim]:
         monkeypatch.setattr(fit_claims, "PUBLISHED", (beside,))
         no_floor = msgspec.structs.replace(
-            reduced, law=msgspec.structs.replace(reduced.law, log_irreducible=-30.0), draws=()
+            reduced, law=msgspec.structs.replace(reduced.law, log_irreducible=-30.0), drawn=()
         )
 
         def made(selection: str, law: str, delta: float, params: ParamsConvention) -> Fit:
@@ -260,7 +260,7 @@ def test_published_fits_that_stopped_early_differ(
 
 def test_prescriptions(gemstones: RunTable, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = refit("gemstones-refit-plain")
-    few = msgspec.structs.replace(shipped, draws=shipped.draws[:12])
+    few = msgspec.structs.replace(shipped, drawn=shipped.drawn[:12])
     classic = fit(gemstones.select("all"), "N,T", bootstrap=40)
     small, large = ("small", 1e9, 1e13), ("huge", 1e15, 1e9)
     claims = by_says(plan_chapter(few, classic, [small]))
@@ -298,7 +298,7 @@ def test_prices(gemstones: RunTable, monkeypatch: pytest.MonkeyPatch) -> None:
         for method in ("interpolate", "nearest")
     }
     law = refit("gemstones-refit-plain")
-    found = [overtrain(budget, msgspec.structs.replace(law, draws=law.draws[:12])) for budget in (1e21, 1e22)]
+    found = [overtrain(budget, msgspec.structs.replace(law, drawn=law.drawn[:12])) for budget in (1e21, 1e22)]
     claims = by_says(price_chapter(made, found))
     nearest, interpolated = (
         claims[f"overspend of 2560x8 in FLOPs, {how}"] for how in ("by the nearest point", "interpolated")

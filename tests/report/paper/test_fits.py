@@ -57,7 +57,7 @@ def test_fits_are_the_best_that_are_known(runs: dict[str, RunTable]) -> None:
 def test_workers_do_not_matter(runs: dict[str, RunTable]) -> None:
     keys = [FitKey("cooldown", "N,T"), FitKey("lr-ablation", "N,T", params="no_embedding")]
     one, two = (paper_fits(runs, bootstrap=40, seed=3, workers=n, keys=keys) for n in (1, 2))
-    assert one == two and all(len(fit.draws) == 40 for fit in one.values())
+    assert one == two and all(len(fit.drawn) == 40 for fit in one.values())
     assert one[keys[1]].law.params_convention == "no_embedding"
     assert one[keys[1]].law.name == "N,T fitted to lr-ablation, N without the input embedding"
 

@@ -25,7 +25,7 @@ DRAWS, CHECKED = 40, 6
 @pytest.fixture(scope="module")
 def fit() -> Fit:
     whole = refit("gemstones-refit-plain")
-    return msgspec.structs.replace(whole, draws=whole.draws[:DRAWS])
+    return msgspec.structs.replace(whole, drawn=whole.drawn[:DRAWS])
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_they_are_the_plans_own(fit: Fit, relaxed: Relaxed) -> None:
 def test_nothing_near_is_lower(i: int, wider: float, deeper: float) -> None:
     law = refit("gemstones-refit-plain").law
     found = relaxed_optima(
-        msgspec.structs.replace(refit("gemstones-refit-plain"), draws=()), BUDGETS
+        msgspec.structs.replace(refit("gemstones-refit-plain"), drawn=()), BUDGETS
     ).quantities
     width, depth = found["width"][i, 0], found["depth"][i, 0]
     best = loss(law, width, depth, BUDGETS[i])
@@ -63,7 +63,7 @@ def test_nothing_near_is_lower(i: int, wider: float, deeper: float) -> None:
 def test_draws_are_those_of_their_laws(fit: Fit, relaxed: Relaxed) -> None:
     for draw in range(CHECKED):
         law = Law.of_theta(fit.law.terms, fit.theta_draws[draw], models=fit.law.models)
-        alone = relaxed_optima(msgspec.structs.replace(fit, law=law, draws=()), BUDGETS)
+        alone = relaxed_optima(msgspec.structs.replace(fit, law=law, drawn=()), BUDGETS)
         for name, values in alone.quantities.items():
             assert relaxed.quantities[name][:, 1 + draw] == pytest.approx(values[:, 0], rel=1e-4)
 
@@ -73,12 +73,12 @@ def test_intervals_enclose_the_estimate(fit: Fit, relaxed: Relaxed) -> None:
         for i in range(len(BUDGETS)):
             low, high = relaxed.interval(name, i) or (np.nan, np.nan)
             assert low <= values[i, 0] <= high and low < high
-    assert relaxed_optima(msgspec.structs.replace(fit, draws=()), [1e20]).interval("width", 0) is None
+    assert relaxed_optima(msgspec.structs.replace(fit, drawn=()), [1e20]).interval("width", 0) is None
 
 
 def test_n_is_counted_as_in_the_fit(fit: Fit) -> None:
     law = msgspec.structs.replace(fit.law, params_convention="non_embedding")
-    found = relaxed_optima(msgspec.structs.replace(fit, law=law, draws=()), [1e22]).quantities
+    found = relaxed_optima(msgspec.structs.replace(fit, law=law, drawn=()), [1e22]).quantities
     shape = Shapes.of(found["width"][0, 0], found["depth"][0, 0])
     assert found["params"][0, 0] == pytest.approx(float(params(shape, "non_embedding")))
     assert found["tokens"][0, 0] * flops_per_token(shape) == pytest.approx(1e22)
@@ -89,5 +89,5 @@ def test_a_law_that_wants_no_end_of_width_lies_on_the_edge(fit: Fit) -> None:
     law = msgspec.structs.replace(
         fit.law, terms=("w", "T"), exponents=(5.0, 1e-9), log_coefficients=(60.0, 0.0), log_irreducible=0.0
     )
-    found = relaxed_optima(msgspec.structs.replace(fit, law=law, draws=()), [1e22])
+    found = relaxed_optima(msgspec.structs.replace(fit, law=law, drawn=()), [1e22])
     assert found.at_edge.all()

@@ -36,6 +36,7 @@ from gemstones.laws.solver.objective import Objective
 from gemstones.planning.extrapolation import MOST_DECADES, Extrapolation
 from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.table import RunTable
+from gemstones.seeds import Seed, seed_number
 from gemstones.shape import FloatArray
 
 DRAWS = 200
@@ -70,7 +71,7 @@ def compare(
     params: ParamsConvention = "total",
     delta: float = 1e-4,
     bootstrap: int = DRAWS,
-    seed: int = 0,
+    seed: Seed = 0,
     level: float = DEFAULT_LEVEL,
     workers: Workers = None,
     force: bool = False,
@@ -85,6 +86,7 @@ def compare(
 
     >>> found = compare(load("pebbles").select("all"), load("pebbles").select("lr-ablation"))  # doctest: +SKIP
     """
+    seed = seed_number(seed)
     check_level(level)
     convention = params_convention(params)
     tables = selected_runs(a), selected_runs(b)

@@ -32,6 +32,7 @@ from gemstones.laws.solver.resample import check_resampling
 from gemstones.planning.optimum import size_optima
 from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.table import RunTable
+from gemstones.seeds import Seed, seed_number
 from gemstones.shape import FloatArray, IntArray
 
 DRAWS = 1000
@@ -48,7 +49,7 @@ def isoflop(
     law: str | None = "N,T",
     delta: float = 1e-4,
     bootstrap: int = DRAWS,
-    seed: int = 0,
+    seed: Seed = 0,
     level: float = DEFAULT_LEVEL,
 ) -> IsoFlop:
     """N*, T* and loss of every budget by a parabola in log N (Approach 2), and their power laws in FLOPs.
@@ -64,6 +65,7 @@ def isoflop(
     >>> isoflop(grid, bootstrap=0).fits["params"].slope
     0.452
     """
+    seed = seed_number(seed)
     check_resampling(bootstrap, "run", seed, level)
     convention = params_convention(params)
     table = selected_runs(runs)

@@ -99,7 +99,7 @@ def law_data(name: str, law: AnyLaw) -> dict[str, Any]:
         "level": None if fit is None or not fit.has_intervals else fit.level,
         "newRun": [] if fit is None else [[one.decades, one.error] for one in fit.new_run_error],
         "flops": flops_data(bare),
-        "interval_note": None if fit is None or not fit.draws else fit.interval_note,
+        "interval_note": None if fit is None or not fit.drawn else fit.interval_note,
     }
     if isinstance(bare, FrontierLaw):
         return data | {

@@ -204,7 +204,7 @@ def _delta(fit: FitOf) -> Iterator[Claim]:
 
 def _best_size(made: Fit) -> float:
     """Total parameters of the best feasible shape at `AT` FLOPs by Appendix G."""
-    (found,) = prescribe_law(msgspec.structs.replace(made, draws=()), [("total", "gemstones")], [AT])
+    (found,) = prescribe_law(msgspec.structs.replace(made, drawn=()), [("total", "gemstones")], [AT])
     return float(found.n_opt[0, 0])
 
 

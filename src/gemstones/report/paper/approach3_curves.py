@@ -70,7 +70,7 @@ def shapes_curve(fit: Fit, budgets: Sequence[float], *, whole_heads: bool, color
     edges = []
     if relaxed.at_edge[:, 0].any():
         edges.append("no line where the optimum lies on the edge of the search")
-    share = relaxed.at_edge[:, 1:].mean(1).max() if fit.draws else 0.0
+    share = relaxed.at_edge[:, 1:].mean(1).max() if fit.drawn else 0.0
     if share > (1 - fit.level) / 2:  # fewer do not reach the ends of the interval
         edges.append(
             f"bands stop at the edge of the search (width {WIDEST:,.0f}, depth {DEEPEST:,.0f}), which up to "

@@ -301,8 +301,8 @@ def _subtitle(
 ) -> list[str]:
     first = fits[0]
     curves = [curve for column in columns for curve in column.curves]
-    how = resampled_words(first.level, len(first.draws), first.resampling.unit if first.resampling else "run")
-    said = [f"Bands: {how}" if first.draws else f"Lines have {how}", "shaded: FLOPs of the fitted runs"]
+    how = resampled_words(first.level, len(first.drawn), first.resampling.unit if first.resampling else "run")
+    said = [f"Bands: {how}" if first.drawn else f"Lines have {how}", "shaded: FLOPs of the fitted runs"]
     dots = any(row["feasible"] is not None for curve in curves for row in curve.points["tokens"])
     if _knows_shapes(first):
         said.append(

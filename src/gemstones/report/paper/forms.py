@@ -74,7 +74,7 @@ def prescribed_by_form(fits: Mapping[FitKey, Fit]) -> Forms:
     for form in FORMS:
         for selection in SHAPED_SELECTIONS:
             fit = fits[FitKey(selection, form)]
-            rainbow[form, selection] = _prescribed(msgspec.structs.replace(fit, draws=()), CURVED).n_opt[0]
+            rainbow[form, selection] = _prescribed(msgspec.structs.replace(fit, drawn=()), CURVED).n_opt[0]
             headline[form, selection] = _prescribed(fit, (HEADLINE,)).n_opt[:, 0]
     of_all = fits[FitKey("all", PREDICTS)]
     return Forms(tabled, rainbow, headline, of_all.law.fitted.flops, of_all.level)

@@ -46,7 +46,7 @@ def forms_page(
         f"The paper's Equation 2 is `{PAPER_FORM}`, a sum of powers. One exponent around the sum, `{PREDICTS}`, "
         "predicts runs that were left out better, and is what backtests choose on these runs (`gemstones fit gemstones "
         f"--law auto`). Both are refitted here to `all` ({ours.rows} rows of {ours.runs} runs, δ {DELTA:g}); "
-        f"{resampled_words(ours.level, len(ours.draws), 'run')}, the same runs in the same draw of both, so that "
+        f"{resampled_words(ours.level, len(ours.drawn), 'run')}, the same runs in the same draw of both, so that "
         "differences are tested draw by draw. Shapes are the best feasible ones, FLOPs by Appendix G, N counts all "
         "parameters. Intervals cover the sampling of runs under a form, not the choice between the two.",
         _errors(theirs, ours),

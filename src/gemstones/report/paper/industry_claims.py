@@ -41,7 +41,7 @@ def industry_claims(refit: Fit, industry: Sequence[Trained]) -> Iterator[Claim]:
         "industry models have fewer parameters than Equation 2 prescribes for their FLOPs (6·N·T)",
         f"{below.sum()} of {len(industry)}{_but(industry, below.tolist())}",
         held > SYSTEMATICALLY,
-        interval=shares.words if refit.draws else f"{NO_INTERVAL}no draws",
+        interval=shares.words if refit.drawn else f"{NO_INTERVAL}no draws",
         settled=shares.settled or shares.below is None,
         why=f"systematically: over {SYSTEMATICALLY:.0%}; their data are not the Gemstones', their training tokens as "
         "published by their authors",

@@ -224,7 +224,7 @@ def _hoffmann(classic: Fit) -> Iterator[Claim]:
         why="the interval is of N*",
     )
     (searched,) = prescribe_law(
-        msgspec.structs.replace(classic, draws=()), [("total", "gemstones")], SEARCHED
+        msgspec.structs.replace(classic, drawn=()), [("total", "gemstones")], SEARCHED
     )
     ratios = {
         budget: float(size / optimal_params_tokens(law.theta, budget)[0])

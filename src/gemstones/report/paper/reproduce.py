@@ -44,6 +44,7 @@ from gemstones.report.paper.text import paper_text
 from gemstones.report.paper.trained_models import trained_models
 from gemstones.report.rainbow import rainbow_figure
 from gemstones.report.words import need_altair
+from gemstones.seeds import Seed, seed_number
 
 if TYPE_CHECKING:
     import altair as alt
@@ -96,7 +97,7 @@ def reproduce(
     output: Path,
     *,
     bootstrap: int = DRAWS,
-    seed: int = 0,
+    seed: Seed = 0,
     workers: Workers = None,
     force: bool = False,
     progress: Callable[[str, float], None] | None = None,
@@ -109,6 +110,7 @@ def reproduce(
     everything is done. An earlier result in `output` is replaced as a whole. Raises `InvalidPath` where somebody else's
     file is in the way, unless `force`d, and `MissingExtra` without altair.
     """
+    seed = seed_number(seed)
     check_resampling(bootstrap, "run", seed)
     need_altair()
     folder = OutputFolder(output, "gemstones paper", PAPER_FILES[-1:], PAPER_FILES, force=force)
@@ -132,7 +134,7 @@ def reproduce(
         files = [path for _, _, paths in saved for path in paths]
         files += [filled / "claims.parquet", filled / "paper.md", filled / PAGE]
         write_bytes(filled / "claims.parquet", _claims_parquet(chapters))
-        draws = len(made.fits[FitKey("all", "N,T")].draws)
+        draws = len(made.fits[FitKey("all", "N,T")].drawn)
         text = paper_text((made.gemstones, made.chinchilla), chapters, captions, draws)
         write_text(filled / "paper.md", text)
         overtrained = {PAPER_FORM: made.overtrained, PREDICTS: made.overtrained_predicts}
