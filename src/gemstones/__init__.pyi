@@ -4,8 +4,8 @@ from gemstones.accounting.flops import flops_per_token as flops_per_token
 from gemstones.accounting.memory import memory_bytes as memory_bytes
 from gemstones.accounting.parameters import params as params
 from gemstones.accounting.parameters import params_by_group as params_by_group
+from gemstones.analyses.compare.by import compare_by as compare_by
 from gemstones.analyses.compare.compare import compare as compare
-from gemstones.analyses.compare.compare import compare_by as compare_by
 from gemstones.analyses.compare.result import Comparison as Comparison
 from gemstones.analyses.isoflop.isoflop import isoflop as isoflop
 from gemstones.analyses.isoflop.result import IsoFlop as IsoFlop

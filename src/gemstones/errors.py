@@ -24,7 +24,11 @@ from gemstones.remedies import for_caller
 
 
 class GemstonesError(Exception):
-    """Base of every error raised on purpose; `exit_status` is the command line's."""
+    """Base of every error raised on purpose; `exit_status` is the command line's.
+
+    >>> issubclass(UserError, GemstonesError), issubclass(Failure, GemstonesError)
+    (True, True)
+    """
 
     exit_status: ClassVar[int] = 1
 
@@ -39,7 +43,12 @@ class GemstonesError(Exception):
 
 
 class UserError(GemstonesError, ValueError):
-    """A mistake of the user's."""
+    """A mistake of the user's, a `ValueError` too: a line with the value, the rule and the remedy; `exit_status` is 2.
+
+    >>> raise InvalidQuantity("tokens -1 must be positive and finite")
+    Traceback (most recent call last):
+    gemstones.errors.InvalidQuantity: tokens -1 must be positive and finite
+    """
 
     exit_status: ClassVar[int] = 2
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ from gemstones.errors import InvalidShape
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+Column = float | str | Sequence[float] | Sequence[str] | FloatArray
+"""Of what a law is asked: a number, a quantity like "7B", or the value of a column by which it differs; or many."""
 
 KV_HEADS_EXCEPTIONS = {(3, 2): 1}
 """(query heads, queries per kv) → kv heads, where the ratio does not divide.
@@ -39,7 +42,13 @@ _WRITTEN = re.compile(r"\s*(\d{1,9})\s*[xX×]\s*(\d{1,9})\s*")
 
 @dataclass(frozen=True, order=True)
 class Shape:
-    """One shape, written `1024x28` (width x depth); refused with the broken rule if it cannot be built."""
+    """One shape, written `1024x28` (width x depth); refused with the broken rule if it cannot be built.
+
+    Its fields give its parameters and FLOPs per token; see `gemstones.params` and `gemstones.flops_per_token`.
+
+    >>> Shape(1024, 28).aspect_ratio, str(Shape.parse("1024x28"))
+    (36.57, '1024x28')
+    """
 
     width: int
     """Hidden size w, a multiple of `head_size`."""
@@ -155,6 +164,9 @@ class Shapes:
 
     Nothing is validated: kv heads are n_q / queries_per_kv, a fraction where that does not divide (the
     relaxed convention), except where the released models make their exception.
+
+    >>> Shapes.of([1024, 2048], 24).aspect_ratio  # counts of parameters and FLOPs are arrays alike
+    array([42.67, 85.33])
     """
 
     width: FloatArray

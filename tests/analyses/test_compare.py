@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gemstones.analyses.compare import regression
-from gemstones.analyses.compare.compare import compare, compare_by, ranks
+from gemstones.analyses.compare.by import compare_by, ranks
+from gemstones.analyses.compare.compare import compare
 from gemstones.analyses.compare.pairs import pairs_of, thinned
 from gemstones.analyses.compare.regression import Difference, cells
 from gemstones.analyses.compare.result import Comparison

@@ -25,7 +25,11 @@ def flops_per_token(shape: Shape, convention: FlopsConvention = "gemstones") -> 
 @overload
 def flops_per_token(shape: Shapes, convention: FlopsConvention = "gemstones") -> FloatArray: ...
 def flops_per_token(shape: Shape | Shapes, convention: FlopsConvention = "gemstones") -> Any:
-    """FLOPs to train on one token, at the shape's context length.
+    """FLOPs to train on one token of a model of `shape`, forward and backward, at the shape's context length.
+
+    `convention` is `gemstones` (the paper's Appendix G), `matmul` (multiplications alone, as PyTorch's counter has
+    them), or `6N_total`, `6N_no_embedding`, `6N_non_embedding`. `Shapes` give an array. Raises `InvalidRequest` for
+    another convention.
 
     >>> flops_per_token(Shape(1024, 28))
     3578148864.0

@@ -26,7 +26,14 @@ BYTES_PER_PARAM: dict[Precision, dict[str, int]] = {
 
 @checked
 def memory_bytes(shape: Shape, precision: Precision = "mixed") -> dict[str, int]:
-    """Bytes of `weights`, `gradients`, AdamW's `optimizer` state, and their `total`."""
+    """Bytes of `weights`, `gradients`, AdamW's `optimizer` state, and their `total`, for a model of `shape`.
+
+    `precision` is `mixed` (16 bytes a parameter), `float32` (16) or `bfloat16` (8); activations are not in it. Raises
+    `InvalidRequest` for another.
+
+    >>> memory_bytes(Shape(1024, 28))["total"]
+    8695726080
+    """
     if precision not in BYTES_PER_PARAM:
         raise InvalidRequest(f"precision {precision!r} is unknown: choose from {', '.join(BYTES_PER_PARAM)}")
     by_group = {name: size * params(shape) for name, size in BYTES_PER_PARAM[precision].items()}

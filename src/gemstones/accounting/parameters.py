@@ -32,7 +32,13 @@ def params_by_group(shape: Shape) -> dict[str, int]: ...
 @overload
 def params_by_group(shape: Shapes) -> dict[str, FloatArray]: ...
 def params_by_group(shape: Shape | Shapes) -> Any:
-    """Parameters in `embedding`, `head`, `attention`, `mlp` and `norm`; they add up to the total."""
+    """Number of parameters of `shape` in `embedding`, `head`, `attention`, `mlp` and `norm`; they add up to the total.
+
+    `Shapes` give arrays. Raises `InvalidRequest` for what is no shape.
+
+    >>> params_by_group(Shape(1024, 28))["embedding"]
+    51511296
+    """
     s: Any = known_shape(shape)
     return {
         "embedding": s.vocabulary * s.width,
@@ -50,7 +56,10 @@ def params(shape: Shape, convention: ParamsConvention = "total") -> int: ...
 @overload
 def params(shape: Shapes, convention: ParamsConvention = "total") -> FloatArray: ...
 def params(shape: Shape | Shapes, convention: ParamsConvention = "total") -> Any:
-    """Number of parameters in the given convention.
+    """Number of parameters of `shape`, counted as `convention` says; `Shapes` give an array.
+
+    `total`; `no_embedding` leaves out the input embedding; `non_embedding` the head too. Raises `InvalidRequest` for
+    another convention.
 
     >>> params(Shape(1024, 28))
     543482880

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from gemstones import bounds
 from gemstones.accounting.parameters import params_convention
-from gemstones.analyses.compare.compare import DRAWS, LAWS, compare_by, ranks
+from gemstones.analyses.compare.by import compare_by, ranks
+from gemstones.analyses.compare.compare import DRAWS, LAWS
 from gemstones.analyses.compare.compare import compare as compare_recipes
 from gemstones.analyses.compare.result import Comparison
 from gemstones.analyses.compare.shown import (

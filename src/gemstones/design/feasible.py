@@ -22,7 +22,10 @@ class Constraints:
 
     Widths are multiples of the head size whose query heads are divided by the query:kv ratio (so that kv
     heads divide query heads) and, unless `even_heads` is off, even in number, as in the paper. The other
-    fields of a shape are those of `template`.
+    fields of a shape are those of `template`. Counts of parameters and FLOPs follow from it.
+
+    >>> Constraints(width_max=1024, template=Shape(256, 1)).widths()
+    [256, 512, 768, 1024]
     """
 
     width_min: int = 1
@@ -109,7 +112,11 @@ def feasible_shapes(
 ) -> list[Shape]:
     """Shapes whose total parameters lie within ±`tolerance` (a fraction) of `size`, by width, then depth.
 
-    With the default constraints there are 5, 13, 28, 62 and 74 at ±5% of 50M, 100M, 500M, 1B and 2B.
+    Widths, depths and heads keep to `constraints`; with the default ones there are 5, 13, 28, 62 and 74 at ±5% of 50M,
+    100M, 500M, 1B and 2B. Raises `InvalidRequest` for a size or a tolerance that has no meaning.
+
+    >>> len(feasible_shapes(50e6)), str(feasible_shapes(50e6)[0])
+    (5, '256x23')
     """
     if not (math.isfinite(size) and size > 0):
         raise InvalidRequest(f"size {size} must be a positive number of parameters")

@@ -28,7 +28,7 @@ from gemstones.laws.labelled import (
 from gemstones.laws.law import Interval, Law
 from gemstones.laws.new_run import NewRunError, error_at, widened
 from gemstones.laws.optimum import Optimum, best_columns, held
-from gemstones.laws.predicted_losses import Column, PredictedLosses, points_of, predict_at
+from gemstones.laws.predicted_losses import PredictedLosses, points_of, predict_at
 from gemstones.laws.prescribes import Prescribes
 from gemstones.laws.shown import fit_html, fit_lines
 from gemstones.laws.solver.objective import ObjectiveKind
@@ -36,7 +36,7 @@ from gemstones.laws.solver.resample import Unit
 from gemstones.laws.summarised import fit_summary
 from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.table import RunTable
-from gemstones.shape import FloatArray
+from gemstones.shape import Column, FloatArray
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,7 +55,7 @@ class Resampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Fit(Prescribes, msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """A law with the evidence for it: objective, data, diagnostics and bootstrap draws.
 
-    What `gemstones.fit` returns. Losses are in `law.loss_unit`, N in `law.params_convention`, levels are probabilities.
+    What `gemstones.fit` returns. Each loss is in `law.loss_unit`, N counted by `law.params_convention`.
 
     >>> from gemstones.laws.fitting import fit
     >>> made = fit("pebbles", "N,T", bootstrap=40)
@@ -244,7 +244,7 @@ class Fit(Prescribes, msgspec.Struct, frozen=True, forbid_unknown_fields=True, d
         """The fit as plain values, without its draws: what `gemstones fit --json` prints."""
         return fit_summary(self)
 
-    def loss(self, columns: FloatArray | None = None, /, **named: Any) -> FloatArray:
+    def loss(self, columns: FloatArray | None = None, /, **named: Column) -> FloatArray:
         """Predicted loss; see `Law.loss`.
 
         >>> fit("gemstones").loss(N="1B", T="100B")  # doctest: +SKIP
@@ -260,8 +260,8 @@ class Fit(Prescribes, msgspec.Struct, frozen=True, forbid_unknown_fields=True, d
 
         >>> from gemstones.laws.published import published
         >>> made = published("gemstones-refit").predict(w=2048, d=24, N="1.5B", T=["30B", "300B"])
-        >>> made.loss, made.interval[1]
-        (array([2.77, 2.54]), array([2.52, 2.56]))
+        >>> made.to_frame()["high"].to_list()
+        [2.791, 2.560]
         """
         return predict_at(self, named if at is None else points_of(self.law, at) | named)
 
@@ -272,7 +272,7 @@ class Fit(Prescribes, msgspec.Struct, frozen=True, forbid_unknown_fields=True, d
         Raises `InvalidRequest` for a fit that was read from a file, or changed: it has no rows, `residuals_of` has.
 
         >>> from gemstones.laws.fitting import fit
-        >>> abs(fit("pebbles", "N,T").residuals).max()
+        >>> float(abs(fit("pebbles", "N,T").residuals).max())
         0.079
         """
         table = self.__dict__.get("_table")
@@ -308,7 +308,7 @@ class Fit(Prescribes, msgspec.Struct, frozen=True, forbid_unknown_fields=True, d
             return None
         return widened(ends, loss, float(error_at(self.new_run_error, decades)))
 
-    def optimum(self, *of: str, **at: Any) -> Optimum:
+    def optimum(self, *of: str, **at: float | str) -> Optimum:
         """The columns `of` at the least predicted loss, the others held `at` values, with intervals from the draws.
 
         >>> fit("sweep.csv", "step-law", bootstrap=200).optimum("lr", "batch", N="1B", T="100B")  # doctest: +SKIP

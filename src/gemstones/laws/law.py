@@ -21,7 +21,7 @@ from gemstones.laws.listed import tree_of
 from gemstones.laws.prescribes import Prescribes
 from gemstones.laws.tree import written
 from gemstones.runs.loss_units import LossUnit
-from gemstones.shape import FloatArray, IntArray, Shape
+from gemstones.shape import Column, FloatArray, IntArray, Shape
 from gemstones.units import format_number
 
 if TYPE_CHECKING:
@@ -91,7 +91,12 @@ class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Law(Prescribes, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """L̂ = (Σ_i exp(log_coefficients_i)·x_i^(−exponents_i))^outer_exponent + exp(log_irreducible), in `loss_unit`.
 
-    A law that is no such sum is a `formula`, and these five are empty.
+    Losses are in nats unless `loss_unit` says otherwise. A law that is no such sum is a `formula`, and these five are
+    empty.
+
+    >>> law = Law(("N", "T"), (0.34, 0.28), (6.007, 6.018), 0.525, name="Hoffmann et al. 2022")
+    >>> law.irreducible_loss, law.plan(1e22).tokens_per_param
+    (1.69, 62.6)
     """
 
     terms: tuple[str, ...] = ()
@@ -209,7 +214,7 @@ class Law(Prescribes, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 for entry, x in zip(self.formula.form.entries, self.theta, strict=True)
             }
 
-    def loss(self, columns: FloatArray | None = None, /, **named: Any) -> FloatArray:
+    def loss(self, columns: FloatArray | None = None, /, **named: Column) -> FloatArray:
         """Predicted loss for positive `columns` (…, k), in the order of `symbols`, or for columns by name.
 
         Quantities may have suffixes; a law that differs by a column takes a value of that.

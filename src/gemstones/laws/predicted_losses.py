@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from gemstones.laws.fit import Fit
-
-Column = float | str | Sequence[float] | Sequence[str] | FloatArray
-"""One value or many: numbers, quantities like "7B", or the values of a column between which constants differ."""
 
 
 @dataclass(frozen=True, eq=False)

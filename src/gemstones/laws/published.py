@@ -23,7 +23,11 @@ from gemstones.units import format_flops, format_quantity
 
 
 class FrontierLaw(Prescribes, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A law of the optimum alone, N*(C) = n0·(C / c0)^exponent: it predicts no loss."""
+    """A law of the optimum alone, N*(C) = n0·(C / c0)^exponent in FLOPs and parameters: it predicts no loss.
+
+    >>> published("kaplan").params_optimal(1e22)
+    104709934825.6
+    """
 
     n0: float
     """Parameters at c0."""

@@ -120,7 +120,14 @@ class Selected:
 
 @dataclass(frozen=True)
 class Levels:
-    """What is tried of each choice; the first of each that can be had is the base study's."""
+    """What is tried of each choice; the first of each that can be had is the base study's.
+
+    N is counted as each of `params` says, FLOPs as each of `flops`; `deltas` are Huber's, in log loss.
+
+    >>> few = Levels(laws=("N,T",), params=("total",), flops=("6N",), deltas=(1e-4, 1e-3))
+    >>> len(few.combinations(["all"]))
+    4
+    """
 
     approaches: tuple[Approach, ...] = APPROACHES
     laws: tuple[str, ...] = LAWS

@@ -66,7 +66,12 @@ def flops_name(flops: Flops) -> str:
 
 @dataclass(frozen=True)
 class Cost:
-    """How a budget is spent."""
+    """How a budget is spent: on training alone, or on inference too; in FLOPs, or in device hours of a `step_time`.
+
+    >>> from gemstones.timing.step_time import gemstones_step_time
+    >>> Cost(inference_tokens=1e13).resource, Cost(step_time=gemstones_step_time()).resource
+    ('flops', 'device_hours')
+    """
 
     flops_convention: FlopsConvention = "gemstones"
     step_time: StepTime | None = None

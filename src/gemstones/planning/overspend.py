@@ -91,7 +91,13 @@ class Overspent:
 
 @dataclass(frozen=True, repr=False)
 class Overspend:
-    """Every run's overspend after the same tokens, the largest first; those without a number last."""
+    """Every run's overspend after the same tokens, the largest first; those without a number last.
+
+    An overspend is the fraction of FLOPs, or of device hours, beyond what the frontier needs for the same loss.
+
+    >>> [one.shape for one in overspend("pebbles", "6M").frontier]
+    ['48x1', '64x1', '96x1', '128x1']
+    """
 
     dataset: str
     selection: str
@@ -151,10 +157,14 @@ def overspend(
 ) -> Overspend:
     """What every run overspent after `tokens`, at its checkpoint nearest to them.
 
-    `runs` are what `fit` takes: of a whole data set the checkpoints of its default selection, all there are. A run
-    takes part if that checkpoint is within half the spacing of its checkpoints there, or within 1% of `tokens`.
-    Raises `InvalidTable` where the resource is not known in every row, `InvalidRequest` where fewer than two runs
-    have such a checkpoint.
+    `runs` are what `fit` takes: of a whole data set the checkpoints of its default selection, all there are.
+    `resource` is `flops` or `device_hours`; `method` compares at the same loss (`interpolate`) or with the frontier's
+    point of `nearest` loss, as published. A run takes part if that checkpoint is within half the spacing of its
+    checkpoints there, or within 1% of `tokens`. Raises `InvalidTable` where the resource is not known in every row,
+    `InvalidRequest` where fewer than two runs have such a checkpoint.
+
+    >>> overspend("pebbles", "6M").shapes[0].overspend
+    2.722
     """
     for name, value, choices in (
         ("resource", resource, get_args(Resource)),

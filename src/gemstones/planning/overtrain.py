@@ -86,7 +86,11 @@ class Overtrained:
 
 @dataclass(frozen=True, repr=False)
 class Overtraining:
-    """Designs for one budget, by factor, and the plan that they are compared with."""
+    """Designs for one budget, by factor, and the plan that they are compared with; losses in the law's unit.
+
+    >>> [point.factor for point in overtrain(1e22, "chinchilla", [1, 4]).points]
+    [1.0, 4.0]
+    """
 
     budget: float
     resource: Resource
@@ -200,7 +204,7 @@ def compare_increases(one: Overtraining, other: Overtraining, factor: float = TY
     """What `factor` times the optimal tokens cost in `one` less what they cost in `other`, on the same draws of a law.
 
     For two budgets of a fit: whether overtraining is dearer at the first. None where either has no design there, or
-    no draws.
+    no draws. It raises nothing of its own.
 
     >>> low, high = (overtrain(budget, "gemstones-refit", [4]) for budget in (1e20, 1e22))
     >>> compare_increases(high, low).draws
@@ -233,11 +237,15 @@ def overtrain(
     force: bool = False,
     name: str | None = None,
 ) -> Overtraining:
-    """The best designs for `budget` on `factors` times its optimal tokens, under a law that predicts losses.
+    """The best designs for `budget` on `factors` times its optimal tokens, under a `law` that predicts losses.
 
     The budget is of FLOPs of training, or of what `cost` says; shapes are those of `constraints`, by default the
-    plan's. Raises `EdgeOfSearch` where the optimum itself lies on the edge of the search, and `InvalidRequest` for a
-    law of the optimum alone.
+    plan's. Of a law whose constants differ by a column, `of` says which value is meant; `name` is what it is called.
+    Raises `EdgeOfSearch` where the optimum itself lies on the edge of the search, and `InvalidRequest` for a law of the
+    optimum alone, or for a budget more than 4 decades from the fitted runs, unless `force` is True.
+
+    >>> overtrain(1e22, "chinchilla", [4]).points[0].loss
+    2.181
     """
     law = of_groups(given_law(law), of)
     if isinstance(law, FrontierLaw):

@@ -43,7 +43,14 @@ NO_DRAWS = "no interval: this law comes without bootstrap draws"
 
 @dataclass(frozen=True, repr=False)
 class Plan:
-    """A prescription for a budget, with its interval or a statement that it has none."""
+    """A prescription for a budget, with its interval or a statement that it has none; what `plan` returns.
+
+    FLOPs, tokens, parameters and losses are in base units, in the conventions that it names.
+
+    >>> made = plan(1e22, "gemstones-refit")
+    >>> made
+    <Plan 1e22 FLOPs (Appendix G) by gemstones-refit [(w,d,N,T)^p]: 3072x50, 7.39B [6.74B, 10.6B] total parameters, ...
+    """
 
     budget: float
     """In `resource`; pays for training, and for inference where there is any."""
@@ -289,23 +296,24 @@ def plan(
     force: bool = False,
     name: str | None = None,
 ) -> Plan | Plans:
-    """What to train for `budget`, of FLOPs or of what `cost` says, under a law or a fit, or the name or file of one.
+    """What to train for `budget`, of FLOPs or of what `cost` says, under a `law` or a fit, or the name or file of one.
 
-    Several budgets give `Plans`, in their order. The law is by default ours, gemstones-refit.
-    A law of shapes gives the exact optimum over all feasible shapes, FLOPs counted by Appendix G; one in N and T gives
+    Several budgets give `Plans`, in their order. The law is by default ours, gemstones-refit. A law of shapes gives
+    the exact optimum over all feasible shapes of `constraints`, FLOPs counted by Appendix G; one in N and T gives
     Hoffmann's closed form under 6·N·T and the feasible shapes nearest to N and, for device hours, the best of the
     shapes of ordinary aspect ratio. Where the fitted runs gave FLOPs of their own, both count with what was learned
     from them, unless `cost` says otherwise. `throughput` adds the device hours of a plan for FLOPs. `near` is the
     tolerance of the near-optimal set (a fraction of loss), all of whose members are listed with `everything`. Of a law
-    whose constants differ by a column, `of` says which value is meant, like `{"recipe": "muon"}`. Raises `EdgeOfSearch`
-    if the optimum lies on the edge of the search, and `InvalidRequest` if inference alone takes more than the budget,
-    or if the plan lies more than 4 decades of FLOPs from the fitted runs, unless `force`d.
+    whose constants differ by a column, `of` says which value is meant, like `{"recipe": "muon"}`; `name` is what the
+    law is called. Raises `EdgeOfSearch` if the optimum lies on the edge of the search, and `InvalidRequest` if
+    inference alone takes more than the budget, or if the plan lies more than 4 decades of FLOPs from the fitted runs,
+    unless `force` is True.
 
-    >>> from gemstones.laws.published import published
     >>> from gemstones.timing.step_time import gemstones_step_time
-    >>> law = published("gemstones-refit")
-    >>> print(plan(1e5, law, cost=Cost(step_time=gemstones_step_time())).shape)  # device hours
+    >>> print(plan(1e5, "gemstones-refit", cost=Cost(step_time=gemstones_step_time())).shape)  # device hours
     5120x36
+    >>> [str(one.shape) for one in plan([1e20, 1e21])]
+    ['1280x19', '2048x30']
     """
     from gemstones.planning.by_params import plan_frontier, plan_params
     from gemstones.planning.by_shape import plan_shape

@@ -20,7 +20,7 @@ QUANTITIES = ("width", "depth", "params", "params_total", "tokens", "tokens_per_
 
 
 class Plans(Sequence["Plan"]):
-    """Plans for several budgets under one law, in the order of the budgets; what `plan` gives for a list of them.
+    """Plans for several budgets, in FLOPs, under one law, in their order; what `plan` gives for a list of them.
 
     >>> from gemstones.planning.plan import plan
     >>> plans = plan([1e20, 1e21, 1e22], "chinchilla")

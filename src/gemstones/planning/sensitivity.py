@@ -49,7 +49,12 @@ FARTHEST = 10.0
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sensitivity:
-    """Every study, and how far they are apart."""
+    """Every analysis of the same runs, and how far what they prescribe (parameters, tokens, losses) is apart.
+
+    >>> from gemstones.report.interactive import sensitivity
+    >>> made = sensitivity("pebbles")  # doctest: +SKIP
+    >>> made.sentence, made.decomposition  # doctest: +SKIP
+    """
 
     dataset: str
     budgets: tuple[float, ...]

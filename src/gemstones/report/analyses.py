@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gemstones.analyses.compare.compare import compare, compare_by
+from gemstones.analyses.compare.by import compare_by
+from gemstones.analyses.compare.compare import compare
 from gemstones.analyses.compare.result import Comparison
 from gemstones.analyses.isoflop.isoflop import isoflop
 from gemstones.analyses.isoflop.result import IsoFlop

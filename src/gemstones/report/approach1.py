@@ -75,11 +75,14 @@ def approach1_figure(
     colors: style.RunColors | None = None,
     quantities: Sequence[str] = FIGURE_4,
 ) -> alt.VConcatChart:
-    """Figure 4 for `runs` and their `envelopes` (one or two methods, over one or two resources).
+    """Figure 4 for `runs` and their `envelopes` (one or two methods, over FLOPs, device hours or both).
 
     `runs` are what `envelope` takes. `colors` are those of the whole data set, so that a run looks the same in all of
     its figures; by default those of `runs`. `quantities` (`params`, `tokens`, `tokens_per_param`) have a row each.
     Raises `MissingExtra` without altair.
+
+    >>> from gemstones.laws.envelope import envelope
+    >>> chart = approach1_figure("pebbles", envelope("pebbles"))  # shows itself in a notebook
     """
     need_altair()
     import altair as alt

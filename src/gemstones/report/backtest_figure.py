@@ -53,9 +53,12 @@ Rows = list[dict[str, Any]]
 def backtest_figure(
     backtest: Backtest, title: str = "Backtests: how well laws predict what is held out"
 ) -> alt.VConcatChart:
-    """Error of every predictor on every split, a row of panels a selection, a column a target.
+    """Error in log loss of every predictor of a `backtest` on every split: rows are selections, columns targets.
 
-    Raises `MissingExtra` without altair, `InvalidRequest` where there is no error to draw.
+    `title` stands above. Raises `MissingExtra` without altair, `InvalidRequest` where there is no error to draw.
+
+    >>> from gemstones.laws.backtest import backtest
+    >>> backtest_figure(backtest("pebbles"))  # doctest: +SKIP
     """
     need_altair()
     import altair as alt

@@ -23,9 +23,13 @@ ROW = 46
 
 @checked
 def compare_figure(made: Comparison | Sequence[Comparison]) -> alt.LayerChart:
-    """A row for each recipe and budget: the difference of loss to A with its interval, the measured pairs beside.
+    """A row for each recipe and budget (FLOPs): its difference of loss to A with the interval, measured pairs beside.
 
-    Raises `MissingExtra` without altair.
+    `made` is what `compare` or `compare_by` returned. Raises `MissingExtra` without altair, `InvalidRequest` where it
+    is empty.
+
+    >>> from gemstones.analyses.compare.compare import compare
+    >>> compare_figure(compare("a.csv", "b.csv"))  # doctest: +SKIP
     """
     need_altair()
     import altair as alt

@@ -42,9 +42,11 @@ def sensitivity(
 ) -> Sensitivity:
     """What `runs` prescribe for `budgets` (FLOPs) under every combination of `levels` and `selections`.
 
-    `runs` are what `fit` takes; of a whole data set the usual selections are tried. Budgets are by default from
-    within the runs to a hundred times beyond, levels and selections the usual ones; see
-    `gemstones.planning.sensitivity.sensitivity`, which this calls, for the rest.
+    `runs` are what `fit` takes; of a whole data set the usual selections are tried, of them the rows for which `where`
+    holds. Budgets are by default from within the runs to a hundred times beyond, levels and selections the usual ones.
+    `bootstrap` resamples by run give the intervals, the same for the same `seed` and any number of `workers`
+    (processes). With `output`, every fit is kept in its folder `fits`, so that an analysis that was interrupted goes
+    on where it was; `progress` is told how many are done. Raises `InvalidRequest` where no combination has an answer.
 
     >>> few = Levels(laws=("N,T",), params=("total",), flops=("6N",), deltas=(1e-4, 1e-3))
     >>> len(sensitivity("pebbles", [1e14], levels=few, selections=["all"], bootstrap=0).studies)
@@ -71,11 +73,11 @@ def approach3_figure(
     compare: bool = True,
     title: str = "Approach 3",
 ) -> alt.HConcatChart:
-    """Figure 5 for one law or several, or for laws by the names that the legend is to have.
+    """Figure 5 for one of `laws` or several, or for laws by the names that the legend is to have.
 
     `budgets` (FLOPs) are by default a grid from the runs of the first law to a thousand times beyond; `compare` adds
-    published laws, where their runs are of such budgets. Raises `InvalidRequest` where no law has a plan, or two have
-    one name, and `MissingExtra` without altair.
+    published laws, where their runs are of such budgets; `title` stands above. Raises `InvalidRequest` where no law
+    has a plan, or two have one name, and `MissingExtra` without altair.
 
     >>> chart = approach3_figure("chinchilla", [1e20, 1e22])  # shows itself in a notebook
     >>> chart.save("figure.html")  # doctest: +SKIP

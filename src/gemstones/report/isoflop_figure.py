@@ -31,7 +31,11 @@ PARABOLAS, OF_LAW = "Minimum of the parabola", "Optimum of the law"
 def isoflop_figure(made: IsoFlop) -> alt.HConcatChart:
     """Losses over N by budget with their parabolas, and the minima over FLOPs with the line through them.
 
-    The minima of the law fitted to the same runs are diamonds. Raises `MissingExtra` without altair.
+    `made` is what `isoflop` returned; the minima of the law fitted to the same runs are diamonds. Raises `MissingExtra`
+    without altair.
+
+    >>> from gemstones.analyses.isoflop.isoflop import isoflop
+    >>> isoflop_figure(isoflop("sweep.csv"))  # doctest: +SKIP
     """
     need_altair()
     import altair as alt

@@ -49,6 +49,9 @@ def overspend_figure(found: Overspend | Sequence[Overspend]) -> alt.HConcatChart
     """Figure 7, a panel for each of `found`: overspends over FLOPs and over device hours, say.
 
     Raises `InvalidRequest` where nothing is given, `MissingExtra` without altair.
+
+    >>> from gemstones.planning.overspend import overspend
+    >>> chart = overspend_figure(overspend("pebbles", "6M"))  # shows itself in a notebook
     """
     need_altair()
     import altair as alt

@@ -49,6 +49,9 @@ def overtrain_figure(
     """Figure 8: a panel for each of `found`, with the losses of `industry` models that lie within it.
 
     Raises `InvalidRequest` where nothing is given, `MissingExtra` without altair.
+
+    >>> from gemstones.planning.overtrain import overtrain
+    >>> chart = overtrain_figure(overtrain(1e22, "chinchilla", [1, 4]))  # shows itself in a notebook
     """
     need_altair()
     import altair as alt

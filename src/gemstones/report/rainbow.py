@@ -170,9 +170,13 @@ def _reference(name: str, budgets: FloatArray) -> Curve:
 
 @checked
 def rainbow_figure(*made: Sensitivity) -> alt.HConcatChart:
-    """Figure 6 from sensitivity analyses of one or more data sets, over their budgets; see `rainbow_sensitivities`.
+    """Figure 6, over budgets in FLOPs, from sensitivity analyses `made` of one or more data sets.
 
-    Raises `MissingExtra` without altair.
+    See `rainbow_sensitivities` for those of the paper. Raises `MissingExtra` without altair, `InvalidRequest` where
+    nothing is given.
+
+    >>> from gemstones.report.interactive import sensitivity
+    >>> rainbow_figure(sensitivity("gemstones"))  # doctest: +SKIP
     """
     need_altair()
     curves = rainbow_curves(*made)

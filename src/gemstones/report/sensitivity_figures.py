@@ -38,11 +38,14 @@ SHARES_WIDTH, BAR = 190, 8
 def studies_figure(
     made: Sensitivity, budget: float | None = None, quantity: Quantity = "n_opt"
 ) -> alt.VConcatChart:
-    """What every study prescribes for one budget (by default the headline's), in order, with the choices of each below.
+    """What every study of `made` prescribes for one `budget` (FLOPs; by default the headline's), in order.
 
-    A specification curve (Simonsohn, Simmons & Nelson 2020): dots with intervals above, and under each study a mark in
-    the row of every level that it chose. The colour is that of the choice that matters most. Raises `MissingExtra`
-    without altair, `InvalidRequest` where no study has a prescription.
+    A specification curve (Simonsohn, Simmons & Nelson 2020): dots of `quantity` with intervals above, and under each
+    study a mark in the row of every level that it chose. The colour is that of the choice that matters most. Raises
+    `MissingExtra` without altair, `InvalidRequest` where no study has a prescription.
+
+    >>> from gemstones.report.interactive import sensitivity
+    >>> studies_figure(sensitivity("pebbles"))  # doctest: +SKIP
     """
     need_altair()
     import altair as alt
@@ -177,9 +180,13 @@ def _level_colors(made: Sensitivity, choice: str) -> dict[str, str]:
 
 @checked
 def shares_figure(made: Sensitivity) -> alt.HConcatChart:
-    """The share of each choice in the variance of what is prescribed (of its log), by quantity and budget.
+    """The share of each choice in the variance of what is prescribed (of its log), by quantity and budget (FLOPs).
 
-    Raises `MissingExtra` without altair, `InvalidRequest` where the studies do not differ.
+    `made` is what `sensitivity` returned. Raises `MissingExtra` without altair, `InvalidRequest` where the studies do
+    not differ.
+
+    >>> from gemstones.report.interactive import sensitivity
+    >>> shares_figure(sensitivity("pebbles"))  # doctest: +SKIP
     """
     need_altair()
     import altair as alt

@@ -100,7 +100,10 @@ PATTERNS = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Study:
-    """What a study found, and the files it wrote."""
+    """What a study found (fits, plans in FLOPs, tokens and losses, analyses), and the files it wrote.
+
+    >>> study("pebbles", "out", quick=True).plans[0]  # doctest: +SKIP
+    """
 
     dataset: str
     settings: Settings
@@ -174,15 +177,16 @@ def study(
     """Fit, find frontiers, plan for `budgets` (FLOPs), ask what the answer depends on, and write it all to `output`.
 
     `runs` are what `fit` takes. Selections are `all` and `le100B` of `gemstones`, else the default of the table, or
-    `select`. `bootstrap` resamples by run give the intervals; `delta` is Huber's. `law` is what plans first, by default
-    the form that backtests choose; the usual ones are fitted too. Recipes are the values of column `by`, by default
-    of `recipe`, or the families main and lr-ablation: they are compared at the budgets. Budgets are by default those
-    that `usual_budgets` finds for the FLOPs of the first selection. `quick` leaves out the sensitivity analysis, the
-    backtests and the comparison, which take most of the time. `progress` is told what is being done and which share
-    of everything is done. Without the extra `report` there are tables but no figures and no page.
+    `select`. `bootstrap` resamples by run give the intervals, the same for the same `seed` and any number of `workers`
+    (processes); `delta` is Huber's. `law` is what plans first, by default the form that backtests choose; the usual
+    ones are fitted too. Recipes are the values of column `by`, by default of `recipe`, or the families main and
+    lr-ablation: they are compared at the budgets. Budgets are by default those that `usual_budgets` finds for the
+    FLOPs of the first selection. `quick` leaves out the sensitivity analysis, the backtests and the comparison, which
+    take most of the time. `progress` is told what is being done and which share of everything is done. Without the
+    extra `report` there are tables but no figures and no page.
 
     An earlier study in `output` is replaced at the end, as a whole. Raises `InvalidPath` where somebody else's file
-    is in the way, unless `force`d.
+    is in the way, unless `force` is True.
 
     >>> study("pebbles", "out", quick=True)  # writes a folder  # doctest: +SKIP
     """

@@ -53,9 +53,11 @@ class _Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_industry() -> tuple[IndustryModel, ...]:
-    """The published models, in the file's order.
+    """Published models with their parameters, tokens and losses, in the file's order.
 
     Raises `InvalidTable` for a file that is not what was published, `Unavailable` where it cannot be had.
+
+    >>> len(load_industry())  # doctest: +SKIP
     """
     entry = ENTRIES["industry-losses"]
     return parse_industry(fetch(entry).read_bytes(), entry)

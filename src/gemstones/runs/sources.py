@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gemstones.accounting.parameters import params
+from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.runs.architecture import GEMSTONES_ARCHITECTURE
 from gemstones.runs.building import build_table
@@ -236,16 +237,48 @@ _FRAMES = ("columns", "__arrow_c_stream__", "__dataframe__")
 """What a frame has one of, whatever library it is of."""
 
 
-def load(name_or_path: Any, **options: Any) -> RunTable:
-    """The data set of that name, else the runs of that path, frame or list of dicts, with the options of `read_runs`.
+@checked
+def load(
+    name_or_path: Any,
+    *,
+    columns: Mapping[str, str] | str | None = None,
+    where: str | None = None,
+    format: str | None = None,  # noqa: A002
+    run_from: str | None = None,
+    loss_unit: str | None = None,
+    duplicates: str | None = None,
+    force: bool = False,
+    vocabulary: int | None = None,
+    head_size: int | None = None,
+    context: int | None = None,
+    queries_per_kv: int | None = None,
+) -> RunTable:
+    """The data set of that name, else the runs of that path, frame or list of dicts: `name_or_path`.
 
-    Raises `InvalidRequest` for what is none of these, and for options beside a name or a table: what they describe is
-    known of it.
+    `columns` says what a column of the table is over those of the source, as a mapping or written like
+    `loss=val_loss,tokens=_step*524288`; `where` keeps the rows for which a condition holds. `format` is that of files
+    whose content does not tell it, `run_from` a regular expression that finds the name of a run in that of a file;
+    `loss_unit` is `nats`, `bits` or `bits_per_byte`; `duplicates` says which of two rows at the same tokens is kept,
+    `last`, `first` or `refuse`; `force` takes what cannot be in the units of the table, with a warning. `vocabulary`,
+    `head_size`, `context` (tokens) and `queries_per_kv` describe models whose parameters or FLOPs are counted from
+    width and depth.
+
+    Raises `InvalidTable` for rows that cannot be used, `InvalidRequest` for what is no runs at all, and for options
+    beside a name or a table: what they describe is known of it.
+
+    >>> load([{"N": 1e8, "T": 2e9, "val_loss": 3.1}, {"N": 1e8, "T": 4e9, "val_loss": 2.9}])["loss"].to_list()
+    [3.1, 2.9]
     """
+    options: dict[str, Any] = {
+        "columns": columns, "where": where, "format": format, "run_from": run_from, "loss_unit": loss_unit,
+        "duplicates": duplicates, "force": force, "vocabulary": vocabulary, "head_size": head_size,
+        "context": context, "queries_per_kv": queries_per_kv,
+    }  # fmt: skip
     if isinstance(name_or_path, list | tuple) and len(name_or_path) == 1 and isinstance(name_or_path[0], str):
         (name_or_path,) = name_or_path
     known = isinstance(name_or_path, RunTable) or (isinstance(name_or_path, str) and name_or_path in DATASETS)
-    where = options.pop("where", None) if known else None
+    if known:
+        options.pop("where")
     given = sorted(option for option, value in options.items() if value is not None and value is not False)
     if known and given:
         name = name_or_path.dataset if isinstance(name_or_path, RunTable) else name_or_path

@@ -44,9 +44,16 @@ class Source:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RunTable:
-    """One row per (run, checkpoint), made by `build_table` only, which checks every rule.
+    """Validated runs, one row per (run, checkpoint), in base units: tokens, parameters, FLOPs, losses per token.
 
-    `frame` has the columns of `gemstones.runs.schema.SCHEMA` in order, then those of the source.
+    What `gemstones.load` returns; made by `build_table` only, which checks every rule. `len(runs)` counts rows and
+    `runs["loss"]` is a column. `frame` has the columns of `gemstones.runs.schema.SCHEMA` in order, then those of the
+    source.
+
+    >>> from gemstones.runs import load
+    >>> runs = load("pebbles")
+    >>> len(runs), runs.runs, runs["tokens"].max()
+    (690, 37, 6758400.0)
     """
 
     frame: pl.DataFrame
@@ -81,7 +88,7 @@ class RunTable:
         """A column, one value per row; `InvalidTable` where there is none of that name."""
         if not isinstance(column, str) or column not in self.frame.columns:
             raise InvalidTable(
-                f"is no column of the runs: they have {listed(self.frame.columns, 30)}; rows are chosen by "
+                f"is no column of the runs: they have {listed(self.frame.columns, 20)}; rows are chosen by "
                 "select(where=…)",
                 file=self.origin,
                 column=one_line(column, 60),
@@ -103,7 +110,7 @@ class RunTable:
 
         >>> from gemstones.runs import load
         >>> load("pebbles").to_polars()["loss"].min()
-        3.30
+        3.181
         """
         return self.frame
 
@@ -111,8 +118,8 @@ class RunTable:
         """The rows as a pandas frame, base units. Raises `MissingExtra` without pandas and pyarrow.
 
         >>> from gemstones.runs import load
-        >>> load("pebbles").to_pandas()["loss"].min()
-        3.30
+        >>> float(load("pebbles").to_pandas()["loss"].min())
+        3.181
         """
         try:
             return self.frame.to_pandas()

@@ -38,13 +38,12 @@ MOST_DEVICE_COUNTS = 6
 def fit_step_time(
     runs: Runs, *, features: Sequence[str] | None = None, bootstrap: int = DRAWS, seed: Seed = 0
 ) -> StepTime:
-    """Fit `features` (by default the matmul FLOPs and width·depth) to what each run took.
+    """Fit `features` (by default the matmul FLOPs and width·depth) to what each run took, in seconds.
 
     `runs` are what `fit` takes, and of them the default selection unless another was made. Errors are of shapes that
-    were left out, all runs of one at a time. Resamples are by run, drawn as `fit` draws them: with the same seed,
-    resample i has the same runs as resample i of a law of the same table.
-    Raises `InvalidTable` where step times are not known, and `InvalidRequest` where the shapes are too few for
-    the features.
+    were left out, all runs of one at a time. `bootstrap` resamples are by run, drawn as `fit` draws them: with the
+    same `seed`, resample i has the same runs as resample i of a law of the same table. Raises `InvalidTable` where
+    step times are not known, and `InvalidRequest` where the shapes are too few for the features.
 
     >>> print(fit_step_time("pebbles", bootstrap=0))
     flops_matmul / (233B per second) + 1.54e-07 s·width·depth

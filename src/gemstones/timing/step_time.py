@@ -69,7 +69,11 @@ class Compared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StepTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A throughput model: seconds of one device per token of training, as a sum over features of the shape."""
+    """A throughput model: seconds of one device per token of training, as a sum over features of the shape.
+
+    >>> gemstones_step_time().held_out_error  # of log seconds per token
+    0.104
+    """
 
     features: tuple[str, ...]
     coefficients: tuple[float, ...]
@@ -298,7 +302,11 @@ STEP_TIME_COMMAND = (
 
 @lru_cache(maxsize=1)
 def gemstones_step_time() -> StepTime:
-    """The throughput model that ships with the package; `STEP_TIME_COMMAND` makes it again."""
+    """The throughput model that ships with the package, in device hours; `STEP_TIME_COMMAND` makes it again.
+
+    >>> gemstones_step_time().devices
+    (64, 512)
+    """
     from importlib.resources import files
 
     return StepTime.from_json(files("gemstones.laws").joinpath(f"{STEP_TIME}.json").read_bytes(), STEP_TIME)

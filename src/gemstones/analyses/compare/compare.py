@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from gemstones.analyses.predict.shown import at_text
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.laws.choose import choose
-from gemstones.laws.columns import group_values, table_columns
+from gemstones.laws.columns import table_columns
 from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit as fit_law
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level, needed_draws
@@ -78,11 +77,14 @@ def compare(
 ) -> Comparison:
     """Is recipe `b` better than `a` at `budgets` (FLOPs) and points `at`, and how surely?
 
-    `a` and `b` are runs as `fit` takes them. Runs of the same size and shape are paired at the same tokens, which is
-    nearly everything where there are any; else at least six runs of each recipe are needed. `law` is the form that is
-    fitted to both together, by default `N,T` or `(N,T)^p`, whichever backtests prefer. At a budget each recipe has the
-    pooled law's best size. Points are written as `predict` takes them. Without budgets or points, the largest FLOPs of
-    the runs and ten times as many. Raises `InvalidRequest` for recipes of different units of loss.
+    `a` and `b` are runs as `fit` takes them, and `names` what they are called. Runs of the same size and shape are
+    paired at the same tokens, which is nearly everything where there are any; else at least six runs of each recipe
+    are needed. `law` is the form that is fitted to both together, by default `N,T` or `(N,T)^p`, whichever backtests
+    prefer, with a Huber of `delta` and N counted as `params` says. At a budget each recipe has the pooled law's best
+    size. Points are written as `predict` takes them. Without budgets or points, the largest FLOPs of the runs and ten
+    times as many. `bootstrap` resamples give intervals at `level`, a probability; the same `seed` gives the same for
+    any number of `workers` (processes). Raises `InvalidRequest` for recipes of different units of loss, and for
+    budgets more than 4 decades from the runs, unless `force` is True.
 
     >>> found = compare(load("pebbles").select("all"), load("pebbles").select("lr-ablation"))  # doctest: +SKIP
     """
@@ -150,57 +152,6 @@ def compare(
         flags=(*flags, *_form_flags(posterior, tables, pairs if paired else None, found, seed, law, delta)),
         assumptions=tuple(dict.fromkeys([*tables[0].assumptions, *tables[1].assumptions])),
     )
-
-
-def compare_by(
-    runs: Runs, column: str, *, reference: str | None = None, **options: Any
-) -> tuple[Comparison, ...]:
-    """Every recipe, a value of `column`, against the `reference` (by default the first in the table); see `compare`.
-
-    Raises `InvalidRequest` for a column of fewer than two values.
-    """
-    import polars as pl
-
-    table = selected_runs(runs)
-    values = group_values(column, table)
-    levels = list(dict.fromkeys(values))
-    if len(levels) < 2:
-        raise InvalidRequest(
-            f"column {column} of {table.origin} has one value, {levels[0]!r}: there is nothing to compare it with"
-        )
-    first = levels[0] if reference is None else reference
-    if first not in levels:
-        raise InvalidRequest(f"reference {first!r} is no value of {column}: they are {', '.join(levels)}")
-
-    def of(level: str) -> RunTable:
-        mask = pl.Series([value == level for value in values])
-        return replace(table, frame=table.frame.filter(mask), selection=f"{column} {level}")
-
-    own = of(first)
-    return tuple(
-        compare(own, of(level), names=(first, level), **options) for level in levels if level != first
-    )
-
-
-def ranks(comparisons: Sequence[Comparison]) -> list[dict[str, float]]:
-    """For each budget or point, the probability of each recipe to have the lowest loss.
-
-    From the differences to the reference, taken as normal and independent of each other: what they share through the
-    reference makes neighbours look a little less certain than they are.
-    """
-    rng = np.random.default_rng(0)
-    found = []
-    for i in range(len(comparisons[0].at)):
-        drawn = {comparisons[0].names[0]: np.zeros(SAMPLES)}
-        for one in comparisons:
-            at = one.at[i]
-            if at.interval is None:
-                return []
-            spread = (at.interval[1] - at.interval[0]) / (2 * NormalDist().inv_cdf((1 + one.level) / 2))
-            drawn[one.names[1]] = rng.normal(at.difference, spread, SAMPLES)
-        best = np.stack([*drawn.values()]).argmin(0)
-        found.append({name: float((best == k).mean()) for k, name in enumerate(drawn)})
-    return found
 
 
 # ---------------------------------------------------------------- the pooled law

@@ -75,7 +75,11 @@ class Measured:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Recipe B against recipe A."""
+    """Recipe B against recipe A: differences of loss at budgets (FLOPs), and how sure they are.
+
+    >>> from gemstones.analyses.compare.compare import compare
+    >>> compare("a.csv", "b.csv", budgets=["1e21"]).at[0].probability  # doctest: +SKIP
+    """
 
     names: tuple[str, str]
     at: tuple[At, ...]

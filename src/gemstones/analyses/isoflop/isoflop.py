@@ -56,8 +56,9 @@ def isoflop(
 
     `runs` are what `fit` takes; `budget` is the column that names each run's budget, by default one with such a name
     (`budget`, `flops_budget`, …), else budgets are clusters of the runs' FLOPs. N is counted as `params` says, tokens
-    are those of N* along the budget. `bootstrap` draws by run give intervals at `level`; `law`, None for none, is
-    fitted to the same rows with a Huber of `delta`. Raises `InvalidRequest` where the rows are no such grid.
+    are those of N* along the budget. `bootstrap` draws by run give intervals at `level`, the same for the same `seed`;
+    `law`, None for none, is fitted to the same rows with a Huber of `delta`. Raises `InvalidRequest` where the rows are
+    no such grid.
 
     >>> pairs = [(n, c / 6 / n) for c in (1e18, 1e19, 1e20) for n in 0.3 * c**0.47 * np.geomspace(0.2, 5, 7)]
     >>> losses = [1.7 + 400 / n**0.34 + 410 / t**0.28 for n, t in pairs]

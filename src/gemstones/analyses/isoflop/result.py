@@ -65,7 +65,11 @@ class Budget:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class IsoFlop:
-    """Minima by budget, and the lines through them."""
+    """Minima by budget (FLOPs), and the lines through them in natural logs; what `isoflop` returns.
+
+    >>> from gemstones.analyses.isoflop.isoflop import isoflop
+    >>> isoflop("sweep.csv").fits["params"].slope  # of N* over FLOPs  # doctest: +SKIP
+    """
 
     dataset: str
     selection: str

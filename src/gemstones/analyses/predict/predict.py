@@ -70,7 +70,11 @@ class Prediction:
 
 @dataclass(frozen=True, repr=False)
 class Predictions:
-    """Predicted losses under one law."""
+    """Predicted losses under one law, in its unit, with their intervals; what `predict` returns.
+
+    >>> predict("gemstones-refit", {"shape": "4096x32", "T": "1T"}).predictions[0].interval
+    (2.231, 2.380)
+    """
 
     law: Law
     law_name: str
@@ -140,12 +144,13 @@ def predict(
 ) -> Predictions:
     """Predicted losses of `law` at points, and beside the measured losses of `runs`.
 
-    `law` is a fit, a law, the name of a published one or a file of `gemstones fit --output`. A point gives the law's
-    columns by symbol, like {"N": "7B", "T": "1T"}, or a shape, {"shape": "4096x32", "T": "1T"} or {"w": …, "d": …},
-    from which N and what else the law needs are counted with the fitted models' vocabulary and head size. Of N and T
-    alone a law of shapes takes the best shape of about that N. `runs` are
-    what `fit` takes: a prediction for every row. Points more than four decades of FLOPs from the fitted runs are
-    refused unless `force`d. Raises `InvalidRequest` for columns that are missing or unknown.
+    `law` is a fit, a law, the name of a published one or a file of `gemstones fit --output`, `name` what it is called.
+    A point of `at` gives the law's columns by symbol, like {"N": "7B", "T": "1T"}, or a shape, {"shape": "4096x32",
+    "T": "1T"} or {"w": …, "d": …}, from which N and what else the law needs are counted with the fitted models'
+    vocabulary and head size. Of N and T alone a law of shapes takes the best shape of about that N. `runs` are what
+    `fit` takes: a prediction for every row. Of a law whose constants differ by a column, `of` says which value is
+    meant. Points more than four decades of FLOPs from the fitted runs are refused unless `force` is True. Raises
+    `InvalidRequest` for columns that are missing or unknown.
 
     >>> predict("chinchilla", {"N": "70B", "T": "1.4T"}).predictions[0].loss
     1.937

@@ -7,10 +7,10 @@ exponent, p and E take each other's place besides: as exp(E) falls from half of 
 the slope of log L in log S stays. In exponents, log coefficients, E and p these valleys are curved, and a descent
 creeps along them: 100 to 600 steps where 20 to 60 are enough in
 
-    σᵢ = cᵢ + log |eᵢ|    in place of cᵢ: log of the term's slope;
-    Λ = exp(E) + Σ exp(cᵢ)    in place of exp(E): level; and with an outer exponent instead, with L the typical loss,
-    s = log p + log(1 − exp(E)/L),  c̃ᵢ = cᵢ − log(L − exp(E))/p: slope and level at a given E, and then, since Σ exp(c̃)
-    is 1 at the right level, λ = log Σ exp(c̃ᵢ) and σᵢ = c̃ᵢ + log eᵢ − λ + s in place of s and c̃.
+    σᵢ = cᵢ + log |eᵢ|    in place of cᵢ: log of the term's slope; Λ = exp(E) + Σ exp(cᵢ)    in place of exp(E): level;
+    and with an outer exponent instead, with L the typical loss, s = log p + log(1 − exp(E)/L),  c̃ᵢ = cᵢ − log(L −
+    exp(E))/p: slope and level at a given E, and then, since Σ exp(c̃) is 1 at the right level, λ = log Σ exp(c̃ᵢ) and
+    σᵢ = c̃ᵢ + log eᵢ − λ + s in place of s and c̃.
 
 A chart is laid anew at every point. It changes the steps that are taken, never what is minimised.
 """

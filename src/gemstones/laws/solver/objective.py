@@ -25,7 +25,13 @@ ABSOLUTE_DELTA = 1e-8
 
 @dataclass(frozen=True)
 class Objective:
-    """`huber` with its δ, `squared` (Σ r²/2, Huber's limit for large δ) or `absolute` (Σ |r|)."""
+    """What a fit minimises, of residuals r in log loss, summed over rows.
+
+    `huber` with its δ, `squared` (Σ r²/2, Huber's limit for large δ) or `absolute` (Σ |r|).
+
+    >>> float(Objective("huber", delta=1e-3).value(np.array([1e-4, 1e-2])))
+    9.505e-06
+    """
 
     kind: ObjectiveKind = "huber"
     delta: float = 1e-4

@@ -105,10 +105,12 @@ def reproduce(
     """Write `figures/figure-NN` (.png, .svg, .pdf, .parquet), `claims.parquet`, `paper.md` and `forms.md` to `output`.
 
     `forms.md` is what the paper's conclusions become under the form that predicts, with its own `figure-NN-predicts`.
+    `bootstrap` resamples by run give every interval, the same for the same `seed` and any number of `workers`
+    (processes). `progress` is told what is being done and which share of everything is done. An earlier result in
+    `output` is replaced as a whole. Raises `InvalidPath` where somebody else's file is in the way, unless `force` is
+    True, and `MissingExtra` without altair.
 
-    `bootstrap` resamples by run give every interval. `progress` is told what is being done and which share of
-    everything is done. An earlier result in `output` is replaced as a whole. Raises `InvalidPath` where somebody else's
-    file is in the way, unless `force`d, and `MissingExtra` without altair.
+    >>> reproduce("out/paper")  # takes half an hour  # doctest: +SKIP
     """
     seed = seed_number(seed)
     check_resampling(bootstrap, "run", seed)
