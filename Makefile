@@ -11,7 +11,8 @@ PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist worksteal --max-worker-restart
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: study paper test test-long test-hidden test-all test-lowest data browser lint types layers check clean help
+.PHONY: study paper test test-long test-hidden test-all test-lowest data browser lint types layers check bench \
+  bench-compare dist clean help
 
 # Published data: from the environment, else from beside the checkout, else `gemstones` downloads it. The tests look
 # for themselves, and say what they skip where there is none.
@@ -85,8 +86,26 @@ layers: $(STAMPS)/dev ## Check that imports go one way
 
 check: lint types layers ## Lint, types and layers
 
+# What people wait for, timed on this machine; runs are kept in .benchmarks, the last one is what is compared with.
+BENCH = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest benchmarks/test_paths.py -q -p no:xdist \
+  --benchmark-storage=.benchmarks --benchmark-columns=min,median,rounds --benchmark-sort=name
+
+bench: $(STAMPS)/dev ## Time the paths that people wait for, and keep the result
+	$(BENCH) --benchmark-autosave
+
+bench-compare: $(STAMPS)/dev ## Time them again: fail where one takes half as long again as in the last result kept
+	$(BENCH) --benchmark-compare --benchmark-compare-fail=min:50%
+
+dist: $(STAMPS)/release ## Build the source archive and the wheel in dist/, and check them (docs/releasing.md)
+	@test -z "$$(git status --porcelain)" || { echo "make dist: commit or stash first: $$(git status --porcelain | head -1)" >&2; exit 1; }
+	@version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml); grep -q "^## $$version " CHANGELOG.md || { \
+	  echo "make dist: CHANGELOG.md has no heading for $$version: see docs/releasing.md" >&2; exit 1; }
+	rm -rf dist
+	$(VENV)/bin/python -m build
+	$(VENV)/bin/python -m twine check --strict dist/*
+
 clean: ## Remove the environment, caches and builds; out/ stays
-	rm -rf .venv* .stamps* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv* .stamps* build dist .benchmarks .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -109,6 +128,10 @@ $(VENV)/pyvenv.cfg:
 
 $(STAMPS)/report: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(PIP_INSTALL) --editable '.[report]'
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/release: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(PIP_INSTALL) build twine
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/dev: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
