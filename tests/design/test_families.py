@@ -9,7 +9,8 @@ import pytest
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
-from gemstones.design.spec import HeldOut, RunSpec, Source
+from gemstones.design.corpora import HeldOut, Source
+from gemstones.design.spec import RunSpec
 from gemstones.design.suite import expand, load_suite
 from gemstones.errors import UserError
 

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gemstones.design.corpora import HeldOut, Source
 from gemstones.design.recipe import Patch
 from gemstones.design.schedule import Schedule
-from gemstones.design.spec import HeldOut, RunSpec, Source
+from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidRequest
 from gemstones.shape import Shape
 

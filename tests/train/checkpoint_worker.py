@@ -12,12 +12,13 @@ from torch.distributed.tensor import DTensor
 
 from gemstones.design.layout import Layout
 from gemstones.shape import Shape
-from gemstones.train.checkpoint import checkpoints, restore, save
+from gemstones.train.checkpoint import checkpoints, restore
 from gemstones.train.initialisation import initialise
 from gemstones.train.layout import build_mesh, distribute, materialise
 from gemstones.train.model import Transformer
 from gemstones.train.optimizer import build_optimizer
 from gemstones.train.ranks import Ranks, leave_group
+from gemstones.train.write_checkpoint import save
 
 STEP = 7
 

@@ -54,10 +54,10 @@ def test_a_save_that_finds_no_room_leaves_nothing_of_it(
         raise OSError(number, os.strerror(number))
 
     target = {
-        "mkdir": "gemstones.train.checkpoint._make_anew",
+        "mkdir": "gemstones.train.write_checkpoint._make_anew",
         "shard": "safetensors.torch.save",
-        "fsync": "gemstones.train.checkpoint._sync",
-        "marker": "gemstones.train.checkpoint.with_checksum",
+        "fsync": "gemstones.train.write_checkpoint._sync",
+        "marker": "gemstones.train.write_checkpoint.with_checksum",
         "rename": "pathlib.Path.rename",
     }[where]
     with monkeypatch.context() as patch:

@@ -18,17 +18,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gemstones.accounting.parameters import params
-from gemstones.design.spec import RunSpec, Source
+from gemstones.design.corpora import Source
+from gemstones.design.spec import RunSpec
 from gemstones.errors import Failure, InvalidPath, InvalidRequest, MissingExtra
 from gemstones.runs.folders import RunFile, write_run
 from gemstones.runs.ledger import LEDGER, Evaluation, Start, Step
 from gemstones.shape import Shape
-from gemstones.train.checkpoint import save
 from gemstones.train.corpus import Corpus, Options, build, sequences
 from gemstones.train.initialisation import initialise
 from gemstones.train.model import Transformer
 from gemstones.train.optimizer import build_optimizer
 from gemstones.train.ranks import Ranks
+from gemstones.train.write_checkpoint import save
 from tests.cli.conftest import Cli, cli
 from tests.train.corpus.conftest import snapshot, write_texts
 

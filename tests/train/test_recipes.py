@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from gemstones.design.corpora import HeldOut, Source
 from gemstones.design.layout import Layout
 from gemstones.design.recipes import RECIPES
-from gemstones.design.spec import HeldOut, RunSpec, Source
+from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidRequest
 from gemstones.runs.collect import collect
 from gemstones.runs.folders import RunFile, ledger_of, read_run, write_run

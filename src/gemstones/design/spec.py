@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from functools import cache
-from itertools import pairwise
 from typing import Any, Literal, Self
 
 import msgspec
 
+from gemstones.design.corpora import HeldOut, Source, check_corpora
 from gemstones.design.divergence import SPIKE_NATS
 from gemstones.design.field_errors import at, field_error
 from gemstones.design.recipe import (
@@ -65,49 +64,6 @@ ADDED = frozenset(
     {"recipe", "rate_power", "decay_tokens", "decay", "floor", "epsilon", "held_out", "mixture"}
 )
 """Fields that came later: at their defaults they are not in the id, so that runs made before keep theirs."""
-VALIDATION = "validation"
-"""Name of the held-out split of the corpus itself, whose loss is the `loss` of a run."""
-
-
-class HeldOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A held-out set beside that of the corpus: the validation split of another corpus with the same tokenizer."""
-
-    name: str
-    """As it stands in the columns `loss_NAME` and `bits_per_byte_NAME`: of a-z, 0-9 and _."""
-    fingerprint: str = ""
-    """Of that corpus; nothing until it is known."""
-
-    def __post_init__(self) -> None:
-        check_set(self.name)
-        if self.name == VALIDATION:
-            raise InvalidRequest(
-                f"name: {VALIDATION} is the corpus's own held-out split: choose another name"
-            )
-
-
-class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of a mixture: the training split of a corpus with the tokenizer of the run's, and its weight."""
-
-    name: str
-    """Of a-z, 0-9 and _."""
-    weight: float
-    """Positive, in any unit."""
-    fingerprint: str = ""
-    """Of that corpus; nothing until it is known."""
-
-    def __post_init__(self) -> None:
-        check_set(self.name)
-        msgspec.structs.force_setattr(self, "weight", float(self.weight))
-        if not (math.isfinite(self.weight) and self.weight > 0):
-            raise InvalidRequest(f"weight: {self.weight!r} must be positive and finite")
-
-
-def check_set(name: str) -> None:
-    """Refuse what cannot name a held-out set or a source."""
-    if not re.fullmatch("[a-z][a-z0-9_]{0,31}", name):
-        raise InvalidRequest(
-            f"name: {name!r} must begin with a letter of a-z, go on with a-z, 0-9 and _, and have at most 32"
-        )
 
 
 class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -220,7 +176,7 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         sets = tuple(sorted(self.held_out, key=lambda held_out: held_out.name))
         msgspec.structs.force_setattr(self, "held_out", sets)
         self._check_numbers()
-        self._check_corpora()
+        check_corpora(self.held_out, self.mixture)
         self._check_rate()
         self._check_tokens()
 
@@ -366,22 +322,6 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             raise InvalidRequest(f"recipe: {self.recipe!r} is not known: choose from {', '.join(RECIPES)}")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise InvalidRequest(f"betas: {self.betas!r} must be two numbers from 0 to below 1")
-
-    def _check_corpora(self) -> None:
-        for field, names in (
-            ("held_out", [held_out.name for held_out in self.held_out]),
-            ("mixture", [source.name for source in self.mixture]),
-        ):
-            for before, after in pairwise(names):
-                if before == after:
-                    raise InvalidRequest(f"{field}: {after} is there twice: leave one out")
-        total = sum(source.weight for source in self.mixture)
-        for source in self.mixture:
-            if source.weight < total / 1024:
-                raise InvalidRequest(
-                    f"mixture: {source.name} has {source.weight / total:.2g} of the weight: sources are mixed by "
-                    "1,024 sequences, give it one of them or leave it out"
-                )
 
     def _check_rate(self) -> None:
         try:

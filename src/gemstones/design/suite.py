@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,13 +18,15 @@ import msgspec
 from gemstones.accounting.flops import flops_per_token
 from gemstones.design.branches import cooled, forks
 from gemstones.design.choose import choose_shapes
-from gemstones.design.feasible import Constraints
+from gemstones.design.corpora import HeldOut, Source
 from gemstones.design.field_errors import at, join, under
 from gemstones.design.horizons import falling, horizons, intervals
 from gemstones.design.recipe import Patch
 from gemstones.design.recipes import RECIPES, RecipeName
-from gemstones.design.spec import HeldOut, RunSpec, Source
+from gemstones.design.spec import RunSpec
 from gemstones.design.suite_file import Cooldown, LrAblation, Order, Suite, Training, Variant, load_suite
+from gemstones.design.suite_folders import held_out_folders, source_folders
+from gemstones.design.suite_shapes import shapes_of, suite_shapes
 from gemstones.errors import InvalidRequest
 from gemstones.shape import Shape
 
@@ -66,7 +67,7 @@ def expand(
     """
     sets = tuple(HeldOut(name, (held_out or {}).get(name, "")) for name in suite.held_out)
     with under(str(suite.file)):
-        shapes = _shapes(suite, vocabulary)
+        shapes = shapes_of(suite, vocabulary)
         runs: dict[str, RunSpec] = {}
         main: list[RunSpec] = []
         ground = _Ground(suite, shapes, corpus_fingerprint, sets, sources or {})
@@ -132,82 +133,6 @@ def _ordered(runs: Mapping[str, RunSpec], stages: Mapping[str, int], order: Orde
         stage = max(stages.get(run.id, 0), before[0])
         place[run.id] = (stage, max(cost, before[1]) if stage == before[0] else cost)
     return tuple(sorted(runs.values(), key=lambda run: place[run.id]))
-
-
-def held_out_folders(suite: Suite, given: Mapping[str, Path]) -> dict[str, Path]:
-    """Folders of the suite's held-out sets by name, those `given` in the place of the file's own."""
-    return _folders(suite, suite.held_out, given, "held-out set", "held_out")
-
-
-def source_folders(suite: Suite, given: Mapping[str, Path]) -> dict[str, Path]:
-    """Folders of the sources of the suite's mixtures by name, those `given` in the place of the file's own."""
-    return _folders(suite, suite.sources, given, "source", "sources")
-
-
-def _folders(
-    suite: Suite, own: Mapping[str, Path], given: Mapping[str, Path], what: str, table: str
-) -> dict[str, Path]:
-    for name in given:
-        if name not in own:
-            known = f"there are {', '.join(own)}" if own else "there is none"
-            raise InvalidRequest(
-                f"{what} {name!r} is not in {suite.file} ({known}): name it there in [{table}]"
-            )
-    return {name: given.get(name, folder) for name, folder in own.items()}
-
-
-def suite_shapes(suite: Suite, vocabulary: int | None = None) -> tuple[Shape, ...]:
-    """The shapes of `suite`, as named, or chosen size by size."""
-    with under(str(suite.file)):
-        return _shapes(suite, vocabulary)
-
-
-def _shapes(suite: Suite, vocabulary: int | None) -> tuple[Shape, ...]:
-    models, table = suite.models, suite.shapes
-    architecture = {
-        "head_size": models.head_size,
-        "queries_per_kv": models.queries_per_kv,
-        "mlp_expansion": models.mlp_expansion,
-        "vocabulary": _vocabulary(suite, vocabulary),
-        "context": models.context,
-    }
-    by_path: list[tuple[str, tuple[Shape, ...]]] = []
-    if isinstance(table.explicit, tuple):
-        for i, text in enumerate(table.explicit):
-            with under(path := f"shapes.explicit[{i}]"):
-                by_path.append((path, (Shape.parse(text, **architecture),)))
-    elif isinstance(table.sizes, tuple):
-        with under("shapes"):
-            constraints = Constraints(
-                width_min=table.width_min,
-                width_max=table.width_max,
-                depth_min=table.depth_min,
-                depth_max=table.depth_max,
-                even_heads=table.even_heads,
-                width_multiple=table.width_multiple,
-                template=Shape(2 * models.head_size * models.queries_per_kv, 1, **architecture),
-            )
-        for i, size in enumerate(table.sizes):
-            with under(path := f"shapes.sizes[{i}]"):
-                by_path.append((path, choose_shapes(size, table.tolerance, table.per_size, constraints)))
-    shapes: list[Shape] = []
-    for path, group in by_path:
-        for shape in group:
-            if shape in shapes:
-                raise at(path, f"{shape} is in the suite already: leave one out")
-            shapes.append(shape)
-    return tuple(shapes)
-
-
-def _vocabulary(suite: Suite, corpus: int | None) -> int:
-    stated = suite.models.vocabulary
-    if not isinstance(stated, int):
-        if corpus is None:
-            raise at("models.vocabulary", "is required as long as no corpus gives it")
-        return corpus
-    if corpus is not None and stated < corpus:
-        raise at("models.vocabulary", f"{stated} is smaller than the corpus's {corpus}: leave it out, or pad")
-    return stated
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from gemstones.design.corpora import HeldOut, check_set
 from gemstones.design.divergence import SPIKE_NATS
 from gemstones.design.feasible import Constraints
 from gemstones.design.field_errors import at, field_error, under
 from gemstones.design.recipe import BETAS, CLIP_NORM, EPSILON, WEIGHT_DECAY, PatchMode
 from gemstones.design.recipes import RecipeName
 from gemstones.design.schedule import Decay
-from gemstones.design.spec import LARGEST, HeldOut, TrainingPrecision, check_family, check_set
+from gemstones.design.spec import LARGEST, TrainingPrecision, check_family
 from gemstones.errors import InvalidQuantity, InvalidRequest
 from gemstones.files import of_the_path, read_bytes
 from gemstones.units import parse_count, parse_quantity

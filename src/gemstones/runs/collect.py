@@ -38,7 +38,8 @@ import msgspec
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, params
-from gemstones.design.spec import VALIDATION, RunSpec
+from gemstones.design.corpora import VALIDATION
+from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidTable
 from gemstones.files import of_the_path
 from gemstones.runs.architecture import Architecture

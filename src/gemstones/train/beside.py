@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gemstones.design.corpora import VALIDATION, HeldOut, Source
 from gemstones.design.field_errors import under
-from gemstones.design.spec import VALIDATION, HeldOut, RunSpec, Source
+from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidRequest
 from gemstones.train.corpus import Corpus, Mixture, batch, epochs_needed, windows
 from gemstones.train.corpus.manifest import SplitName

@@ -12,30 +12,27 @@ wrote.
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import msgspec
 import torch
 from msgspec import Meta
 from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
 from torch.distributed.checkpoint.state_dict_loader import load
-from torch.distributed.checkpoint.state_dict_saver import save as save_shards
 
 from gemstones.design.cost import KEPT_CHECKPOINTS
 from gemstones.design.divergence import LEVEL_STEPS
 from gemstones.design.spec import RunSpec
 from gemstones.errors import Failure, InvalidRequest
-from gemstones.runs.checksum import with_checksum, without_checksum
+from gemstones.runs.checksum import without_checksum
 from gemstones.runs.folders import CHECKPOINTS, RUN, read_run
 from gemstones.runs.ledger import Count
 from gemstones.runs.one_line import one_line
@@ -52,10 +49,6 @@ diverges goes back to, and one earlier if it must go back again."""
 _READ = 1 << 22
 """Bytes read at a time."""
 
-_OF_THE_SYSTEM = re.compile(r"(?:^|: )([^:()]+) \(os error \d+\)")
-"""How Rust's libraries tell of an error of the system."""
-
-T = TypeVar("T")
 Say = Callable[[str], None]
 """Takes a message to the user."""
 
@@ -104,7 +97,7 @@ class Checkpoint:
             try:
                 if path.stat().st_size != file.bytes:
                     return f"{file.name} has {path.stat().st_size} bytes instead of {file.bytes}"
-                if _crc32(path) != file.crc32:
+                if crc32_of(path) != file.crc32:
                     return f"{file.name} is corrupted: its checksum is not the one of when it was written"
             except OSError as error:
                 return f"{file.name} cannot be read: {error.strerror}"
@@ -148,119 +141,6 @@ def newest(
             return checkpoint
         say(f"{checkpoint.folder} is passed over: {problem}")
     return None
-
-
-def save(
-    run_folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    ranks: Ranks,
-    *,
-    run: str,
-    step: int,
-    skipped_batches: int,
-) -> Complete:
-    """Save the state after `step`; every rank calls it. When it returns, the checkpoint is complete.
-
-    Raises `Failure` on every rank where one cannot write (a full disk, a quota): nothing of it is left then.
-    """
-    state = state_of(model, optimizer)
-    return save_state(run_folder, state, ranks, run=run, step=step, skipped_batches=skipped_batches)
-
-
-def save_state(
-    run_folder: Path,
-    state: dict[str, Tensor],
-    ranks: Ranks,
-    *,
-    run: str,
-    step: int,
-    skipped_batches: int,
-) -> Complete:
-    """As `save`, of a state, of which nothing may change meanwhile."""
-    final = run_folder / CHECKPOINTS / name_of(step)
-    filling = final.parent / f"{UNFINISHED}saving-{final.name}"
-    try:
-        ranks.by_first(lambda: _written_or_failed(lambda: _make_anew(filling), final))
-        files = _fill(filling, state, ranks, final)
-        complete = Complete(run=run, step=step, skipped_batches=skipped_batches, files=files)
-        ranks.by_first(lambda: _written_or_failed(lambda: _finish(filling, final, complete), final))
-    except BaseException:
-        if ranks.first:
-            shutil.rmtree(filling, ignore_errors=True)
-        raise
-    return complete
-
-
-def _make_anew(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-
-
-def _fill(filling: Path, state: dict[str, Tensor], ranks: Ranks, final: Path) -> tuple[File, ...]:
-    """Write every rank's shard; the files of all, by name."""
-
-    def write() -> None:
-        _quiet()
-        save_shards(
-            state,
-            storage_writer=HuggingFaceStorageWriter(str(filling), save_distributed=True),
-            no_dist=ranks.mesh is None,
-        )
-
-    def put_on_disk() -> list[File] | Failure:
-        try:
-            mine = sorted(filling.iterdir())[ranks.rank :: ranks.count]
-            return _written_or_failed(lambda: [_written(path) for path in mine], final)
-        except Failure as error:
-            return error
-
-    _written_or_failed(write, final)  # the library tells all ranks of one that failed
-    ranks.barrier()
-    files: list[File] = []
-    for share in ranks.gathered(put_on_disk()):
-        if isinstance(share, Failure):
-            raise share
-        files += share
-    return tuple(sorted(files, key=lambda file: file.name))
-
-
-def _finish(filling: Path, final: Path, complete: Complete) -> None:
-    """The marker, and the name."""
-    with (filling / COMPLETE).open("wb") as marker:
-        marker.write(with_checksum(msgspec.json.encode(complete)))
-        marker.flush()
-        os.fsync(marker.fileno())
-    _sync(filling)
-    if final.exists():
-        delete(final)
-    filling.rename(final)
-    _sync(final.parent)
-
-
-def _written_or_failed(write: Callable[[], T], final: Path) -> T:
-    """What `write` returns; `Failure`, in a line, where the machine did not take it."""
-    try:
-        return write()
-    except (OSError, CheckpointException) as error:
-        why = _reason(error)
-        if not why:
-            raise
-        raise Failure(f"{final} cannot be saved: {why}: make room, and the same command goes on") from None
-
-
-def _reason(error: BaseException) -> str:
-    """What the operating system said, in whatever it was wrapped; nothing if it is no such error."""
-    seen: list[BaseException] = [error]
-    for known in seen:
-        if isinstance(known, OSError):
-            return known.strerror or one_line(known)
-        if isinstance(known, CheckpointException):
-            seen += [wrapped[0] for wrapped in known.failures.values()]
-        if found := _OF_THE_SYSTEM.search(str(known) if not isinstance(known, CheckpointException) else ""):
-            return found[1]  # of a library in another language
-        seen += [more for more in (known.__cause__, known.__context__) if more and more not in seen]
-    return ""
 
 
 def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer, ranks: Ranks) -> None:
@@ -377,7 +257,7 @@ def state_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Te
 
 def _load(checkpoint: Checkpoint, state: Mapping[str, Tensor], *, single: bool) -> None:
     try:
-        _quiet()
+        be_quiet()
         load(dict(state), storage_reader=HuggingFaceStorageReader(str(checkpoint.folder)), no_dist=single)
     except (ValueError, KeyError, RuntimeError, AssertionError, OSError, CheckpointException) as error:
         raise Failure(f"{checkpoint.folder} does not fit this run: {one_line(error)}") from error
@@ -392,13 +272,8 @@ def _decode(content: bytes) -> Complete:
     return marker
 
 
-def _written(path: Path) -> File:
-    """The file, once it is on the disk."""
-    _sync(path)
-    return File(path.name, path.stat().st_size, _crc32(path))
-
-
-def _crc32(path: Path) -> int:
+def crc32_of(path: Path) -> int:
+    """Of the whole file."""
     checksum = 0
     with path.open("rb") as file:
         while piece := file.read(_READ):
@@ -406,14 +281,6 @@ def _crc32(path: Path) -> int:
     return checksum
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _quiet() -> None:
+def be_quiet() -> None:
     """No word of the library that a single process is one; not put back, for threads share what is said."""
     warnings.filterwarnings("ignore", message="torch.distributed is disabled")

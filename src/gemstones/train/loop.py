@@ -20,7 +20,7 @@ from gemstones.design.divergence import HISTORY_STEPS, diverged
 from gemstones.design.spec import RunSpec
 from gemstones.runs.ledger import Evaluation, Event, Rollback, Saved, Step, passed_over
 from gemstones.train.beside import Texts
-from gemstones.train.checkpoint import Complete, retire, save
+from gemstones.train.checkpoint import Complete, retire
 from gemstones.train.evaluate import BrokenOffError, evaluate
 from gemstones.train.model import Transformer
 from gemstones.train.optimizer import set_rate
@@ -28,6 +28,7 @@ from gemstones.train.ranks import Ranks
 from gemstones.train.saving import Saving, begin_save
 from gemstones.train.step import StepResult, train_step
 from gemstones.train.stopping import REASONS, Stopping
+from gemstones.train.write_checkpoint import save
 
 
 @dataclass(frozen=True)

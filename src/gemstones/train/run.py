@@ -7,10 +7,6 @@ diverged         → back to a checkpoint from before the trouble, on with other
 
 from __future__ import annotations
 
-import datetime
-import os
-import platform
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -31,13 +27,11 @@ from gemstones.runs.ledger import (
     Ledger,
     Recompute,
     Rollback,
-    Start,
     State,
     Stopped,
 )
 from gemstones.train.beside import (
     Texts,
-    bytes_per_token,
     check_held_out,
     mixture_of,
     open_held_out,
@@ -65,8 +59,8 @@ from gemstones.train.peak import matmul_flops_per_second
 from gemstones.train.ranks import Ranks
 from gemstones.train.record import Recorder
 from gemstones.train.sinks import Sink
+from gemstones.train.start import device_of, start_event
 from gemstones.train.stopping import Stopping, exit_status
-from gemstones.version import __version__
 
 ORPHAN_SECONDS = 30.0
 """For which the lock of a run is waited for: a process whose queue was killed lets go of it by itself."""
@@ -137,7 +131,7 @@ def train(folder: Path, options: Options) -> Outcome:
         )
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    device = _device(options)
+    device = device_of(options)
     ranks = Ranks(build_mesh(options.layout, device.type), device)
     stopping = Stopping(options.budget_seconds)
     with stopping.listening(), _alone(folder, ranks):
@@ -174,7 +168,7 @@ def _session(
         inherited = origin.complete.skipped_batches if origin else 0
         position = _position(ledger, checkpoint, spec, inherited)
         _load(setup, checkpoint or origin)
-        start = _start(setup, options, position, checkpoint or origin)
+        start = start_event(setup, options, position, checkpoint or origin)
         if recorder is not None:
             recorder.write(start)
             for sink in sinks:
@@ -342,32 +336,6 @@ def _back(folder: Path, spec: RunSpec, ended: Ended) -> tuple[Checkpoint | None,
     return chosen, len(rollbacks) >= MOST_ROLLBACKS
 
 
-def _start(setup: Setup, options: Options, position: Position, resumed: Checkpoint | None) -> Start:
-    spec, layout = setup.spec, options.layout
-    return Start(
-        step=position.step,
-        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        resumed_from=f"{resumed.complete.run}/{resumed.folder.name}" if resumed else "",
-        skipped_batches=position.skipped_batches,
-        host=socket.gethostname(),
-        device=_device_name(setup.ranks.device),
-        data_parallel=layout.data,
-        tensor_parallel=layout.tensor,
-        threads=torch.get_num_threads(),
-        matmul_flops_per_second=setup.matmul_flops_per_second,
-        compiled=options.compiled,
-        recompute=options.recompute,
-        micro_sequences=options.micro_sequences or 0,
-        epochs=setup.texts.epochs_needed(spec.trained_tokens, spec.context),
-        versions={
-            "gemstones": __version__,
-            "torch": str(torch.__version__),
-            "python": platform.python_version(),
-        },
-        bytes_per_token=bytes_per_token(setup.texts.corpus, setup.texts.held_out),
-    )
-
-
 def _corpus(run: RunFile, options: Options) -> Corpus:
     corpus = Corpus.open(options.corpus or Path(run.corpus))
     spec = run.spec
@@ -383,31 +351,6 @@ def _corpus(run: RunFile, options: Options) -> Corpus:
     # Before there is a group of processes: none of them waits for another here.
     corpus.verify(say=options.say)
     return corpus
-
-
-def _device(options: Options) -> torch.device:
-    kind = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if kind == "cpu":
-        return torch.device("cpu")
-    if kind != "cuda" or not torch.cuda.is_available():
-        raise InvalidRequest(
-            f"device {kind!r} is not to be had here: choose cpu, or cuda where there is a GPU"
-        )
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    torch.cuda.set_device(device)
-    return device
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 @contextmanager

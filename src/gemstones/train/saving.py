@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gemstones.train.checkpoint import Complete, save_state, state_of
+from gemstones.train.checkpoint import Complete, state_of
 from gemstones.train.ranks import Ranks
+from gemstones.train.write_checkpoint import save_state
 
 
 class Saving:

@@ -6,8 +6,9 @@
 functions, so that importing this package stays light.
 """
 
-from gemstones.train.corpus.build import Built, build
+from gemstones.train.corpus.build import build
 from gemstones.train.corpus.errors import InvalidCorpus
+from gemstones.train.corpus.finish import Built
 from gemstones.train.corpus.imported import import_tokens
 from gemstones.train.corpus.manifest import Manifest
 from gemstones.train.corpus.mixture import Mixture

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import msgspec
 import numpy as np
 
 from gemstones.errors import InvalidRequest, UserError
@@ -30,21 +27,16 @@ from gemstones.train.corpus.encode import (
 )
 from gemstones.train.corpus.errors import ChangedWhileReadError, InvalidCorpus
 from gemstones.train.corpus.extract import SkippedFile, extract, extract_tasks, read_index, write_whole
+from gemstones.train.corpus.finish import Built, Progress, finish, write_splits
 from gemstones.train.corpus.manifest import (
-    MANIFEST,
     Manifest,
     Skipped,
     Source,
-    Split,
-    SplitName,
     TokenizerFile,
     dtype_for,
-    encode_manifest,
-    fingerprint_of,
 )
 from gemstones.train.corpus.opened import Corpus
 from gemstones.train.corpus.options import Options, checked
-from gemstones.train.corpus.shards import write_split
 from gemstones.train.corpus.sources import MOST_NAMED, Sources, find_sources, hash_lines
 from gemstones.train.corpus.split import (
     Documents,
@@ -68,10 +60,6 @@ from gemstones.train.corpus.work import Request, discard, is_finished, locked, t
 SAMPLE_BYTES = 200_000_000
 """Text to train a tokenizer on: its merges change little beyond."""
 
-FINISHED_TOKENIZER = f"finished-{TOKENIZER}"
-
-Progress = Callable[[str, float], None]
-
 
 class _Sized(Protocol):
     @property
@@ -81,14 +69,6 @@ class _Sized(Protocol):
 
 
 _Task = TypeVar("_Task", bound=_Sized)
-
-
-@dataclass(frozen=True)
-class Built:
-    """The corpus, and whether this call made it or found it finished."""
-
-    corpus: Corpus
-    made: bool
 
 
 def build(
@@ -131,13 +111,7 @@ def build(
             # The text or the options must change, or have: nothing here serves others.
             discard(output)
             raise
-        # A copy: an interruption from here on must find the tokenizer that the tokens were made with.
-        write_whole(work / FINISHED_TOKENIZER, (work / TOKENIZER).read_bytes())
-        (work / FINISHED_TOKENIZER).replace(output / TOKENIZER)
-        write_whole(work / MANIFEST, encode_manifest(manifest))
-        (work / MANIFEST).replace(output / MANIFEST)
-        discard(output)
-        return Built(Corpus.open(output), made=True)
+        return finish(work, output, (work / TOKENIZER).read_bytes(), manifest)
 
 
 def _make(
@@ -184,28 +158,17 @@ def _make(
         held, said = hold_out(documents, options, counts)
         notes += said
 
-    def split(name: SplitName, chosen: Mask) -> Split:
-        return write_split(
-            work,
-            output,
-            name,
-            chosen,
-            documents.length,
-            bounds,
-            dtype=dtype,
-            shard_tokens=options.shard_tokens,
-            progress=lambda done: say(f"writing {name}", done),
-        )
-
-    multiple = options.pad_vocabulary_to_multiple
-    manifest = Manifest(
+    return write_splits(
+        work,
+        output,
+        held,
+        documents.length,
+        bounds,
         tokenizer=TokenizerFile(TOKENIZER, sha256, trained=given is None),
-        dtype=dtype,
-        vocabulary=vocabulary.size,
-        vocabulary_padded=-(-vocabulary.size // multiple) * multiple,
-        end_of_document=vocabulary.end_of_document,
-        end_of_document_token=vocabulary.end_of_document_token,
-        documents=len(documents),
+        vocabulary=vocabulary,
+        options=options,
+        version=version,
+        say=say,
         duplicates=documents.duplicates,
         skipped=Skipped(documents.binary, documents.empty, sources.irregular),
         bad_lines=sum(index.bad_lines for index in indices),
@@ -216,19 +179,10 @@ def _make(
                 *(SkippedFile(path, 0, "no file and no folder") for path in sources.irregular_paths),
             ]
         ),
-        train=split("train", ~held),
-        validation=split("validation", held),
         sources=described(sources),
         sources_key=sources.key,
-        options=options,
         notes=tuple(notes),
-        made_with={
-            "python": platform.python_version(),
-            "tokenizers": version,
-        },
-        fingerprint="0" * 64,
     )
-    return msgspec.structs.replace(manifest, fingerprint=fingerprint_of(manifest))
 
 
 def _run(

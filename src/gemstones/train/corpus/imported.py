@@ -7,33 +7,27 @@ measured by decoding it, for bits per byte; that of the training split is not, a
 from __future__ import annotations
 
 import hashlib
-import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
 from gemstones.errors import InvalidRequest, UserError
-from gemstones.train.corpus.build import FINISHED_TOKENIZER, Built, Progress, described, read_tokenizer
+from gemstones.train.corpus.build import described, read_tokenizer
 from gemstones.train.corpus.encode import counts_path, tokens_path
 from gemstones.train.corpus.errors import InvalidCorpus
 from gemstones.train.corpus.extract import whole_file, write_whole
+from gemstones.train.corpus.finish import Built, Progress, finish, write_splits
 from gemstones.train.corpus.manifest import (
-    MANIFEST,
     Manifest,
     Skipped,
-    Split,
-    SplitName,
     TokenizerFile,
     dtype_for,
-    encode_manifest,
-    fingerprint_of,
 )
 from gemstones.train.corpus.opened import Corpus
 from gemstones.train.corpus.options import Options, checked
-from gemstones.train.corpus.shards import write_split
 from gemstones.train.corpus.sources import find_sources
 from gemstones.train.corpus.split import Documents, Mask, hold_out
 from gemstones.train.corpus.tokenised import DType, Ids, Reading, documents_of, token_files
@@ -109,24 +103,24 @@ def import_tokens(
                 dtype,
                 "" if options.field == Options().field else options.field,
             )
-            manifest = _make(work, output, files[0] + files[1], reading, parsed, vocabulary, options, say)
+            manifest = _make(
+                work,
+                output,
+                files[0] + files[1],
+                reading,
+                parsed,
+                tokenizer=TokenizerFile(TOKENIZER, request.tokenizer_sha256 or "", trained=False),
+                vocabulary=vocabulary,
+                options=options,
+                version=version,
+                say=say,
+                sources=described(sources),
+                sources_key=key,
+            )
         except UserError:
             discard(output)
             raise
-        manifest = msgspec.structs.replace(
-            manifest,
-            tokenizer=TokenizerFile(TOKENIZER, request.tokenizer_sha256 or "", trained=False),
-            sources=described(sources),
-            sources_key=key,
-            made_with={"python": platform.python_version(), "tokenizers": version},
-        )
-        manifest = msgspec.structs.replace(manifest, fingerprint=fingerprint_of(manifest))
-        write_whole(work / FINISHED_TOKENIZER, content)
-        (work / FINISHED_TOKENIZER).replace(output / TOKENIZER)
-        write_whole(work / MANIFEST, encode_manifest(manifest))
-        (work / MANIFEST).replace(output / MANIFEST)
-        discard(output)
-        return Built(Corpus.open(output), made=True)
+        return finish(work, output, content, manifest)
 
 
 def _make(
@@ -134,10 +128,12 @@ def _make(
     output: Path,
     files: Sequence[tuple[Path, int]],
     reading: Reading,
-    tokenizer: Tokenizer,
+    parsed: Tokenizer,
+    *,
     vocabulary: Vocabulary,
     options: Options,
     say: Progress,
+    **others: Any,
 ) -> Manifest:
     dtype = dtype_for(vocabulary.size)
     counts: list[int] = []
@@ -179,40 +175,21 @@ def _make(
         ends = np.cumsum(tokens[first:end])
         for i in np.flatnonzero(held[first:end]):
             ids = stored[ends[i] - tokens[first + i] : ends[i]].tolist()
-            length[first + i] = len(tokenizer.decode(ids).encode())
+            length[first + i] = len(parsed.decode(ids).encode())
 
-    def split(name: SplitName, chosen: Mask) -> Split:
-        return write_split(
-            work,
-            output,
-            name,
-            chosen,
-            length,
-            units,
-            dtype=dtype,
-            shard_tokens=options.shard_tokens,
-            progress=lambda done: say(f"writing {name}", done),
-        )
-
-    multiple = options.pad_vocabulary_to_multiple
-    return Manifest(
-        tokenizer=TokenizerFile(TOKENIZER, "0" * 64, trained=False),
-        dtype=dtype,
-        vocabulary=vocabulary.size,
-        vocabulary_padded=-(-vocabulary.size // multiple) * multiple,
-        end_of_document=vocabulary.end_of_document,
-        end_of_document_token=vocabulary.end_of_document_token,
-        documents=len(counts),
+    return write_splits(
+        work,
+        output,
+        held,
+        length,
+        units,
+        vocabulary=vocabulary,
+        options=options,
+        say=say,
         duplicates=0,
         skipped=Skipped(),
-        train=split("train", ~held),
-        validation=split("validation", held),
-        sources=(),
-        sources_key="0" * 64,
-        options=options,
         notes=tuple(notes),
-        made_with={},
-        fingerprint="0" * 64,
+        **others,
     )
 
 
