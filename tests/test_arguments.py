@@ -43,9 +43,9 @@ OWN: dict[str, Callable[[], dict[str, Any]]] = {
 """Public callables, with the least that each is content with."""
 NOT_CALLED = {
     # values that functions return, errors, and functions without arguments
-    "Backtest", "Comparison", "Design", "Envelope", "Fit", "FrontierLaw", "GemstonesError", "IsoFlop", "Law", "NextRuns",
-    "Overspend", "Overtraining", "Plan", "Plans", "Predictions", "RunTable", "Sensitivity", "Shapes", "StepTime", "Study",
-    "UserError", "gemstones_step_time", "load_industry",
+    "Backtest", "Comparison", "Design", "Envelope", "Fit", "FrontierLaw", "GemstonesError", "IsoFlop", "Law",
+    "NextRuns", "Overspend", "Overtraining", "Plan", "Plans", "Predictions", "RunTable", "Sensitivity", "Shapes",
+    "StepTime", "Study", "UserError", "gemstones_step_time", "load_industry",
     # these work for minutes, or on what those do: by their annotations, below
     "backtest_figure", "compare", "compare_by", "compare_figure", "compare_increases", "design_figure",
     "design_runs", "isoflop_figure", "next_runs", "overspend_figure", "overtrain_figure",

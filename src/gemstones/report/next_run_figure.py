@@ -21,8 +21,14 @@ LARGEST_INTERVAL = 30.0
 
 @checked
 def design_figure(design: Design) -> alt.HConcatChart:
-    """The runs of a design on N × T and on width × depth, coloured by the order of buying, and the interval as they are
-    bought, with the conventional designs at the same cost. Raises `MissingExtra` without altair."""
+    """The runs of a `design` on N × T (tokens) and on width × depth, coloured by the order of buying.
+
+    Beside them the interval as they are bought, with the conventional designs at the same cost. Raises `MissingExtra`
+    without altair.
+
+    >>> from gemstones.analyses.next_run.design import design_runs
+    >>> design_figure(design_runs(1e22, 2e20))  # doctest: +SKIP
+    """
     need_altair()
     import altair as alt
 

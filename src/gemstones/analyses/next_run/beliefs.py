@@ -72,7 +72,7 @@ class Beliefs:
         if pilot is not None:
             if not pilot.has_intervals:
                 raise InvalidRequest(
-                    f"the pilot's fit has {len(pilot.draws)} resamples, too few to be a prior: fit it with "
+                    f"the pilot's fit has {len(pilot.drawn)} resamples, too few to be a prior: fit it with "
                     "--bootstrap 200"
                 )
             draws = pilot.theta_draws
@@ -80,7 +80,7 @@ class Beliefs:
         if have is not None:
             rows = existing(bare, have)
         measured = None if rows is None or noise is not None or pilot is None else estimated_noise(bare, rows)
-        prior = "wide" if pilot is None else f"{len(pilot.draws)} draws of the pilot's fit to {pilot.dataset}"
+        prior = "wide" if pilot is None else f"{len(pilot.drawn)} draws of the pilot's fit to {pilot.dataset}"
         used = noise or measured or Noise()
         whence = "as given" if noise else "as measured on the Gemstones"
         if measured is not None and rows is not None:

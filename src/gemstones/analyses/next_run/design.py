@@ -182,8 +182,9 @@ def design_runs(
     with a wide prior. With `after`, a pilot's fit or its runs (to which `form` is fitted), the draws are the prior.
     `have` are runs that exist. There are at most `runs` runs, none above `largest` FLOPs (by default a quarter of the
     spend), each of `seeds` seeds; `annealed` counts losses at the ends of cooldowns, one at every checkpoint.
-    Conventional designs at the same cost stand beside, and are where the search starts from. Raises `InvalidRequest`
-    where nothing can be bought.
+    Conventional designs at the same cost stand beside, and are where the search starts from. `step_time` says what
+    device hours buy, `constraints` which shapes there are, `noise` how losses scatter; `progress` is told what is
+    done. Raises `InvalidRequest` where nothing can be bought.
 
     >>> design_runs(1e22, 2e20).interval_factor  # doctest: +SKIP
     1.32

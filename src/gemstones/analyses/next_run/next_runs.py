@@ -75,7 +75,10 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NextRuns:
-    """Candidates, the one that teaches most about N* for its cost first."""
+    """Candidates, the one that teaches most about N* for its cost in FLOPs first; what `next_runs` returns.
+
+    >>> next_runs("pebbles", 1e15).best.tokens  # doctest: +SKIP
+    """
 
     budget: float
     law: Law
@@ -125,7 +128,8 @@ def next_runs(
     """What single further runs would explain of log N* at `budget` FLOPs, and of the loss there.
 
     `runs` are the runs so far, to which the law `form` is fitted with resamples by run, or a fit with draws: these are
-    the prior. Noise and misfit are estimated from the runs. `candidates` are pairs of a shape and its tokens, a CSV
+    the prior. `noise` and misfit are by default estimated from the runs; shapes keep to `constraints`, and resamples
+    are made by `workers` (processes). `candidates` are pairs of a shape and its tokens, a CSV
     file with columns `shape` and `tokens`, or `auto`: of feasible shapes, the best at each of several costs. Shares of
     two runs do not add up: buy one, and ask again. Raises `InvalidRequest` for candidates that are none.
 

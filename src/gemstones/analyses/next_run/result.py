@@ -66,7 +66,11 @@ class Rival:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Design:
-    """Runs to buy, in order, and what they would leave unknown."""
+    """Runs to buy, in order, and what they would leave unknown at a budget of FLOPs; what `design_runs` returns.
+
+    >>> from gemstones.analyses.next_run.design import design_runs
+    >>> [run.tokens for run in design_runs(1e22, 2e20).runs]  # doctest: +SKIP
+    """
 
     want: Want
     budget: float
