@@ -47,9 +47,9 @@ def python(*arguments: str) -> tuple[str, set[str]]:
 
 
 def commands(text: str) -> list[str]:
-    """Names in the panel of commands of a help page, options left out."""
-    panel = re.search(r"^╭─ Commands ─.*?^╰", text, re.MULTILINE | re.DOTALL)
-    return re.findall(r"^│ ([a-z][a-z-]*) ", panel[0], re.MULTILINE) if panel else []
+    """Names in the panels of commands of a help page, options left out."""
+    panels = re.findall(r"^╭─ (?!Parameters|Arguments|Options).*?^╰", text, re.MULTILINE | re.DOTALL)
+    return [name for panel in panels for name in re.findall(r"^│ ([a-z][a-z-]*) ", panel, re.MULTILINE)]
 
 
 def test_the_package() -> None:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 
 from gemstones.cli.numbers import NUMBERS
 from gemstones.cli.stopping import Stopped, stoppable
@@ -47,6 +47,15 @@ COMMANDS = {
     "study": "From runs to prescriptions: fits, frontiers, plans, tables, figures.",
 }
 
+SECTIONS = {
+    "Design and train": ("count", "design", "next", "corpus", "suite", "train", "export"),
+    "Runs": ("data", "runs"),
+    "Fit and check": ("fit", "envelope", "isoflop", "backtest", "sensitivity", "compare"),
+    "Plan": ("plan", "predict", "overspend", "overtrain", "throughput"),
+    "Report": ("study", "paper"),
+}
+"""The order of `--help`: that of the flow."""
+
 GROUPS = ("data", "corpus", "suite", "runs")
 """Commands that have commands of their own."""
 
@@ -73,8 +82,11 @@ EXTRAS = {
 """Packages that are not installed with the package itself, and the extra that brings each."""
 
 
-def build() -> App:
-    """The application, its commands not yet imported."""
+def build(called: str = "") -> App:
+    """The application, its commands not yet imported; the one that is `called` says of itself what its docstring says.
+
+    A list of commands has their summaries from here: they are not imported for it.
+    """
     import gemstones
 
     app = App(
@@ -85,9 +97,16 @@ def build() -> App:
         suppress_keyboard_interrupt=False,
         default_parameter=NUMBERS,
     )
-    for name, summary in COMMANDS.items():
-        target = "app" if name in GROUPS else name
-        app.command(f"gemstones.cli.{name}:{target}", name=name, help=summary)
+    for section, (title, names) in enumerate(SECTIONS.items()):
+        group = Group(title, sort_key=section)
+        for place, name in enumerate(names):
+            target = "app" if name in GROUPS else name
+            module = f"gemstones.cli.{name}:{target}"
+            summary = None if name == called else COMMANDS[name]
+            app.command(module, name=name, help=summary, group=group, sort_key=place)
+    flags = Group("Options", sort_key=len(SECTIONS))
+    for flag in ("--help", "--version"):
+        app[flag].group = (flags,)
     return app
 
 
@@ -107,7 +126,7 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         with stoppable(_say):
-            build()(
+            build(next((word for word in arguments if word in COMMANDS), ""))(
                 _with_standard_input(arguments) or ["--help"],
                 exit_on_error=False,
                 print_error=False,

@@ -53,6 +53,8 @@ def backtest(
     Fits every law, and the frontiers of Approach 1, below cuts in compute, size and tokens and predicts above them;
     leaves out every run, width and size class in turn and predicts it. Errors have intervals, by held-out run, and
     laws are compared on the same rows. `--select` takes several names, with commas; a known data set has standard ones.
+
+    Example: gemstones backtest gemstones --select le100B --law "N,T" --law "w,d,N,T"
     """
     table = reading.load(runs)
     if output is not None:

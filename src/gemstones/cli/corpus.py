@@ -75,6 +75,8 @@ def build(
     """Documents → token shards and a manifest.
 
     Call it again after an interruption: it continues, and the corpus is the same, byte for byte.
+
+    Example: gemstones corpus build texts/ --output corpus --vocabulary 4096
     """
     from gemstones.train.corpus import Options
     from gemstones.train.corpus import build as build_corpus
@@ -164,6 +166,8 @@ def import_(
 
     The same corpus as `build` makes of text. Ids are held against the tokenizer; what is held out is decoded, to know
     its bytes per token.
+
+    Example: gemstones corpus import train.bin --tokenizer tokenizer.json --output corpus
     """
     from gemstones.train.corpus import Options, import_tokens
 
@@ -199,7 +203,10 @@ def show(
     ] = False,
     json: Json = False,
 ) -> None:
-    """What a corpus holds: documents, tokens by split, vocabulary, sources, fingerprint."""
+    """What a corpus holds: documents, tokens by split, vocabulary, sources, fingerprint.
+
+    Example: gemstones corpus show corpus --verify
+    """
     from gemstones.train.corpus import Corpus
 
     _print(Corpus.open(corpus, verify=verify), json=json)

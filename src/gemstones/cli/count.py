@@ -27,6 +27,8 @@ def count(
     Parameters by group and by convention; FLOPs per token (forward and backward) by convention: `gemstones`
     is Appendix G of the paper, `matmul` the multiplications alone, `6N` the rule of thumb in each convention
     of N; bytes of weights, gradients and AdamW's state.
+
+    Example: gemstones count 1024x28
     """
     it = architecture.shape(shape)
     summary: dict[str, Any] = {

@@ -21,7 +21,10 @@ Name = Annotated[str, Parameter(help="A known data set.")]
 
 @app.command(name="list")
 def list_(*, json: Json = False) -> None:
-    """The known data sets and their selections."""
+    """The known data sets and their selections.
+
+    Example: gemstones data list
+    """
     summaries = [
         {
             "name": d.name,
@@ -45,6 +48,8 @@ def fetch(name: Name, /, *, json: Json = False) -> None:
     """Where a data set is: in the package, under GEMSTONES_DATA_DIR, in the cache, or downloaded into it.
 
     The hashes of published files are checked.
+
+    Example: gemstones data fetch gemstones
     """
     files = [{**_entry(entry), "path": str(fetch_entry(entry))} for entry in _known(name).entries]
     if json:
@@ -59,6 +64,8 @@ def show(runs: Runs, /, *, reading: Reading = Reading(), json: Json = False) -> 
     """What a data set or files of runs hold, and everything that was guessed, dropped and assumed about them.
 
     Every line about a guess says what to write to change it.
+
+    Example: gemstones data show 'runs/*.csv' --columns 'tokens=_step*524288,params_total=size(run)'
     """
     table = reading.load(runs)
     selections = [

@@ -79,8 +79,11 @@ def design(
     to 255 unless said otherwise.
 
     Example: gemstones design --for 1e22 --spend 2e20 --runs 24 --output suite.toml
+
     Example: gemstones design --for 1e22 --spend 1e20 --want shape
+
     Example: gemstones design --for 1e22 --spend 1e20 --after pilot.parquet
+
     Example: gemstones design --sizes 50M,1B
     """
     if (sizes is None) == (budget is None):

@@ -40,6 +40,8 @@ def envelope(
 
     Finds the checkpoints that no mixture of others beats for their resource, and regresses the logs of
     parameters, tokens and tokens per parameter on the log of the resource over them.
+
+    Example: gemstones envelope gemstones --method hull --bootstrap 400
     """
     table = reading.selected(runs)
     with progress_bar("resampling", resampled.bootstrap) as progress:

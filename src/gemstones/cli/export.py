@@ -34,6 +34,8 @@ def export(
     Weights (safetensors), configuration, tokenizer and model card, which `transformers` loads as
     `GemmaForCausalLM` without a network. The folder is loaded back and its logits are compared with those of
     the run before it gets its name; a difference beyond 1e-5 is refused.
+
+    Example: gemstones export runs/main-96x3-6a2004ac --output hf
     """
     from gemstones.train.export import export_run
 

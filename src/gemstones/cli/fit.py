@@ -87,6 +87,8 @@ def fit(
     Minimises the objective, in log loss and to convergence, over the constants of a law: a sum of powers plus a
     constant, L = Σ exp(c)·x^-e + exp(E), or any formula of such terms. Intervals come from refits to resampled runs:
     checkpoints of one run are not independent.
+
+    Example: gemstones fit runs.csv --law w,d,N,T --bootstrap 1000 --output fit.json
     """
     if output is not None:
         check_output(output, inputs=files_of(runs), ours=is_fit, what="a fit", force=reading.force)

@@ -49,6 +49,7 @@ def next(  # noqa: A001 (the command is called so)
     Shares of two candidates do not add up: buy one, add it to the runs, and ask again.
 
     Example: gemstones next runs.parquet --for 1e22
+
     Example: gemstones next fit.json --for 1e22 --candidates candidates.csv
     """
     if len(runs) == 1 and (path := Path(runs[0])).is_file() and is_fit(path.read_bytes()):

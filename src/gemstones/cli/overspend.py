@@ -33,6 +33,8 @@ def overspend(
 
     Runs are compared at their checkpoints nearest to TOKENS. Of a known data set, the selection with the most
     checkpoints is used where none is named.
+
+    Example: gemstones overspend gemstones --tokens 300B
     """
     from gemstones.planning.overspend import overspend as find_overspend
     from gemstones.runs.selections import dense_selection

@@ -39,6 +39,8 @@ def overtrain(
 
     For each factor, the shape of least predicted loss on that many times the optimal tokens within the budget, its
     loss over that of the optimum, and the parameters it has left.
+
+    Example: gemstones overtrain 1e22 --factors 1,2,4,8
     """
     from gemstones.planning.overtrain import overtrain as find_overtraining
 

@@ -28,6 +28,8 @@ def paper(
     Refits everything from the raw run tables, draws Figures 2 to 24 (PNG, SVG, PDF, and their data as Parquet), and
     writes paper.md: claim by claim the paper's number, ours, its interval, and where they differ and why. And forms.md:
     what the paper's conclusions become under the form that predicts runs that were left out, (w,d,N,T)^p.
+
+    Example: gemstones paper --output out/paper
     """
     from gemstones.report.numbers import counted
     from gemstones.report.paper.claim import counts

@@ -89,6 +89,8 @@ def plan(
 
     Of RUNS the law is fitted first: by default the form that backtests choose, and the plan says what the forms that
     predict as well would train.
+
+    Example: gemstones plan 1e22 --law fit.json
     """
     budget, runs = budget_and_runs(budget, runs, device_hours)
     if (budget is None) == (device_hours is None):

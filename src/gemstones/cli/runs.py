@@ -35,6 +35,8 @@ def collect(
 
     Interruptions leave no trace but in times and provenance, rollbacks none but their number. Runs that are not
     finished are taken as far as they are, and the table says so.
+
+    Example: gemstones runs collect runs --output runs.parquet
     """
     if output.suffix.lower() != ".parquet":
         raise InvalidRequest(f"output {output} must be a Parquet file: give it the suffix .parquet")

@@ -66,6 +66,8 @@ def sensitivity(
     Refits under every selection (--select takes several, like all,le100B), approach, law, convention of N and of FLOPs,
     and δ of the Huber loss, and says how far the prescriptions are apart, which choice moves them most, and how each
     shifts the base study's.
+
+    Example: gemstones sensitivity gemstones --budgets 1e21,1e22 --output out
     """
     from gemstones.planning.choices import Levels
     from gemstones.planning.sensitivity import sensitivity as find_sensitivity

@@ -59,6 +59,8 @@ def study(
     intervals, asks how far the answer depends on the analyst's choices, what the laws predict of runs that were held
     out and what a wrong shape costs. Writes report.html (one page, offline, with an explorer), tables (Parquet and
     Markdown), figures (PNG and SVG) and study.json. Interrupted, it takes up the sensitivity analysis where it was.
+
+    Example: gemstones study runs.csv --output out
     """
     from gemstones.report.study import study as make_study
     from gemstones.report.summary import summary_text

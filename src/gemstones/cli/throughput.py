@@ -39,6 +39,8 @@ def throughput(
 
     Device seconds per token as a sum over features of the shape, by nonnegative least squares in relative error,
     one observation per run. Errors are of shapes left out of the fit.
+
+    Example: gemstones throughput gemstones --output step-time.json
     """
     if output is not None:
         check_output(

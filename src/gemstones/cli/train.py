@@ -47,6 +47,8 @@ def train(
     The exit status is 0 only when the run is done, so that `gemstones train RUN && gemstones export RUN` exports no
     other: a signal ends with 128 and its number, the budget with 75 (try again later), a run that diverged with 1.
     On several processes: `torchrun --nproc-per-node 4 -m gemstones train RUN --layout 2x2`.
+
+    Example: gemstones train runs/main-96x3-6a2004ac
     """
     began = time.monotonic()  # what is imported is paid for by the budget
     if orphan_of is not None:

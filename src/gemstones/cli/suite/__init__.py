@@ -10,6 +10,13 @@ COMMANDS = {
     "status": "How far the runs of a suite are.",
 }
 
+EXAMPLES = {
+    "plan": "gemstones suite plan studies/tiny.toml --corpus corpus",
+    "run": "gemstones suite run studies/tiny.toml --corpus corpus --output runs --slots 2",
+    "status": "gemstones suite status runs",
+}
+
 app = App(name="suite", help="Suites of runs: plan, run, status.")
 for _name, _summary in COMMANDS.items():
-    app.command(f"gemstones.cli.suite.{_name}:{_name}", name=_name, help=_summary)
+    _said = f"{_summary}\n\nExample: {EXAMPLES[_name]}"
+    app.command(f"gemstones.cli.suite.{_name}:{_name}", name=_name, help=_said)
