@@ -179,10 +179,15 @@ def offered_models(law: Law, models: Runs, largest: float, unit_cost: UnitCost) 
     each = unit_cost(models.shapes)
     can = (each * n * LEAST_RATIO <= largest) & (each * n * MOST_RATIO >= SMALLEST * largest)
     if not can.any():
+        small = (each * n * LEAST_RATIO > largest).all()
+        remedy = (
+            "spend more, or let models be smaller, like --head-size 16 --vocabulary 4096"
+            if small
+            else "spend less, or let models be larger, like --max-width 16384"
+        )
         raise InvalidRequest(
             f"no feasible model can be trained on {LEAST_RATIO:g} to {MOST_RATIO:g} tokens per parameter for a run's "
-            f"{largest:.3g} (models have {n.min():.3g} to {n.max():.3g} parameters): spend more, or let models be "
-            "smaller, like --head-size 16 --vocabulary 4096"
+            f"{largest:.3g} (models have {n.min():.3g} to {n.max():.3g} parameters): {remedy}"
         )
     models = models.taken(np.flatnonzero(can))
     n = models.params(law.params_convention)

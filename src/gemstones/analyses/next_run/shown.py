@@ -31,9 +31,10 @@ def factor_text(factor: float) -> str:
 
 def design_heading(design: Design) -> str:
     """What is bought, and what it leaves."""
+    number, verb = ("1 run", "leaves") if len(design.runs) == 1 else (f"{len(design.runs)} runs", "leave")
     return (
-        f"{len(design.runs)} runs for {amount_text(design.runs[-1].cumulative_cost, design.resource)} "
-        f"leave a 95% interval of {factor_text(design.interval_factor)} either way on {WANTED[design.want]} at "
+        f"{number} for {amount_text(design.runs[-1].cumulative_cost, design.resource)} "
+        f"{verb} a 95% interval of {factor_text(design.interval_factor)} either way on {WANTED[design.want]} at "
         f"{format_flops(design.budget)} FLOPs"
     )
 
