@@ -19,7 +19,7 @@ from gemstones.report.numbers import counted, estimate_text, flops_text, interva
 from gemstones.report.prescriptions import prescriptions
 from gemstones.report.save import markdown, write_table
 from gemstones.report.study import Study
-from gemstones.report.summary import plan_sentence, summary_text
+from gemstones.report.summary import closing_text, plan_sentence, summary_text
 from gemstones.report.tables import TITLES, Table
 from gemstones.report.words import flops_words, models_words
 
@@ -237,3 +237,13 @@ def test_words() -> None:
     assert estimate_text("params", 9.0515e9, (9.0512e9, 9.0518e9)) == "9.052B (9.051B–9.052B)"
     assert flops_text(1e22) == "1e22"
     assert flops_words("6N_non_embedding+given") == "6·N·T, non-embedding N or as given"
+
+
+def test_a_study_ends_with_ten_lines(stones_study: Study) -> None:
+    lines = closing_text(stones_study).splitlines()
+    assert len(lines) <= 10 and "report.html" in lines[-2] and str(stones_study.output) in lines[-1]
+    assert any("parameters" in line and "FLOPs" in line and "[" in line for line in lines[1:5])
+    flags = stones_study.plans[0].flags
+    assert not flags or any(line.startswith(f"  caution: {flags[0]}") for line in lines)
+    none = closing_text(replace(stones_study, plans=()))
+    assert "nothing is prescribed: " in none and len(none.splitlines()) <= 10

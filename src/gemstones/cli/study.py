@@ -51,6 +51,9 @@ def study(
         FLAG,
         Parameter(help="Leave out sensitivity, backtests and recipes, which take most of the time."),
     ] = False,
+    verbose: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Say all of it at the end, not ten lines.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """From runs to prescriptions, and one page about them.
@@ -63,7 +66,7 @@ def study(
     Example: gemstones study runs.csv --output out
     """
     from gemstones.report.study import study as make_study
-    from gemstones.report.summary import summary_text
+    from gemstones.report.summary import closing_text, summary_text
 
     wanted = None if budgets is None else FLOPS.listed(budgets, "budgets", "1e20,1e22")
     table = reading.load(runs)
@@ -89,4 +92,4 @@ def study(
     if json:
         print_json(made.summary())
     else:
-        print(summary_text(made))
+        print(summary_text(made) if verbose else closing_text(made))

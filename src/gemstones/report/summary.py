@@ -12,6 +12,7 @@ from gemstones.laws.envelope import Envelope
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Interval
 from gemstones.planning.plan import Plan
+from gemstones.planning.shown import plan_sentence as line_of_plan
 from gemstones.printable import printable
 from gemstones.report.backtest_words import sentence as backtest_sentence
 from gemstones.report.numbers import (
@@ -66,6 +67,35 @@ def summary_text(study: Study) -> str:
     return "\n\n".join(
         "\n".join([title, *(f"  {line}" for line in lines)]) for title, lines in parts if lines
     )
+
+
+MOST_BUDGETS = 4
+"""Of the closing lines of a study."""
+
+
+def closing_text(study: Study) -> str:
+    """The study in ten lines or fewer: what was read, what the first law prescribes, how far to trust it, where it is.
+
+    `summary_text` has the rest.
+    """
+    known = study.provenance
+    lines = [
+        f"{study.dataset}: {_rows(known['rows'], known['runs'])}; {counted(len(study.fits), 'fit')}, "
+        f"{counted(len(study.envelopes), 'frontier')}, {counted(len(study.plans), 'plan')}"
+    ]
+    plans = next(iter(by_law(study.plans).values()), [])
+    shown = plans if len(plans) <= MOST_BUDGETS else [*plans[: MOST_BUDGETS - 1], plans[-1]]
+    lines += [f"  {printable(line_of_plan(plan))}" for plan in shown]
+    if not plans:
+        lines.append(f"  nothing is prescribed: {study.notes[0] if study.notes else 'no law was fitted'}")
+    elif plans[0].flags:
+        first, *others = plans[0].flags
+        lines.append(f"  caution: {first}" + (f"; and {len(others)} more" if others else ""))
+    if study.analyses.sensitivity is not None:
+        lines.append(f"  {study.analyses.sensitivity.sentence}")
+    left = f"; {counted(len(study.notes), 'note')} on what was left out" if study.notes else ""
+    lines.append(f"  --verbose says all of it{left}")
+    return "\n".join([*lines, *(f"  {line}" for line in _written(study))])
 
 
 def _heading(what: str, how: str, study: Study) -> str:
