@@ -69,12 +69,12 @@ def summary_text(study: Study) -> str:
     )
 
 
-MOST_BUDGETS = 4
+MOST_BUDGETS, MOST_NOTES = 4, 4
 """Of the closing lines of a study."""
 
 
 def closing_text(study: Study) -> str:
-    """The study in ten lines or fewer: what was read, what the first law prescribes, how far to trust it, where it is.
+    """The study in ten lines or so: what was read, what the first law prescribes, how far to trust it, where it is.
 
     `summary_text` has the rest.
     """
@@ -83,6 +83,9 @@ def closing_text(study: Study) -> str:
         f"{study.dataset}: {_rows(known['rows'], known['runs'])}; {counted(len(study.fits), 'fit')}, "
         f"{counted(len(study.envelopes), 'frontier')}, {counted(len(study.plans), 'plan')}"
     ]
+    if not study.fits:  # the plans are of published laws: why there is none of these runs comes first
+        notes = sorted(study.notes, key=lambda note: not note.startswith("no plan"))
+        lines += [f"  {printable(note)}" for note in notes[:MOST_NOTES]]
     plans = next(iter(by_law(study.plans).values()), [])
     shown = plans if len(plans) <= MOST_BUDGETS else [*plans[: MOST_BUDGETS - 1], plans[-1]]
     lines += [f"  {printable(line_of_plan(plan))}" for plan in shown]

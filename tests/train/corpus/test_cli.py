@@ -21,7 +21,7 @@ Cli = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    def application() -> App:
+    def application(_called: str = "") -> App:
         app = App(name="gemstones")
         app.command(cli_corpus.app)
         return app
