@@ -40,7 +40,7 @@ data: $(STAMPS)/report ## Download the published files that some tests read, int
 
 # What is fast, as on a machine that has no published files.
 test-hidden: $(STAMPS)/dev ## Run the fast tests with the published files hidden
-	$(PYTEST) -q --hide-published-data --no-cov $(FAST)
+	$(PYTEST) -q --hide-published-data $(FAST)
 
 FAST := tests/accounting tests/cli/test_contract.py tests/cli/test_one_answer.py tests/design tests/laws/test_fit.py \
   tests/laws/test_envelope.py tests/laws/test_published.py tests/planning/test_plan.py tests/planning/test_prescribe.py \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import replace
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from gemstones.analyses.next_run.design import design_runs
 from gemstones.analyses.next_run.existing import Existing, estimated_noise, existing, information
 from gemstones.analyses.next_run.experiment import Candidates, Learned, Model, Noise, Points, scaled_rows
 from gemstones.analyses.next_run.next_runs import next_runs
-from gemstones.analyses.next_run.search import Limits, after, exhaustive, score, search, value
+from gemstones.analyses.next_run.search import AFFORDABLE, Limits, after, score, search, value
 from gemstones.analyses.next_run.suite import suite_text
 from gemstones.analyses.next_run.wanted import Reference
 from gemstones.design.feasible import Constraints
@@ -105,6 +106,17 @@ def test_updates_are_those_of_a_direct_gaussian_computation(want: str) -> None:
     kept = after(Learned.nothing(model, candidates, reference.target(want)), [0, 8])  # type: ignore[arg-type]
     np.testing.assert_allclose(undone.variance, kept.variance, rtol=1e-6)
     np.testing.assert_allclose(undone.gains(), kept.gains(), rtol=1e-4)
+
+
+def exhaustive(start: Learned, cost: FloatArray, limits: Limits) -> tuple[int, ...]:
+    """The best design of all, by trying every one."""
+    designs = [
+        one
+        for count in range(1, limits.runs + 1)
+        for one in combinations_with_replacement(range(len(cost)), count)
+        if cost[list(one)].sum() <= limits.spend * AFFORDABLE
+    ]
+    return min(designs, key=lambda one: value(start, one))
 
 
 @pytest.mark.parametrize("seed", range(6))

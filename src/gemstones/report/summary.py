@@ -74,7 +74,7 @@ MOST_BUDGETS, MOST_NOTES = 4, 4
 
 
 def closing_text(study: Study) -> str:
-    """The study in ten lines or so: what was read, what the first law prescribes, how far to trust it, where it is.
+    """The study in ten lines or fewer: what was read, what the first law prescribes, how far to trust it, where it is.
 
     `summary_text` has the rest.
     """
@@ -83,14 +83,14 @@ def closing_text(study: Study) -> str:
         f"{study.dataset}: {_rows(known['rows'], known['runs'])}; {counted(len(study.fits), 'fit')}, "
         f"{counted(len(study.envelopes), 'frontier')}, {counted(len(study.plans), 'plan')}"
     ]
-    if not study.fits:  # the plans are of published laws: why there is none of these runs comes first
-        notes = sorted(study.notes, key=lambda note: not note.startswith("no plan"))
-        lines += [f"  {printable(note)}" for note in notes[:MOST_NOTES]]
-    plans = next(iter(by_law(study.plans).values()), [])
+    # Without a fit, plans are of published laws: no answer from these runs.
+    plans = next(iter(by_law(study.plans).values()), []) if study.fits else []
     shown = plans if len(plans) <= MOST_BUDGETS else [*plans[: MOST_BUDGETS - 1], plans[-1]]
     lines += [f"  {printable(line_of_plan(plan))}" for plan in shown]
     if not plans:
-        lines.append(f"  nothing is prescribed: {study.notes[0] if study.notes else 'no law was fitted'}")
+        reasons = sorted(study.notes, key=lambda note: not note.startswith("no plan"))
+        first, *others = reasons[:MOST_NOTES] or ["no law was fitted"]
+        lines += [f"  nothing is prescribed: {printable(first)}", *(f"  {printable(why)}" for why in others)]
     elif plans[0].flags:
         first, *others = plans[0].flags
         lines.append(f"  caution: {first}" + (f"; and {len(others)} more" if others else ""))

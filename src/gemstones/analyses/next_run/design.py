@@ -42,12 +42,14 @@ from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import REFIT, FrontierLaw, given_law
+from gemstones.planning.cost import amount_text
 from gemstones.planning.plan import default_constraints, default_throughput
 from gemstones.planning.sight import sight
 from gemstones.runs.given import selected_runs
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray, Shapes
 from gemstones.timing.step_time import StepTime
+from gemstones.units import format_flops
 
 RUNS = 35
 """Of a design, at most: as many as an isoFLOP grid of 5 budgets × 7 sizes, so that it can be at least as good."""
@@ -129,7 +131,8 @@ class _Question:
             flops = self.flops(pool)
             if not (kept := np.flatnonzero(flops <= self.largest)).size:
                 raise InvalidRequest(
-                    f"largest run {self.largest:g} FLOPs: the cheapest that is worth training costs {flops.min():.3g}"
+                    f"largest run {format_flops(self.largest)} FLOPs: the cheapest that is worth training costs "
+                    f"{format_flops(float(flops.min()))}"
                 )
             pool = pool.taken(kept)
         plain = self.conventional(models, spend, runs)
@@ -233,7 +236,7 @@ def design_runs(
     pool, plain, starts = question.pool(models, amount, limits.runs, MOST_CANDIDATES)
     candidates = question.candidates(pool)
     if not (candidates.cost <= amount).any():
-        raise InvalidRequest(f"{amount:g} {resource} buy no run of these models: spend more")
+        raise InvalidRequest(f"{amount_text(amount, resource)} buy no run of these models: spend more")
     start = question.start(candidates)
     if progress is not None:
         progress("search", 0.2)

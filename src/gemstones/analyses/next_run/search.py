@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations_with_replacement
 
 import numpy as np
 
@@ -49,19 +48,22 @@ def score(variance: FloatArray) -> float:
 
 def after(start: Learned, runs: Sequence[int]) -> Learned:
     """After buying `runs`."""
-    now = replace(start, rows=start.rows[:0], blocks=start.blocks[:0])
-    for run in runs:
-        now = now.told(start.rows[run])
+    now = _told(start, runs)
     blocks = start.rows @ now.covariance @ start.rows.transpose(0, 2, 1) + np.eye(start.rows.shape[1])
     return replace(start, covariance=now.covariance, blocks=blocks)
 
 
 def value(start: Learned, runs: Sequence[int]) -> float:
     """The score after buying `runs`."""
+    return score(_told(start, runs).variance)
+
+
+def _told(start: Learned, runs: Sequence[int]) -> Learned:
+    """After buying `runs`, the candidates left out."""
     now = replace(start, rows=start.rows[:0], blocks=start.blocks[:0])
     for run in runs:
         now = now.told(start.rows[run])
-    return score(now.variance)
+    return now
 
 
 def worth(now: Learned) -> FloatArray:
@@ -147,14 +149,3 @@ def search(
         ended = tuple(int(index[i]) for i in better)
         best = min(best, ended, key=lambda runs: value(start, runs))
     return in_order(start, cost, limits, best)
-
-
-def exhaustive(start: Learned, cost: FloatArray, limits: Limits) -> tuple[int, ...]:
-    """The best design of all, by trying every one: the oracle of small cases."""
-    designs = [
-        one
-        for count in range(1, limits.runs + 1)
-        for one in combinations_with_replacement(range(len(cost)), count)
-        if cost[list(one)].sum() <= limits.spend * AFFORDABLE
-    ]
-    return min(designs, key=lambda one: value(start, one))
