@@ -190,7 +190,7 @@ def design_runs(
     done. Raises `InvalidRequest` where nothing can be bought.
 
     >>> design_runs(1e22, 2e20).interval_factor  # doctest: +SKIP
-    1.32
+    1.31
     """
     budget = bounds.FLOPS.parse(budget)
     if (spend is None) == (device_hours is None):
