@@ -1,7 +1,7 @@
 """What every test stands on: published data where they can be had, and nothing of the caller's.
 
 A test that reads a published file takes the fixture `gemstones`, `chinchilla` or `data_dir`, has a parameter such as
-"fit gemstones --delta 1" or dataset="gemstones", or is marked `published_data`. Every other one finds
+"fit gemstones --delta 1", dataset="gemstones" or a tuple that begins with the name, or is marked `published_data`. Every other one finds
 GEMSTONES_DATA_DIR empty, whether this machine has the files or not. Where it has not, the marked tests are skipped;
 with CI set, pytest refuses to start.
 
@@ -134,10 +134,13 @@ def _is_quick(config: pytest.Config) -> bool:
 
 def _names_published_data(item: pytest.Item) -> bool:
     callspec = getattr(item, "callspec", None)
-    given = (
-        {key: value for key, value in callspec.params.items() if isinstance(value, str)} if callspec else {}
-    )
-    return bool(re.fullmatch(NAME, given.get("dataset", ""))) or any(map(COMMAND.search, given.values()))
+    params = callspec.params if callspec else {}
+    given = {key: value for key, value in params.items() if isinstance(value, str)}
+    named = [
+        given.get("dataset", ""),
+        *(str(value[0]) for value in params.values() if isinstance(value, tuple) and value),
+    ]
+    return any(re.fullmatch(NAME, one) for one in named) or any(map(COMMAND.search, given.values()))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -168,6 +168,7 @@ def test_values_without_intervals_say_so(runs: RunTable) -> None:
             assert "no interval" in shown.lower(), (name, shown)
 
 
+@pytest.mark.long
 def test_names_of_others_are_escaped(runs: RunTable, fitted: gs.Fit) -> None:
     every = {"runs": runs, "near": fitted.plan(1e14).near_optimal, **resampled(runs, fitted), **without(runs)}
     named = msgspec.structs.replace(fitted.law, name=EVIL, source=EVIL)
@@ -223,6 +224,7 @@ def many() -> RunTable:
 
 
 @pytest.mark.parametrize("renderer", ["default", "mimetype", "png", "svg"])
+@pytest.mark.long
 def test_large_figures_show_themselves(many: RunTable, renderer: str) -> None:
     import altair as alt
 

@@ -85,7 +85,7 @@ def pytest_says(*words: object, **environment: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, words)],
         cwd=ROOT,
-        env=os.environ | {"GEMSTONES_OFFLINE": "1", "CI": ""} | environment,
+        env=os.environ | {"GEMSTONES_OFFLINE": "1", "CI": "", "PYTEST_ADDOPTS": ""} | environment,
         capture_output=True,
         encoding="utf-8",
         timeout=600,

@@ -24,6 +24,7 @@ def test_without_noise_parabolas_are_off_by_what_is_said() -> None:
     assert made.bias == pytest.approx(made.fits["params"].slope - planted.EXPONENT, abs=1e-4)
 
 
+@pytest.mark.long
 def test_planted_exponents_are_recovered_within_their_intervals() -> None:
     errors, held, tokens = [], [], []
     for seed in range(60):

@@ -199,12 +199,14 @@ def test_a_design_keeps_its_limits_and_is_no_worse_than_what_people_do() -> None
     assert capped.interval_factor > design.interval_factor
 
 
+@pytest.mark.long
 def test_twenty_four_runs_of_five_thousand_candidates_take_seconds() -> None:
     before = time.process_time()
     design = design_runs(1e22, 2e20, law="gemstones-refit", runs=24)
     assert time.process_time() - before < 20 and len(design.runs) <= 24
 
 
+@pytest.mark.long
 def test_shapes_are_told_apart_by_designs_for_shapes_alone() -> None:
     design = design_runs(1e20, 1e18, want="shape", law=SHAPES, constraints=SMALL, runs=16)
     assert design.by_quantity.keys() == {"width", "depth"}
@@ -214,6 +216,7 @@ def test_shapes_are_told_apart_by_designs_for_shapes_alone() -> None:
     assert np.log(design.interval_factor) <= 0.7 * min(np.log(one.interval_factor) for one in conventional)
 
 
+@pytest.mark.long
 def test_seeds_branches_and_pairs_cost_what_they_are() -> None:
     plain = design_runs(1e21, 1e18, law=NT, constraints=SMALL, runs=8)
     seeds = design_runs(1e21, 1e18, law=NT, constraints=SMALL, runs=8, seeds=2)
@@ -243,6 +246,7 @@ def suite_of(rows: list[dict[str, float]]) -> gs.RunTable:
     return gs.load([row | {"run": f"r{i}"} for i, row in enumerate(rows)])
 
 
+@pytest.mark.long
 def test_runs_that_exist_are_not_bought_again() -> None:
     rows = planted.grid(sizes=3)
     without = design_runs(1e22, 1e18, law="chinchilla", runs=6)
@@ -381,6 +385,7 @@ def test_a_fit_without_draws_is_no_pilot() -> None:
         design_runs(1e22, 1e18, after=fit)
 
 
+@pytest.mark.long
 def test_more_noise_is_more_unknown() -> None:
     factors = [
         design_runs(1e21, 1e18, law=NT, constraints=SMALL, runs=8, noise=Noise().times(x)).interval_factor

@@ -36,6 +36,7 @@ def gemstones(
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.long
 def test_commands_answer(name: str) -> None:
     for words in ("fit pebbles --bootstrap 40 --workers 1", "plan --help"):
         done = gemstones({**PLAIN, **ENVIRONMENTS[name]}, *words.split())
@@ -91,6 +92,7 @@ def test_a_folder_that_cannot_be_written(words: str) -> None:
     assert "cannot be" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     """Names of files are bytes; in the locale C all but ASCII is."""
     latin, greek = tmp_path / "r\udcfcn.csv", tmp_path / "μ ü.csv"

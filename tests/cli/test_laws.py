@@ -31,6 +31,7 @@ def sweep(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_formulas(cli: Cli, sweep: Path, tmp_path: Path) -> None:
     law = "E[recipe] + (A/N^a + B/T^b)*exp(k*log(lr/(L*(N/1e9)^n*(T/1e11)^t))^2)"
     output = tmp_path / "fit.json"

@@ -95,6 +95,7 @@ def test_every_error_survives_the_way_from_a_worker() -> None:
     assert str(table) == "a.csv, row 3, column loss: too small" and table.row == 3
 
 
+@pytest.mark.long
 def test_a_full_disk_in_a_worker_is_no_refused_combination(tmp_path: Path) -> None:
     done = gemstones(
         "sensitivity", "pebbles", "--law", "N,T", "--params", "total", "--delta", "1e-4",

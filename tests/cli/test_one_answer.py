@@ -59,6 +59,7 @@ def test_a_selection_that_was_made_stays(pebbles: gs.RunTable) -> None:
     assert narrowed.selection == "all where tokens > 2e6"
 
 
+@pytest.mark.long
 def test_every_analysis_takes_runs_alike(cli: Cli, tmp_path: Path) -> None:
     envelope = gs.envelope("pebbles")
     assert envelope.summary() == cli("envelope", "pebbles", "--json").json

@@ -44,6 +44,7 @@ def workers_pids(cluster: Any) -> set[int]:
         return set(client.run(os.getpid).values())
 
 
+@pytest.mark.long
 def test_without_workers_a_configured_cluster_works(cluster: Any, workers_pids: set[int]) -> None:
     from dask.distributed import Client
 

@@ -72,6 +72,7 @@ def test_plan_of_runs_refused(cli: Cli, sizes: Path) -> None:
     assert said == "gemstones: law auto has no constants to fix or bound before it is chosen: name a law\n"
 
 
+@pytest.mark.long
 def test_one_answer(sizes: Path, cli: Cli) -> None:
     """Python and the command say the same, and a notebook shows it."""
     made = gs.fit(sizes, "auto")

@@ -82,6 +82,7 @@ def test_people_are_told(cli: Cli) -> None:
     assert "resampling the runs alone" not in out  # there was none
 
 
+@pytest.mark.long
 def test_three_columns(cli: Cli, tmp_path: Path) -> None:
     lines = ["params_total,tokens,loss"]
     for n, t in itertools.product((1e6, 3e6, 1e7, 3e7), (1e8, 3e8, 1e9)):

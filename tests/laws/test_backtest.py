@@ -77,6 +77,7 @@ def test_a_wrong_law_is_told_from_the_right_one() -> None:
         assert 0 < told.interval[0] < told.difference < told.interval[1]
 
 
+@pytest.mark.long
 def test_laws_that_are_equally_right_cannot_be_told_apart() -> None:
     # A law with a useless term is the law itself, with a little more freedom.
     made = backtest(planted(), laws=["N,T", "d,N,T"], splits=["leave-one-size-out"])
@@ -146,6 +147,7 @@ def test_what_cannot_be_determined_is_a_row_with_its_reason() -> None:
     assert few.reason == "9 rows for a law of 5 parameters; it needs at least 10"
 
 
+@pytest.mark.long
 def test_three_columns_are_enough(tmp_path) -> None:  # type: ignore[no-untyped-def]
     rows = io.StringIO()
     pl.DataFrame(

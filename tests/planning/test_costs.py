@@ -436,6 +436,7 @@ def test_models_that_were_not_timed_are_told_apart() -> None:
     assert not any("other models" in note for note in plan(1e4, WIDTH_DEPTH, cost=HOURS).notes)
 
 
+@pytest.mark.long
 def test_laws_plan() -> None:
     for law in (refit("gemstones-refit-plain"), WIDTH_DEPTH, CHINCHILLA, LAWS["kaplan"]):
         assert law.plan(1e22) == plan(1e22, law) == law.plan("1e22")

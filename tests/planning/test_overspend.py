@@ -83,6 +83,7 @@ def runs(*rows: tuple[str, float, float, float]) -> RunTable:
     st.floats(1.01, 50),
     st.floats(0.05, 0.95),
 )
+@pytest.mark.long
 def test_a_planted_overspend_is_found(at: list[int], times: float, between: float) -> None:
     """Runs on a power law, and one that took `times` as much for a loss on it."""
     law = [(10.0 * 2**k, 4 * (10.0 * 2**k) ** -0.1) for k in sorted(at)]

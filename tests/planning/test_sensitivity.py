@@ -244,6 +244,7 @@ def test_spread_shares_and_the_sentence(small: Sensitivity) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_table_of_three_columns(tmp_path: Path) -> None:
     lines = ["params_total,tokens,loss"]
     for params, tokens in itertools.product((1e6, 3e6, 1e7, 3e7), (1e8, 3e8, 1e9)):

@@ -38,6 +38,7 @@ def of_recipes(tmp_path_factory: pytest.TempPathFactory) -> Study:
         )
 
 
+@pytest.mark.long
 def test_a_grid_has_profiles(of_a_grid: Study) -> None:
     found = of_a_grid.analyses.isoflop
     assert found is not None and len(found.budgets) == 7

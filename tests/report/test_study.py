@@ -179,6 +179,7 @@ def test_pebbles_are_studied_at_their_own_scale(pebbles: RunTable, tmp_path: Pat
     assert "Chinchilla" not in drawn and "Kaplan" not in drawn and "/work" not in drawn
 
 
+@pytest.mark.long
 def test_three_columns_are_enough(small_study: Study) -> None:
     assert small_study.analyses.sensitivity is not None and small_study.analyses.backtest is not None
     assert [f.law.form for f in small_study.fits] == ["N,T"]
@@ -202,6 +203,7 @@ def test_an_edge_of_the_search_is_a_note(shaped_csv: Path, tmp_path: Path) -> No
     assert [p.budget_flops for p in made.plans if p.law_name == "N,T fitted to all"] == [1e15, 1e21]
 
 
+@pytest.mark.long
 def test_one_shape_per_width_is_a_note(tmp_path: Path) -> None:
     rows = [f"{w},{w // 64},{t},{2 + 90 / w + 9e8 / t}" for w in (256, 512, 1024) for t in (1e9, 1e10, 1e11)]
     (tmp_path / "line.csv").write_text("\n".join(["width,depth,tokens,loss", *rows]))

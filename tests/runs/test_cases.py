@@ -210,6 +210,7 @@ def test_fields_of_the_shape_row_by_row() -> None:
     )
 
 
+@pytest.mark.long
 def test_every_case_is_read_again_as_it_was_written(tmp_path: Path) -> None:
     for path in sorted(CASES.glob("*.csv")):
         try:

@@ -561,6 +561,7 @@ NEARLY = st.lists(PIECES | st.text(max_size=3), max_size=14).flatmap(
 @example("none in ('a', 'b')", parse_condition)
 @example("seed in (9007199254740993)", parse_condition)
 @example("ok in (true, ok)", parse_condition)
+@pytest.mark.long
 def test_any_text_is_an_expression_or_one_line(text: str, parse: Callable[..., Any]) -> None:
     try:
         series = parse(text, NAMES).evaluate(FRAME)

@@ -309,6 +309,7 @@ def test_any_bytes_are_a_table_or_one_line(tmp_path: Path, content: bytes) -> No
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 @given(rows=OBJECTS)
+@pytest.mark.long
 def test_any_json_is_a_table_or_one_line(tmp_path: Path, rows: Rows) -> None:
     assert_table_or_one_line(write_json_lines(rows, tmp_path / "any.jsonl"))
 

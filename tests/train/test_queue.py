@@ -94,6 +94,7 @@ def test_generations_and_chosen_runs_bring_their_parents(tmp_path: Path) -> None
 # ---------------------------------------------------------------- failures
 
 
+@pytest.mark.long
 def test_what_fails_holds_back_its_children_alone(tmp_path: Path) -> None:
     broken, crashing, diverging = spec(1), spec(2), spec(3)
     children = [cooldown(broken, 5), cooldown(diverging, 5)]
@@ -264,6 +265,7 @@ def test_after_sigkill_the_lock_is_free_and_orphans_stop_writing(suite: list[obj
     assert [ledger_of(task.folder) for task in tasks_of(runs)] == before
 
 
+@pytest.mark.long
 def test_a_second_instance_is_refused(suite: list[object], tmp_path: Path) -> None:
     first = start(*suite, seconds=0.2)
     until(lambda: begun(tmp_path / "runs", least=1))

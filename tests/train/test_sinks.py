@@ -99,6 +99,7 @@ def counts(rows: list[dict[str, float]], name: str) -> dict[int, list[float]]:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("stop", [None, 25, 50])
+@pytest.mark.long
 def test_after_a_rollback_each_step_is_shown_once(
     make_run: MakeRun,
     poison: Poison,

@@ -40,6 +40,7 @@ TEXTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=16).map("".join)
 
 @settings(max_examples=1500, deadline=None)
 @given(TEXTS, st.integers(1, 9))
+@pytest.mark.long
 def test_both_readers_agree(text: str, block: int) -> None:
     """What the fast one reads, the careful one reads too, whatever the blocks its structure is looked at in."""
     kept = delimited._BLOCK
@@ -65,6 +66,7 @@ CELLS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=6) | st
         lambda width: st.lists(st.lists(CELLS, min_size=width, max_size=width), min_size=1)
     )
 )
+@pytest.mark.long
 def test_what_is_written_as_csv_is_read(rows: list[list[str]]) -> None:
     """Quoted separators, quotes and line ends come back; cells are stripped, and empty ones null."""
     file = io.StringIO()

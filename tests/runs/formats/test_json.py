@@ -129,6 +129,7 @@ VALUES = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400, deadline=None)
 @given(VALUES, st.sampled_from(["runs.json", "runs.jsonl", "runs"]))
+@pytest.mark.long
 def test_any_json_is_rows_or_one_line(tmp_path: Path, value: Any, name: str) -> None:
     try:
         assert opened(tmp_path / name, json.dumps(value)).frame.width

@@ -232,6 +232,7 @@ def test_charts_without_bounds_and_with_two_metrics(tmp_path: Path) -> None:
     assert by_tokens.frame.rows() == [("a", "5000", "10", "3.5"), ("b", "6000", "10", "3.5")]
 
 
+@pytest.mark.long
 def test_charts_of_many_runs(tmp_path: Path) -> None:
     """A header of more characters than a sample has."""
     names = [

@@ -157,6 +157,7 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.long
 def test_offline_runs(offline: Path) -> None:
     found = open_runs(offline / "wandb")
     assert (found.format, found.frame.height) == ("wandb-offline", 4003)

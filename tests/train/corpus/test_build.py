@@ -49,6 +49,7 @@ def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "TASK_BYTES", 3000)
 
 
+@pytest.mark.long
 def test_the_number_of_workers_and_the_units_do_not_matter(
     tmp_path: Path, texts: Path, corpus: Corpus, small_units: None
 ) -> None:

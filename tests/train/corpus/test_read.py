@@ -47,6 +47,7 @@ def test_orders_differ_by_seed_epoch_and_count() -> None:
 
 
 @pytest.mark.parametrize("count", [8, 1000, 4096])
+@pytest.mark.long
 def test_orders_are_spread_evenly(count: int) -> None:
     """Where position p goes, over 1,600 seeds: chi-squared over 8 bins, 7 degrees of freedom."""
     for position in (0, 1, count - 1):

@@ -149,6 +149,7 @@ def test_unbroken_is_the_text(parts: list[str]) -> None:
         assert cut == [text]  # and the tokenizers of ordinary texts are what they were
 
 
+@pytest.mark.long
 def test_training_can_be_interrupted(tmp_path: Path) -> None:
     """Ctrl-C while the library is at work: unbroken words of 2,000 letters keep it busy for minutes."""
     text = tmp_path / "run.txt"
