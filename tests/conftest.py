@@ -1,9 +1,9 @@
 """What every test stands on: published data where they can be had, and nothing of the caller's.
 
 A test that reads a published file takes the fixture `gemstones`, `chinchilla` or `data_dir`, has a parameter such as
-"fit gemstones --delta 1", dataset="gemstones" or a tuple that begins with the name, or is marked `published_data`. Every other one finds
-GEMSTONES_DATA_DIR empty, whether this machine has the files or not. Where it has not, the marked tests are skipped;
-with CI set, pytest refuses to start.
+"fit gemstones --delta 1", dataset="gemstones" or a tuple that begins with the name, or is marked `published_data`.
+Every other one finds GEMSTONES_DATA_DIR empty, whether this machine has the files or not. Where it has not, the marked
+tests are skipped; with CI set, pytest refuses to start.
 
 Tests are not kept together by pytest-xdist: after a crash its loadgroup (3.8) waits for ever.
 """
