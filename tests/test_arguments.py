@@ -140,6 +140,7 @@ def test_what_is_said(call: Callable[[], Any], says: str) -> None:
     assert str(caught.value).startswith(says)
 
 
+@pytest.mark.long
 def test_numbers_of_numpy_are_plain_in_what_is_made() -> None:
     made = gs.fit("pebbles", "w,d,T", bootstrap=np.int64(40), seed=np.int32(1), level=np.float32(0.5))
     assert made == gs.Fit.from_json(made.to_json())

@@ -237,6 +237,7 @@ def test_large_figures_show_themselves(many: RunTable, renderer: str) -> None:
     assert len(data[kind]) > 5 if renderer == "mimetype" else len(data[kind]) > 10_000
 
 
+@pytest.mark.long
 def test_a_figure_takes_one_value_or_several(runs: RunTable, fitted: gs.Fit) -> None:
     spent, trained = gs.overspend(runs, 6e6), gs.overtrain(1e14, fitted, [0.5, 1, 2])
     pairs: list[tuple[Callable[[], Any], Callable[[], Any]]] = [

@@ -230,6 +230,7 @@ def test_seeds_branches_and_pairs_cost_what_they_are() -> None:
     assert 1 < pairs.interval_factor < plain.interval_factor
 
 
+@pytest.mark.long
 def test_device_hours_are_those_of_the_throughput_model() -> None:
     design = design_runs(1e21, device_hours=200, law=SHAPES, runs=8)
     assert design.resource == "device_hours" and design.runs[-1].cumulative_cost <= 200 * (1 + 1e-6)

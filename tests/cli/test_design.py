@@ -112,6 +112,7 @@ def test_wrong_designs_are_refused_in_a_line(cli: Cli, words: str, says: str) ->
     assert says in refused.err
 
 
+@pytest.mark.long
 def test_next(cli: Cli, tmp_path: Path) -> None:
     runs = pilot(tmp_path)
     fast = ("--for", "1e22", "--bootstrap", "60", "--workers", "1")

@@ -49,6 +49,7 @@ def test_formulas(cli: Cli, sweep: Path, tmp_path: Path) -> None:
     assert "E[new]" in text and "recipe" in text
 
 
+@pytest.mark.long
 def test_the_optimum(cli: Cli, sweep: Path) -> None:
     asked = (
         "fit",

@@ -51,6 +51,7 @@ def test_fit_auto(cli: Cli, sizes: Path, tmp_path: Path) -> None:
     assert "chosen by backtests: (N,T)^p predicts held-out rows to" in out and "(N,T)^p (taken)" in out
 
 
+@pytest.mark.long
 def test_plan_of_runs(cli: Cli, sizes: Path, table: Path) -> None:
     made = cli("plan", "1e21", sizes, "--bootstrap", "40", "--json").json
     assert made["form"] == "(N,T)^p" and made["as_good"]["tried"] == 20

@@ -48,6 +48,7 @@ def compared(made: Backtest, split: str, law: str) -> Comparison:
     return found
 
 
+@pytest.mark.long
 def test_a_planted_law_is_recovered_to_its_noise() -> None:
     made = backtest(
         planted(), laws=["N,T"], splits=["compute=5e20", "tokens=1e11", "size=400M", "leave-one-run-out"]
