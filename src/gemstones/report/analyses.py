@@ -36,7 +36,7 @@ from gemstones.runs import RunTable, selections_of
 from gemstones.timing.fit_step_time import fit_step_time
 from gemstones.timing.step_time import StepTime
 
-SENSITIVITY_DRAWS = 100
+SENSITIVITY_DRAWS = 40
 """Resamples by run of every fit of the sensitivity analysis, at most."""
 SENSITIVITY_TIME, BACKTEST_TIME, COMPARE_TIME, PRICE_TIME = 90.0, 40.0, 20.0, 1.0
 """How long they take in terms of a fit of `N,T`."""

@@ -29,8 +29,9 @@ from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.laws.solver.derivatives import evaluate
 from gemstones.laws.solver.merge import merged
 from gemstones.laws.solver.objective import Objective, huber
-from gemstones.laws.solver.polish import Polished, block_size, delta_schedule, polish
+from gemstones.laws.solver.polish import Polished, block_size, delta_schedule
 from gemstones.laws.solver.problem import EXPONENTS, RESAMPLED_EXPONENT
+from gemstones.laws.solver.race import raced
 from gemstones.laws.solver.screen import KEPT, Screen
 from gemstones.laws.solver.simpler import simpler
 from gemstones.laws.solver.solve import Solution, refined
@@ -184,7 +185,7 @@ class Refits:
                 starts, self.delta, weights, index, above=self.above, schedule=schedule
             ).theta
             schedule = after_thinning(self.delta)
-        return polish(self.system, starts, self.delta, weights, index, above=self.above, schedule=schedule)
+        return raced(self.system, starts, self.delta, weights, index, above=self.above, schedule=schedule)
 
 
 def _resampled(system: System, best: FloatArray) -> System:

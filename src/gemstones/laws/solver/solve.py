@@ -92,7 +92,7 @@ def descended(
     stages = delta_schedule(delta)
     if (thinned := Thinned.of(system)) is not None:
         starts, _ = descended(thinned.system, starts, delta, above)
-        starts = starts[_distinct(thinned.system, starts, np.arange(len(starts)), SAME * stages[0])][
+        starts = starts[distinct(thinned.system, starts, np.arange(len(starts)), SAME * stages[0])][
             :MOST_ON_ALL
         ]
         stages = after_thinning(delta)
@@ -131,11 +131,11 @@ def refined(
     order = np.argsort(rough.value, kind="stable")
     for problem in np.unique(index):
         mine = order[index[order] == problem]
-        kept += _distinct(system, rough.theta, mine, SAME * stages[0])
+        kept += distinct(system, rough.theta, mine, SAME * stages[0])
     return rough.theta[kept], index[kept]
 
 
-def _distinct(system: System, theta: FloatArray, candidates: IntArray, distance: float) -> list[int]:
+def distinct(system: System, theta: FloatArray, candidates: IntArray, distance: float) -> list[int]:
     """Those of the `candidates`, numbers of θ (B, m) in order of merit, that predict differently from better ones."""
     kept: list[int] = []
     with np.errstate(all="ignore"):
