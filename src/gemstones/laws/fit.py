@@ -60,7 +60,7 @@ class Fit(Prescribes, msgspec.Struct, frozen=True, forbid_unknown_fields=True, d
     >>> from gemstones.laws.fitting import fit
     >>> made = fit("pebbles", "N,T", bootstrap=40)
     >>> made.exponents["T"], made.conf_int(0.9).filter(constant="a_T").row(0)
-    (0.233, ('a_T', 0.190, 0.299))
+    (0.233, ('a_T', 0.195, 0.299))
     """
 
     law: Law
