@@ -33,7 +33,7 @@ settings.load_profile("gemstones")
 READERS = frozenset({"gemstones", "chinchilla", "data_dir", "published_files"})
 """Fixtures of published files."""
 
-NAME = r"(?:gemstones(?:-fineweb-edu|-dclm)?|chinchilla)"
+NAME = r"(?:gemstones(?:-fineweb-edu|-dclm|-benchmarks)?|chinchilla)"
 COMMAND = re.compile(rf"^(?:data )?[a-z]+ {NAME}(?: |$)|--throughput {NAME}(?: |$)")
 """A parameter of a test that is a command line about a published data set."""
 

@@ -34,7 +34,9 @@ def test_design(cli: Cli) -> None:
 
 def test_data(cli: Cli, data_dir: Path) -> None:
     names = [d["name"] for d in cli("data", "list", "--json").json["datasets"]]
-    assert names == ["gemstones", "gemstones-fineweb-edu", "gemstones-dclm", "chinchilla", "pebbles"]
+    assert names == [
+        "gemstones", "gemstones-fineweb-edu", "gemstones-dclm", "gemstones-benchmarks", "chinchilla", "pebbles",
+    ]  # fmt: skip
     shown = cli("data", "show", "gemstones", "--json").json
     assert (shown["rows"], shown["runs"]) == (5049, 62)
     assert shown["licence"] == "MIT" and "mcleish7" in shown["source"] and len(shown["hash"]) == 64

@@ -37,7 +37,7 @@ CHINCHILLA = {"epoch": (240, 240), "all": (245, 245), "hoffmann-reduced": (28, 2
 PEBBLES = {"all": (13 * 30, 13), "lr-ablation": (9 * 30, 9), "cooldown": (5 * 3, 5)}
 
 
-OTHER_LOSSES = ("gemstones-fineweb-edu", "gemstones-dclm")
+OTHER_LOSSES = ("gemstones-fineweb-edu", "gemstones-dclm", "gemstones-benchmarks")
 
 
 def cases() -> Iterator[tuple[str, str, tuple[int, int]]]:
@@ -77,8 +77,8 @@ def test_every_selection_is_in_the_truth_table() -> None:
     for name in OTHER_LOSSES:
         assert set(selections_of(name)) == set(GEMSTONES_LOSSES)
     assert {name: DATASETS[name].default_selection for name in DATASETS} == {
-        "gemstones": "all", "gemstones-fineweb-edu": "all", "gemstones-dclm": "all", "chinchilla": "epoch",
-        "pebbles": "all",
+        "gemstones": "all", "gemstones-fineweb-edu": "all", "gemstones-dclm": "all", "gemstones-benchmarks": "all",
+        "chinchilla": "epoch", "pebbles": "all",
     }  # fmt: skip
 
 
@@ -100,6 +100,49 @@ def test_other_losses_are_of_the_main_runs(gemstones: RunTable, dataset: str, fi
     joined = gemstones.select("all").frame.join(table.frame, on=["run", "step"], suffix="_there")
     apart = (joined["loss_there"] - joined["loss"]).abs()
     assert apart.min() > 0 and apart.max() < 0.3
+
+
+@pytest.mark.published_data
+def test_benchmarks_are_of_the_main_runs_beside_three_losses(gemstones: RunTable) -> None:
+    table = load("gemstones-benchmarks")
+    assert (table.rows, table.runs, len(table.sources)) == (770, 22, 5)
+    same = ["run", "family", "width", "depth", "params_total", "tokens", "step", "loss", "flops"]
+    ours, theirs = (t.frame.select(same).sort("run", "step") for t in (gemstones.select("all"), table))
+    assert ours.equals(theirs)
+    for column, dataset in (("loss_fineweb_edu", "gemstones-fineweb-edu"), ("loss_dclm", "gemstones-dclm")):
+        there = load(dataset).frame.sort("run", "step")["loss"]
+        assert (table.frame.sort("run", "step")[column] == there).all()
+    # The end of a run is published as `main`; accuracies and standard errors are those of the files' rows.
+    frame = table.frame.filter(run="main/1024x28").sort("step")
+    assert frame["step"].to_list() == [2385 * i for i in range(1, 36)]
+    assert frame["step"][-1] == 83_475 and frame["tokens"][-1] == 83_475 * 2048 * 2048
+    assert (frame["arc_challenge"][-1], frame["hellaswag"][-1], frame["piqa"][-1]) == (0.265, 0.502, 0.721)
+    assert (frame["arc_easy"][0], frame["winogrande"][0]) == (0.413, 0.501)
+    assert frame["arc_challenge_stderr"][-1] == pytest.approx(0.013963, abs=1e-6)
+
+
+@pytest.mark.published_data
+def test_benchmarks_of_other_checkpoints_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import polars as pl
+
+    from gemstones.runs import benchmarks
+    from gemstones.runs.fetch import ENTRIES, fetch
+
+    entry = ENTRIES["gemstones-accuracies"]
+    frame = pl.read_parquet(fetch(entry))
+    index = "__index_level_0__"
+    changed = {
+        "Gemstone-512-main": frame.with_columns(pl.col(index).str.replace("1024x28-main", "512-main")),
+        "no shares of 1": frame.with_columns(pl.col("piqa") * 100),
+        "expected 770": frame.head(5),
+        "expected arc_challenge": frame.rename({"piqa": "boolq"}),
+    }
+    for said, wrong in changed.items():
+        path = tmp_path / "accuracies.parquet"
+        wrong.write_parquet(path)
+        monkeypatch.setattr(benchmarks, "fetch", lambda entry, path=path: path)
+        with pytest.raises(InvalidTable, match=said):
+            benchmarks.read_benchmarks(entry, ENTRIES["gemstones-accuracy-errors"])
 
 
 def test_a_loss_of_another_line_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

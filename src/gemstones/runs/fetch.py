@@ -113,6 +113,18 @@ ENTRIES: Mapping[str, Entry] = MappingProxyType(
                 770,
             ),
             _gemstones(
+                "gemstones-accuracies",
+                "benchmarks/light_eval_df.parquet",
+                "f0fdb94b939b1020c7fffbbf50fc4b03e0f173581e70bb3cb1eb71333ef5aece",
+                770,
+            ),
+            _gemstones(
+                "gemstones-accuracy-errors",
+                "benchmarks/light_eval_df_err.parquet",
+                "11d0b6cfbb9984c6e6c6129e13c0af2e34c6c51237ce17bba1427eebc36d2812",
+                770,
+            ),
+            _gemstones(
                 "industry-losses",
                 "data/our_val_loss_data.json",
                 "6d3f5d014c895d4e8eeede2a9431c4fe53c428104cc4250e4fedd53394f8e204",

@@ -13,8 +13,8 @@
     width512                         175      5
     chinchilla-reduced                24      5
 
-    gemstones-fineweb-edu, gemstones-dclm (the main runs every 10B tokens): all (the default), le100B, gt120B and
-    width512, which are the rows of those of `gemstones`
+    gemstones-fineweb-edu, gemstones-dclm, gemstones-benchmarks (the main runs every 10B tokens): all (the default),
+    le100B, gt120B and width512, which are the rows of those of `gemstones`
 
     pebbles                         rows   runs
     all (the default)                390     13
@@ -199,7 +199,7 @@ GEMSTONES = _by_name(
 """Selections of the data set `gemstones`; the first is the default."""
 
 GEMSTONES_LOSSES = _by_name(*(GEMSTONES[name] for name in ("all", "le100B", "gt120B", "width512")))
-"""Selections of `gemstones-fineweb-edu` and `gemstones-dclm`, which have the main runs every 10B tokens."""
+"""Selections of `gemstones-fineweb-edu`, `-dclm` and `-benchmarks`, which have the main runs every 10B tokens."""
 
 CHINCHILLA = _by_name(
     Selection("epoch", "losses below the fifth highest: Epoch AI's outlier rule", _epoch),
@@ -237,6 +237,7 @@ _BY_DATASET: Mapping[str, Mapping[str, Selection]] = MappingProxyType(
         "gemstones": GEMSTONES,
         "gemstones-fineweb-edu": GEMSTONES_LOSSES,
         "gemstones-dclm": GEMSTONES_LOSSES,
+        "gemstones-benchmarks": GEMSTONES_LOSSES,
         "chinchilla": CHINCHILLA,
         "pebbles": PEBBLES,
     }

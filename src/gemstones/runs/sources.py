@@ -2,6 +2,8 @@
 
 - `gemstones`: the three run files of the paper as the families `main`, `lr-ablation` and `cooldown`.
 - `gemstones-fineweb-edu`, `gemstones-dclm`: the main runs' losses on two other validation sets, every 10B tokens.
+- `gemstones-benchmarks`: nine accuracies of the main runs every 10B tokens, with their standard errors, beside the
+  losses on the runs' own and on the two other validation sets.
 - `chinchilla`: the runs of Hoffmann et al., read off their Figure 4 by Epoch AI (Besiroglu et al., 2024).
 - `pebbles`: a suite of our own, `studies/pebbles.toml`, as `gemstones runs collect` made a table of its ledgers;
   it comes with the package, and `studies/pebbles/README.md` makes it again.
@@ -24,6 +26,7 @@ from gemstones.accounting.parameters import params
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.runs.architecture import GEMSTONES_ARCHITECTURE
+from gemstones.runs.benchmarks import KEY, read_benchmarks
 from gemstones.runs.building import build_table
 from gemstones.runs.fetch import ENTRIES, Entry, Packaged, fetch
 from gemstones.runs.formats import SUFFIXES
@@ -148,6 +151,23 @@ def _gemstones_family(entry: Entry, family: str) -> pl.DataFrame:
     )
 
 
+def _read_gemstones_benchmarks(dataset: Dataset) -> RunTable:
+    main, edu, dclm, accuracies, errors = _published(dataset)
+    table = _gemstones_table(dataset, {main: "main"})
+    found = table.frame.join(
+        read_benchmarks(accuracies, errors), on=KEY, validate="1:1", maintain_order="left"
+    )
+    for name, entry in (("loss_fineweb_edu", edu), ("loss_dclm", dclm)):
+        losses = _gemstones_family(entry, "main").select(*KEY, loss="loss").rename({"loss": name})
+        found = found.join(losses, on=KEY, validate="1:1", maintain_order="left")
+    if found.height != accuracies.rows:
+        raise InvalidTable(
+            f"has {found.height} checkpoints with accuracies and three losses, expected {accuracies.rows}",
+            file=dataset.name,
+        )
+    return replace(table, frame=found)
+
+
 def _read_chinchilla(dataset: Dataset) -> RunTable:
     import polars as pl
 
@@ -212,6 +232,19 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 (ENTRIES["gemstones-dclm"],),
                 "MIT",
                 _read_gemstones_losses,
+            ),
+            Dataset(
+                "gemstones-benchmarks",
+                "Gemstones on nine benchmarks: accuracies of the 22 main runs, every 10B tokens, beside three losses",
+                (
+                    ENTRIES["gemstones-main"],
+                    ENTRIES["gemstones-fineweb-edu"],
+                    ENTRIES["gemstones-dclm"],
+                    ENTRIES["gemstones-accuracies"],
+                    ENTRIES["gemstones-accuracy-errors"],
+                ),
+                "MIT",
+                _read_gemstones_benchmarks,
             ),
             Dataset(
                 "chinchilla",
