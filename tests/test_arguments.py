@@ -37,14 +37,15 @@ OWN: dict[str, Callable[[], dict[str, Any]]] = {
     "params_by_group": lambda: {"shape": gs.Shape(1024, 28)},
     "plan": lambda: {"budget": 1e22, "law": "chinchilla"},
     "predict": lambda: {"law": "chinchilla", "at": {"N": 1e9, "T": 2e10}},
+    "downstream": lambda: {"runs": planted.tasks(), "task": "exam", "form": "gadre", "bootstrap": 40},
     "isoflop": lambda: {"runs": planted.grid(), "bootstrap": 40},
     "published": lambda: {"name": "chinchilla"},
 }
 """Public callables, with the least that each is content with."""
 NOT_CALLED = {
     # values that functions return, errors, and functions without arguments
-    "Backtest", "Comparison", "Design", "Envelope", "Fit", "FrontierLaw", "GemstonesError", "IsoFlop", "Law",
-    "NextRuns", "Overspend", "Overtraining", "Plan", "Plans", "Predictions", "RunTable", "Sensitivity", "Shapes",
+    "Backtest", "Comparison", "Design", "Downstream", "Envelope", "Fit", "FrontierLaw", "GemstonesError", "IsoFlop",
+    "Law", "NextRuns", "Overspend", "Overtraining", "Plan", "Plans", "Predictions", "RunTable", "Sensitivity", "Shapes",
     "StepTime", "Study", "UserError", "gemstones_step_time", "load_industry",
     # these work for minutes, or on what those do: by their annotations, below
     "backtest_figure", "compare", "compare_by", "compare_figure", "compare_increases", "design_figure",

@@ -231,7 +231,7 @@ def test_19_seeds() -> None:
     assert refused(lambda: drawn("a")) == "seed 'a' must be a whole number or a numpy Generator"
     assert refused(lambda: drawn(-1)).startswith("seed -1 must be 0 to ")
     seeded = [one["seed"] for name in gs.__all__ if "seed" in (one := _parameters(getattr(gs, name)))]
-    assert len(seeded) == 9 and {one.annotation for one in seeded} == {"Seed"}
+    assert len(seeded) == 10 and {one.annotation for one in seeded} == {"Seed"}
 
 
 def _parameters(function: Any) -> Any:

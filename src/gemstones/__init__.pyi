@@ -7,6 +7,8 @@ from gemstones.accounting.parameters import params_by_group as params_by_group
 from gemstones.analyses.compare.by import compare_by as compare_by
 from gemstones.analyses.compare.compare import compare as compare
 from gemstones.analyses.compare.result import Comparison as Comparison
+from gemstones.analyses.downstream.downstream import downstream as downstream
+from gemstones.analyses.downstream.result import Downstream as Downstream
 from gemstones.analyses.isoflop.isoflop import isoflop as isoflop
 from gemstones.analyses.isoflop.result import IsoFlop as IsoFlop
 from gemstones.analyses.next_run.design import design_runs as design_runs

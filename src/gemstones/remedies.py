@@ -31,6 +31,8 @@ _VALUES = {
     "bootstrap": "[0-9]+",
     "draws": "[0-9]+",
     "executor": "slurm|local",
+    "form": "gadre",
+    "task": "my_exam",
 }
 """What is a value of each option, and no next word of the sentence."""
 

@@ -52,3 +52,37 @@ def suite(
         for i, n in enumerate(params)
         for t in np.linspace(1e10, 1e11, 8)
     ]
+
+
+def tasks(
+    seed: int = 0, *, noise: float = 0.004, form: str = "gadre", runs: int = 8, checkpoints: int = 12
+) -> list[dict[str, Any]]:
+    """Runs with the accuracy of a task, `exam`, by a planted law of their losses or of N and T, and of a coin, `coin`.
+
+    Constants are those of `TASK`; every run is one size, with `checkpoints` of it.
+    """
+    rng = np.random.default_rng(seed)
+    rows = []
+    for run, n in enumerate(np.geomspace(5e7, 5e9, runs)):
+        for t in np.geomspace(2e9, 2e11, checkpoints):
+            exact = float(loss(n, t))
+            accuracy = TASK_LAWS[form](n, t, exact) + noise * rng.standard_normal()
+            rows.append(
+                {
+                    "run": f"{run}", "params_total": n, "tokens": t, "loss": exact, "exam": accuracy,
+                    "coin": 0.5 + 0.01 * rng.standard_normal(),
+                }
+            )  # fmt: skip
+    return rows
+
+
+TASK_LAWS: dict[str, Any] = {
+    "gadre": lambda n, t, loss: 1 - (0.68 - 12.0 * np.exp(-1.8 * loss)),
+    "bhagia": lambda n, t, loss: 0.5 / (1 + np.exp(4.0 * (loss - 2.6))) + 0.3,
+    "direct": lambda n, t, loss: 0.25 + 0.75 * np.exp(-(900.0 / n**0.35 + 3e4 / t**0.45 + 0.3)),
+}
+TASK: dict[str, dict[str, float]] = {
+    "gadre": {"k": 12.0, "gamma": 1.8, "epsilon": 0.68},
+    "bhagia": {"a": 0.5, "k": -4.0, "L0": 2.6, "b": 0.3},
+    "direct": {"A_N": 900.0, "a_N": 0.35, "A_T": 3e4, "a_T": 0.45, "E": 0.3},
+}

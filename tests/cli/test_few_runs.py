@@ -67,6 +67,7 @@ COMMANDS = {
     "overspend": ("overspend", "RUNS", "--tokens", "1B"),
     "throughput": ("throughput", "RUNS"),
     "isoflop": ("isoflop", "RUNS", "--bootstrap", "40", "--output", "OUT"),
+    "downstream": ("downstream", "RUNS", "--columns", "exam=1/loss", "--task", "exam", "--workers", "1"),
     "compare": ("compare", "RUNS", "RUNS", "--bootstrap", "40", "--workers", "1", "--output", "OUT"),
     "next": ("next", "RUNS", "--for", "1e21", "--bootstrap", "40", "--workers", "1"),
     "predict": ("predict", "chinchilla", "--runs", "RUNS"),

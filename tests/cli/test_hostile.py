@@ -41,6 +41,7 @@ GOOD: dict[str, str] = {
     "export": "folder --output export",
     "fit": "mine.csv --law T",
     "envelope": "mine.csv",
+    "downstream": "mine.csv --task loss --law T --bootstrap 0",
     "isoflop": "mine.csv",
     "predict": "chinchilla --at N=1B,T=20B",
     "compare": "mine.csv mine.csv --law T --workers 1",

@@ -36,6 +36,7 @@ COMMANDS = {
     "isoflop": "The best size of each budget by isoFLOP profiles (Approach 2).",
     "backtest": "How well laws predict runs that they were not fitted to.",
     "compare": "Is one recipe better than another at scale, and how surely?",
+    "downstream": "What a model will score on a task: accuracy from loss, or from size and tokens.",
     "predict": "What the loss will be, with intervals.",
     "next": "Which single run would teach most, and what it costs.",
     "plan": "What to train for a budget of FLOPs or device hours.",
@@ -50,7 +51,7 @@ COMMANDS = {
 SECTIONS = {
     "Design and train": ("count", "design", "next", "corpus", "suite", "train", "export"),
     "Runs": ("data", "runs"),
-    "Fit and check": ("fit", "envelope", "isoflop", "backtest", "sensitivity", "compare"),
+    "Fit and check": ("fit", "envelope", "isoflop", "backtest", "sensitivity", "compare", "downstream"),
     "Plan": ("plan", "predict", "overspend", "overtrain", "throughput"),
     "Report": ("study", "paper"),
 }

@@ -1,0 +1,1 @@
+"""Laws of tasks: accuracy from loss, or directly from size and tokens."""
