@@ -41,8 +41,8 @@ def main() -> None:
     text = [
         "# Laws of tasks, held out",
         "",
-        "`python benchmarks/downstream.py`: `gemstones-benchmarks`, 770 checkpoints of 22 runs. Root mean square error in",
-        "points of accuracy (a hundredth), every run counted once; bold is the least.",
+        "`python benchmarks/downstream.py`: `gemstones-benchmarks`, 770 checkpoints of 22 runs. Root mean square error",
+        "in points of accuracy (a hundredth), every run counted once; bold is the least.",
         "",
         "## The fifth of the rows with the most FLOPs, by fits to the others",
         "",
