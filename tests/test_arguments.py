@@ -37,7 +37,13 @@ OWN: dict[str, Callable[[], dict[str, Any]]] = {
     "params_by_group": lambda: {"shape": gs.Shape(1024, 28)},
     "plan": lambda: {"budget": 1e22, "law": "chinchilla"},
     "predict": lambda: {"law": "chinchilla", "at": {"N": 1e9, "T": 2e10}},
-    "downstream": lambda: {"runs": planted.tasks(), "task": "exam", "form": "gadre", "bootstrap": 40},
+    "downstream": lambda: {
+        "runs": planted.tasks(runs=5, checkpoints=4),
+        "task": "exam",
+        "form": "gadre",
+        "bootstrap": 0,
+        "law": "T",
+    },
     "isoflop": lambda: {"runs": planted.grid(), "bootstrap": 40},
     "published": lambda: {"name": "chinchilla"},
 }

@@ -280,3 +280,16 @@ def test_few_rows_and_runs() -> None:
     assert few.intervals is None and few.runs == 2 and "not backtested" in few.reason
     with pytest.raises(InvalidRequest, match="name one with form="):
         downstream(rows[:24], "exam", law="T")
+
+
+def test_what_a_plan_scores() -> None:
+    from gemstones.analyses.downstream.planned import task_of_plan
+    from gemstones.planning.plan import plan
+
+    made = plan(1e21, "chinchilla")  # of N and T: it lists no shapes
+    scored = task_of_plan(made, planted.tasks(noise=0.002), "exam", bootstrap=0)
+    alone = downstream(
+        planted.tasks(noise=0.002), "exam", bootstrap=0, at={"N": made.params_total, "T": made.tokens}
+    )
+    assert scored.optimum.accuracy == alone.predictions[0].accuracy and scored.members == ()
+    assert "predicted accuracy on exam" in scored.sentence and scored.summary()["chosen"] == alone.form

@@ -84,3 +84,17 @@ def test_one_answer(sizes: Path, cli: Cli) -> None:
     assert planned.as_good is not None and "form chosen by backtests" in repr(planned)
     assert "chosen by backtests" in made._repr_html_() and "form chosen by backtests" in planned._repr_html_()
     assert "chosen by backtests" in repr(made)
+
+
+@pytest.mark.long
+@pytest.mark.published_data
+def test_what_near_optimal_shapes_score(cli: Cli) -> None:
+    made = cli("plan", "1e21", "--want", "hellaswag", "--bootstrap", "0", "--json")
+    assert made.status == 2  # it is of RUNS
+    made = cli("plan", "1e21", "--want", "hellaswag", "--json").json
+    task, near = made["task"], made["near_optimal"]["members"]
+    assert [one["at"]["shape"] for one in task["members"]] == [one["shape"] for one in near]
+    assert task["optimum"]["at"]["shape"] == made["shape"]
+    for one in (task["optimum"], *task["members"]):
+        assert one["interval"][0] <= one["interval_of_fit"][0] <= one["accuracy"] <= one["interval"][1]
+        assert 0.5 < one["accuracy"] < 0.75

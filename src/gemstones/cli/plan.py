@@ -6,9 +6,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from gemstones.analyses.downstream.planned import BENCHMARKS, PlannedTask, task_of_plan
 from gemstones.bounds import INFERENCE_TOKENS
 from gemstones.cli.law_option import Of, law_of
-from gemstones.cli.options import Json, Ranges
+from gemstones.cli.options import Json, Ranges, worker_count
 from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.cli.plan_runs import RunsToPlan, budget_and_runs
 from gemstones.errors import InvalidRequest
@@ -27,6 +28,7 @@ from gemstones.planning.shown import (
     near_sentence,
     plan_rows,
 )
+from gemstones.printable import printable
 from gemstones.runs.loss_units import SHORT
 from gemstones.timing.step_time import STEP_TIME, StepTime, gemstones_step_time
 from gemstones.units import format_flops, format_quantity
@@ -77,6 +79,14 @@ def plan(
     near_all: Annotated[
         bool, Parameter(negative="", show_default=False, help="List every near-optimal shape.")
     ] = False,
+    want: Annotated[
+        str | None,
+        Parameter(
+            show_default=False,
+            help="A task, or `task` for the mean of all: what the optimum and each near-optimal shape score on it, by "
+            f"RUNS that have accuracies (default: {BENCHMARKS}).",
+        ),
+    ] = None,
     of: Of = (),
     json: Json = False,
 ) -> None:
@@ -88,7 +98,7 @@ def plan(
     --device-hours, the plan of least loss for the FLOPs that come out stands beside it.
 
     Of RUNS the law is fitted first: by default the form that backtests choose, and the plan says what the forms that
-    predict as well would train.
+    predict as well would train. With --want, what all of these shapes score on a task.
 
     Example: gemstones plan 1e22 --law fit.json
     """
@@ -118,10 +128,28 @@ def plan(
     beside = None
     if device_hours is not None and not isinstance(chosen, FrontierLaw):
         beside = flop_optimal(made, chosen, constraints=constraints)
+    scored = None if want is None else _scored(made, reading, runs, want)
     if json:
-        print_json(made.summary() | {"flop_optimal": None if beside is None else beside.summary()})
-    else:
-        _print(made, beside, near_all)
+        others = {"flop_optimal": beside} | ({} if scored is None else {"task": scored})
+        print_json(made.summary() | {k: None if one is None else one.summary() for k, one in others.items()})
+        return
+    _print(made, beside, near_all)
+    if scored is not None:
+        if scored.members:
+            print_table("", scored.header, scored.rows(None if near_all else SHOWN))
+        for note in scored.notes:
+            print(printable(note))
+
+
+def _scored(made: Plan, reading: RunsToPlan, runs: tuple[str, ...], want: str) -> PlannedTask:
+    from gemstones.runs import load
+
+    table = reading.selected(runs) if runs else load(BENCHMARKS).select()
+    draws = reading.bootstrap
+    workers = worker_count(reading.workers)
+    return task_of_plan(
+        made, table, want, bootstrap=draws, seed=reading.seed, workers=workers, force=reading.force
+    )
 
 
 def _throughput(name: str | None) -> StepTime | None:
