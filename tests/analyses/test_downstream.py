@@ -286,10 +286,37 @@ def test_what_a_plan_scores() -> None:
     from gemstones.analyses.downstream.planned import task_of_plan
     from gemstones.planning.plan import plan
 
-    made = plan(1e21, "chinchilla")  # of N and T: it lists no shapes
+    made = plan(1e21, "chinchilla")
     scored = task_of_plan(made, planted.tasks(noise=0.002), "exam", bootstrap=0)
     alone = downstream(
-        planted.tasks(noise=0.002), "exam", bootstrap=0, at={"N": made.params_total, "T": made.tokens}
+        planted.tasks(noise=0.002), "exam", bootstrap=0, at={"N": made.params, "T": made.tokens}
     )
-    assert scored.optimum.accuracy == alone.predictions[0].accuracy and scored.members == ()
+    assert scored.optimum.accuracy == alone.predictions[0].accuracy
+    assert made.near_optimal is not None
+    assert [one.at["shape"] for one in scored.members] == [one.shape for one in made.near_optimal.members]
     assert "predicted accuracy on exam" in scored.sentence and scored.summary()["chosen"] == alone.form
+
+
+def test_value_of_shape_at_equal_loss_is_recovered() -> None:
+    from gemstones.analyses.downstream.equal_loss import equal_loss
+    from gemstones.analyses.downstream.rows import task_rows
+    from gemstones.runs import load
+
+    ratios = np.random.default_rng(2).permutation([4, 8, 16, 32, 64] * 2)
+
+    def rows_of(slope: float) -> list[dict[str, Any]]:
+        rows = []
+        for row in planted.tasks(noise=0.002, runs=10):
+            ratio = int(ratios[int(row["run"])])
+            kept = {name: value for name, value in row.items() if name != "params_total"}
+            rows.append(
+                kept | {"width": 128 * ratio, "depth": 128, "exam": row["exam"] - slope * np.log2(ratio)}
+            )
+        return rows
+
+    made = equal_loss(task_rows(load(rows_of(0.004)).select(), "exam", None, None), bootstrap=100)
+    assert made.interval is not None and made.settled
+    assert made.interval[0] <= made.slope <= made.interval[1]
+    assert made.slope == pytest.approx(0.004, abs=0.001)
+    none = equal_loss(task_rows(load(rows_of(0.0)).select(), "exam", None, None), bootstrap=100)
+    assert abs(none.slope) < 0.0006

@@ -25,7 +25,7 @@ from tests.conftest import Files
 pytestmark = pytest.mark.long
 
 BOOTSTRAP, STARTS = 40, 40
-FIGURES = range(2, 25)
+FIGURES = range(2, 29)
 OF_FORMS = (5, 6, 8)
 MAGIC = {"png": b"\x89PNG", "svg": b"<svg", "pdf": b"%PDF", "parquet": b"PAR1"}
 

@@ -29,6 +29,7 @@ from gemstones.report.paper.fits import (
 from gemstones.report.paper.forms import Forms, prescribed_by_form
 from gemstones.report.paper.price_claims import TOKENS
 from gemstones.report.paper.starts import starts_figure
+from gemstones.report.paper.upstream import Upstream, upstream
 from gemstones.report.rainbow import rainbow_sensitivities
 from gemstones.runs import RunTable, load
 from gemstones.runs.industry import IndustryModel, load_industry
@@ -63,6 +64,8 @@ class Analyses:
     forms: Forms
     starts: PaperFigure
     """Figure 20."""
+    upstream: Upstream
+    """What the published repository shows since."""
 
     def fit(self, selection: str, law: str, delta: float, params: ParamsConvention) -> Fit:
         """The fit that claims ask for."""
@@ -80,7 +83,7 @@ def analyse(*, bootstrap: int, seed: int, workers: Workers, part: Part) -> Analy
     fits = paper_fits(runs, bootstrap, seed, workers, part("fits", len(FITS)))
     envelopes = paper_envelopes(runs, bootstrap, seed, workers, part("frontiers", len(ENVELOPES)))
     starts = starts_figure(gemstones, workers, part("starting points", 6))
-    step = part("other analyses", 5)
+    step = part("other analyses", 6)
     epoch = chinchilla.select("epoch")
     by_row = fit(
         epoch, "N,T", objective=Objective(delta=EPOCH_DELTA), bootstrap=EPOCH_DRAWS, unit="row", seed=seed
@@ -98,6 +101,8 @@ def analyse(*, bootstrap: int, seed: int, workers: Workers, part: Part) -> Analy
     step(4)
     forms = prescribed_by_form(fits)
     step(5)
+    since = upstream(bootstrap=bootstrap, seed=seed, workers=workers)
+    step(6)
     return Analyses(
         gemstones,
         chinchilla,
@@ -111,4 +116,5 @@ def analyse(*, bootstrap: int, seed: int, workers: Workers, part: Part) -> Analy
         predicts,
         forms,
         starts,
+        since,
     )

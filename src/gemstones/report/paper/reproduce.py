@@ -42,6 +42,8 @@ from gemstones.report.paper.shapes import shapes_figure
 from gemstones.report.paper.suite_claims import suite_chapter
 from gemstones.report.paper.text import paper_text
 from gemstones.report.paper.trained_models import trained_models
+from gemstones.report.paper.upstream_claims import upstream_chapter
+from gemstones.report.paper.upstream_figures import upstream_figures
 from gemstones.report.rainbow import rainbow_figure
 from gemstones.report.words import need_altair
 from gemstones.seeds import Seed, seed_number
@@ -156,6 +158,7 @@ def claims(made: Analyses) -> tuple[Chapter, ...]:
         approach3_chapter(made.fit, made.epoch_by_row, made.starts.data),
         plan_chapter(made.fits[FitKey("all", "w,d,N,T")], made.fits[FitKey("all", "N,T")], trained),
         price_chapter(made.overspends, made.overtrained),
+        upstream_chapter(made.upstream, made.fits, made.envelopes),
     )
 
 
@@ -209,6 +212,7 @@ def _paper_figures(made: Analyses) -> dict[int, Callable[[], PaperFigure]]:
         22: lambda: shapes_figure(runs),
         23: lambda: loss_curves_figure(runs),
         24: lambda: flops_ratio_figure(runs),
+        **upstream_figures(made.upstream, runs),
     }
 
 

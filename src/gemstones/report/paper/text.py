@@ -14,8 +14,11 @@ from gemstones.version import __version__
 
 NOT_MADE = {1: "it is a drawing of a transformer"}
 """Figures of the paper that are not of data."""
-BESIDE = ("lr-sweep", "industry-losses")
-"""Published files of Figures 2, 3, 5, 8 and 12 to 21 that are not runs."""
+BESIDE = (
+    "lr-sweep", "industry-losses", "gemstones-fineweb-edu", "gemstones-dclm", "gemstones-accuracies",
+    "gemstones-accuracy-errors",
+)  # fmt: skip
+"""Published files of Figures 2, 3, 5, 8, 12 to 21 and 25 to 28 that are not the paper's runs."""
 COMPUTED_BY = ("numpy", "scipy", "polars", "altair", "vl-convert-python")
 
 ONE: Mapping[Verdict, str] = {
