@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -19,6 +20,7 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import LAWS
 from gemstones.report.page import page as page_module
+from gemstones.report.page.answers import first_plan
 from gemstones.report.page.colours import hexadecimal, on_dark, variable
 from gemstones.report.page.explorer import Explorer, explorer_data, packed
 from gemstones.report.page.page import Page, Section, embedded, page_html
@@ -26,7 +28,9 @@ from gemstones.report.page.runs import runs_table
 from gemstones.report.page.study_page import study_page
 from gemstones.report.page.svg import compact
 from gemstones.report.page.table import TableBlock, download, shown
+from gemstones.report.prescriptions import by_law
 from gemstones.report.study import Study
+from gemstones.report.summary import closing_text
 from gemstones.report.tables import Table, plans_table
 from gemstones.runs import RunTable
 from tests.report.page.conftest import HOSTILE
@@ -139,8 +143,6 @@ def test_sections_that_others_prepare_take_their_place(stones_study: Study, ston
 
 
 def test_a_study_without_any_fit_has_a_page(small_study: Study) -> None:
-    from dataclasses import replace
-
     bare = replace(small_study, fits=(), plans=(), envelopes=())
     made = study_page(bare)
     assert made.headline is None and "nothing is prescribed" in made.summary[0]
@@ -204,3 +206,16 @@ def test_colours() -> None:
 def test_every_file_of_the_page_is_a_resource() -> None:
     for name in (*page_module.SCRIPTS, "page.css", "page.html.j2"):
         assert page_module._text(name)
+
+
+def test_the_page_begins_with_the_law_that_the_terminal_names(stones_study: Study) -> None:
+    plan = first_plan(stones_study)
+    assert plan is not None
+    assert f"by {plan.law_name}" in closing_text(stones_study)
+    # Also where only another law plans for the budget at the end of the runs.
+    wanted = stones_study.settings.budgets[1]
+    most_trusted = next(iter(by_law(stones_study.plans)))
+    rest = [p for p in stones_study.plans if (p.law_name, p.budget_flops) != (most_trusted, wanted)]
+    without = replace(stones_study, plans=tuple(rest))
+    plan = first_plan(without)
+    assert plan is not None and plan.law_name == most_trusted and plan.budget_flops != wanted

@@ -84,11 +84,11 @@ def downstream(
     beyond 4 decades of FLOPs from the runs, unless `force` is True.
 
     >>> losses = [4.0 - 0.04 * i for i in range(60)]
-    >>> table = [{"run": f"{i % 6}", "N": 1e8 * (1 + i % 6), "T": 1e9 * (1 + i), "loss": x, "exam": 0.3 + 20 * 6**-x}
+    >>> table = [{"run": f"{i % 6}", "N": 1e8 * (1 + i % 6), "T": 1e9 * (1 + i), "loss": x, "exam": 0.3 + 10 * 6**-x}
     ...          for i, x in enumerate(losses)]
     >>> made = downstream(table, "exam", form="gadre", chance=0.25, bootstrap=0)
     >>> made.constants["k"], made.constants["epsilon"]
-    (20.0, 0.7)
+    (10.0, 0.7)
     """
     seed = seed_number(seed)
     check_resampling(bootstrap, "run", seed, level)

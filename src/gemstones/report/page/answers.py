@@ -10,6 +10,7 @@ from gemstones.planning.plan import Plan
 from gemstones.report import style
 from gemstones.report.numbers import flops_text, interval_text, number_text, quantity_text
 from gemstones.report.page.page import Figure, Headline, Stat
+from gemstones.report.prescriptions import by_law
 from gemstones.report.study import Study
 from gemstones.report.words import PARAMS_WORDS, law_words, need_altair
 from gemstones.runs.loss_units import WORDS
@@ -22,19 +23,14 @@ ROW_HEIGHT = 30
 
 
 def first_plan(study: Study) -> Plan | None:
-    """The plan that a page begins with, for the budget at the end of the runs: with a shape, if any fit gives one.
-
-    Of several, that of the most trusted fit.
+    """The plan that a page begins with: by the most trusted fit that plans at all, for the budget nearest to the end of
+    the runs.
     """
     ours = {fit.law.name for fit in study.fits}
-    plans = [plan for plan in study.plans if plan.law_name in ours]
-    if not plans:
-        return None
+    plans = next((plans for name, plans in by_law(study.plans).items() if name in ours), [])
     budgets = study.settings.budgets
-    wanted = budgets[min(1, len(budgets) - 1)]
-    nearest = min(plans, key=lambda plan: (abs(plan.budget_flops - wanted), plan.budget_flops)).budget_flops
-    there = [plan for plan in plans if plan.budget_flops == nearest]
-    return next((plan for plan in there if plan.shape is not None), there[0])
+    wanted = budgets[min(1, len(budgets) - 1)] if budgets else 0.0
+    return min(plans, key=lambda plan: (abs(plan.budget_flops - wanted), plan.budget_flops), default=None)
 
 
 def same_budget(study: Study, plan: Plan) -> list[Plan]:
