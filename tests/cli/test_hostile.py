@@ -39,6 +39,7 @@ GOOD: dict[str, str] = {
     "train": "folder",
     "runs collect": "folder --output runs.parquet",
     "export": "folder --output export",
+    "evaluate": "folder --corpus text --output runs.parquet",
     "fit": "mine.csv --law T",
     "envelope": "mine.csv",
     "downstream": "mine.csv --task loss --law T --bootstrap 0",

@@ -31,6 +31,7 @@ COMMANDS = {
     "train": "Train one run of a suite, or go on with it.",
     "runs": "Tables of runs: collect one from the ledgers of a suite.",
     "export": "A trained run as a folder that transformers loads.",
+    "evaluate": "Losses of any language model on any text, as a run table.",
     "fit": "Fit a scaling law to runs (Approach 3).",
     "envelope": "The frontier of least loss and its growth (Approach 1).",
     "isoflop": "The best size of each budget by isoFLOP profiles (Approach 2).",
@@ -50,7 +51,7 @@ COMMANDS = {
 
 SECTIONS = {
     "Design and train": ("count", "design", "next", "corpus", "suite", "train", "export"),
-    "Runs": ("data", "runs"),
+    "Runs": ("data", "runs", "evaluate"),
     "Fit and check": ("fit", "envelope", "isoflop", "backtest", "sensitivity", "compare", "downstream"),
     "Plan": ("plan", "predict", "overspend", "overtrain", "throughput"),
     "Report": ("study", "paper"),
@@ -72,6 +73,7 @@ EXTRAS = {
     "tokenizers": "train",
     "safetensors": "train",
     "transformers": "export",
+    "huggingface_hub": "export",
     "submitit": "cluster",
     "tensorboard": "trackers",
     "wandb": "trackers",

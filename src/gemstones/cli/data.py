@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from gemstones.cli.options import Json, Reading, Runs
 from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.errors import InvalidRequest
+from gemstones.evaluation.families import RELEASED
 from gemstones.printable import printable
 from gemstones.runs import DATASETS, Dataset, selections_of
 from gemstones.runs.fetch import fetch as fetch_entry
@@ -21,7 +22,7 @@ Name = Annotated[str, Parameter(help="A known data set.")]
 
 @app.command(name="list")
 def list_(*, json: Json = False) -> None:
-    """The known data sets and their selections.
+    """The known data sets and their selections, and released models to evaluate.
 
     Example: gemstones data list
     """
@@ -35,12 +36,28 @@ def list_(*, json: Json = False) -> None:
         }
         for d in DATASETS.values()
     ]
+    models = [
+        {
+            "name": one.name,
+            "description": one.description,
+            "hub": one.hub,
+            "variants": dict(one.variants),
+            "shapes": list(one.shapes),
+            "licence": one.licence,
+        }
+        for one in RELEASED.values()
+    ]
     if json:
-        print_json({"datasets": summaries})
+        print_json({"datasets": summaries, "models": models})
         return
     for summary in summaries:
         print(f"{summary['name']}: {summary['description']} (licence: {summary['licence']})")
         print(f"  selections: {', '.join(summary['selections'])}; default {summary['default_selection']}")
+    for one in RELEASED.values():
+        print(f"models {one.name}: {one.description} (licence: {one.licence})")
+        print(
+            f"  {one.hub}, variants {', '.join(one.variants)}; gemstones evaluate {one.name} --corpus NAME=TEXT"
+        )
 
 
 @app.command

@@ -23,6 +23,7 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.diagnostics import LEAST_RUNS, few_draws_flags, run_flags
 from gemstones.laws.interval import DEFAULT_LEVEL, NO_DRAWS, enough, interval, interval_note
 from gemstones.laws.law import Interval
+from gemstones.laws.mixed import mixed_flags
 from gemstones.laws.parallel import Workers, check_workers, run_chunks
 from gemstones.laws.solver.resample import CHUNK, Unit, check_resampling, draw_weights
 from gemstones.runs.given import Runs, selected_runs
@@ -278,7 +279,12 @@ def envelope(
         ),
         fits={name: Line(*map(float, fitted[i])) for i, name in enumerate(QUANTITIES)},
         assumptions=tuple(table.assumptions),
-        flags=(*table.warnings, *run_flags(clusters), *few_draws_flags(len(draws.get("params", ())))),
+        flags=(
+            *table.warnings,
+            *mixed_flags(table),
+            *run_flags(clusters),
+            *few_draws_flags(len(draws.get("params", ()))),
+        ),
         loss_unit=table.loss_unit,
         unit=unit,
         seed=seed,

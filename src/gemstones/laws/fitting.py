@@ -32,6 +32,7 @@ from gemstones.laws.flops_model import learned_flops
 from gemstones.laws.form import Form
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.law import FittedRange, Interval, Law, Models
+from gemstones.laws.mixed import mixed_flags
 from gemstones.laws.new_run import (
     NewRunError,
     Rows,
@@ -136,7 +137,11 @@ def fit(
     group_of_rows = {group: group_codes(group, levels, table) for group, levels in form.levels}
     others = (*form.columns, *form.groups, *best_of, *([] if weights is None else [weights]))
     used_columns = columns_used(others, table, convention)
-    flags = [*table.warnings, *check_separable(form, table, columns, group_of_rows, force)]
+    flags = [
+        *table.warnings,
+        *mixed_flags(table, form.groups),
+        *check_separable(form, table, columns, group_of_rows, force),
+    ]
     codes = table.run_codes
     clusters = int(codes.max()) + 1
 

@@ -26,6 +26,7 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit as fit_law
 from gemstones.laws.flops_model import SIX_N
 from gemstones.laws.interval import DEFAULT_LEVEL, interval
+from gemstones.laws.mixed import mixed_flags
 from gemstones.laws.new_run import row_flops
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.resample import check_resampling
@@ -111,7 +112,7 @@ def isoflop(
     draws = {
         name: _line_draws(log_c, drawn[i][:, found], found) for i, name in enumerate(("params", "tokens"))
     }
-    flags = [*table.warnings, *_flags(statuses, lines, drawn, found, bootstrap)]
+    flags = [*table.warnings, *mixed_flags(table), *_flags(statuses, lines, drawn, found, bootstrap)]
     return IsoFlop(
         dataset=table.dataset,
         selection=table.selection,

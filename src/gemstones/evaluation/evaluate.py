@@ -1,0 +1,338 @@
+"""Models × sets → rows, one at a time, the table written after each: what is done is not done again."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gemstones.errors import Failure, InvalidRequest
+from gemstones.evaluation.losses import SetLoss, evaluate_windows
+from gemstones.evaluation.models import (
+    DTYPES,
+    Loaded,
+    choose_device,
+    load_folder,
+    load_run,
+    require_transformers,
+)
+from gemstones.evaluation.table import Output, Row, Settings, check_columns, described, read_rows, row_of
+from gemstones.evaluation.targets import Target, Wanted, content_hash, find_targets
+from gemstones.evaluation.texts import TextSet, read_set
+from gemstones.evaluation.windows import Kind, Windows, check_windows, of_documents, of_stream
+from gemstones.files import check_writable
+from gemstones.runs.checksum import without_checksum
+from gemstones.runs.loss_units import LossUnit
+from gemstones.runs.one_line import one_line
+
+if TYPE_CHECKING:
+    import torch
+
+USUAL_CONTEXT = 2048
+"""Tokens of a window where nothing is said, or fewer of a model that states fewer positions."""
+MOST_BATCH_TOKENS = {"cpu": 8192, "cuda": 65_536}
+"""Where nothing is said; less where memory is short."""
+SHARE_OF_MEMORY = 0.4
+"""Of what is free, for a batch."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How losses are computed."""
+
+    context: int | None = None
+    stride: int | None = None
+    windows: Kind = "document"
+    dtype: str = "float32"
+    device: str = ""
+    batch_tokens: int | None = None
+    memory: float | None = None
+    """Bytes that a batch may take."""
+    loss_unit: LossUnit = "nats"
+    field: str = "text"
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise InvalidRequest(
+                f"dtype {one_line(self.dtype, 40)!r} is unknown: choose from {', '.join(DTYPES)}"
+            )
+        if self.loss_unit not in ("nats", "bits_per_byte"):
+            raise InvalidRequest(
+                f"loss unit {one_line(self.loss_unit, 40)!r} of an evaluation: nats or bits_per_byte"
+            )
+        if self.batch_tokens is not None and self.batch_tokens < 1:
+            raise InvalidRequest(f"batch tokens {self.batch_tokens} must be at least 1")
+        if self.windows not in ("document", "stream"):
+            raise InvalidRequest(
+                f"windows {one_line(self.windows, 40)!r} are unknown: choose document or stream"
+            )
+        context = USUAL_CONTEXT if self.context is None else self.context
+        check_windows(context, context if self.stride is None else self.stride)
+
+    def settings(self, stated: int | None) -> Settings:
+        """Those for a model that states so many positions."""
+        context = min(USUAL_CONTEXT, stated or USUAL_CONTEXT) if self.context is None else self.context
+        return Settings(self.windows, context, min(self.stride or context, context), self.dtype)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Rows in the order of what was asked for."""
+
+    rows: tuple[Row, ...]
+    resumed: int
+    """Rows that were in the file already."""
+    notes: tuple[str, ...]
+    loss_unit: LossUnit
+    tokens_per_second: float | None
+    """Predicted, of what was computed now."""
+
+
+Say = Callable[[str], None]
+
+
+def evaluate(
+    models: Sequence[str],
+    corpora: Mapping[str, Path],
+    *,
+    output: Path | None = None,
+    wanted: Wanted | None = None,
+    columns: Mapping[str, str] | None = None,
+    options: Options | None = None,
+    force: bool = False,
+    say: Say = lambda message: None,
+) -> Evaluated:
+    """The losses of `models` on held-out sets, `corpora` by name; added to the run table `output` as they come.
+
+    `wanted` chooses revisions, `columns` tells tokens and the like where names do not, over `model`, `revision`,
+    `number`. Rows that `output` has are not computed again; `force` makes it anew. `say` hears of every row.
+
+    Raises `InvalidRequest`, `InvalidCorpus` and `InvalidPath` before the work where it can be told, `Failure` and
+    `Unavailable` where the machine or the hub fails; finished rows are kept.
+    """
+    wanted, columns, options = wanted or Wanted(), dict(columns or {}), options or Options()
+    check_columns(columns)
+    if not corpora:
+        raise InvalidRequest("no text was given: name one with --corpus, like wiki=text/wiki.jsonl")
+    if output is not None:
+        check_writable(output)
+    device = choose_device(options.device)
+    targets = find_targets(models, wanted)
+    if any(target.kind != "run" for target in targets):
+        require_transformers()
+    for target in targets:
+        described(target, columns)
+    earlier, notes = _earlier(output, options, force)
+    sets = [read_set(name, path, options.field) for name, path in corpora.items()]
+    notes += [note for one in sets for note in one.notes] + [target.said for target in targets if target.said]
+    notes = list(dict.fromkeys(notes))
+    work = _Work(options, device, sets, columns, say)
+    writer = None if output is None else Output(output, options.loss_unit)
+    rows = list(earlier.values())
+    keys: list[tuple[str, str, str]] = []
+    for target in targets:
+        keys += [(target.model, target.revision, one.name) for one in sets]
+        commit = target.commit or _hash(target)
+        pending = [one for one in sets if not _done(earlier, target, commit, one, options, output)]
+        for row in work.rows(target, commit, pending) if pending else ():
+            rows.append(row)
+            earlier[row.key] = row
+            notes = list(dict.fromkeys([*notes, *work.notes]))
+            if writer is not None:
+                writer.write(rows, notes)
+    mine = tuple(earlier[key] for key in keys)
+    return Evaluated(mine, len(mine) - work.count, tuple(notes), options.loss_unit, work.pace)
+
+
+class _Work:
+    """Models one after the other; the tokens of a set are kept for the next model with the same tokenizer."""
+
+    def __init__(
+        self,
+        options: Options,
+        device: torch.device,
+        sets: Sequence[TextSet],
+        columns: Mapping[str, str],
+        say: Say,
+    ) -> None:
+        self.options, self.device, self.sets, self.columns, self.say = options, device, sets, columns, say
+        self.notes: list[str] = []
+        self.count = 0
+        self._seconds = self._tokens = 0.0
+        self._tokenizer = ""
+        self._kept: dict[tuple[Any, ...], Windows] = {}
+
+    @property
+    def pace(self) -> float | None:
+        """Predicted tokens per second."""
+        return self._tokens / self._seconds if self._seconds else None
+
+    def rows(self, target: Target, commit: str, sets: Sequence[TextSet]) -> Any:
+        """A row for each of `sets`."""
+        loaded = self._load(target)
+        settings = self.options.settings(loaded.facts.context)
+        if loaded.facts.longest is not None and settings.window_tokens > loaded.facts.longest:
+            raise InvalidRequest(
+                f"context {settings.window_tokens} is beyond the {loaded.facts.longest} positions of {target.name}: "
+                "give a smaller --context"
+            )
+        description = described(target, self.columns, loaded.facts)
+        for one in sets:
+            began = time.perf_counter()
+            loss = self._loss(loaded, one, settings, target)
+            seconds = time.perf_counter() - began
+            self._seconds, self._tokens, self.count = (
+                self._seconds + seconds,
+                self._tokens + loss.tokens,
+                self.count + 1,
+            )
+            self.say(
+                f"{target.name} on {one.name}: {loss.loss:.4f} nats/token, {loss.bits_per_byte:.4f} bits/byte, "
+                f"{loss.tokens:,} tokens in {seconds:.1f} s"
+            )
+            yield row_of(description, commit, one.name, one.sha256, loaded.tokenizer, loss, settings)
+        del loaded
+        gc.collect()
+
+    def _load(self, target: Target) -> Loaded:
+        if target.kind == "run":
+            assert target.path is not None
+            return load_run(target.path, target.step, self.options.dtype, self.device)
+        folder = target.path
+        if folder is None:
+            from gemstones.evaluation import hub
+
+            folder = hub.fetch(target.model, target.commit)
+        return load_folder(folder, target.name, self.options.dtype, self.device)
+
+    def _loss(self, loaded: Loaded, one: TextSet, settings: Settings, target: Target) -> SetLoss:
+        try:
+            windows = self._windows(loaded, one, settings)
+            return evaluate_windows(
+                loaded.score, windows, batch_tokens=self._batch_tokens(loaded, settings), device=self.device
+            )
+        except (InvalidRequest, Failure) as error:
+            raise type(error)(f"{target.name} on {one.name}: {error.said}") from None
+
+    def _windows(self, loaded: Loaded, one: TextSet, settings: Settings) -> Windows:
+        if loaded.tokenizer != self._tokenizer:
+            self._tokenizer = loaded.tokenizer
+            self._kept.clear()
+        key = (
+            one.name,
+            loaded.begin,
+            settings.window_tokens,
+            settings.window_stride,
+            loaded.corpus_tokenizer,
+        )
+        if key not in self._kept:
+            self._kept[key] = self._encoded(loaded, one, settings)
+        return self._kept[key]
+
+    def _encoded(self, loaded: Loaded, one: TextSet, settings: Settings) -> Windows:
+        span = {"context": settings.window_tokens, "stride": settings.window_stride}
+        own = bool(one.corpus_ids) and loaded.corpus_tokenizer == one.corpus_tokenizer
+        if settings.windows == "stream":
+            if own:
+                return of_stream(one.corpus_ids, one.bytes, None, **span)
+            return of_stream(loaded.encode(one.documents), one.bytes, loaded.begin, **span)
+        if own:
+            return of_documents(
+                [ids[ids != loaded.begin] for ids in one.corpus_ids], one.bytes, loaded.begin, **span
+            )
+        ids = loaded.encode(one.documents)
+        if loaded.unknown is not None:
+            unknown = sum(int((part == loaded.unknown).sum()) for part in ids)
+            total = sum(map(len, ids))
+            if unknown:
+                self.notes.append(
+                    f"set {one.name}: {unknown / total:.2%} of the tokens of a tokenizer are unknown words: bits per "
+                    "byte leave out what they stand for, and are too low"
+                )
+        return of_documents(ids, one.bytes, loaded.begin, **span)
+
+    def _batch_tokens(self, loaded: Loaded, settings: Settings) -> int:
+        if self.options.batch_tokens is not None:
+            return self.options.batch_tokens
+        if self.options.memory is not None:
+            return max(1, int(self.options.memory / loaded.bytes_per_token))
+        free = _free_memory(self.device)
+        most = MOST_BATCH_TOKENS.get(self.device.type, 8192)
+        if free is None:
+            return most
+        return max(1, min(most, int(SHARE_OF_MEMORY * free / loaded.bytes_per_token)))
+
+
+def _free_memory(device: torch.device) -> float | None:
+    import torch
+
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    try:
+        found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return float(found[1]) * 1024 if found else None
+
+
+def _earlier(
+    output: Path | None, options: Options, force: bool
+) -> tuple[dict[tuple[str, str, str], Row], list[str]]:
+    """Rows by what they are of, and notes, of the file that is there."""
+    if output is None or force or not output.exists() or not output.stat().st_size:
+        return {}, []
+    rows, unit, notes = read_rows(output)
+    if unit != options.loss_unit:
+        raise InvalidRequest(
+            f"output {one_line(output)} has losses in {unit}, not {options.loss_unit}: name another file, or --force "
+            "to make it anew"
+        )
+    return {row.key: row for row in rows}, [note for note in notes if note.startswith(("set ", "tokens of "))]
+
+
+def _done(
+    earlier: Mapping[tuple[str, str, str], Row],
+    target: Target,
+    commit: str,
+    one: TextSet,
+    options: Options,
+    output: Path | None,
+) -> bool:
+    """Whether the row is there; `InvalidRequest` where it was made from another thing or in another way."""
+    row = earlier.get((target.model, target.revision, one.name))
+    if row is None:
+        return False
+    stated = row.values["context"]
+    settings = options.settings(None if stated is None else int(stated))
+    expected = {
+        "commit": commit,
+        "set_sha256": one.sha256,
+        "windows": settings.windows,
+        "window_tokens": settings.window_tokens,
+        "window_stride": settings.window_stride,
+        "dtype": settings.dtype,
+    }
+    for name, value in expected.items():
+        if row.values[name] != value:
+            raise InvalidRequest(
+                f"output {one_line(output, 80)} has {target.name} on {one.name} with {name.replace('_', ' ')} "
+                f"{one_line(row.values[name], 12)}, not {one_line(value, 12)}: name another file, or "
+                "--force to make it anew"
+            )
+    return True
+
+
+def _hash(target: Target) -> str:
+    """Of files here: what a commit is on the hub."""
+    assert target.path is not None
+    if target.kind == "run":
+        from gemstones.train.checkpoint import COMPLETE, at_step
+
+        marker = at_step(target.path, target.step or 0).folder / COMPLETE
+        return hashlib.sha256(without_checksum(marker.read_bytes())[0]).hexdigest()
+    return content_hash(target.path)
