@@ -49,11 +49,11 @@ def test_the_table_and_the_json(cli: Cli, saved: Save, text: Path) -> None:
         "--output",
         "r.parquet",
     ]
-    words += ["--columns", "tokens=if(model='gpt2',2B,1B)+number", "--json"]
+    words += ["--columns", "tokens=number*512", "--json"]
     refused = cli(*words)
     assert (refused.status, refused.err.count("\n")) == (2, 1)
     assert "training tokens are not told by its name, nor by tokens=" in refused.err
-    words[-2] = "tokens=if(model='gpt2',2B,1B),family=toy,batch=512"
+    words[-2] = "tokens=20*params_total,family='toy',batch=512"
     told = cli(*words).json
     rows = told["rows"]
     assert [(row["model"], row["set"]) for row in rows] == [
@@ -72,7 +72,7 @@ def test_the_table_and_the_json(cli: Cli, saved: Save, text: Path) -> None:
     frame = table.frame
     assert frame["run"].to_list() == ["gemma on a", "gemma on b", "gpt2 on a", "gpt2 on b"]
     assert frame["loss"].to_list() == [row["loss"] for row in rows]
-    assert frame["tokens"].to_list() == [1e9, 1e9, 2e9, 2e9]
+    assert frame["tokens"].to_list() == [20 * n for n in frame["params_total"]]
     assert frame["batch"].to_list() == [512] * 4 and frame["family"].to_list() == ["toy"] * 4
     for place, kind in ((0, "gemma"), (2, "gpt2")):
         model = model_of(kind, int(frame["vocabulary"][place]))

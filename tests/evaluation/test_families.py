@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from gemstones.errors import InvalidRequest
-from gemstones.evaluation import families
-from gemstones.evaluation.families import RELEASED, read, thinned
 from gemstones.evaluation.targets import Wanted, find_targets
-from gemstones.runs import load
+from gemstones.runs import families, load
+from gemstones.runs.families import RELEASED, read, thinned
 from tests.cli.conftest import Cli, cli
 
 __all__ = ["Cli", "cli"]

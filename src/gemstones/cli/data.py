@@ -9,9 +9,9 @@ from cyclopts import App, Parameter
 from gemstones.cli.options import Json, Reading, Runs
 from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.errors import InvalidRequest
-from gemstones.evaluation.families import RELEASED
 from gemstones.printable import printable
 from gemstones.runs import DATASETS, Dataset, selections_of
+from gemstones.runs.families import RELEASED
 from gemstones.runs.fetch import fetch as fetch_entry
 from gemstones.runs.loss_units import WORDS
 

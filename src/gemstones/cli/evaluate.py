@@ -12,8 +12,8 @@ from cyclopts import Parameter
 from gemstones.cli.options import FLAG, OUTPUT, Device, Json
 from gemstones.cli.output import print_json, print_notes, print_table
 from gemstones.errors import InvalidRequest
-from gemstones.evaluation.families import RELEASED
 from gemstones.printable import printable
+from gemstones.runs.families import RELEASED
 from gemstones.runs.mapping import parse_columns
 from gemstones.units import format_quantity, parse_count, parse_quantity
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from gemstones.errors import InvalidRequest
-from gemstones.evaluation.families import RELEASED, read, thinned
+from gemstones.runs.families import RELEASED, read, thinned
 from gemstones.runs.folders import CHECKPOINTS, RUN, SUITE, read_run, read_suite
 from gemstones.runs.one_line import listed, one_line
 
