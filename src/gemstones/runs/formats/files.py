@@ -14,7 +14,7 @@ from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.refused import refuse_known
 from gemstones.runs.formats.registry import ADDRESSES, FILES, FOLDERS, check_name
 from gemstones.runs.formats.run_names import RunPattern, named
-from gemstones.runs.formats.together import is_constants, together
+from gemstones.runs.formats.together import is_constants, joined_scores, together
 from gemstones.runs.one_line import one_line
 
 
@@ -40,12 +40,20 @@ def open_runs(
         check_name(format)
     found = [path for given in _listed(paths) for path in _expanded(given)]
     opened = [_open(path, format) for path in found]
+    scores = [part for part in opened if part.joined_by]
+    if len(scores) == len(opened):
+        scores = []  # nothing to join them to: they are the rows
+    else:
+        found = [path for path, part in zip(found, opened, strict=True) if not part.joined_by]
+        opened = [part for part in opened if not part.joined_by]
     constants = [is_constants(part) for part in opened] if len(opened) > 1 else [False]
     if all(constants):
         constants = [False] * len(opened)
     logs = [place for place, constant in enumerate(constants) if not constant]
     parts = named([opened[place] for place in logs], [Path(found[place]) for place in logs], pattern)
     whole = together(parts, [part for part, constant in zip(opened, constants, strict=True) if constant])
+    if scores:
+        whole = joined_scores(whole, scores)
     return replace(whole, dataset=_dataset([opened[place] for place in logs], found, frozenset(reserved)))
 
 

@@ -45,5 +45,7 @@ class Opened:
     sources: tuple[Source, ...] = ()
     fields: TableFields | None = None
     """What a table of this program's knows of itself."""
+    joined_by: tuple[str, ...] = ()
+    """Columns by which rows without a loss are joined to those of other files; empty where they are rows of runs."""
     units: Mapping[str, str] = field(default_factory=dict)
     """Units by column, where the file declares them."""

@@ -13,7 +13,9 @@ from gemstones.runs.formats.folders import LEDGERS
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.json_files import JSON
 from gemstones.runs.formats.json_lines import JSON_LINES
+from gemstones.runs.formats.lighteval import LIGHTEVAL, LIGHTEVAL_TABLE
 from gemstones.runs.formats.lightning import LIGHTNING
+from gemstones.runs.formats.lm_eval import LM_EVAL
 from gemstones.runs.formats.marin import MARIN
 from gemstones.runs.formats.megatron import MEGATRON
 from gemstones.runs.formats.nanochat import NANOCHAT
@@ -33,12 +35,15 @@ from gemstones.runs.one_line import one_line
 
 FILES: tuple[Format[Content], ...] = (
     # told by their first bytes, or by a name that only TensorBoard gives
+    LIGHTEVAL_TABLE,
     PARQUET,
     ARROW,
     tensorboard.EVENT_FILE,
     # told by their keys
     TRAINER_STATE,
     TRAINER_LOG,
+    LM_EVAL,
+    LIGHTEVAL,
     MARIN,
     OLMO_JSON,
     JSON_LINES,
@@ -74,7 +79,7 @@ def check_name(name: str) -> None:
 
 def markdown() -> str:
     """The table of docs/your-runs.md: which file somebody has, the command that reads it, and its format."""
-    formats: list[Format[Any]] = [*FILES[3:], *FILES[:3], *FOLDERS, *ADDRESSES]
+    formats: list[Format[Any]] = [*FILES[4:], *FILES[:4], *FOLDERS, *ADDRESSES]
     rows = [f"| {known.files} | `{known.command}` | [`{known.name}`]({known.source}) |" for known in formats]
     return "\n".join(
         ("| which file do you have? | a command that reads it | format |", "|---|---|---|", *rows)

@@ -150,6 +150,52 @@ def _joined(frame: pl.DataFrame, constants: Opened) -> tuple[pl.DataFrame, str]:
     return joined, said + (f"; it has none for {listed(without, 4)}" if without else "")
 
 
+def joined_scores(whole: Opened, scores: Sequence[Opened]) -> Opened:
+    """`whole` with the columns of `scores`, files without a loss, where model and revision are the same.
+
+    Raises `InvalidTable` where `whole` does not name them, where none is the same, and where one is scored twice.
+    """
+    import polars as pl
+
+    by = scores[0].joined_by
+    if lacking := [name for name in by if name not in whole.frame.columns]:
+        raise InvalidTable(
+            f"has no column {lacking[0]}, by which {scores[0].file} would be joined to it: evaluate the models with "
+            "gemstones evaluate, or give the column",
+            file=whole.file,
+        )
+    keys = [
+        pl.col(name).cast(pl.String).fill_null("main" if name == "revision" else "").alias(f"\0{name}")
+        for name in by
+    ]
+    names = [f"\0{name}" for name in by]
+    stacked, _ = _stacked(scores)
+    # Files of one checkpoint may have a task each: the first score of each counts.
+    merged = (
+        stacked.with_columns(keys).group_by(names, maintain_order=True).agg(pl.all().drop_nulls().first())
+    )
+    fresh = [name for name in merged.columns if name not in names and name not in whole.frame.columns]
+    left = whole.frame.with_columns(keys)
+    found = left.join(merged.select(*names, *fresh), on=names, how="left", maintain_order="left")
+    matched = left.join(merged.select(names), on=names, how="semi").height
+    if not matched:
+        raise InvalidTable(
+            f"has none of the checkpoints of {whole.file}: it has {listed(stacked['model'].unique().to_list(), 3)}",
+            file=scores[0].file,
+        )
+    said = f"scores of {len(scores)} files joined by {' and '.join(by)}: {matched} of {left.height} rows have them"
+    return replace(
+        whole,
+        frame=found.drop(names),
+        fields=None,
+        format=f"{whole.format}+{scores[0].format}",
+        assumptions=(*whole.assumptions, said),
+        sources=tuple(
+            dict.fromkeys([*whole.sources, *(source for part in scores for source in part.sources)])
+        ),
+    )
+
+
 def _with_points(part: Opened) -> Opened:
     """`part` with decimal points in its numbers, to stand beside files that have them."""
     import polars as pl
