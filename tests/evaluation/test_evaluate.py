@@ -246,6 +246,7 @@ def test_the_hubs_cache(
     )
 
 
+@pytest.mark.long
 def test_a_run_of_ours_has_the_loss_of_its_ledger(cli: Cli, tmp_path: Path) -> None:
     import gemstones
 
@@ -287,6 +288,7 @@ def broken(folder: Path, **fields: Any) -> None:
     (folder / "config.json").write_text(json.dumps(config | fields))
 
 
+@pytest.mark.long
 def test_models_that_are_refused(cli: Cli, saved: Save, text: Path) -> None:
     import torch
     from safetensors.torch import load_file, save_file
@@ -342,8 +344,8 @@ def test_models_that_are_refused(cli: Cli, saved: Save, text: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ("--corpus a=nowhere", "nowhere: does not exist"),
-        ("--corpus a=empty.txt", "holds no document"),
+        ("--columns tokens=1B --corpus a=nowhere", "nowhere: does not exist"),
+        ("--columns tokens=1B --corpus a=empty.txt", "holds no document"),
         ("--corpus a=", "must be a name and a text"),
         ("--corpus a={text} --corpus a={text}", "'a' is given twice"),
         ("--corpus a={text} --context 1", "context 1 must be at least 2 tokens"),
@@ -361,7 +363,7 @@ def test_models_that_are_refused(cli: Cli, saved: Save, text: Path) -> None:
         ("--corpus a={text} --batch-tokens 0", "0"),
         ("--corpus a={text} --output nowhere/r.parquet", "does not exist"),
         ("--corpus a={text} --trust-remote-code", "--trust-remote-code"),
-        ("--corpus a={text} --field no.such", "no.such"),
+        ("--columns tokens=1B --corpus a={text} --field no.such", "no.such"),
     ],
 )
 def test_wrong_words(cli: Cli, saved: Save, text: Path, more: str, said: str) -> None:
@@ -392,6 +394,7 @@ def test_two_processes_do_not_lose_rows(
     assert outcome.status == 1 and "was changed by another process" in outcome.err
 
 
+@pytest.mark.long
 def test_torch_alone_is_one_line(tmp_path: Path, text: Path) -> None:
     code = (
         "import sys; sys.modules['transformers'] = None; from gemstones.cli.app import run; "

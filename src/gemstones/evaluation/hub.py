@@ -16,7 +16,7 @@ from gemstones.errors import Failure, InvalidRequest, MissingExtra, Unavailable
 from gemstones.runs.one_line import listed, one_line
 
 T = TypeVar("T")
-NAME = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)?")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_.-]+)?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 FILES = (
     "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*", "vocab*",
@@ -78,6 +78,7 @@ def offline() -> bool:
 def _hub() -> Any:
     try:
         import huggingface_hub
+        import huggingface_hub.constants
     except ImportError:
         raise MissingExtra("export", "models of the Hugging Face hub") from None
     return huggingface_hub

@@ -306,13 +306,14 @@ def _check_causal(
     other[0, -1] = (other[0, -1] + rows // 2) % rows
     with torch.inference_mode():
         try:
-            first, second = logits(one)[0, :-1].float(), logits(other)[0, :-1].float()
+            first, second = logits(one)[0, :-1], logits(other)[0, :-1]
         except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
             raise Failure(f"model {name} cannot be computed: {one_line(error, 200)}") from None
     if first.shape[-1] < rows and first.shape[-1] < 2:
         raise InvalidRequest(f"model {name} gives no logits over a vocabulary")
-    scale = max(1.0, float(first.abs().max()))
-    if float((first - second).abs().max()) > 1e-2 * scale:
+    # Rounding may differ where kernels do; what a later token does to a logit is of another size.
+    most = (1e-5 if first.dtype == torch.float32 else 1e-2) * max(1.0, float(first.abs().max()))
+    if float((first - second).abs().max()) > most:
         raise InvalidRequest(
             f"model {name} is not causal: its logits depend on later tokens, so it has no likelihood of a text"
         )

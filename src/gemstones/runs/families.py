@@ -186,7 +186,7 @@ def read(model: str, revision: str) -> tuple[Family, Read] | None:
 def thinned(tokens: Mapping[str, float], every: float) -> list[str]:
     """The names whose tokens are nearest to each multiple of `every`, in order of tokens.
 
-    A multiple of which none is within half of `every` has no name.
+    A multiple of which none is within a quarter of `every` has no name.
 
     >>> thinned({"a": 2.0, "b": 9.5, "c": 10.1, "d": 19.0}, 10)
     ['c', 'd']
@@ -197,7 +197,7 @@ def thinned(tokens: Mapping[str, float], every: float) -> list[str]:
     chosen: dict[str, None] = {}
     for multiple in range(1, int(tokens[names[-1]] / every + 0.5) + 1):
         near = min(names, key=lambda name: abs(tokens[name] - multiple * every))
-        if abs(tokens[near] - multiple * every) < every / 2:
+        if abs(tokens[near] - multiple * every) < every / 4:
             chosen[near] = None
     return list(chosen)
 
