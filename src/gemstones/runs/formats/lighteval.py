@@ -88,6 +88,8 @@ def _rows_of_table(content: Content) -> list[dict[str, Any]] | None:
             )
             for row in frame.to_dicts()
         ]
+    if any(name.startswith("results.") for name in frame.columns):  # objects of Parquet come as columns
+        return [_of_lighteval(_nested(row), content.file) for row in frame.to_dicts()]
     rows = []
     for values in frame.to_dicts():
         found = _INDEX.fullmatch(str(values.pop(_NAMED, "")))
@@ -96,6 +98,20 @@ def _rows_of_table(content: Content) -> list[dict[str, Any]] | None:
         row = checkpoint(found["model"], found["revision"], content.file)
         rows.append(row | {column_of(task, "acc", ""): value for task, value in values.items()})
     return rows
+
+
+def _nested(row: Mapping[str, Any]) -> dict[str, Any]:
+    """`config_general` and `results` of columns like `results.leaderboard|piqa|0.acc`."""
+    held: dict[str, Any] = {"config_general": {"model_config": {}}, "results": {}}
+    for name, value in row.items():
+        first, _, rest = name.partition(".")
+        task, _, metric = rest.rpartition(".")
+        if first == "results":
+            held["results"].setdefault(task, {})[metric] = value
+        elif first == "config_general" and value is not None:
+            into = held[first]["model_config"] if task == "model_config" else held[first]
+            into[metric] = value
+    return held
 
 
 def _unpacked(value: Any) -> Any:
