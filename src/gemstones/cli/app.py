@@ -74,6 +74,7 @@ EXTRAS = {
     "safetensors": "train",
     "transformers": "export",
     "huggingface_hub": "export",
+    "lm_eval": "tasks",
     "submitit": "cluster",
     "tensorboard": "trackers",
     "wandb": "trackers",

@@ -38,6 +38,14 @@ def evaluate(
             "whose held-out part is taken; may be repeated. Without one, models and revisions are named."
         ),
     ] = (),
+    tasks: Annotated[
+        tuple[str, ...],
+        FLAG,
+        Parameter(
+            help="FILE or NAME=FILE: multiple-choice questions, a line of JSON each; or a task of "
+            "lm-evaluation-harness by name; may be repeated."
+        ),
+    ] = (),
     output: Annotated[
         Path | None,
         OUTPUT,
@@ -117,7 +125,7 @@ def evaluate(
         raise InvalidRequest(
             f"variant {variant} is one of released models: name them, like gemstones, or leave it out"
         )
-    if not corpus:
+    if not corpus and not tasks:
         _name(models, wanted, output, json=json)
         return
     from gemstones.evaluation.evaluate import Options
@@ -141,6 +149,7 @@ def evaluate(
             loss_unit=loss_unit,
             field=field,
         ),
+        tasks=tasks,
         force=force,
         say=_say,
     )
@@ -214,10 +223,20 @@ def _summary(done: Evaluated, output: Path | None) -> Mapping[str, Any]:
         )
     return {
         "rows": rows,
+        "tasks": [_task(one) for one in done.scores],
         "resumed": done.resumed,
         "tokens_per_second": done.tokens_per_second,
         "notes": list(done.notes),
         "output": None if output is None else str(output),
+    }
+
+
+def _task(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's scores by their names alone."""
+    prefix = f"{scores['task']}_"
+    return {
+        (name if name in ("model", "revision", "task") else name.removeprefix(prefix)): value
+        for name, value in scores.items()
     }
 
 
@@ -238,7 +257,16 @@ def _print(done: Evaluated, output: Path | None) -> None:
             )
         )
     header = ("model", "revision", "set", "nats/token", "± (document)", "bits/byte", "tokens", "trained on")
-    print_table("", header, rows, left=(0, 1, 2))
+    if rows:
+        print_table("", header, rows, left=(0, 1, 2))
+    for scores in done.scores:
+        shown = ", ".join(
+            f"{name.removeprefix(scores['task'] + '_')} {value:.4g}"
+            for name, value in scores.items()
+            if isinstance(value, int | float)
+        )
+        model = f"{scores['model']}{'@' if scores['revision'] else ''}{scores['revision']}"
+        print(printable(f"{model}, {scores['task']}: {shown}"))
     print_notes(("note", done.notes))
     again = f", {done.resumed:,} of them there before" if done.resumed else ""
     pace = "" if done.tokens_per_second is None else f"; {done.tokens_per_second:,.0f} tokens per second"

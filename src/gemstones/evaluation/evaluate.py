@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gemstones.errors import Failure, InvalidRequest
+from gemstones.evaluation.harness import harness_scores
 from gemstones.evaluation.losses import SetLoss, evaluate_windows
 from gemstones.evaluation.models import (
     DTYPES,
@@ -23,6 +24,7 @@ from gemstones.evaluation.models import (
 )
 from gemstones.evaluation.table import Output, Row, Settings, check_columns, described, read_rows, row_of
 from gemstones.evaluation.targets import Target, Wanted, content_hash, find_targets
+from gemstones.evaluation.tasks import NamedTask, Task, find_tasks, score_task, scored_before
 from gemstones.evaluation.texts import TextSet, read_set
 from gemstones.evaluation.windows import Kind, Windows, check_windows, of_documents, of_stream
 from gemstones.files import check_writable
@@ -91,6 +93,8 @@ class Evaluated:
     loss_unit: LossUnit
     tokens_per_second: float | None
     """Predicted, of what was computed now."""
+    scores: tuple[Mapping[str, Any], ...] = ()
+    """Of each model, revision and task, by the names of the table's columns."""
 
 
 Say = Callable[[str], None]
@@ -104,6 +108,7 @@ def evaluate(
     wanted: Wanted | None = None,
     columns: Mapping[str, str] | None = None,
     options: Options | None = None,
+    tasks: Sequence[str] = (),
     force: bool = False,
     say: Say = lambda message: None,
 ) -> Evaluated:
@@ -117,8 +122,10 @@ def evaluate(
     """
     wanted, columns, options = wanted or Wanted(), dict(columns or {}), options or Options()
     check_columns(columns)
-    if not corpora:
-        raise InvalidRequest("no text was given: name one with --corpus, like wiki=text/wiki.jsonl")
+    if not corpora and (output is not None or not tasks):
+        raise InvalidRequest(
+            "no text was given, and a run table has a loss: name one with --corpus, like wiki=wiki.jsonl"
+        )
     if output is not None:
         check_writable(output)
     device = choose_device(options.device)
@@ -131,22 +138,40 @@ def evaluate(
     sets = [read_set(name, path, options.field) for name, path in corpora.items()]
     notes += [note for one in sets for note in one.notes] + [target.said for target in targets if target.said]
     notes = list(dict.fromkeys(notes))
+    asked = find_tasks(tasks)
     work = _Work(options, device, sets, columns, say)
     writer = None if output is None else Output(output, options.loss_unit)
     rows = list(earlier.values())
     keys: list[tuple[str, str, str]] = []
+    scores: list[Mapping[str, Any]] = []
     for target in targets:
         keys += [(target.model, target.revision, one.name) for one in sets]
         commit = target.commit or _hash(target)
         pending = [one for one in sets if not _done(earlier, target, commit, one, options, output)]
+        own = [key for key in keys if key[:2] == (target.model, target.revision)]
         for row in work.rows(target, commit, pending) if pending else ():
             rows.append(row)
             earlier[row.key] = row
             notes = list(dict.fromkeys([*notes, *work.notes]))
             if writer is not None:
                 writer.write(rows, notes)
+        for task in asked:
+            there = [earlier[key].values for key in own]
+            columns_of_task = scored_before(there, task, target.name)
+            if columns_of_task is None:
+                columns_of_task = work.score(target, task)
+                for key in own:
+                    scored = Row({**earlier[key].values, **columns_of_task})
+                    rows[rows.index(earlier[key])] = scored
+                    earlier[key] = scored
+                if writer is not None:
+                    writer.write(rows, notes)
+            scores.append(
+                {"model": target.model, "revision": target.revision, "task": task.name, **columns_of_task}
+            )
+        work.close()
     mine = tuple(earlier[key] for key in keys)
-    return Evaluated(mine, len(mine) - work.count, tuple(notes), options.loss_unit, work.pace)
+    return Evaluated(mine, len(mine) - work.count, tuple(notes), options.loss_unit, work.pace, tuple(scores))
 
 
 class _Work:
@@ -165,6 +190,7 @@ class _Work:
         self.count = 0
         self._seconds = self._tokens = 0.0
         self._tokenizer = ""
+        self._loaded: Loaded | None = None
         self._kept: dict[tuple[Any, ...], Windows] = {}
 
     @property
@@ -196,10 +222,35 @@ class _Work:
                 f"{loss.tokens:,} tokens in {seconds:.1f} s"
             )
             yield row_of(description, commit, one.name, one.sha256, loaded.tokenizer, loss, settings)
-        del loaded
+
+    def score(self, target: Target, task: Task | NamedTask) -> dict[str, Any]:
+        """The columns of a task."""
+        loaded = self._load(target)
+        settings = self.options.settings(loaded.facts.context)
+        batch = self._batch_tokens(loaded, settings)
+        if isinstance(task, NamedTask):
+            found: dict[str, Any] = dict(
+                harness_scores(task.name, loaded, batch_sequences=max(1, batch // settings.window_tokens))
+            )
+        else:
+            score = score_task(
+                loaded, task, context=settings.window_tokens, batch_tokens=batch, device=self.device
+            )
+            found = {**score.columns(task.name), f"{task.name}_questions": score.questions}
+        self.say(f"{target.name} on the task {task.name}")
+        return {**found, f"{task.name}_sha256": task.sha256}
+
+    def close(self) -> None:
+        """Let go of the model."""
+        self._loaded = None
         gc.collect()
 
     def _load(self, target: Target) -> Loaded:
+        if self._loaded is None:
+            self._loaded = self._read(target)
+        return self._loaded
+
+    def _read(self, target: Target) -> Loaded:
         if target.kind == "run":
             assert target.path is not None
             return load_run(target.path, target.step, self.options.dtype, self.device)

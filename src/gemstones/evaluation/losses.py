@@ -44,6 +44,14 @@ def evaluate_windows(score: Score, windows: Windows, *, batch_tokens: int, devic
     Where the device's memory is too small for `batch_tokens`, half as many are tried, and so on. Raises `Failure` for a
     loss that is not finite.
     """
+    nats, tokens = nats_by_document(score, windows, batch_tokens=batch_tokens, device=device)
+    return _of_set(nats, tokens, windows)
+
+
+def nats_by_document(
+    score: Score, windows: Windows, *, batch_tokens: int, device: torch.device
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Nats of every document and its predicted tokens, (documents,) each; see `evaluate_windows`."""
     losses = np.zeros(len(windows.tokens), dtype=np.float32)
     done = np.zeros(len(windows.start), dtype=bool)
     while True:
@@ -59,7 +67,20 @@ def evaluate_windows(score: Score, windows: Windows, *, batch_tokens: int, devic
             if "out of memory" not in str(error).lower() or batch_tokens < 2:
                 raise
             batch_tokens //= 2
-    return _summed(losses, windows)
+    predicted = np.zeros(len(windows.tokens) + 1, dtype=np.int64)
+    np.add.at(predicted, windows.first, 1)
+    np.add.at(predicted, windows.end + 1, -1)
+    counted = np.cumsum(predicted)[:-1] > 0
+    document, number = windows.document[counted], windows.documents
+    nats: NDArray[np.float64] = np.bincount(
+        document, weights=losses[counted].astype(np.float64), minlength=number
+    )
+    tokens: NDArray[np.int64] = np.bincount(document, minlength=number).astype(np.int64)
+    if not np.isfinite(nats).all():
+        raise Failure(
+            "the loss is not finite: the model's weights or its arithmetic overflow (--dtype float32)"
+        )
+    return nats, tokens
 
 
 def _score(
@@ -84,19 +105,9 @@ def _score(
     losses[(places + 1)[counted]] = found[counted]
 
 
-def _summed(losses: NDArray[np.float32], windows: Windows) -> SetLoss:
-    predicted = np.zeros(len(windows.tokens) + 1, dtype=np.int64)
-    np.add.at(predicted, windows.first, 1)
-    np.add.at(predicted, windows.end + 1, -1)
-    counted = np.cumsum(predicted)[:-1] > 0
-    nats = np.bincount(windows.document[counted], weights=losses[counted].astype(np.float64))
-    tokens = np.bincount(windows.document[counted], minlength=len(nats))
+def _of_set(nats: NDArray[np.float64], tokens: NDArray[np.int64], windows: Windows) -> SetLoss:
     total, count = math.fsum(nats), int(tokens.sum())
     assert count == windows.predicted
-    if not math.isfinite(total):
-        raise Failure(
-            "the loss is not finite: the model's weights or its arithmetic overflow (--dtype float32)"
-        )
     loss = total / count
     there = tokens > 0
     documents = int(there.sum())

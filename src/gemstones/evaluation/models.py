@@ -53,6 +53,8 @@ class Loaded:
     """Memory of a token in a forward pass without gradients, about."""
     corpus_tokenizer: str = ""
     """SHA-256 of a run's tokenizer.json."""
+    parts: tuple[Any, Any] | None = None
+    """The model and the tokenizer of transformers."""
 
 
 def choose_device(device: str) -> Any:
@@ -161,6 +163,7 @@ def load_folder(folder: Path, name: str, dtype: str, device: torch.device) -> Lo
         tokenizer.unk_token_id if isinstance(tokenizer.unk_token_id, int) else None,
         facts_of(model),
         bytes_per_token(model.config, rows),
+        parts=(model, tokenizer),
     )
     _check_causal(logits, rows, device, name)
     return loaded

@@ -75,7 +75,7 @@ def _open_table(content: Content) -> Opened:
         raise InvalidTable(
             "is no table of lighteval's scores: no index of models and revisions", file=content.file
         )
-    return opened(rows, LIGHTEVAL.name, content.file)
+    return opened(rows, LIGHTEVAL_TABLE.name, content.file)
 
 
 def _rows_of_table(content: Content) -> list[dict[str, Any]] | None:
