@@ -73,18 +73,17 @@ def main() -> None:
                 times = np.array([(seconds(bare), seconds(ours)) for _ in range(REPEATS)]).min(0)
                 paces = TOKENS / times[0], predicted / times[1]
                 kind = str(dtype).removeprefix("torch.")
-                lines.append(
-                    f"| {width}x{depth} | {vocabulary:,} | {kind} | {name} | {paces[0]:,.0f} | "
-                    f"{paces[1]:,.0f} | {paces[1] / paces[0]:.2f} |"
-                )
+                shape = f"{width}x{depth} | {vocabulary:,} | {kind} | {name}"
+                ratio = paces[1] / paces[0]
+                lines.append(f"| {shape} | {paces[0]:,.0f} | {paces[1]:,.0f} | {ratio:.2f} |")
                 print(lines[-1], flush=True)
     page = Path(__file__).with_suffix(".md")
     page.write_text(
         "# `gemstones evaluate` against a bare forward pass\n\n"
         f"Predicted tokens per CPU second, {threads} thread, batches of {BATCH:,} tokens in windows of {CONTEXT}, "
-        f"the best of {REPEATS}, alternating; written by `benchmarks/evaluate.py`. The bare pass has full windows and drops "
-        "its logits; `documents` are of lognormal lengths (median 150 tokens), whose padding counts as time and not as "
-        "tokens.\n\n"
+        f"the best of {REPEATS}, alternating; written by `benchmarks/evaluate.py`. The bare pass has full windows and "
+        "drops its logits; `documents` are of lognormal lengths (median 150 tokens), whose padding counts as time but "
+        "not as tokens.\n\n"
         "| shape | vocabulary | type | text | bare pass | evaluate | ratio |\n|---|---|---|---|---|---|---|\n"
         + "\n".join(lines)
         + "\n"
