@@ -1,4 +1,4 @@
-"""Studies of runs that are an isoFLOP grid, or of several recipes: they have a section, a figure and numbers."""
+"""Studies of runs that are an isoFLOP grid, of several recipes, or with tasks: a section, a figure and numbers."""
 
 from __future__ import annotations
 
@@ -36,6 +36,28 @@ def of_recipes(tmp_path_factory: pytest.TempPathFactory) -> Study:
             budgets=[1e22],
             workers=1,
         )
+
+
+@pytest.mark.long
+def test_tasks_have_a_section(tmp_path: Path) -> None:
+    rows = [
+        {name: row[name] for name in row if name not in ("exam", "coin")}
+        | {"hellaswag": row["exam"], "piqa": 0.4 + row["exam"] / 2, "winogrande": row["coin"]}
+        for row in planted.tasks(noise=0.003, runs=6, checkpoints=8)
+    ]
+    with short_analyses():
+        made = study(load(rows), tmp_path / "out", law="N,T", bootstrap=40, budgets=[1e21], workers=1)
+    assert [one.task for one in made.analyses.tasks] == ["mean", "hellaswag", "piqa"]
+    assert any(
+        note.startswith("no law of the task winogrande: task winogrande shows no signal")
+        for note in made.analyses.notes
+    )
+    written = json.loads((made.output / "study.json").read_text())["tasks"]
+    assert written[1]["error_beyond"] == made.analyses.tasks[1].error_beyond
+    assert written[1]["predictions"][0]["interval"] is not None
+    page = (made.output / "report.html").read_text()
+    assert 'id="tasks"' in page and "Laws of tasks" in page
+    assert "tasks: the mean of 3 tasks at flops=" in summary_text(made)
 
 
 @pytest.mark.long

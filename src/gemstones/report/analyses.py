@@ -13,6 +13,9 @@ import numpy as np
 from gemstones.analyses.compare.by import compare_by
 from gemstones.analyses.compare.compare import compare
 from gemstones.analyses.compare.result import Comparison
+from gemstones.analyses.downstream.each import each_task
+from gemstones.analyses.downstream.result import Downstream
+from gemstones.analyses.downstream.rows import all_tasks
 from gemstones.analyses.isoflop.isoflop import isoflop
 from gemstones.analyses.isoflop.result import IsoFlop
 from gemstones.analyses.next_run.next_runs import NextRuns, valued
@@ -38,7 +41,9 @@ from gemstones.timing.step_time import StepTime
 
 SENSITIVITY_DRAWS = 40
 """Resamples by run of every fit of the sensitivity analysis, at most."""
-SENSITIVITY_TIME, BACKTEST_TIME, COMPARE_TIME, PRICE_TIME = 90.0, 40.0, 20.0, 1.0
+TASK_DRAWS = 200
+"""Resamples by run of every law of a task, at most."""
+SENSITIVITY_TIME, BACKTEST_TIME, COMPARE_TIME, TASKS_TIME, PRICE_TIME = 90.0, 40.0, 20.0, 20.0, 1.0
 """How long they take in terms of a fit of `N,T`."""
 
 
@@ -67,6 +72,8 @@ class Analyses:
     """What single further runs would teach of the best N at the largest budget, under the first law with draws."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
+    tasks: tuple[Downstream, ...] = ()
+    """Laws of the tasks whose accuracies the runs have, their mean first."""
 
     def summary(self) -> dict[str, Any]:
         """Plain values; of sensitivity and backtests what their own files do not have to say again."""
@@ -81,6 +88,7 @@ class Analyses:
             "comparisons": [one.summary() for one in self.comparisons],
             "step_time": None if self.step_time is None else self.step_time.summary(),
             "next_run": None if self.next_run is None else self.next_run.summary(),
+            "tasks": [one.summary() for one in self.tasks],
         }
 
 
@@ -139,6 +147,12 @@ def analyse(
         share(1.0)
     elif settings.by is not None and not quick:
         attempt("comparison of recipes", partial(group_values, settings.by, runs))
+    tasks: tuple[Downstream, ...] = ()
+    if not quick and all_tasks(chosen[0].fitted):
+        share = step("laws of tasks", TASKS_TIME)
+        tasks, said = _tasks(chosen[0].fitted, settings, workers)
+        notes += said
+        share(1.0)
     share = step("overspend and overtraining", PRICE_TIME)
     first = chosen[0].frontier
     tokens = common_tokens(first)
@@ -166,7 +180,17 @@ def analyse(
         timed,
         following,
         tuple(notes),
+        tasks,
     )
+
+
+def _tasks(
+    table: RunTable, settings: Settings, workers: Workers
+) -> tuple[tuple[Downstream, ...], tuple[str, ...]]:
+    """The law of every task, with what the loss law's best model for the largest budget will score."""
+    draws = min(settings.bootstrap, TASK_DRAWS)
+    at = [{"flops": settings.budgets[-1]}]
+    return each_task(table, at, bootstrap=draws, seed=settings.seed, workers=workers)
 
 
 def _grid(table: RunTable, settings: Settings) -> IsoFlop | None:

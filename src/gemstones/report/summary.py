@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gemstones.analyses.compare.shown import sentence as compare_sentence
+from gemstones.analyses.downstream.shown import task_sentence
 from gemstones.analyses.isoflop.shown import isoflop_lines
 from gemstones.analyses.next_run.shown import next_heading
 from gemstones.laws.envelope import Envelope
@@ -128,6 +129,8 @@ def _dependence(study: Study) -> Iterable[str]:
     for one in found.comparisons:
         about = f"{one.names[1]} (B) against {one.names[0]} (A)"
         yield f"{about}: {one.reason or compare_sentence(one.at[-1], one.level)}"
+    for task in found.tasks[:1]:
+        yield f"tasks: {task_sentence(task)}"
     if found.next_run is not None:
         yield f"next run: {next_heading(found.next_run)}"
     for overtraining in found.overtrained[:1]:

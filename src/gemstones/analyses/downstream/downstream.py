@@ -9,6 +9,7 @@ uncertainty of both, and what they have in common.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
@@ -19,6 +20,7 @@ from gemstones.analyses.downstream.result import Downstream
 from gemstones.analyses.downstream.rows import TaskRows, task_rows
 from gemstones.analyses.downstream.trials import (
     Candidate,
+    Splits,
     Tried,
     baselines,
     candidate,
@@ -95,11 +97,49 @@ def downstream(
     if form not in ASKED:
         raise InvalidRequest(f"form {form!r} is unknown: choose from {', '.join(ASKED)}")
     rows = task_rows(selected_runs(runs), task, loss, chance)
+    asked = [at] if isinstance(at, Mapping) else list(at)
+    return law_of_task(
+        rows, form, asked, law=law, bootstrap=bootstrap, seed=seed, level=level, workers=workers, force=force
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """What tasks of the same rows and losses share: the first step, and what it says of held-out rows."""
+
+    first: LossLaw
+    held: Splits
+
+
+def shared_steps(
+    rows: TaskRows, law: str | None, *, bootstrap: int, seed: int, level: float, workers: Workers
+) -> Steps:
+    """The first step with its draws, and the losses that it predicts for rows held back."""
+    first = loss_law(rows.table, law)
+    if first.text is not None and bootstrap:
+        first = first.with_draws(rows.table, bootstrap=bootstrap, seed=seed, level=level, workers=workers)
+    return Steps(first, splits(rows, first.text, first.why))
+
+
+def law_of_task(
+    rows: TaskRows,
+    form: str,
+    asked: Sequence[Mapping[str, Any]],
+    *,
+    law: str | None,
+    bootstrap: int,
+    seed: int,
+    level: float,
+    workers: Workers,
+    force: bool,
+    steps: Steps | None = None,
+) -> Downstream:
+    """See `downstream`; `steps` are those of the same rows and losses, where they are known already."""
     flags = [*rows.table.warnings, *_signal_flags(rows, force)]
-    first = _loss_law(rows.table, law)
+    first = loss_law(rows.table, law) if steps is None else steps.first
     names = [name for name in ASKED[form] if _possible(rows, name, form)]
     needs_loss = any(map(by_loss, names))
-    held = splits(rows, first.text if needs_loss else None, first.why)
+    held = splits(rows, first.text if needs_loss else None, first.why) if steps is None else steps.held
     tried = {name: try_form(rows, name, held) for name in names}
     base = baselines(rows, held)
     candidates = ranked([*tried.values()])
@@ -119,7 +159,6 @@ def downstream(
         of_draws = fitted.constants(drawn)
         intervals = known({n: interval(of_draws[n], value, level=level) for n, value in constants.items()})
     errors = (_quantile(tried[taken], 1, level), _quantile(tried[taken], 0, level))
-    asked = [at] if isinstance(at, Mapping) else list(at)
     predicted, fit_of_loss = predictions(
         asked, rows, fitted, np.vstack([minima[:1], drawn]), first, errors,
         bootstrap=bootstrap if len(drawn) else 0, seed=seed, level=level, workers=workers, force=force,
@@ -189,7 +228,7 @@ def _signal_flags(rows: TaskRows, force: bool) -> list[str]:
     return flags
 
 
-def _loss_law(table: RunTable, law: str | None) -> LossLaw:
+def loss_law(table: RunTable, law: str | None) -> LossLaw:
     """The first step's form: what was asked for, or the first that the rows can carry."""
     if law is not None:
         made = fit_law(table, law)

@@ -24,6 +24,7 @@ from gemstones.laws.law import Interval, Law
 from gemstones.laws.new_run import decades_beyond
 from gemstones.laws.parallel import Workers
 from gemstones.planning.extrapolation import MOST_DECADES
+from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 
 BUDGETS = ("flops", "budget", "C")
@@ -41,6 +42,18 @@ class LossLaw:
     text: str | None
     fit: Fit | None
     why: str = ""
+
+    def with_draws(
+        self, table: RunTable, *, bootstrap: int, seed: int, level: float, workers: Workers
+    ) -> LossLaw:
+        """The same, refitted to as many resamples by run; itself where it has them."""
+        if self.text is None or self.fit is None or len(self.fit.drawn) == bootstrap:
+            return self
+        made = fit_law(
+            table, self.text, bootstrap=bootstrap, seed=seed, level=level, workers=workers, backtests=False,
+            resample_starts=RESAMPLE_STARTS,
+        )  # fmt: skip
+        return LossLaw(self.text, made)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,17 +85,9 @@ def predictions(
     `errors` are those of held-out accuracies, of runs left out and beyond the cut.
     """
     chained = by_loss(form.name) and any("loss" not in point for point in asked)
+    if chained and bootstrap:
+        first = first.with_draws(rows.table, bootstrap=bootstrap, seed=seed, level=level, workers=workers)
     fitted = first.fit
-    if chained and fitted is not None and first.text is not None and bootstrap:
-        fitted = fit_law(
-            rows.table,
-            first.text,
-            bootstrap=bootstrap,
-            seed=seed,
-            level=level,
-            workers=workers,
-            backtests=False,
-        )
     made = []
     for point in asked:
         one = _point(point, rows, form, fitted, first)

@@ -133,3 +133,26 @@ def downstream_notes(made: Downstream) -> list[str]:
             f"out, {beyond} beyond the cut"
         )
     return [*said, *labelled(("flag", made.flags), ("assumed", made.assumptions))]
+
+
+TASKS_WORDS = (
+    "Accuracy from loss in two steps, or from size and tokens in one, whichever predicts held-out runs better "
+    "(docs/tasks.md).",
+    "Errors are root mean squares of accuracy, a share of 1, every run counted once: of the fifth of the checkpoints "
+    "with the most compute, and of runs left out.",
+)
+"""What the table of every task is."""
+
+
+def task_sentence(made: Downstream) -> str:
+    """What the first prediction is, and how far the law was off; else how far alone."""
+    of = f"the mean of {len(made.tasks)} tasks" if len(made.tasks) > 1 else made.task
+    off = f"held out, {made.form} was off by {points(made.error_beyond)} points for the top fifth of compute"
+    if not made.predictions:
+        return f"{of}: {off}"
+    one = made.predictions[0]
+    ends = "no interval" if one.interval is None else f"{level_text(made.level)} interval of a new run"
+    return (
+        f"{of} at {at_text(one.at)}: accuracy {one.accuracy:.4f} "
+        f"{interval_text(one.interval, '{:.4f}'.format)} ({ends}); {off}"
+    )

@@ -17,7 +17,7 @@ from gemstones.report.numbers import counted, flops_text
 from gemstones.report.overspend_figure import overspend_figure
 from gemstones.report.overtrain_figure import overtrain_figure
 from gemstones.report.page.page import Figure, Section
-from gemstones.report.page.questions import compare_section, isoflop_section, next_run_section
+from gemstones.report.page.questions import compare_section, isoflop_section, next_run_section, tasks_section
 from gemstones.report.page.rows import typed_frame, with_ends
 from gemstones.report.page.table import TableBlock
 from gemstones.report.sensitivity import CHOICE_TITLES, level_rows, studies_frame
@@ -43,6 +43,8 @@ def analysis_sections(found: Analyses, runs: RunTable) -> dict[str, Section]:
         sections["isoflop"] = isoflop_section(found.isoflop)
     if found.comparisons:
         sections["compare"] = compare_section(found.comparisons)
+    if found.tasks:
+        sections["tasks"] = tasks_section(found.tasks)
     if found.next_run is not None:
         sections["next_run"] = next_run_section(found.next_run)
     if found.overspends or found.overtrained:

@@ -1,4 +1,4 @@
-"""The sections of what people ask of runs: isoFLOP profiles, recipes compared, the run that would teach most."""
+"""The sections of what people ask of runs: isoFLOP profiles, recipes, tasks, the run that would teach most."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from gemstones.analyses.compare.result import Comparison
 from gemstones.analyses.compare.shown import compare_notes
 from gemstones.analyses.compare.shown import sentence as compare_sentence
+from gemstones.analyses.downstream.result import Downstream
+from gemstones.analyses.downstream.shown import TASKS_WORDS, task_sentence
 from gemstones.analyses.isoflop.result import IsoFlop
 from gemstones.analyses.isoflop.shown import isoflop_heading, isoflop_lines, isoflop_notes
 from gemstones.analyses.next_run.next_runs import NextRuns
@@ -55,6 +57,37 @@ def isoflop_section(made: IsoFlop) -> Section:
             ),
         ),
         notes=tuple(isoflop_notes(made)[len(isoflop_lines(made)) :]),
+    )
+
+
+def tasks_section(made: Sequence[Downstream]) -> Section:
+    """What models score: the law of every task, how well it predicts, and the best model of the largest budget."""
+    rows = []
+    for one in made:
+        last = next(b for b in one.baselines if b.form == "last value")
+        rows.append(
+            {
+                "task": one.task,
+                "law": one.form,
+                "chance": one.chance,
+                "error beyond": one.error_beyond,
+                "error of runs left out": one.error_left_out,
+                "last value's error beyond": last.error_beyond,
+                "signal": one.signal,
+                "noise": one.noise,
+                **{
+                    name: value
+                    for at in one.predictions[:1]
+                    for name, value in with_ends("accuracy", at.accuracy, at.interval).items()
+                },
+            }
+        )
+    return Section(
+        "tasks",
+        "Tasks",
+        (*TASKS_WORDS, *(f"{task_sentence(one)}." for one in made[:1])),
+        tables=(TableBlock("tasks", "Laws of tasks", Table(typed_frame(rows, {"task", "law"}))),),
+        notes=tuple(dict.fromkeys(f"{one.task}: {flag}" for one in made for flag in one.flags)),
     )
 
 

@@ -38,6 +38,7 @@ def study_page(
     backtests: Section | None = None,
     isoflop: Section | None = None,
     compare: Section | None = None,
+    tasks: Section | None = None,
     overspend: Section | None = None,
     next_run: Section | None = None,
 ) -> Page:
@@ -54,6 +55,7 @@ def study_page(
         _near_optimal(study),
         isoflop,
         compare,
+        tasks,
         sensitivity,
         backtests,
         overspend,
