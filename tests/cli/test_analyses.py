@@ -44,6 +44,38 @@ def test_compare(cli: Cli, tmp_path: Path) -> None:
         assert refused.status == 2 and refused.err.count("\n") == 1
 
 
+def test_downstream_of_a_table_of_ones_own(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "evals.csv"
+    rows = planted.tasks(noise=0.0)
+    lines = [
+        f"{r['run']},{r['params_total']},{r['tokens']},{r['loss']},{1.1 * r['loss']},{100 * r['exam']}"
+        for r in rows
+    ]
+    path.write_text("\n".join(["run,N,T,loss,c4,hs", *lines]))
+    words = ("downstream", path, "--task", "hellaswag", "--law", "N,T", "--bootstrap", "0")
+    columns = ("--columns", "hellaswag=hs/100,loss_c4=c4")
+    made = cli(*words, *columns, "--form", "gadre", "--json").json
+    assert made.keys() >= {
+        "constants", "intervals", "objective", "rows", "error_beyond", "chosen", "predictions",
+    }  # fmt: skip
+    assert (made["chosen"], made["rows"], made["intervals"], made["predictions"]) == (
+        "gadre",
+        len(rows),
+        None,
+        [],
+    )
+    for name, value in planted.TASK["gadre"].items():
+        assert made["constants"][name] == pytest.approx(value, rel=1e-4)
+    of_c4 = cli(*words, *columns, "--form", "gadre", "--loss", "c4", "--json").json
+    assert of_c4["constants"]["gamma"] == pytest.approx(1.8 / 1.1, rel=1e-4)
+    said = cli(*words, *columns, "--at", "N=7B,T=400B")
+    assert said.status == 0 and "chosen by backtests" in said.out and "N=7B, T=400B" in said.out
+    wrong = cli("downstream", path, "--task", "hs", "--bootstrap", "0")
+    assert (wrong.status, wrong.out) == (2, "") and "in percent it is --columns hs=hs/100" in wrong.err
+    wrong = cli(*words, *columns, "--at", "N=7B")
+    assert (wrong.status, wrong.out, wrong.err.count("\n")) == (2, "", 1)
+
+
 def test_isoflop(cli: Cli, tmp_path: Path) -> None:
     path, rows = tmp_path / "grid.csv", planted.grid(3)
     lines = [f"{r['flops']},{r['params_total']},{r['tokens']},{r['loss']}" for r in rows]
