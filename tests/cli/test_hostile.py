@@ -122,6 +122,7 @@ def assert_ends_well(outcome: Outcome, command: str, new: set[Path], words: list
         assert outcome.err == "", told
         return
     offline = command == "paper" and "GEMSTONES_DATA_DIR" in outcome.err
+    offline |= command == "evaluate" and "is not in the cache of the hub" in outcome.err
     assert outcome.status == (1 if offline else 2), told
     assert outcome.err.count("\n") == 1 and outcome.err[:-1].isprintable(), told
     assert outcome.out == "" and not new, told

@@ -72,9 +72,8 @@ def nats_by_document(
     np.add.at(predicted, windows.end + 1, -1)
     counted = np.cumsum(predicted)[:-1] > 0
     document, number = windows.document[counted], windows.documents
-    nats: NDArray[np.float64] = np.bincount(
-        document, weights=losses[counted].astype(np.float64), minlength=number
-    )
+    nats = np.zeros(number)
+    np.add.at(nats, document, losses[counted].astype(np.float64))
     tokens: NDArray[np.int64] = np.bincount(document, minlength=number).astype(np.int64)
     if not np.isfinite(nats).all():
         raise Failure(
