@@ -15,7 +15,7 @@ from gemstones.runs import RunTable
 def test_every_checkpoint_is_drawn_and_every_curve_named(gemstones: RunTable) -> None:
     figure = loss_curves_figure(gemstones)
     assert figure.number == 23 and figure.data.height == 3850
-    per_run = figure.data.group_by("run").agg(pl.len(), pl.col("tokens").is_sorted())
+    per_run = figure.data.group_by("run").agg(pl.len(), (pl.col("tokens").diff().drop_nulls() >= 0).all())
     assert per_run.height == 22 and per_run["len"].unique().to_list() == [175] and per_run["tokens"].all()
     assert figure.data["tokens"].max() == 175 * 477 * 2048 * 2048
     svg = render(figure.chart, ("svg",))["svg"].decode()
