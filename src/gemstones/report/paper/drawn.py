@@ -14,8 +14,9 @@ def drawn(layers: Mapping[str, Iterable[dict[str, Any]]]) -> pl.DataFrame:
     import polars as pl
 
     frames = [
-        pl.DataFrame(list(rows), infer_schema_length=None).with_columns(pl.lit(name).alias("layer"))
+        pl.DataFrame(listed, infer_schema_length=None).with_columns(pl.lit(name).alias("layer"))
         for name, rows in layers.items()
+        if (listed := list(rows))  # of no rows at all, polars before 2 makes one
     ]
-    every = pl.concat([frame for frame in frames if frame.height], how="diagonal_relaxed")
+    every = pl.concat(frames, how="diagonal_relaxed")
     return every.select("layer", pl.exclude("layer"))
