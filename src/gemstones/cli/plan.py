@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gemstones.analyses.downstream.planned import BENCHMARKS, PlannedTask, task_of_plan
+from gemstones.analyses.downstream.planned import BENCHMARKS, EVERY, PlannedTask, task_of_plan
 from gemstones.bounds import INFERENCE_TOKENS
 from gemstones.cli.law_option import Of, law_of
 from gemstones.cli.options import Json, Ranges, worker_count
@@ -30,6 +30,7 @@ from gemstones.planning.shown import (
 )
 from gemstones.printable import printable
 from gemstones.runs.loss_units import SHORT
+from gemstones.runs.tasks import CHANCE, task_name
 from gemstones.timing.step_time import STEP_TIME, StepTime, gemstones_step_time
 from gemstones.units import format_flops, format_quantity
 
@@ -144,6 +145,12 @@ def plan(
 def _scored(made: Plan, reading: RunsToPlan, runs: tuple[str, ...], want: str) -> PlannedTask:
     from gemstones.runs import load
 
+    known = want in EVERY or all(task_name(one) in CHANCE for one in want.split(","))
+    if not runs and not known:  # before anything is fetched
+        raise InvalidRequest(
+            f"--want {want!r} is no known task: choose `task` for the mean of all, or one that {BENCHMARKS} has, like "
+            f"hellaswag (`gemstones data show {BENCHMARKS}`), or give RUNS that have it"
+        )
     table = reading.selected(runs) if runs else load(BENCHMARKS).select()
     draws = reading.bootstrap
     workers = worker_count(reading.workers)
