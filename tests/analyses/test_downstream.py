@@ -112,6 +112,7 @@ def test_chance_bounds_the_law_and_is_said() -> None:
     assert held.objective > free.objective
 
 
+@pytest.mark.long
 def test_backtests_choose_the_planted_kind() -> None:
     one = downstream(planted.tasks(form="direct", noise=0.001), "exam", chance=0.25, bootstrap=0, law="N,T")
     # In the direct law accuracy is no function of the loss: the single step wins.
@@ -204,6 +205,7 @@ def test_intervals_hold_planted_predictions() -> None:
     assert np.mean(held) >= 0.8
 
 
+@pytest.mark.long
 def test_noise_is_refused_with_the_reason() -> None:
     rows = planted.tasks()
     with pytest.raises(
@@ -223,6 +225,7 @@ def test_noise_is_refused_with_the_reason() -> None:
         )
 
 
+@pytest.mark.long
 def test_tasks_and_losses_by_name() -> None:
     rows = [
         row | {"hellaswag": row["exam"], "PIQA_acc": 0.5 + row["exam"] / 3, "loss_c4": 1.1 * row["loss"]}
@@ -282,6 +285,7 @@ def test_few_rows_and_runs() -> None:
         downstream(rows[:24], "exam", law="T")
 
 
+@pytest.mark.long
 def test_what_a_plan_scores() -> None:
     from gemstones.analyses.downstream.planned import task_of_plan
     from gemstones.planning.plan import plan

@@ -44,6 +44,7 @@ def test_compare(cli: Cli, tmp_path: Path) -> None:
         assert refused.status == 2 and refused.err.count("\n") == 1
 
 
+@pytest.mark.long
 def test_downstream_of_a_table_of_ones_own(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "evals.csv"
     rows = planted.tasks(noise=0.0)

@@ -108,6 +108,7 @@ def revisions(saved: Save, folder: str, steps: list[int]) -> list[Path]:
     return [saved("gemma", f"{folder}/step_{step:08d}", seed=step) for step in steps]
 
 
+@pytest.mark.long
 def test_a_folder_of_revisions_and_a_fit_to_it(cli: Cli, saved: Save, text: Path) -> None:
     revisions(saved, "Gemstone-256x23", [2385, 4770, 7155])
     words = ["evaluate", "Gemstone-256x23", "--corpus", f"a={text}", "--output", "r.parquet"]
@@ -176,6 +177,7 @@ def test_killed_at_random_moments(cli: Cli, saved: Save, text: Path) -> None:
     assert whole.assumptions == killed.assumptions and whole.sources == killed.sources
 
 
+@pytest.mark.long
 def test_what_was_written_is_kept_and_gone_on_with(
     cli: Cli, saved: Save, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
