@@ -42,11 +42,13 @@ def test_fit(benchmark: BenchmarkFixture, runs: RunTable, law: str) -> None:
 
 
 def test_64_resamples(benchmark: BenchmarkFixture, runs: RunTable) -> None:
-    benchmark.pedantic(lambda: gs.fit(runs, "N,T", bootstrap=64, backtests=False), rounds=3)
+    fit = benchmark.pedantic(lambda: gs.fit(runs, "N,T", bootstrap=64, backtests=False), rounds=3)
+    assert len(fit.theta_draws) == 64
 
 
 def test_fit_of_other_objective(benchmark: BenchmarkFixture, runs: RunTable) -> None:
-    benchmark.pedantic(lambda: gs.fit(runs, "N,T", objective=Objective("absolute")), rounds=5)
+    fit = benchmark.pedantic(lambda: gs.fit(runs, "N,T", objective=Objective("absolute")), rounds=5)
+    assert fit.status == "converged"
 
 
 def test_plan_without_intervals(benchmark: BenchmarkFixture) -> None:
@@ -59,4 +61,5 @@ def test_plan_with_400_draws(benchmark: BenchmarkFixture) -> None:
 
 
 def test_envelope(benchmark: BenchmarkFixture, runs: RunTable) -> None:
-    benchmark.pedantic(lambda: gs.envelope(runs, bootstrap=64), rounds=3)
+    envelope = benchmark.pedantic(lambda: gs.envelope(runs, bootstrap=64), rounds=3)
+    assert envelope.fits
