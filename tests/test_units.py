@@ -88,6 +88,7 @@ def test_the_value_is_the_nearest_number_to_the_decimal(
 @example("1e" + "9" * 5000)
 @example("9" * 5000)
 @example("1e-400")
+@example("0\nB_")
 def test_any_text_is_a_positive_number_or_one_line(text: str) -> None:
     try:
         value = parse_quantity(text)
