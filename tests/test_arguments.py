@@ -69,7 +69,10 @@ def test_every_public_name_is_tried_or_known_not_to_be() -> None:
     assert set(OWN) | NOT_CALLED == set(gs.__all__)
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.long) if n in ("backtest", "downstream") else n for n in OWN],
+)
 def test_wrong_values_are_refused_in_one_line(name: str) -> None:
     function, given = getattr(gs, name), OWN[name]()
     function(**given)

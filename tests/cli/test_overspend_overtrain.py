@@ -153,6 +153,7 @@ def test_the_pages_overspends(gemstones: RunTable) -> None:
     assert written == [[name, *(column[name] for column in columns)] for name in columns[0]]
 
 
+@pytest.mark.long
 def test_the_pages_costs_of_overtraining() -> None:
     (written,) = [rows for rows in tables() if rows[0][0] == "1e20"]
     assert len(written) == 5

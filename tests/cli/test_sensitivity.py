@@ -142,6 +142,7 @@ def test_the_page_has_the_shares(whole: Sensitivity) -> None:
             )  # type: ignore[index]
 
 
+@pytest.mark.long
 def test_the_page_has_the_sentence(whole: Sensitivity) -> None:
     assert whole.sentence.removesuffix(".") in PAGE
     assert f"{len(whole.studies)} studies from {whole.distinct_fits} distinct fits" in PAGE

@@ -200,6 +200,7 @@ def test_what_was_written_is_kept_and_gone_on_with(
     assert_frame_equal(load("whole.parquet").frame, load("r.parquet").frame, check_exact=True)
 
 
+@pytest.mark.long
 def test_another_text_or_other_windows_are_not_mixed_in(cli: Cli, saved: Save, text: Path) -> None:
     saved()
     words = ["evaluate", "model", "--corpus", f"a={text}", "--columns", "tokens=1B", "--output", "r.parquet"]

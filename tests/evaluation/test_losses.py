@@ -48,7 +48,9 @@ def plainly(folder: Path, context: int, stride: int) -> tuple[float, int]:
     return nats / count, count
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [KINDS[-1], *(pytest.param(one, marks=pytest.mark.long) for one in KINDS[:-1])]
+)
 def test_the_loss_is_that_of_a_plain_computation(kind: str, saved: Save, text: Path) -> None:
     folder = saved(kind)
     for context, stride in ((64, 64), (16, 16), (16, 5)):
@@ -61,6 +63,7 @@ def test_the_loss_is_that_of_a_plain_computation(kind: str, saved: Save, text: P
         assert found["bits_per_byte"] == pytest.approx(expected * tokens / math.log(2) / size, rel=1e-6)
 
 
+@pytest.mark.long
 def test_batches_and_longer_windows_than_any_document_change_nothing(
     saved: Save, text: Path, tmp_path: Path
 ) -> None:

@@ -155,6 +155,7 @@ def test_sensitivity_counts_first_as_the_runs_do() -> None:
     assert lines == {"given", "6N"}
 
 
+@pytest.mark.long
 def test_sensitivity_of_usual_tables_has_no_such_level(pebbles: gs.RunTable) -> None:
     found = gs.sensitivity(pebbles, [1e14], levels=gs.Levels(laws=("N,T",)), selections=["all"], bootstrap=0)
     assert "given" not in {study.choices.flops_convention for study in found.studies}

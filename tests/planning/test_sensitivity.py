@@ -271,6 +271,7 @@ def quick(gemstones: RunTable) -> Callable[..., Sensitivity]:
     return lambda **options: run(sweep, **{"bootstrap": 40, **options})
 
 
+@pytest.mark.long
 def test_the_number_of_workers_does_not_matter(quick: Callable[..., Sensitivity]) -> None:
     done: list[int] = []
     assert text(quick(workers=1, progress=done.append)) == text(quick(workers=2))

@@ -188,12 +188,14 @@ def wider(fit: Fit, times: float) -> Fit:
     return msgspec.structs.replace(fit, law=msgspec.structs.replace(fit.law, exponents=exponents), drawn=())
 
 
+@pytest.mark.long
 def test_widths_and_depths_are_written_out(twelve: PaperFigure) -> None:
     svg = render(twelve.chart, ("svg",))["svg"].decode()
     ticks = set(re.findall(r">([\d,.]+[KMBT]?)<", svg))
     assert {"100,000", "2000", "10K", "100T"} <= ticks  # width, depth; tokens per parameter, parameters
 
 
+@pytest.mark.long
 def test_a_law_without_n_has_no_convention_of_it_in_the_legend(gemstones: RunTable) -> None:
     made = named(fit(gemstones.select("all"), "w,d,T", bootstrap=40))
     figure = extended_figure(21, made, None, [])

@@ -54,6 +54,7 @@ def test_fits_are_the_best_that_are_known(runs: dict[str, RunTable]) -> None:
     ]
 
 
+@pytest.mark.long
 def test_workers_do_not_matter(runs: dict[str, RunTable]) -> None:
     keys = [FitKey("cooldown", "N,T"), FitKey("lr-ablation", "N,T", params="no_embedding")]
     one, two = (paper_fits(runs, bootstrap=40, seed=3, workers=n, keys=keys) for n in (1, 2))

@@ -125,6 +125,7 @@ def test_workers_change_nothing(gemstones: RunTable) -> None:
     assert told == [1, 2]
 
 
+@pytest.mark.long
 def test_the_figure_names_its_solvers_and_starts(gemstones: RunTable) -> None:
     figure = starts_figure(gemstones, starts=3)
     assert figure.number == 20 and figure.data.height == 2 * 3 * 2 * 3
