@@ -6,7 +6,10 @@ VENV := .venv
 STAMPS := .stamps$(VENV:.venv%=%)
 EXTRAS := dev
 PIP_INSTALL = $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
-PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist worksteal --max-worker-restart 4
+PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist worksteal --max-worker-restart 4 $(WITHOUT_TORCH)
+# Modules and tests of training cannot be imported where PyTorch cannot be installed.
+WITHOUT_TORCH = $(shell $(VENV)/bin/python -c 'import importlib.util as i, sys; sys.exit(i.find_spec("torch") is None)' 2>/dev/null \
+  || echo --ignore=src/gemstones/train --ignore=tests/train)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

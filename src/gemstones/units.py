@@ -69,7 +69,9 @@ def remedy(text: str) -> str:
         comma_last = separated.rfind(",") > separated.rfind(".")
         decimal = separated.replace(".", "").replace(",", ".") if comma_last else separated.replace(",", "")
         for meant in (decimal, separated.replace(",", "")):
-            plain = "".join(meant.replace("_", "").split())  # on one line, whatever lay between digits and suffix
+            plain = "".join(
+                meant.replace("_", "").split()
+            )  # on one line, whatever lay between digits and suffix
             if read_number(plain) is not None:
                 return f"only whole numbers have thousands separators, in groups of three; write {plain}"
     return "write it like 2048, 1e22, 50M or 100B"

@@ -10,11 +10,16 @@ import pytest
 from gemstones.analyses.compare import regression
 from gemstones.analyses.compare.by import compare_by, ranks
 from gemstones.analyses.compare.compare import compare
+from gemstones.analyses.compare.decisive import would_decide
+from gemstones.analyses.compare.optima import jacobian, optima
 from gemstones.analyses.compare.pairs import pairs_of, thinned
 from gemstones.analyses.compare.regression import Difference, cells
 from gemstones.analyses.compare.result import Comparison
+from gemstones.analyses.compare.rows import rows_of
 from gemstones.errors import InvalidRequest
+from gemstones.laws.fitting import fit
 from gemstones.runs import RunTable, load
+from gemstones.runs.given import selected_runs
 from tests.analyses import planted
 
 BUDGETS = (1e22, 1e23)
@@ -41,6 +46,60 @@ def test_equal_recipes_are_not_decided() -> None:
     for at in of(0.0).at:
         assert at.decided is False and at.probability_lower is not None
         assert 0.05 < at.probability_lower < 0.95
+
+
+@pytest.mark.long
+def test_the_run_that_would_decide_does_so_as_often_as_is_said() -> None:
+    """Its result drawn from the posterior, and the regression made again with it."""
+    tables = (
+        selected_runs(planted.suite(0.0, recipe="a")),
+        selected_runs(planted.suite(-0.002, 1, recipe="b")),
+    )
+    fitted = fit(planted.suite(0.0, recipe="a"), "N,T")
+    rows = rows_of(fitted, tables, pairs_of(*tables, "total"), "total")
+    before = cells(rows)
+    there = optima(fitted.law, fitted.law.theta[None], [1e22])[0]
+    target = there.log_columns, np.stack([there.log_params, there.log_tokens], axis=1)
+    slope = jacobian(fitted.law, target[0])
+    values, _ = regression.sample(rows, before, slope, target[1], 4000, 0)
+    low, high = (float(x) for x in np.quantile(values, [0.025, 0.975]))
+    assert low < 0 < high
+    found = would_decide(
+        fitted.law, rows, before, target, fitted.law.theta[None][:0], (low, high), 0.95, 1e22
+    )
+    assert found is not None and 0.2 < found.probability < 0.999
+    at = np.log([[found.params, found.tokens]])
+    assert found.flops == pytest.approx(6 * found.params * found.tokens, rel=1e-6)
+    new = jacobian(fitted.law, at)
+    rng = np.random.default_rng(0)
+    weights = np.exp([cell.log_weight for cell in before])
+    decided = []
+    for _ in range(60):
+        cell = before[rng.choice(len(before), p=weights / weights.sum())]
+        mean, variance = cell.predict(rows, new, at)
+        noise = variance[0] + cell.noise**2 + rows.row_noise**2
+        more = replace(
+            rows,
+            y=np.append(rows.y, mean[0] + np.sqrt(noise) * rng.standard_normal()),
+            jacobian=np.vstack([rows.jacobian, new]),
+            weight=np.append(rows.weight, 1.0),
+            at=np.vstack([rows.at, at]),
+            runs=np.append(rows.runs, rows.runs.max() + 1),
+            inflated=None if rows.inflated is None else np.append(rows.inflated, 1.0),
+        )
+        after, _ = regression.sample(more, cells(more), slope, target[1], 1000, 0)
+        ends = np.quantile(after, [0.025, 0.975])
+        decided.append(bool(ends[0] > 0 or ends[1] < 0))
+    assert np.mean(decided) == pytest.approx(found.probability, abs=0.2)
+
+
+def test_what_is_not_decided_says_what_would_decide_it() -> None:
+    at = of(0.0).at[0]
+    assert at.decisive is not None and at.budget is not None and at.decisive.flops <= at.budget
+    assert at.summary()["would_decide"]["flops"] == at.decisive.flops
+    assert at.decisive.enough == (at.decisive.probability >= 0.8)
+    sure = of(-0.01).at[0]
+    assert sure.decisive is None and sure.summary()["would_decide"] is None
 
 
 def test_swapping_the_recipes_turns_the_sign() -> None:

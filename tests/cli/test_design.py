@@ -24,6 +24,7 @@ def pilot(folder: Path) -> Path:
 
 
 def test_the_contract_of_a_design(cli: Cli, tmp_path: Path) -> None:
+    pytest.importorskip("torch")  # a suite without --throughput is timed here
     suite = tmp_path / "suite.toml"
     made = cli("design", "--for", "1e21", "--spend", "1e19", *FAST, "--output", suite, "--json").json
     assert made.keys() >= {"want", "budget", "spend", "runs", "conventional", "assumptions"}

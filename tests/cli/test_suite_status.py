@@ -22,6 +22,9 @@ from gemstones.runs.ledger import (
     Step,
     Stopped,
 )
+
+pytest.importorskip("torch")
+
 from gemstones.train.lock import RUN_LOCK, locked
 from gemstones.train.progress import TAIL_BYTES, pace
 from gemstones.train.queue import FAILURE

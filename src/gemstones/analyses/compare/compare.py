@@ -15,6 +15,7 @@ import numpy as np
 
 from gemstones import bounds
 from gemstones.accounting.parameters import ParamsConvention, params_convention
+from gemstones.analyses.compare.decisive import would_decide
 from gemstones.analyses.compare.optima import jacobian, multipliers, optima
 from gemstones.analyses.compare.pairs import LEAST_PAIRS, LEAST_RUNS, Pairs, pairs_of
 from gemstones.analyses.compare.regression import Cell, Difference, cells, sample
@@ -219,7 +220,11 @@ def _at_budget(posterior: Posterior, budget: float, reason: str, level: float, s
     worth = multipliers(fitted.law, theta, budget, draws[points], values, there.log_loss)
     ends = _ends(worth, level)
     multiplier = float(np.quantile(worth, 0.5, method="inverted_cdf"))
-    return _made(budget, None, centre, values, level, multiplier, ends, extrapolation)
+    made = _made(budget, None, centre, values, level, multiplier, ends, extrapolation)
+    places = np.stack([there.log_params, there.log_tokens], axis=1)
+    kept = [0, *usable[1:]]
+    here = (there.log_columns[kept], places[kept])
+    return _with_decisive(made, posterior, here, theta[usable[1:]], level, budget)
 
 
 def _at_point(
@@ -236,7 +241,26 @@ def _at_point(
     where = np.log(np.array([[size, tokens]]))
     slopes = jacobian(fitted.law, np.array([logs]))
     values, _ = sample(posterior.rows, posterior.cells, slopes, where, SAMPLES, seed)
-    return _made(None, shown, centre, values, level, None, None, extrapolation)
+    made = _made(None, shown, centre, values, level, None, None, extrapolation)
+    here = (np.array([logs]), where)
+    return _with_decisive(made, posterior, here, posterior.theta[:0], level, flops or 6 * size * tokens)
+
+
+def _with_decisive(
+    made: At,
+    posterior: Posterior,
+    here: tuple[FloatArray, FloatArray],
+    theta: FloatArray,
+    level: float,
+    flops: float,
+) -> At:
+    """With the further pair of runs, up to the asked FLOPs each, that would decide what is not decided."""
+    if made.interval is None or made.decided:
+        return made
+    low, high = np.log1p(made.interval)
+    law, ends = posterior.fit.law, (float(low), float(high))
+    found = would_decide(law, posterior.rows, posterior.cells, here, theta, ends, level, flops)
+    return replace(made, decisive=found)
 
 
 def _check_reach(what: str, extrapolation: Extrapolation, force: bool) -> None:

@@ -74,6 +74,8 @@ class Cell:
     structure: tuple[int, ...]
     tau: float
     kappa: float
+    noise: float
+    """σ_u."""
     log_weight: float
     factor: tuple[FloatArray, bool]
     """Cholesky factor of the covariance of y."""
@@ -84,16 +86,28 @@ class Cell:
         self, rows: Difference, jacobian: FloatArray, at: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Mean and variance of the difference at points, (p,), from J (p, m) there and (log N, log T) (p, 2)."""
+        own, cross, solved = self._conditioned(rows, jacobian, at)
+        prior = self.tau**2 * np.square(own).sum(1) + self.kappa**2
+        return cross @ self.alpha, np.maximum(prior - np.einsum("pn,np->p", cross, solved), 0.0)
+
+    def joint(self, rows: Difference, jacobian: FloatArray, at: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The same with the whole covariance, (p, p)."""
+        own, cross, solved = self._conditioned(rows, jacobian, at)
+        return cross @ self.alpha, self.tau**2 * own @ own.T + self.kappa**2 * _kernel(
+            at, at
+        ) - cross @ solved
+
+    def _conditioned(
+        self, rows: Difference, jacobian: FloatArray, at: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """J·s of the structure (p, q), the covariance with the rows (p, n), and covariance⁻¹ times that (n, p)."""
         from scipy.linalg import cho_solve
 
         index = list(self.structure)
         own = jacobian[:, index] * rows.scales[index]
         of_rows = rows.weight[:, None] * rows.jacobian[:, index] * rows.scales[index]
         cross = self.tau**2 * own @ of_rows.T + self.kappa**2 * _kernel(at, rows.at) * rows.weight
-        mean = cross @ self.alpha
-        solved = cho_solve(self.factor, cross.T)
-        prior = self.tau**2 * np.square(own).sum(1) + self.kappa**2
-        return mean, np.maximum(prior - np.einsum("pn,np->p", cross, solved), 0.0)
+        return own, cross, cho_solve(self.factor, cross.T)
 
 
 def _kernel(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -130,15 +144,17 @@ def cells(rows: Difference) -> list[Cell]:
                     small = np.eye(len(index)) + tau**2 * inner
                     value = log_determinant + np.linalg.slogdet(small)[1]
                     value += quadratic - tau**2 * right @ np.linalg.solve(small, right)
-                    found.append((-0.5 * value, structure, tau, kappa, without, own))
+                    found.append((-0.5 * value, structure, tau, kappa, noise, without, own))
     heaviest = max(one[0] for one in found)
     total = float(np.logaddexp.reduce([one[0] for one in found]))
     kept = []
-    for value, structure, tau, kappa, without, own in sorted(found, key=lambda one: -one[0]):
+    for value, structure, tau, kappa, noise, without, own in sorted(found, key=lambda one: -one[0]):
         if value < heaviest + np.log(LEAST_WEIGHT):
             break
         factor = cho_factor(without + tau**2 * own @ own.T, lower=True)
-        kept.append(Cell(structure, tau, kappa, float(value - total), factor, cho_solve(factor, rows.y)))
+        kept.append(
+            Cell(structure, tau, kappa, noise, float(value - total), factor, cho_solve(factor, rows.y))
+        )
     return kept
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from gemstones.analyses.compare.decisive import Decisive
 from gemstones.analyses.compare.shown import compare_header, compare_heading, compare_notes, compare_rows
 from gemstones.display import few_lines, html_table
 from gemstones.laws.fit import Fit
@@ -31,6 +32,8 @@ class At:
     """Compute that A needs for B's loss, over B's: above 1, B is worth so many times its compute. None at a point."""
     multiplier_interval: Interval | None
     extrapolation: Extrapolation
+    decisive: Decisive | None = None
+    """The further pair of runs that would decide it; None where it is decided, or nothing can be said."""
 
     @property
     def decided(self) -> bool | None:
@@ -49,6 +52,7 @@ class At:
             "compute_multiplier": self.multiplier,
             "compute_multiplier_interval": self.multiplier_interval,
             "decided": self.decided,
+            "would_decide": None if self.decisive is None else self.decisive.summary(),
             "reach": self.extrapolation.reach,
             "extrapolation": self.extrapolation.summary(),
         }

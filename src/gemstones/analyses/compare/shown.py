@@ -70,6 +70,24 @@ def sentence(one: At, level: float) -> str:
     return text
 
 
+def decisive_sentence(one: At) -> str:
+    """The further pair of runs that would decide it, or that none would; empty where it is decided."""
+    found = one.decisive
+    if found is None:
+        return ""
+    model = f"{format_quantity(found.params)} parameters" + (f" ({found.shape})" if found.shape else "")
+    pair = f"{model} on {format_quantity(found.tokens)} tokens, {format_flops(found.flops)} FLOPs for each recipe"
+    if found.enough:
+        return (
+            f"At {where_text(one)}: the run that would decide it, in both recipes: {pair}; with probability "
+            f"{found.probability:.2g}"
+        )
+    return (
+        f"At {where_text(one)}: no one further pair of runs would probably decide it; likeliest to, with probability "
+        f"{probability_text(found.probability)}: {pair}"
+    )
+
+
 def compare_header(made: Comparison) -> Row:
     """Of the table."""
     unit, level = SHORT[made.loss_unit], level_text(made.level)
@@ -103,7 +121,7 @@ def compare_rows(made: Comparison) -> list[Row]:
 
 def compare_notes(made: Comparison) -> list[str]:
     """The answer in words, what was measured, how far it reaches, flags and assumptions."""
-    said = [sentence(one, made.level) for one in made.at]
+    said = [text for one in made.at for text in (sentence(one, made.level), decisive_sentence(one)) if text]
     if made.reason:
         said = [made.reason]
     if made.measured is not None:
