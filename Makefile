@@ -14,7 +14,7 @@ WITHOUT_TORCH = $(shell $(VENV)/bin/python -c 'import importlib.util as i, sys; 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: study paper test test-long test-hidden test-all test-lowest data browser lint types layers check bench \
+.PHONY: study paper docs test test-long test-hidden test-all test-lowest data browser lint types layers check bench \
   bench-compare dist clean help
 
 # Published data: from the environment, else from beside the checkout, else `gemstones` downloads it. The tests look
@@ -30,6 +30,10 @@ study: $(STAMPS)/report ## Study our own suite, pebbles, in out/study
 
 paper: $(STAMPS)/report ## Make every figure and claim of the paper again, in out/paper
 	$(VENV)/bin/gemstones paper --output out/paper
+
+# Pages, references and figures: a warning, or a link that leads nowhere, is an error. Nothing is downloaded.
+docs: $(STAMPS)/docs ## Build the documentation as a site, out/docs/index.html
+	$(VENV)/bin/python -m docs.site --output out/docs
 
 # Coverage is measured where a change is judged: it makes the tests a third slower.
 test: $(STAMPS)/dev browser ## Run the tests, the long ones and their coverage only where CI is set
@@ -132,6 +136,10 @@ $(VENV)/pyvenv.cfg:
 $(STAMPS)/report: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(PIP_INSTALL) --editable '.[report]'
 	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/docs: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(PIP_INSTALL) --editable '.[docs]'
+	@mkdir -p $(@D) && touch $(STAMPS)/report $@
 
 $(STAMPS)/release: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(PIP_INSTALL) build twine

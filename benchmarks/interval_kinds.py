@@ -81,6 +81,8 @@ def main() -> None:
     options = parser.parse_args()
     table = load("gemstones").select("all")
     lines = [
+        "# Kinds of intervals, on planted laws",
+        "",
         f"{options.tables} tables, {options.draws} resamples each; share of 95% intervals that cover the truth "
         "(median width)",
         "",

@@ -174,6 +174,8 @@ def main() -> None:
     output = parser.parse_args().output
     torch.set_num_threads(1)
     lines = [
+        "# Throughput of training on a CPU",
+        "",
         f"torch {torch.__version__}, transformers {transformers.__version__}, {os.cpu_count()} cores, one thread; "
         "context 256; tokens per CPU second, GFLOP/s",
         "",

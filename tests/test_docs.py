@@ -167,7 +167,9 @@ def test_pages_are_linked_and_found() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(page)):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
-    assert all(f"({page.relative_to(ROOT).as_posix()})" in PAGES[0].read_text("utf-8") for page in PAGES[1:])
+    front = PAGES[0].read_text("utf-8")
+    unlinked = [page.name for page in PAGES[1:] if f"({page.relative_to(ROOT).as_posix()})" not in front]
+    assert unlinked == ["index.md"], "what the site begins with, as the README does the repository"
 
 
 def test_forms_from_the_literature() -> None:

@@ -1,0 +1,75 @@
+"""`python -m docs.site.explorer_picture [STUDY]`: the pictures of the explorer that the README shows.
+
+The first screen of a study's page, in both themes, as Chromium has it: of the folder of a study that was made before,
+or of `gemstones study pebbles`, made for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from docs.site.sources import ROOT
+
+WIDTH, HEIGHT = 1200, 800
+"""Of the window, in CSS pixels."""
+
+PICTURES = ROOT / "docs" / "pictures"
+FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run")
+COLORS = 128
+"""Of the palette: text stays sharp, and the files small."""
+
+
+def take(page: Path, folder: Path) -> list[Path]:
+    """The first screen of `page` as `explorer-light.png` and `explorer-dark.png` in `folder`."""
+    from PIL import Image
+    from playwright.sync_api import sync_playwright
+
+    command = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    pictures = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=command, args=[*FLAGS])
+        for theme in ("light", "dark"):
+            context = browser.new_context(
+                viewport={"width": WIDTH, "height": HEIGHT},
+                color_scheme="dark" if theme == "dark" else "light",
+                device_scale_factor=1.5,
+            )
+            tab = context.new_page()
+            tab.goto(page.resolve().as_uri())
+            tab.wait_for_load_state("load")
+            tab.wait_for_timeout(1500)  # figures are drawn after the page
+            pictures.append(folder / f"explorer-{theme}.png")
+            tab.screenshot(path=pictures[-1])
+            context.close()
+        browser.close()
+    for picture in pictures:
+        with Image.open(picture) as whole:
+            small = whole.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+        small.save(picture, optimize=True)
+    return pictures
+
+
+def main() -> None:
+    """Make the study unless it is given, and take the pictures."""
+    parser = argparse.ArgumentParser(prog="python -m docs.site.explorer_picture", description=__doc__)
+    parser.add_argument("study", type=Path, nargs="?", help="Folder of a study with its report.html.")
+    study = parser.parse_args().study
+    with tempfile.TemporaryDirectory() as scratch:
+        if study is None:
+            study = Path(scratch) / "study"
+            subprocess.run(
+                [sys.executable, "-m", "gemstones", "study", "pebbles", "--output", study], check=True
+            )
+        PICTURES.mkdir(exist_ok=True)
+        for picture in take(study / "report.html", PICTURES):
+            print(f"{picture.relative_to(ROOT)}: {picture.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

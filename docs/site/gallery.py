@@ -1,0 +1,116 @@
+"""The gallery: figures of the shipped runs, drawn as the site is built, each under the Python that drew it."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from docs.site.sources import write_if_new
+
+FOLDER = "gallery"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: its file's name, its title, what it shows, and the code whose last line is the chart."""
+
+    name: str
+    title: str
+    shows: str
+    code: str
+
+
+START = """\
+import gemstones as gs
+runs = gs.load("pebbles").select("all")"""
+"""What comes before the code of every figure."""
+
+PICTURES = (
+    Picture(
+        "frontier", "The frontier of least loss (Approach 1)",
+        "Training curves of all runs, the frontier below them by two methods, and how T/N grows with compute along it.",
+        'gs.approach1_figure(runs, [gs.envelope(runs, method="bins"), gs.envelope(runs, method="hull")])',
+    ),
+    Picture(
+        "laws", "What several laws prescribe (Approach 3)",
+        "Width over depth, and T/N, over the budget by three laws that come with the package: ours with its interval, "
+        "the same without an exponent around the sum, and Chinchilla's constants.",
+        'gs.approach3_figure(["gemstones-refit", "gemstones-refit-plain", "chinchilla-epoch"])',
+    ),
+    Picture(
+        "backtest", "How well laws predict runs that they were not fitted to",
+        "The error of each form of law on rows that were held out: the largest runs, the last tokens, whole shapes.",
+        'gs.backtest_figure(gs.backtest(runs, laws=["N,T", "w,d,N,T"]))',
+    ),
+    Picture(
+        "overspend", "What each run spent beyond the frontier",
+        "For every shape: how much less compute the frontier needs for the loss that the run reached at 6M tokens.",
+        'gs.overspend_figure(gs.overspend(runs, "6M"))',
+    ),
+    Picture(
+        "overtrain", "What more tokens than optimal cost",
+        "The loss at one budget over the factor by which tokens exceed the optimum, by two laws.",
+        'gs.overtrain_figure([gs.overtrain(1e22, law) for law in ("chinchilla-epoch", "gemstones-refit")])',
+    ),
+    Picture(
+        "analyses", "One question, every analysis",
+        "What the same runs prescribe under every combination of an analyst's choices: a dot each, with the choices "
+        "that it made below it.",
+        "gs.studies_figure(analyses)",
+    ),
+    Picture(
+        "shares", "Which choice matters",
+        "The share of each choice in the variance of what is prescribed.",
+        "gs.shares_figure(analyses)",
+    ),
+    Picture(
+        "design", "Which runs to buy",
+        "The runs that narrow the interval of N at 1e21 FLOPs most for 1e19, in the order of buying, beside what "
+        "conventional designs reach at the same cost.",
+        'gs.design_figure(gs.design_runs("1e21", "1e19"))',
+    ),
+)  # fmt: skip
+
+ANALYSES = "analyses = gs.sensitivity(runs, [1e13, 1e14], bootstrap=0)"
+
+
+def draw(folder: Path) -> None:
+    """Draw every figure into `folder`."""
+    from gemstones.report.save import save_figure
+
+    names: dict[str, Any] = {}
+    exec(START, names)
+    exec(ANALYSES, names)
+    for picture in PICTURES:
+        save_figure(eval(picture.code, names), folder / picture.name)
+
+
+def page() -> str:
+    """The page of the gallery."""
+    parts = [
+        "---\nhide-toc: true\n---",
+        "# Gallery",
+        "Eight figures, most of them of [Pebbles](../studies/pebbles/README.md), the suite that comes with the "
+        "package, drawn by the code below each when this site was built. So small a suite shows how things look, and "
+        "not what to train: [what it can show](../pebbles.md). `make study` makes its page, with the explorer, in "
+        "`out/study/report.html`; `make paper` makes the paper's figures from its own runs "
+        "([the paper again](../paper.md)).",
+        f"A picture opens in full by a click. All of them begin so:\n\n```python\n{START}\n```",
+    ]
+    for picture in PICTURES:
+        code = f"{ANALYSES}\n{picture.code}" if "analyses" in picture.code else picture.code
+        parts += [
+            f"## {picture.title}",
+            f":::{{figure}} {picture.name}.svg\n:alt: {picture.title}\n:class: picture\n"
+            f":target: ../_images/{picture.name}.svg\n\n{picture.shows}\n:::",
+            f"```python\n{textwrap.dedent(code)}\n```",
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def write(folder: Path) -> None:
+    """Write the page and the figures below the folder of sources."""
+    write_if_new(folder / FOLDER / "index.md", page())
+    draw(folder / FOLDER)
