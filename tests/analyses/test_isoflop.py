@@ -8,6 +8,7 @@ import pytest
 from gemstones.analyses.isoflop.budgets import clusters
 from gemstones.analyses.isoflop.isoflop import isoflop
 from gemstones.errors import InvalidRequest
+from gemstones.laws.envelope import envelope
 from tests.analyses import planted
 
 
@@ -83,3 +84,20 @@ def test_a_column_names_budgets() -> None:
     assert made.budgets_are == "budgets are those of column target"
     with pytest.raises(InvalidRequest, match="budget column 'nothing' is not in"):
         isoflop(rows, budget="nothing")
+
+
+def test_all_three_approaches_stand_side_by_side() -> None:
+    made = isoflop(planted.grid(3), bootstrap=200)
+    assert [one.number for one in made.approaches] == [1, 2, 3]
+    for one in made.approaches:
+        ends = one.intervals["params"]
+        assert ends is not None and ends[0] < planted.EXPONENT < ends[1]
+        assert one.fits["params"].slope + one.fits["tokens"].slope == pytest.approx(1, abs=0.01)
+    alone = envelope(planted.grid(3), bootstrap=200)
+    assert made.approaches[0].fits["params"] == alone.fits["params"]
+    shown = made.summary()["approaches"]
+    assert [one["approach"] for one in shown] == [1, 2, 3]
+    assert shown[1]["params"]["slope"] == made.fits["params"].slope
+    exact = isoflop(planted.grid(noise=0.0), bootstrap=0).approaches[2]
+    assert exact.fits["params"].slope == pytest.approx(planted.EXPONENT, abs=1e-4)
+    assert exact.intervals == {"params": None, "tokens": None}

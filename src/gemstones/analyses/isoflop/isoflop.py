@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gemstones.accounting.parameters import ParamsConvention, params_convention
+from gemstones.analyses.isoflop.approaches import by_frontier, by_law
 from gemstones.analyses.isoflop.bowl import Bowl, Status
 from gemstones.analyses.isoflop.budgets import budget_of_rows
 from gemstones.analyses.isoflop.result import Budget, IsoFlop
@@ -37,6 +38,8 @@ from gemstones.seeds import Seed, seed_number
 from gemstones.shape import FloatArray, IntArray
 
 DRAWS = 1000
+LAW_DRAWS = 200
+"""Resamples of the law and of the frontier beside the parabolas, where more are asked for."""
 LEAST_BUDGETS = 2
 """A line needs two; one through exactly two has no residual."""
 
@@ -90,8 +93,13 @@ def isoflop(
     found = [status == "minimum" for status in statuses]
     at = _minima(bowls, log_loss[None])[:, 0]
     drawn = _draws(bowls, log_loss, table.run_codes, bootstrap, seed)
-    fitted, law_n, of_law, said_of_law = _beside(table, law, delta, convention, log_c, flops)
-    law_fits, bias, biases = {}, None, np.full(len(bowls), np.nan)
+    draws_of_law = min(bootstrap, LAW_DRAWS)
+    fitted, law_ns, of_law, said_of_law = _beside(
+        table, law, delta, convention, log_c, flops, draws_of_law, seed, level
+    )
+    law_n = law_ns[0]
+    beside = [by_frontier(table, convention, draws_of_law, seed, level)]
+    bias, biases = None, np.full(len(bowls), np.nan)
     if fitted is not None and of_law is not None:
         biases = _minima(bowls, of_law[None])[0, 0] - law_n
         known = np.isfinite(law_n) & found
@@ -103,6 +111,7 @@ def isoflop(
                 "params": _line(log_c[known], law_n[known]),
                 "tokens": _line(log_c[known], law_t[known]),
             }
+            beside += [by_law(fitted.law.form, law_fits, log_c[known], law_ns[1:, known], level)]
             both = known & np.isfinite(biases)
             if both.sum() >= LEAST_BUDGETS:
                 bias = _line(log_c[both], biases[both]).slope
@@ -135,7 +144,7 @@ def isoflop(
         seed=seed,
         asked=bootstrap,
         law=fitted,
-        law_fits=law_fits,
+        beside=tuple(one for one in beside if one is not None),
         bias=bias,
         flags=(*flags, *said_of_law),
         assumptions=tuple(table.assumptions),
@@ -195,13 +204,26 @@ def _beside(
     convention: ParamsConvention,
     log_c: FloatArray,
     flops: FloatArray,
+    draws: int,
+    seed: int,
+    level: float,
 ) -> tuple[Fit | None, FloatArray, FloatArray | None, tuple[str, ...]]:
-    """The law fitted to the rows, its log N* at the budgets, its log losses at the rows, and why there is none."""
-    none = np.full(len(log_c), np.nan)
+    """The law fitted to the rows, its log N* (1 + draws, budgets), its log losses at rows, and why there is none."""
+    none = np.full((1, len(log_c)), np.nan)
     if law is None:
         return None, none, None, ()
     try:
-        fitted = fit_law(table, law, objective=Objective(delta=delta), params=convention)
+        fitted = fit_law(
+            table,
+            law,
+            objective=Objective(delta=delta),
+            params=convention,
+            bootstrap=draws,
+            seed=seed,
+            level=level,
+            workers=1,
+            backtests=False,
+        )
         if set(fitted.law.symbols) != {"N", "T"}:
             raise InvalidRequest(f"law {fitted.law.form} is not of N and T alone")
     except (InvalidRequest, InvalidTable) as error:
@@ -211,12 +233,10 @@ def _beside(
     assert counted is not None
     # Budgets in the law's own FLOPs: those of its rows, by what they are over the table's on average.
     ratio = float(np.log(flops / counted).mean()) if fitted.law.flops is None else 0.0
-    optima = [
-        size_optima(fitted.law, fitted.law.theta[None], float(np.exp(c - ratio)), flops=model)[0]
-        for c in log_c
-    ]
+    theta = np.vstack([fitted.law.theta, fitted.theta_draws])
+    sizes = [size_optima(fitted.law, theta, float(np.exp(c - ratio)), flops=model)[0] for c in log_c]
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_n = np.log(np.array(optima)[:, 0])
+        log_n = np.log(np.stack(sizes, axis=1))
     return fitted, log_n, np.log(fitted.law.losses(table)), ()
 
 

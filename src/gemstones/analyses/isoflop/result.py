@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gemstones.accounting.parameters import ParamsConvention
+from gemstones.analyses.isoflop.approaches import Approach
 from gemstones.analyses.isoflop.bowl import REASONS, Status
 from gemstones.analyses.isoflop.shown import isoflop_header, isoflop_heading, isoflop_notes, isoflop_rows
 from gemstones.display import few_lines, html_table
@@ -91,8 +92,8 @@ class IsoFlop:
     """Draws that were asked for."""
     law: Fit | None = None
     """Fitted to the same rows."""
-    law_fits: dict[str, Line] = field(default_factory=dict)
-    """As `fits`, of the law's own minima at the same budgets."""
+    beside: tuple[Approach, ...] = ()
+    """Approaches 1 and 3 on the same rows, where these have them."""
     bias: float | None = None
     """What the parabolas make of the law's exponent of N*, less that exponent."""
     flags: tuple[str, ...] = ()
@@ -111,6 +112,14 @@ class IsoFlop:
         return interval(
             self.draws[quantity][:, column], float(getattr(self.fits[quantity], which)), level=self.level
         )
+
+    @property
+    def approaches(self) -> tuple[Approach, ...]:
+        """All three side by side, in their order; those that the rows have."""
+        own = Approach(
+            2, "parabolas at budgets", self.fits, {name: self.interval(name) for name in self.fits}
+        )
+        return tuple(sorted((*self.beside, *([own] if self.fits else ())), key=lambda one: one.number))
 
     def summary(self) -> dict[str, Any]:
         """Plain values: what `gemstones isoflop --json` prints."""
@@ -137,9 +146,15 @@ class IsoFlop:
             if self.law is None
             else {
                 "law": self.law.law.form,
-                "fits": {n: {"slope": x.slope, "intercept": x.intercept} for n, x in self.law_fits.items()},
+                "fits": {
+                    name: {"slope": line.slope, "intercept": line.intercept}
+                    for one in self.beside
+                    if one.number == 3
+                    for name, line in one.fits.items()
+                },
                 "exponent_bias_of_parabolas": self.bias,
             },
+            "approaches": [one.summary() for one in self.approaches],
             "level": self.level if self.has_intervals else None,
             "resampling": {"unit": "run", "kind": "wild", "draws": self.asked, "seed": self.seed}
             if self.asked

@@ -50,13 +50,14 @@ def isoflop_rows(made: IsoFlop) -> list[Row]:
 
 
 def isoflop_lines(made: IsoFlop) -> list[str]:
-    """The power laws, in words."""
+    """The power laws of all three approaches, side by side, in words."""
     said = []
-    for name, line in made.fits.items():
-        text = f"{SYMBOLS[name]} ~ FLOPs^{with_interval(line.slope, made.interval(name), '{:.3f}'.format)}"
-        if name in made.law_fits and made.law is not None:
-            text += f"; by law {made.law.law.form} on the same runs FLOPs^{made.law_fits[name].slope:.3f}"
-        said.append(text)
+    for one in made.approaches:
+        lines = [
+            f"{SYMBOLS[name]} ~ FLOPs^{with_interval(line.slope, one.intervals.get(name), '{:.3f}'.format)}"
+            for name, line in one.fits.items()
+        ]
+        said.append(f"Approach {one.number}: {', '.join(lines)} ({one.how})")
     if made.bias is not None:
         said.append(
             f"the parabolas would be {made.bias:+.3f} off the exponent of N* if that law were true: bowls are "
