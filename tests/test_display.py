@@ -205,7 +205,7 @@ def test_what_the_shipped_fit_shows() -> None:
     assert "chosen by backtests: (w,d,N,T)^p predicts held-out rows to 0.28%" in shown
     made = gs.published("gemstones-refit").plan(1e22)
     assert "3072x50, 7.39B [6.74B, 10.6B] total parameters, 214B [150B, 230B] tokens" in repr(made)
-    assert "over all of these, this plan included: N 7.39B to 9.4B" in repr(made)
+    assert "over all forms that predict as well, this plan included: N 7.39B to 9.4B" in repr(made)
     cells = Text(made._repr_html_()).cells
     assert cells[:6] == ["", "optimum", "interval", "width", "3072", "[1792, 3840]"]
     assert "729 shapes" in repr(made.near_optimal) and "Member(" not in repr(made.near_optimal)

@@ -209,7 +209,7 @@ def test_assumptions_are_said_by_every_command(cli: Cli, tmp_path: Path) -> None
                 "10% off (rms of log error)",
                 "each with a resample of the step times",
                 "best for as many FLOPs",
-                "flag of the step times: devices_vary",
+                "devices_vary (of the step times)",
             ),
         ),
         (

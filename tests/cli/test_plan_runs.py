@@ -60,7 +60,7 @@ def test_plan_of_runs(cli: Cli, sizes: Path, table: Path) -> None:
     assert named["form"] == "N,T" and named["as_good"] is None
     hours = cli("plan", table, "--device-hours", "1e4", "--law", "w,d,T", "--bootstrap", "0", "--json").json
     assert hours["resource"] == "device_hours" and hours["form"] == "w,d,T"
-    out = cli("plan", "1e21", sizes, "--bootstrap", "0").out
+    out = cli("plan", "1e21", sizes, "--bootstrap", "0", "--verbose").out
     assert "form chosen by backtests: (N,T)^p predicts held-out rows to" in out
 
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params_convention
 from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
-from gemstones.cli.output import print_json, print_notes, print_table, progress_bar
+from gemstones.cli.output import print_json, print_notes, print_table, progress_bar, say
 from gemstones.laws.backtest import DRAWS, LAWS, Backtest
 from gemstones.laws.backtest import backtest as run_backtest
 from gemstones.laws.solver.objective import Objective
@@ -92,13 +92,13 @@ def _print(made: Backtest) -> None:
     from gemstones.report.backtest_tables import LEGEND, flag_lines, grids, missing_lines
     from gemstones.report.backtest_words import conventions_sentence, sentence
 
-    print(conventions_sentence(made))
+    say(conventions_sentence(made))
     for grid in grids(made):
-        print()
+        say()
         print_table(grid.title, grid.header, grid.lines)
         if (found := sentence(made, grid.selection, grid.target)) is not None:
-            print(found)
-    print(f"\n{LEGEND}")
+            say(found)
+    say(f"\n{LEGEND}")
     print_notes(
         ("no error", missing_lines(made)),
         ("flag", flag_lines(made)),

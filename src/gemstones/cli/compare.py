@@ -21,7 +21,7 @@ from gemstones.analyses.compare.shown import (
     where_text,
 )
 from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
-from gemstones.cli.output import print_json, print_table
+from gemstones.cli.output import print_json, print_table, say
 from gemstones.cli.values import values_by_column
 from gemstones.errors import InvalidRequest
 from gemstones.printable import printable
@@ -120,9 +120,9 @@ def compare(
     for place, best in zip(made[0].at, chances, strict=False):
         order = sorted(best.items(), key=lambda pair: -pair[1])
         said = ", ".join(f"{name} {chance:.0%}" for name, chance in order)
-        print(printable(f"probability of the lowest loss at {where_text(place)}: {said}"))
+        say(printable(f"probability of the lowest loss at {where_text(place)}: {said}"))
     for path in written:
-        print(printable(f"written: {path}"))
+        say(printable(f"written: {path}"))
 
 
 def _tables(
@@ -145,7 +145,7 @@ def _tables(
 
 
 def _print(made: Comparison) -> None:
-    print(printable(compare_heading(made)))
+    say(printable(compare_heading(made)))
     print_table("", compare_header(made), compare_rows(made))
     for note in compare_notes(made):
-        print(printable(note))
+        say(printable(note))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from gemstones.cli.options import OUTPUT, Json, core_count
-from gemstones.cli.output import print_json, print_notes, print_table
+from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.printable import printable
 from gemstones.units import format_quantity, parse_count
 
@@ -220,17 +220,15 @@ def _print(corpus: Corpus, *, json: bool, made: bool | None = None) -> None:
         print_json(summary)
         return
     if made is False:
-        print("nothing to do: the corpus is finished, its text and options are the same")
+        say("nothing to do: the corpus is finished, its text and options are the same")
     skipped = ", ".join(f"{count:,} {what}" for what, count in summary["skipped"].items())
-    print(
-        f"{corpus.folder}: {summary['documents']:,} documents; {summary['duplicates']:,} duplicates dropped"
-    )
+    say(f"{corpus.folder}: {summary['documents']:,} documents; {summary['duplicates']:,} duplicates dropped")
     lines = f", {summary['bad_lines']:,} bad lines" if summary["bad_lines"] else ""
-    print(f"skipped: {skipped}{lines}")
+    say(f"skipped: {skipped}{lines}")
     for file in summary["skipped_files"][:MOST_SKIPPED]:
-        print(f"skipped: {file['path']}, {format_quantity(file['bytes'])}B: {file['why']}")
+        say(f"skipped: {file['path']}, {format_quantity(file['bytes'])}B: {file['why']}")
     if (hidden := len(summary["skipped_files"]) - MOST_SKIPPED) > 0:
-        print(f"skipped: {hidden:,} more (--json lists them)")
+        say(f"skipped: {hidden:,} more (--json lists them)")
     rows = [
         (
             split,
@@ -244,21 +242,21 @@ def _print(corpus: Corpus, *, json: bool, made: bool | None = None) -> None:
     ]
     print_table("", ("split", "documents", "tokens", "text", "bytes per token", "shards"), rows)
     trained = "trained on it" if summary["tokenizer"]["trained"] else "given"
-    print(
+    say(
         f"vocabulary: {summary['vocabulary']:,}, padded to {summary['vocabulary_padded']:,} ({summary['dtype']}; "
         f"tokenizer {trained})"
     )
     for source in summary["sources"][:MOST_SOURCES]:
-        print(f"source: {source['path']}, {source['files']:,} files, {format_quantity(source['bytes'])}B")
+        say(f"source: {source['path']}, {source['files']:,} files, {format_quantity(source['bytes'])}B")
     if more := summary["sources"][MOST_SOURCES:]:
         files, size = (sum(source[name] for source in more) for name in ("files", "bytes"))
-        print(f"source: {len(more):,} more, {files:,} files, {format_quantity(size)}B (--json lists them)")
-    print(f"fingerprint: {summary['fingerprint']}")
+        say(f"source: {len(more):,} more, {files:,} files, {format_quantity(size)}B (--json lists them)")
+    say(f"fingerprint: {summary['fingerprint']}")
     print_notes(("note", summary["notes"]))
     if summary["skipped_share"] > MUCH_SKIPPED:
         size = sum(source["bytes"] for source in summary["sources"])
         largest = summary["skipped_files"][0]
-        print(
+        say(
             f"warning: {summary['skipped_share']:.0%} of the input was skipped, "
             f"{format_quantity(summary['skipped_bytes'])}B of {format_quantity(size)}B: the most of it "
             f"{printable(largest['path'])}, {largest['why']}"

@@ -10,7 +10,7 @@ from gemstones.accounting.flops import FLOPS_CONVENTIONS, flops_per_token
 from gemstones.accounting.memory import Precision, memory_bytes
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, params, params_by_group
 from gemstones.cli.options import Architecture, Json
-from gemstones.cli.output import print_json, print_table
+from gemstones.cli.output import print_json, print_table, say
 from gemstones.units import format_quantity
 
 
@@ -50,7 +50,7 @@ def count(
         print_json(summary)
         return
     heads = f"{it.query_heads} query and {it.kv_heads} kv heads of {it.head_size}"
-    print(f"{it}: {heads}, MLP {it.mlp_width:,}, vocabulary {it.vocabulary:,}, context {it.context:,}")
+    say(f"{it}: {heads}, MLP {it.mlp_width:,}, vocabulary {it.vocabulary:,}, context {it.context:,}")
     for title, unit in (
         ("params", "parameters"),
         ("flops_per_token", "FLOPs per token, forward and backward"),

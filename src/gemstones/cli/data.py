@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from gemstones.cli.options import Json, Reading, Runs
-from gemstones.cli.output import print_json, print_notes, print_table
+from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.errors import InvalidRequest
 from gemstones.printable import printable
 from gemstones.runs import DATASETS, Dataset, selections_of
@@ -51,11 +51,11 @@ def list_(*, json: Json = False) -> None:
         print_json({"datasets": summaries, "models": models})
         return
     for summary in summaries:
-        print(f"{summary['name']}: {summary['description']} (licence: {summary['licence']})")
-        print(f"  selections: {', '.join(summary['selections'])}; default {summary['default_selection']}")
+        say(f"{summary['name']}: {summary['description']} (licence: {summary['licence']})")
+        say(f"  selections: {', '.join(summary['selections'])}; default {summary['default_selection']}")
     for one in RELEASED.values():
-        print(f"models {one.name}: {one.description} (licence: {one.licence})")
-        print(
+        say(f"models {one.name}: {one.description} (licence: {one.licence})")
+        say(
             f"  {one.hub}, variants {', '.join(one.variants)}; gemstones evaluate {one.name} --corpus NAME=TEXT"
         )
 
@@ -73,7 +73,7 @@ def fetch(name: Name, /, *, json: Json = False) -> None:
         print_json({"name": name, "files": files})
         return
     for file in files:
-        print(f"{file['path']}  sha256 {file['sha256']}")
+        say(f"{file['path']}  sha256 {file['sha256']}")
 
 
 @app.command
@@ -118,11 +118,11 @@ def show(runs: Runs, /, *, reading: Reading = Reading(), json: Json = False) -> 
         print_json(summary)
         return
     selected = f", selection {table.selection}" if table.selection else ""
-    print(
+    say(
         f"{table.dataset}{selected}: {table.rows:,} rows of {table.runs:,} runs; format {table.format}; "
         f"loss in {WORDS[table.loss_unit]}; FLOPs {table.flops_convention or '-'}"
     )
-    print(f"columns: {printable(', '.join(summary['columns']))}")
+    say(f"columns: {printable(', '.join(summary['columns']))}")
     print_notes(
         ("mapped", [f"{name} = {text}" for name, text in table.mapped.items()]),
         ("warning", table.warnings),
@@ -130,8 +130,8 @@ def show(runs: Runs, /, *, reading: Reading = Reading(), json: Json = False) -> 
     rows = [(str(s["name"]), str(s["rule"]), f"{s['rows']:,}") for s in selections]
     print_table("", ("selection", "rule", "rows"), rows, left=(0, 1))
     for source in summary["sources"]:
-        print(f"source: {printable(source['location'] or source['name'])}")
-        print(f"  sha256 {source['sha256'] or '-'}, licence: {source['licence'] or 'not stated'}")
+        say(f"source: {printable(source['location'] or source['name'])}")
+        say(f"  sha256 {source['sha256'] or '-'}, licence: {source['licence'] or 'not stated'}")
     print_notes(("assumed", table.assumptions))
 
 

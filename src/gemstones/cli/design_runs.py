@@ -17,7 +17,7 @@ from gemstones.analyses.next_run.shown import (
 )
 from gemstones.analyses.next_run.suite import suite_text
 from gemstones.cli.options import Architecture, Ranges
-from gemstones.cli.output import print_json, print_table, share_bar
+from gemstones.cli.output import print_json, print_table, say, share_bar
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
 from gemstones.files import write_text
@@ -84,11 +84,11 @@ def print_design(
     if json:
         print_json(design.summary())
         return
-    print(printable(design_heading(design)))
+    say(printable(design_heading(design)))
     print_table("", design_header(design), design_rows(design), left=(1,))
     print_table("", rivals_header(), rivals_rows(design))
     for note in [*design_notes(design), *(f"written: {path}" for path in written)]:
-        print(printable(note))
+        say(printable(note))
 
 
 def _constraints(law: object, ranges: Ranges, architecture: Architecture) -> Constraints | None:

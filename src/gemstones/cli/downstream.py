@@ -19,7 +19,7 @@ from gemstones.analyses.downstream.shown import (
     tried_rows,
 )
 from gemstones.cli.options import FLAG, Json, Reading, Runs, Workers, worker_count
-from gemstones.cli.output import print_json, print_table
+from gemstones.cli.output import print_json, print_table, say
 from gemstones.cli.values import values_by_column
 from gemstones.printable import printable
 
@@ -91,10 +91,10 @@ def downstream(
     if json:
         print_json(made.summary())
         return
-    print(printable(downstream_heading(made)))
+    say(printable(downstream_heading(made)))
     print_table("", downstream_header(made), downstream_rows(made))
     print_table("", TRIED_HEADER, tried_rows(made), left=(0, 4))
     if made.predictions:
         print_table("", predicted_header(made), predicted_rows(made))
     for note in downstream_notes(made):
-        print(printable(note))
+        say(printable(note))

@@ -15,6 +15,7 @@ from gemstones.cli.output import (
     print_notes,
     print_table,
     progress_bar,
+    say,
 )
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.envelope import BINS, Envelope
@@ -64,7 +65,7 @@ def _print(found: Envelope) -> None:
     bins = f" ({found.bins} bins)" if found.bins else ""
     convention = "Appendix G" if found.resource_convention == "gemstones" else found.resource_convention
     unit = "device hours" if found.resource == "device_hours" else f"FLOPs ({convention})"
-    print(
+    say(
         f"{found.dataset} ({found.selection}): {len(found.frontier)} of {found.rows:,} checkpoints on the frontier "
         f"by {found.method}{bins}; resource {unit}; N counts {found.params_convention} parameters"
     )
@@ -85,9 +86,9 @@ def _print(found: Envelope) -> None:
         ],
     )
     if draws:
-        print(found.interval_note)
+        say(found.interval_note)
     else:
-        print("no intervals by run from so few runs" if found.runs < LEAST_RUNS else ASK_FOR_INTERVALS)
+        say("no intervals by run from so few runs" if found.runs < LEAST_RUNS else ASK_FOR_INTERVALS)
     if found.method == "hull":
         print_table(
             "frontier",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gemstones.cli.options import FLAG, OUTPUT, Device, Json
-from gemstones.cli.output import print_json, print_notes, print_table
+from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.errors import InvalidRequest
 from gemstones.printable import printable
 from gemstones.runs.families import RELEASED
@@ -194,7 +194,7 @@ def _name(models: Sequence[str], wanted: Wanted, output: Path | None, *, json: b
     print_table("", ("model", "revision", "training tokens"), rows, left=(0, 1))
     said = dict.fromkeys(target.said for target in targets if target.said)
     print_notes(("note", tuple(said)))
-    print(f"{len(targets):,} checkpoints; evaluate them on a text with --corpus NAME=TEXT")
+    say(f"{len(targets):,} checkpoints; evaluate them on a text with --corpus NAME=TEXT")
 
 
 def _summary(done: Evaluated, output: Path | None) -> Mapping[str, Any]:
@@ -266,12 +266,12 @@ def _print(done: Evaluated, output: Path | None) -> None:
             if isinstance(value, int | float)
         )
         model = f"{scores['model']}{'@' if scores['revision'] else ''}{scores['revision']}"
-        print(printable(f"{model}, {scores['task']}: {shown}"))
+        say(printable(f"{model}, {scores['task']}: {shown}"))
     print_notes(("note", done.notes))
     again = f", {done.resumed:,} of them there before" if done.resumed else ""
     pace = "" if done.tokens_per_second is None else f"; {done.tokens_per_second:,.0f} tokens per second"
     where = "" if output is None else f"; written to {printable(output)}"
-    print(f"{len(done.rows):,} rows{again}{pace}{where}")
+    say(f"{len(done.rows):,} rows{again}{pace}{where}")
 
 
 def _say(message: str) -> None:

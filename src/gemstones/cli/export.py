@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.cli.options import OUTPUT, Json
-from gemstones.cli.output import print_json
+from gemstones.cli.output import print_json, say
 from gemstones.printable import printable
 from gemstones.units import format_quantity
 
@@ -45,12 +45,12 @@ def export(
         return
     provenance = exported.provenance
     loss = "not evaluated" if provenance.loss is None else f"{provenance.loss:.4f} nats/token"
-    print(
+    say(
         f"{printable(output)}: {exported.run} after step {provenance.step:,}, "
         f"{format_quantity(exported.tokens)} tokens; "
         f"{format_quantity(exported.params_total)} parameters; held-out loss {loss}"
     )
-    print(
+    say(
         f"largest difference of a logit from the run's, over {exported.compared_tokens:,} tokens in float32: "
         f"{exported.max_logit_difference:g}"
     )

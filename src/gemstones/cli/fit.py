@@ -15,6 +15,7 @@ from gemstones.cli.output import (
     print_notes,
     print_table,
     progress_bar,
+    say,
 )
 from gemstones.cli.values import values_by_column
 from gemstones.files import check_output
@@ -134,10 +135,10 @@ def _print(fitted: Fit, best: Optimum | None, output: Path | None, written: str)
         how += f", losses above the law counted {fitted.above:g} times"
     if fitted.weights:
         how += f", rows weighted by {fitted.weights}"
-    print(f"{law}")
+    say(f"{law}")
     if (named := NAMED.get(written.strip())) is not None:
-        print(f"{written.strip()}: {named.source}; {named.means}")
-    print(
+        say(f"{written.strip()}: {named.source}; {named.means}")
+    say(
         f"{fitted.dataset} ({fitted.selection}): {fitted.rows:,} rows of {fitted.runs} runs; "
         + (f"N counts {law.params_convention} parameters; " if "N" in law.symbols else "")
         + f"objective {fitted.objective:.9g} ({how}, summed); {fitted.status}"
@@ -153,11 +154,11 @@ def _print(fitted: Fit, best: Optimum | None, output: Path | None, written: str)
     if fitted.chosen is not None:
         print_table("forms by their errors of held-out rows", CANDIDATE_HEADER, candidate_rows(fitted.chosen))
         for note in fitted.chosen.notes:
-            print(note)
+            say(note)
     if not fitted.drawn:
-        print("no intervals by run from so few runs" if fitted.runs < LEAST_RUNS else ASK_FOR_INTERVALS)
+        say("no intervals by run from so few runs" if fitted.runs < LEAST_RUNS else ASK_FOR_INTERVALS)
     if best is not None:
-        print(best.sentence())
+        say(best.sentence())
     print_notes(("flag", fitted.flags), ("assumed", fitted.assumptions))
     if output is not None:
-        print(f"written to {printable(output)}")
+        say(f"written to {printable(output)}")

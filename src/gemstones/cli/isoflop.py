@@ -12,7 +12,7 @@ from gemstones.analyses.isoflop.isoflop import DRAWS
 from gemstones.analyses.isoflop.isoflop import isoflop as find_minima
 from gemstones.analyses.isoflop.shown import isoflop_header, isoflop_heading, isoflop_notes, isoflop_rows
 from gemstones.cli.options import OUTPUT, Json, Reading, Runs
-from gemstones.cli.output import print_json, print_table
+from gemstones.cli.output import print_json, print_table, say
 from gemstones.printable import printable
 
 
@@ -73,7 +73,7 @@ def isoflop(
     if json:
         print_json(made.summary())
         return
-    print(printable(isoflop_heading(made)))
+    say(printable(isoflop_heading(made)))
     print_table("", isoflop_header(made), isoflop_rows(made), left=(0, len(isoflop_header(made)) - 1))
     for note in [*isoflop_notes(made), *(f"written: {path}" for path in written)]:
-        print(printable(note))
+        say(printable(note))

@@ -13,7 +13,7 @@ from gemstones.analyses.next_run.pilot import DRAWS
 from gemstones.analyses.next_run.shown import next_header, next_heading, next_notes, next_rows
 from gemstones.bounds import FLOPS
 from gemstones.cli.options import Json, Reading, Runs, Workers, worker_count
-from gemstones.cli.output import print_json, print_table, progress_bar
+from gemstones.cli.output import print_json, print_table, progress_bar, say
 from gemstones.laws.fit import is_fit
 from gemstones.laws.fitting import fit
 from gemstones.printable import printable
@@ -72,7 +72,7 @@ def next(  # noqa: A001 (the command is called so)
     if json:
         print_json(found.summary())
         return
-    print(printable(next_heading(found)))
+    say(printable(next_heading(found)))
     print_table("", next_header(), next_rows(found))
     for note in next_notes(found):
-        print(printable(note))
+        say(printable(note))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,36 @@ from typing import Any
 
 from gemstones.printable import printable
 
+COLOURS = {"green": 32, "yellow": 33, "red": 31}
 ASK_FOR_INTERVALS = "no intervals: ask for them with --bootstrap 1000"
+
+
+def say(text: object = "", colour: str = "") -> None:
+    """A line of words for people: in a terminal wrapped at its width, what follows set in, in a colour of `COLOURS`;
+    else as it is."""
+    if not _in_terminal():
+        print(text)
+        return
+    from shutil import get_terminal_size
+    from textwrap import wrap
+
+    width = max(40, get_terminal_size().columns)
+    plain = not colour or "NO_COLOR" in os.environ
+    for line in str(text).split("\n"):
+        lines = wrap(
+            line,
+            width,
+            subsequent_indent=" " * (len(line) - len(line.lstrip()) + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+            replace_whitespace=False,
+        )
+        wrapped = "\n".join(lines)
+        print(wrapped if plain else f"\033[{COLOURS[colour]}m{wrapped}\033[0m")
+
+
+def _in_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -43,24 +73,43 @@ def print_table(
     from rich.text import Text
 
     if title:  # in a line of its own: rich would wrap it to the width of the table
-        print(printable(title))
+        say(printable(title))
+    cells = [[printable(cell) for cell in row] for row in rows]
+    styled = _in_terminal()
+    names = _fitting([printable(name) for name in header], cells) if styled else map(printable, header)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for i, name in enumerate(header):
-        table.add_column(Text(printable(name)), justify="left" if i in left else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))  # as it is: a run may be called [red]
+    for i, name in enumerate(names):
+        table.add_column(
+            Text(name), justify="left" if i in left else "right", no_wrap=True, vertical="bottom"
+        )
+    for row in cells:
+        table.add_row(*map(Text, row))  # as it is: a run may be called [red]
     written = io.StringIO()  # not standard output itself: rich ends the process when a reader of it has gone
-    styled = sys.stdout is not None and sys.stdout.isatty()
     width = Console(file=written, width=10_000).measure(table).maximum
     Console(file=written, markup=False, highlight=False, width=width, force_terminal=styled).print(table)
     print(written.getvalue(), end="")
+
+
+def _fitting(header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
+    """The header on several lines where the table is wider than the terminal, no narrower than its cells."""
+    from shutil import get_terminal_size
+    from textwrap import wrap
+
+    widest = [max((len(row[i]) for row in cells), default=0) for i in range(len(header))]
+    natural = sum(max(len(name), most) + 3 for name, most in zip(header, widest, strict=True))
+    if natural <= get_terminal_size().columns:
+        return list(header)
+    return [
+        "\n".join(wrap(name, max(most, 8), break_long_words=False, break_on_hyphens=False)) or name
+        for name, most in zip(header, widest, strict=True)
+    ]
 
 
 def print_notes(*groups: tuple[str, Sequence[str]]) -> None:
     """Flags, assumptions and the like, a line each."""
     for name, notes in groups:
         for note in notes:
-            print(f"{name}: {printable(note)}")
+            say(f"{name}: {printable(note)}")
 
 
 def format_interval(interval: Sequence[float] | None, write: Callable[[float], str]) -> str:

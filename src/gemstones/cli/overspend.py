@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from gemstones.bounds import TOKENS
 from gemstones.cli.options import Json, Reading, Runs
-from gemstones.cli.output import print_json, print_table
+from gemstones.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from gemstones.planning.overspend import Overspend
@@ -53,7 +53,7 @@ def overspend(
 def _print(found: Overspend) -> None:
     from gemstones.planning.shown import overspend_header, overspend_heading, overspend_notes, overspend_rows
 
-    print(overspend_heading(found))
+    say(overspend_heading(found))
     print_table("", overspend_header(found), overspend_rows(found))
     for note in overspend_notes(found):
-        print(note)
+        say(note)

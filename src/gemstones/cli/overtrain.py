@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from gemstones.bounds import FACTOR, FLOPS
 from gemstones.cli.law_option import Force, LawName, Of, law_of
 from gemstones.cli.options import Json, Ranges
-from gemstones.cli.output import print_json, print_table
+from gemstones.cli.output import print_json, print_table, say
 from gemstones.laws.fit import Fit
 from gemstones.laws.published import REFIT
 from gemstones.planning.plan import default_constraints
@@ -60,7 +60,7 @@ def overtrain(
 
 
 def _print(found: Overtraining) -> None:
-    print(overtrain_heading(found))
+    say(overtrain_heading(found))
     print_table("", overtrain_header(found), overtrain_rows(found), left=())
     for note in overtrain_notes(found):
-        print(note)
+        say(note)

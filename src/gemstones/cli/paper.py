@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.cli.options import OUTPUT, Json, Replace, Workers, worker_count
-from gemstones.cli.output import print_json, share_bar
+from gemstones.cli.output import print_json, say, share_bar
 from gemstones.printable import printable
 
 
@@ -49,9 +49,9 @@ def paper(
         return
     for verdict, number in counts(made.chapters).items():
         count, noun = counted(number, "claim").split()
-        print(f"{count:>5} {noun}: {verdict}")
-    print(
+        say(f"{count:>5} {noun}: {verdict}")
+    say(
         f"{len(made.captions)} figures and {printable(output / 'paper.md')}: every claim, and where we differ and "
         "why"
     )
-    print(f"{printable(output / 'forms.md')}: what the conclusions become under the form that predicts")
+    say(f"{printable(output / 'forms.md')}: what the conclusions become under the form that predicts")

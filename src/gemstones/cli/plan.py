@@ -10,7 +10,7 @@ from gemstones.analyses.downstream.planned import BENCHMARKS, EVERY, PlannedTask
 from gemstones.bounds import INFERENCE_TOKENS
 from gemstones.cli.law_option import Of, law_of
 from gemstones.cli.options import Json, Ranges, worker_count
-from gemstones.cli.output import print_json, print_notes, print_table
+from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.cli.plan_runs import RunsToPlan, budget_and_runs
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
@@ -89,6 +89,15 @@ def plan(
         ),
     ] = None,
     of: Of = (),
+    verbose: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Everything that is known of the answer: how intervals were made, each form that predicts as well, "
+            "near-optimal shapes, flags and assumptions in full.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """What to train for a budget of FLOPs or of device hours.
@@ -134,12 +143,16 @@ def plan(
         others = {"flop_optimal": beside} | ({} if scored is None else {"task": scored})
         print_json(made.summary() | {k: None if one is None else one.summary() for k, one in others.items()})
         return
-    _print(made, beside, near_all)
+    _print(made, beside, verbose, near_all)
     if scored is not None:
         if scored.members:
             print_table("", scored.header, scored.rows(None if near_all else SHOWN))
         for note in scored.notes:
-            print(printable(note))
+            say(printable(note))
+
+
+TRUST: dict[str | None, str] = {"within": "green", "near": "yellow", "far": "red", None: "yellow"}
+"""Colours of how far a plan lies from the fitted runs."""
 
 
 def _scored(made: Plan, reading: RunsToPlan, runs: tuple[str, ...], want: str) -> PlannedTask:
@@ -170,46 +183,60 @@ def _throughput(name: str | None) -> StepTime | None:
     return fit_step_time(load(name).select())
 
 
-def _print(made: Plan, beside: Beside | None, everything: bool) -> None:
+def _print(made: Plan, beside: Beside | None, verbose: bool, everything: bool) -> None:
     included = (
         f", inference on {format_quantity(made.inference_tokens)} tokens included,"
         if made.inference_tokens
         else ""
     )
     shape = f"shape {made.shape}, " if made.shape else ""
-    print(
+    say(
         f"For {budget_text(made)}{included} by {made.law_name} [{made.law_form}]: {shape}"
         f"{format_quantity(made.params)} {made.params_convention} parameters, {format_quantity(made.tokens)} tokens"
     )
     print_table("", ("", "optimum", "interval"), plan_rows(made))
-    print(made.intervals_note)
-    for note in made.notes:
-        print(note)
+    for note in (made.intervals_note, *made.notes):
+        say(note)
     if beside is not None:
         _print_beside(beside)
+    if verbose:
+        _print_ground(made)
+    say(f"extrapolation: {made.extrapolation.sentence()}", TRUST[made.extrapolation.reach])
+    for other in made.compared:
+        say(other.sentence)
+    forms = () if made.as_good is None else made.as_good.notes
+    for note in forms if verbose else forms[-1:]:
+        say(note)
+    if made.nearest_shapes:
+        say(f"shapes nearest to N: {', '.join(map(str, made.nearest_shapes))}")
+    _print_near(made, verbose or everything, everything)
+    measured = () if made.throughput is None else made.throughput.flags
+    if verbose:
+        print_notes(("flag", made.flags), ("flag of the step times", measured))
+    elif made.flags or measured:
+        names = [flag.partition(":")[0] for flag in made.flags]
+        names += [f"{flag.partition(':')[0]} (of the step times)" for flag in measured]
+        say(f"flags: {', '.join(dict.fromkeys(names))}", "yellow")
+    print_notes(("assumed", made.assumptions))
+    if not verbose:
+        say("what flags mean, the forms that predict as well, near-optimal shapes: --verbose")
+
+
+def _print_ground(made: Plan) -> None:
+    """What the answer rests on."""
     if made.relaxed:
         relaxed = made.relaxed
-        print(
+        say(
             f"relaxed (real-valued): width {relaxed['width']:.1f}, depth {relaxed['depth']:.1f}, "
             f"{format_quantity(relaxed['tokens'])} tokens, predicted loss {relaxed['loss']:.4f}"
         )
-    print(f"shapes counted with {made.models}")
-    print(f"extrapolation: {made.extrapolation.sentence()}")
-    for other in made.compared:
-        print(other.sentence)
-    for note in () if made.as_good is None else made.as_good.notes:
-        print(note)
-    if made.nearest_shapes:
-        print(f"shapes nearest to N: {', '.join(map(str, made.nearest_shapes))}")
-    _print_near(made, everything)
-    measured = () if made.throughput is None else made.throughput.flags
-    print_notes(("flag", made.flags), ("flag of the step times", measured), ("assumed", made.assumptions))
+    say(f"shapes counted with {made.models}")
 
 
 def _print_beside(beside: Beside) -> None:
     made, other = beside.time_optimal, beside.flop_optimal
     if other is None:
-        print(f"no plan for the same FLOPs beside it: {beside.note}")
+        say(f"no plan for the same FLOPs beside it: {beside.note}")
         return
     rows = [
         ("shape", *(str(one.shape or "-") for one in (made, other))),
@@ -237,19 +264,19 @@ def _print_beside(beside: Beside) -> None:
     ]
     print_table("", ("", "best for the device hours", "best for as many FLOPs"), rows)
     if beside.device_hours_ratio is not None and beside.loss_change is not None:
-        print(
+        say(
             f"the shape that is best for the FLOPs takes {beside.device_hours_ratio:.3g} times the device hours, for "
             f"{beside.loss_change:+.3%} loss"
         )
     if beside.note:
-        print(beside.note)
+        say(beside.note)
 
 
-def _print_near(made: Plan, everything: bool) -> None:
+def _print_near(made: Plan, listed: bool, everything: bool) -> None:
     near = made.near_optimal
-    if near is None:
-        print(near_sentence(near, made.loss))
+    if near is None or not listed:
+        say(near_sentence(near, made.loss))
         return
     spread = "" if everything else "; first of those, that most draws agree on (--near-all lists every one):"
-    print(near_sentence(near, made.loss) + spread)
+    say(near_sentence(near, made.loss) + spread)
     print_table("", member_header(made.loss_unit), member_rows(near, None if everything else SHOWN))

@@ -10,7 +10,7 @@ from gemstones.analyses.predict.predict import predict as make_predictions
 from gemstones.analyses.predict.shown import predict_header, predict_heading, predict_notes, predict_rows
 from gemstones.cli.law_option import LawName, Of, law_of
 from gemstones.cli.options import FLAG, Json, Reading
-from gemstones.cli.output import print_json, print_table
+from gemstones.cli.output import print_json, print_table, say
 from gemstones.cli.values import values_by_column
 from gemstones.printable import printable
 
@@ -58,9 +58,9 @@ def predict(
     if json:
         print_json(made.summary())
         return
-    print(printable(predict_heading(made)))
+    say(printable(predict_heading(made)))
     print_table("", predict_header(made), predict_rows(made)[:SHOWN])
     if len(made.predictions) > SHOWN:
-        print(f"the first {SHOWN} of {len(made.predictions):,} rows; --json has all")
+        say(f"the first {SHOWN} of {len(made.predictions):,} rows; --json has all")
     for note in predict_notes(made):
-        print(printable(note))
+        say(printable(note))

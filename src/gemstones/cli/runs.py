@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from gemstones.cli.options import OUTPUT, Json, Replace
-from gemstones.cli.output import print_json, print_notes, print_table
+from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.errors import InvalidRequest
 from gemstones.files import check_output
 from gemstones.printable import printable
@@ -63,7 +63,7 @@ def collect(
     if json:
         print_json(summary)
         return
-    print(
+    say(
         f"{table.rows:,} rows of {table.runs} runs; {collected.finished} of {collected.suite_runs} runs finished; "
         f"{_span(summary['tokens'], format_quantity)} tokens, "
         f"loss {_span(summary['loss'], '{:.4f}'.format)} nats/token"
@@ -71,7 +71,7 @@ def collect(
     rows = [(family, f"{of['runs']}", f"{of['rows']:,}") for family, of in collected.families.items()]
     print_table("", ("family", "runs", "rows"), rows)
     print_notes(("note", collected.notes))
-    print(f"written to {printable(output)}")
+    say(f"written to {printable(output)}")
 
 
 def _span(span: tuple[float, float], write: Any) -> str:

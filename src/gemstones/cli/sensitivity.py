@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from gemstones.bounds import DELTA, FLOPS
 from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
-from gemstones.cli.output import format_interval, print_json, print_notes, print_table, progress_bar
+from gemstones.cli.output import format_interval, print_json, print_notes, print_table, progress_bar, say
 from gemstones.laws.interval import level_text
 from gemstones.lists import listed
 from gemstones.printable import printable
@@ -115,7 +115,7 @@ def _print(made: Any, files: list[Path]) -> None:
     from gemstones.report.numbers import counted, flops_text
     from gemstones.report.sensitivity import level_rows, share_rows, spread_rows
 
-    print(
+    say(
         f"{made.dataset}: {len(made.studies):,} studies from {made.distinct_fits:,} distinct fits "
         f"({made.laws_fitted:,} of laws, {made.frontiers_found:,} frontiers); "
         f"N counts what each study counts, FLOPs as each study counts them"
@@ -150,12 +150,10 @@ def _print(made: Any, files: list[Path]) -> None:
         ],
         left=(0, 1),
     )
-    print(
-        "share without: the choice's share of the variance, below, if the studies of this level are left out"
-    )
+    say("share without: the choice's share of the variance, below, if the studies of this level are left out")
     for row in rows:
         if row.against:
-            print(f"{row.choice} {row.level} is held against the base study with {row.against}")
+            say(f"{row.choice} {row.level} is held against the base study with {row.against}")
     quantities, shares = share_rows(made)
     print_table(
         f"share of the variance of the log over all studies for {budget}, with its {interval}",
@@ -178,11 +176,11 @@ def _print(made: Any, files: list[Path]) -> None:
         ),
         spread_rows(made),
     )
-    print("resampling: upper over lower end of the interval of a single study, the median of all")
+    say("resampling: upper over lower end of the interval of a single study, the median of all")
     for one in made.refused:
         levels = "; ".join(f"{name} {', '.join(map(str, of))}" for name, of in one.choices.items())
-        print(f"refused ({counted(one.combinations, 'combination')}; {levels or 'all'}): {one.reason}")
+        say(f"refused ({counted(one.combinations, 'combination')}; {levels or 'all'}): {one.reason}")
     print_notes(("flag", made.flags), ("assumed", made.assumptions))
     if files:
-        print(f"written to {printable(files[0].parent)}: {', '.join(path.name for path in files)}")
-    print(made.sentence)
+        say(f"written to {printable(files[0].parent)}: {', '.join(path.name for path in files)}")
+    say(made.sentence)

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from gemstones.bounds import FLOPS
 from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
-from gemstones.cli.output import print_json, share_bar
+from gemstones.cli.output import print_json, say, share_bar
 from gemstones.laws.chosen import AUTO
 
 
@@ -92,4 +92,4 @@ def study(
     if json:
         print_json(made.summary())
     else:
-        print(summary_text(made) if verbose else closing_text(made))
+        say(summary_text(made) if verbose else closing_text(made))

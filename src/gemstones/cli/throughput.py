@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.cli.options import OUTPUT, Json, Reading, Runs, files_of
-from gemstones.cli.output import format_interval, print_json, print_notes, print_table
+from gemstones.cli.output import format_interval, print_json, print_notes, print_table, say
 from gemstones.files import check_output
 from gemstones.lists import listed
 from gemstones.printable import printable
@@ -61,11 +61,11 @@ def throughput(
 
 
 def _print(model: StepTime, output: Path | None) -> None:
-    print(step_time_notes(model)[0])
-    print(f"device seconds per token of training = {model}")
+    say(step_time_notes(model)[0])
+    say(f"device seconds per token of training = {model}")
     if model.peak_flops_per_second is not None:
         interval = format_interval(model.peak_interval, format_quantity)
-        print(
+        say(
             f"matmul FLOPs per second of a device, as shapes widen: {format_quantity(model.peak_flops_per_second)}, "
             f"interval {interval} ({len(model.draws)} resamples by run)"
         )
@@ -97,4 +97,4 @@ def _print(model: StepTime, output: Path | None) -> None:
     )
     print_notes(("flag", model.flags), ("assumed", model.assumptions))
     if output is not None:
-        print(f"written to {printable(output)}")
+        say(f"written to {printable(output)}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from gemstones.cli.options import Compiled, Device, Json, MicroBatch, Recomputed, Sinks
-from gemstones.cli.output import print_json
+from gemstones.cli.output import print_json, say
 from gemstones.errors import InvalidRequest
 from gemstones.units import parse_quantity
 
@@ -93,7 +93,7 @@ def train(
         )
     elif alone:
         why = f": {outcome.reason}" if outcome.reason else ""
-        print(f"{run.name}: {outcome.state} at step {outcome.step:,} of {outcome.steps:,}{why}")
+        say(f"{run.name}: {outcome.state} at step {outcome.step:,} of {outcome.steps:,}{why}")
     if shared.processes > 1:
         from gemstones.train.ranks import leave_group
 

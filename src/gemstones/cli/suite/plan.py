@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from gemstones.cli.options import HeldOut, Json, Sources, named_folders
-from gemstones.cli.output import print_json, print_notes, print_table
+from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.cli.suite.live import duration
 from gemstones.errors import InvalidRequest, MissingExtra
 from gemstones.units import format_flops, format_quantity, parse_quantity
@@ -307,24 +307,24 @@ def _print(summary: dict[str, Any]) -> None:
         left=(0, 1),
     )
     _print_shapes(summary["memory"])
-    print(f"in all: {format_quantity(totals['own_tokens'])} tokens trained on")
-    print(f"FLOPs: {format_flops(totals['flops'])}, {conventions['flops']}")
-    print(f"matmul FLOPs: {format_flops(totals['flops_matmul'])}, {conventions['flops_matmul']}")
+    say(f"in all: {format_quantity(totals['own_tokens'])} tokens trained on")
+    say(f"FLOPs: {format_flops(totals['flops'])}, {conventions['flops']}")
+    say(f"matmul FLOPs: {format_flops(totals['flops_matmul'])}, {conventions['flops_matmul']}")
     hours = totals["device_hours"]
-    print(f"device hours: {_hours(hours)} ({duration(3600 * hours)}): {conventions['device_hours']}")
-    print(
+    say(f"device hours: {_hours(hours)} ({duration(3600 * hours)}): {conventions['device_hours']}")
+    say(
         f"checkpoints: {totals['checkpoints']:,}, {_size(totals['bytes_written'])} written, "
         f"{_size(totals['bytes_kept'])} kept for good: {conventions['checkpoints']}"
     )
     disk = summary["disk"]
-    print(
+    say(
         f"disk: {_size(disk['bytes_needed'])} of the {_size(disk['bytes_free'])} that are free: {conventions['disk']}"
     )
-    print(f"memory of the largest run: {_size(totals['memory_bytes'])}: {conventions['memory']}")
+    say(f"memory of the largest run: {_size(totals['memory_bytes'])}: {conventions['memory']}")
     if summary["memory"]["layout"] is not None:
-        print(f"gathered: {conventions['gathered']}")
+        say(f"gathered: {conventions['gathered']}")
     if (sharded := summary["ranks"]) is not None:
-        print(
+        say(
             f"{sharded['shape']} on {sharded['ranks']:,} ranks ({sharded['data']}x{sharded['tensor']}): "
             f"{sharded['bytes_max']:,} bytes on the fullest, {sharded['bytes_min']:,} on the emptiest, "
             f"{sharded['bytes_total']:,} in all, of which {sharded['bytes_replicated']:,} replicated: "

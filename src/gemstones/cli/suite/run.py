@@ -22,7 +22,7 @@ from gemstones.cli.options import (
     core_count,
     named_folders,
 )
-from gemstones.cli.output import print_json, print_notes
+from gemstones.cli.output import print_json, print_notes, say
 from gemstones.cli.suite.live import view_of
 from gemstones.errors import InvalidRequest, MissingExtra
 from gemstones.printable import printable
@@ -172,11 +172,11 @@ def _train(
         print_json({"folder": str(folder), **summary, "notes": list(notes)})
     raise_failures(outcome, len(tasks))
     if not json:
-        print(f"{outcome.finished} of {len(tasks)} runs finished in {printable(folder)}")
+        say(f"{outcome.finished} of {len(tasks)} runs finished in {printable(folder)}")
         left = (("diverged", outcome.diverged), ("not trained, for its parent diverged", outcome.held_back))
         print_notes(*left)
         if outcome.finished:
-            print(f"next: gemstones runs collect {printable(folder)} --output runs.parquet")
+            say(f"next: gemstones runs collect {printable(folder)} --output runs.parquet")
 
 
 def _submit(
@@ -193,11 +193,11 @@ def _submit(
         return
     print_notes(("note", notes))
     for array in submitted:
-        print(f"job {array.id}: {len(array.runs)} runs")
+        say(f"job {array.id}: {len(array.runs)} runs")
     if submitted:
-        print(f"how far they are: gemstones suite status {printable(folder)}")
+        say(f"how far they are: gemstones suite status {printable(folder)}")
     else:
-        print(f"nothing to do: no run of {printable(folder)} is left to train")
+        say(f"nothing to do: no run of {printable(folder)} is left to train")
 
 
 def _print_prepared(folder: Path, prepared: Prepared, notes: Sequence[str], *, json: bool) -> None:
@@ -206,7 +206,7 @@ def _print_prepared(folder: Path, prepared: Prepared, notes: Sequence[str], *, j
         print_json({"folder": str(folder), "runs": ids, "added": list(prepared.added), "notes": list(notes)})
         return
     print_notes(("note", notes))
-    print(f"{printable(folder)}: {len(ids)} runs are ready to train, {len(prepared.added)} of them new")
+    say(f"{printable(folder)}: {len(ids)} runs are ready to train, {len(prepared.added)} of them new")
 
 
 def _notes(prepared: Prepared, folder: Path) -> list[str]:

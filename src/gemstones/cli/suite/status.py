@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from gemstones.cli.options import Json
-from gemstones.cli.output import print_json, print_notes, print_table
+from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.cli.suite.live import duration
 from gemstones.units import format_quantity
 
@@ -79,7 +79,7 @@ def _print(folder: Path, found: SuiteStatus) -> None:
     rows = list(zip(*columns.values(), strict=True))
     print_table(f"{folder}: {found.state}", list(columns), rows, left=(0, 2))
     print_notes(*((run.id, [run.reason]) for run in found.runs if run.reason))
-    print(
+    say(
         f"{found.finished} of {len(found.runs)} runs finished; {duration(found.seconds)} spent, "
         f"{left(found.remaining_seconds)} left, one run at a time; losses in nats/token"
     )

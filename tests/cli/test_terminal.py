@@ -1,0 +1,95 @@
+"""In a terminal words wrap at its width, and the answer comes before what it rests on; to a pipe lines stay whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.cli.test_environment import COMMAND
+
+pty = pytest.importorskip("pty")
+
+
+def in_terminal(columns: int, *words: str, **environment: str) -> str:
+    """What a command writes to a terminal so many columns wide."""
+    ours, theirs = pty.openpty()
+    try:
+        running = subprocess.Popen(
+            [*COMMAND, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "COLUMNS": str(columns), "LINES": "40", "TERM": "xterm", **environment},
+        )
+        os.close(theirs)
+        written = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            written += part
+        assert running.wait() == 0
+    finally:
+        os.close(ours)
+    return written.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "plan 1e22",
+        "plan 1e22 --verbose",
+        "data list",
+        "predict gemstones-refit --at N=7e9,T=1e12",
+        "fit pebbles",
+    ],
+)
+def test_words_wrap_at_the_width(columns: int, words: str, cli: Cli) -> None:
+    shown = in_terminal(columns, *words.split(), NO_COLOR="1")
+    plain = re.sub(r"\033\[[0-9;]*m", "", shown)
+    wide = [line for line in plain.splitlines() if len(line.rstrip()) > columns]
+    assert all("─" in line or line.startswith(" ") for line in wide)  # of a table, which is never cut
+    told = cli(*words.split()).out
+    words_of = [line for line in told.splitlines() if ". " in line or ": " in line]
+    for line in words_of:
+        assert " ".join(line.split()) in " ".join(plain.split())
+
+
+def test_how_far_a_plan_reaches_has_a_colour() -> None:
+    assert "\033[33mextrapolation: 0.3 decades" in in_terminal(200, "plan", "1e22")
+    assert "\033[32mextrapolation: " in in_terminal(200, "plan", "1e20")
+    assert "\033[31mextrapolation: " in in_terminal(200, "plan", "1e25")
+    assert "\033[33m" not in in_terminal(200, "plan", "1e22", NO_COLOR="1")
+
+
+def test_a_plan_answers_first_and_says_the_rest_when_asked(cli: Cli) -> None:
+    short, whole = cli("plan", "1e22").out, cli("plan", "1e22", "--verbose").out
+    assert len(short.splitlines()) <= 24 < len(whole.splitlines())
+    assert "flags: term_at_zero, " in short and "flag: term_at_zero: " in whole
+    for said in (
+        "Chinchilla (Epoch's constants) would train",
+        "95% intervals from 400",
+        "extrapolation: 0.3",
+    ):
+        assert said in short and said in whole
+    for said in ("relaxed (real-valued)", "form chosen by backtests", "near-optimal in"):
+        assert said in whole and said not in short
+    assert cli("plan", "1e22", "--json").json == cli("plan", "1e22", "--verbose", "--json").json
+    assert "near-optimal in" in cli("plan", "1e22", "--near-all").out
+
+
+def test_a_pipe_has_whole_lines(cli: Cli, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "plan", "1e22"],
+        capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "80"},
+    )  # fmt: skip
+    assert done.stdout == cli("plan", "1e22").out and "\033" not in done.stdout
