@@ -35,9 +35,9 @@ PICTURES = (
     ),
     Picture(
         "laws", "What several laws prescribe (Approach 3)",
-        "Width over depth, and T/N, over the budget by three laws that come with the package: ours with its interval, "
-        "the same without an exponent around the sum, and Chinchilla's constants.",
-        'gs.approach3_figure(["gemstones-refit", "gemstones-refit-plain", "chinchilla-epoch"])',
+        "Width over depth, and T/N, over the budget by laws that come with the package: ours with its interval, and "
+        "published constants, which have none.",
+        'gs.approach3_figure(["gemstones-refit", "gemstones-width-depth"])',
     ),
     Picture(
         "backtest", "How well laws predict runs that they were not fitted to",
@@ -73,7 +73,7 @@ PICTURES = (
     ),
 )  # fmt: skip
 
-ANALYSES = "analyses = gs.sensitivity(runs, [1e13, 1e14], bootstrap=0)"
+ANALYSES = "analyses = gs.sensitivity(runs, [1e13, 1e14], levels=gs.Levels(deltas=(1e-4,)), bootstrap=0)"
 
 
 def draw(folder: Path) -> None:
