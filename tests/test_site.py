@@ -65,11 +65,8 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 def test_every_page_is_in_a_list_of_the_site() -> None:
     index = (ROOT / "docs" / "index.md").read_text("utf-8")
-    listed = {
-        line
-        for block in re.findall(r"\{toctree\}\n(.*?)```", index, re.DOTALL)
-        for line in block.splitlines()
-    }
+    blocks = re.findall(r"\{toctree\}\n(.*?)```", index, re.DOTALL)
+    listed = {re.sub(r"^.*<(.*)>$", r"\1", line) for block in blocks for line in block.splitlines()}
     for page in sources.pages():
         place = sources.place(page).with_suffix("").as_posix()
         if place.startswith(("benchmarks/", "studies/")):

@@ -30,6 +30,8 @@ _FENCE = re.compile(r"^(`{3,}).*?^\1`*$", re.MULTILINE | re.DOTALL)
 _ADDRESS = re.compile(
     r"`+[^`\n]*`+|\[[^\]\n]*\]\([^)\n]*\)|[<\"(]https?://|(?P<bare>https?://[^\s|,;)>\"]*[^\s|,;.)>\"])"
 )
+_PATH_AS_TEXT = re.compile(r"\[((?:[\w./-]+/)?[\w-]+\.md)\]\(((?:[^)\s#]*/)?[\w.-]+\.md)(?=\))")
+"""A link whose text is a path: on the site it has the title of that page."""
 _LINK = re.compile(r"(\]\(|\bsrcset=\"|\bsrc=\")(?![a-z]+:|#)([^)\s#\"]+)")
 
 
@@ -68,7 +70,10 @@ def with_links(text: str, path: Path) -> str:
         target = place(Path(os.path.normpath(path.parent / match[2])))
         return match[1] + PurePosixPath(os.path.relpath(target, here)).as_posix()
 
-    return outside_code(text, lambda prose: _ADDRESS.sub(_link, _LINK.sub(moved, prose)))
+    def changed(prose: str) -> str:
+        return _ADDRESS.sub(_link, _LINK.sub(moved, _PATH_AS_TEXT.sub(r"[](\2", prose)))
+
+    return outside_code(text, changed)
 
 
 def _link(match: re.Match[str]) -> str:
