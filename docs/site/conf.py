@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import gemstones
 from docs.site.prose import rst
 
@@ -29,6 +31,7 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "inherited-members": True, "undoc-members": False}
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "FloatArray", "Runs")}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 80
 add_module_names = False
@@ -51,11 +54,25 @@ pygments_dark_style = "github-dark"
 
 
 def _docstring(app: object, what: str, name: str, of: object, options: object, lines: list[str]) -> None:
-    """Docstrings are plain prose with `code`; a record's own list of fields adds nothing to its signature."""
+    """Docstrings are plain prose with `code`."""
     lines[:] = rst(lines)
+
+
+def _signature(
+    app: object,
+    what: str,
+    name: str,
+    of: object,
+    options: object,
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None]:
+    """A default that is made anew each time is three dots, which parse."""
+    return re.sub(r"<[^<>]*>", "...", signature) if signature else signature, returned
 
 
 def setup(app: object) -> dict[str, bool]:
     """Connect what turns docstrings into reStructuredText."""
     app.connect("autodoc-process-docstring", _docstring)  # type: ignore[attr-defined]
+    app.connect("autodoc-process-signature", _signature)  # type: ignore[attr-defined]
     return {"parallel_read_safe": True}
