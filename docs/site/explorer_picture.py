@@ -13,16 +13,35 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from docs.site.sources import ROOT
 
-WIDTH, HEIGHT = 1200, 800
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+WIDTH, HEIGHT = 1240, 940
 """Of the window, in CSS pixels."""
 
 PICTURES = ROOT / "docs" / "pictures"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run")
 COLORS = 128
 """Of the palette: text stays sharp, and the files small."""
+
+
+QUIET, LONGEST = 3, 60
+"""Seconds without a change after which the page is taken, and at the most: intervals come after the figures."""
+
+
+def _settled(tab: Page) -> None:
+    said, since = "", 0
+    for _ in range(LONGEST):
+        tab.wait_for_timeout(1000)
+        now = tab.inner_text("body")
+        since = since + 1 if now == said else 0
+        said = now
+        if since >= QUIET:
+            return
 
 
 def take(page: Path, folder: Path) -> list[Path]:
@@ -43,7 +62,7 @@ def take(page: Path, folder: Path) -> list[Path]:
             tab = context.new_page()
             tab.goto(page.resolve().as_uri())
             tab.wait_for_load_state("load")
-            tab.wait_for_timeout(1500)  # figures are drawn after the page
+            _settled(tab)
             pictures.append(folder / f"explorer-{theme}.png")
             tab.screenshot(path=pictures[-1])
             context.close()
