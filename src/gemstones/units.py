@@ -109,6 +109,15 @@ def format_quantity(value: float, digits: int = 3) -> str:
     raise AssertionError("unreachable: abs(value) >= 1")
 
 
+def format_bytes(count: float, digits: int = 3) -> str:
+    """Bytes with a decimal prefix, G for 10^9: B is the byte; for people.
+
+    >>> format_bytes(1_086_965_760), format_bytes(512), format_bytes(4.1e12)
+    ('1.09GB', '512B', '4.1TB')
+    """
+    return format_quantity(count, digits).replace("B", "G") + "B"
+
+
 def format_flops(value: float, digits: int = 3) -> str:
     """FLOPs of training as the field writes them: as powers of ten, never with a suffix; for people.
 

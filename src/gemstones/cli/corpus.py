@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from gemstones.cli.options import OUTPUT, Json, core_count
 from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.printable import printable
-from gemstones.units import format_quantity, parse_count
+from gemstones.units import format_bytes, parse_count
 
 if TYPE_CHECKING:
     from gemstones.train.corpus import Corpus
@@ -226,7 +226,7 @@ def _print(corpus: Corpus, *, json: bool, made: bool | None = None) -> None:
     lines = f", {summary['bad_lines']:,} bad lines" if summary["bad_lines"] else ""
     say(f"skipped: {skipped}{lines}")
     for file in summary["skipped_files"][:MOST_SKIPPED]:
-        say(f"skipped: {file['path']}, {format_quantity(file['bytes'])}B: {file['why']}")
+        say(f"skipped: {file['path']}, {format_bytes(file['bytes'])}: {file['why']}")
     if (hidden := len(summary["skipped_files"]) - MOST_SKIPPED) > 0:
         say(f"skipped: {hidden:,} more (--json lists them)")
     rows = [
@@ -234,7 +234,7 @@ def _print(corpus: Corpus, *, json: bool, made: bool | None = None) -> None:
             split,
             f"{summary['documents_by_split'][split]:,}",
             f"{tokens:,}",
-            f"{format_quantity(summary['bytes'][split])}B" if summary["bytes"][split] or not tokens else "-",
+            f"{format_bytes(summary['bytes'][split])}" if summary["bytes"][split] or not tokens else "-",
             f"{summary['bytes'][split] / tokens:.2f}" if tokens and summary["bytes"][split] else "-",
             str(summary["shards"][split]),
         )
@@ -247,10 +247,10 @@ def _print(corpus: Corpus, *, json: bool, made: bool | None = None) -> None:
         f"tokenizer {trained})"
     )
     for source in summary["sources"][:MOST_SOURCES]:
-        say(f"source: {source['path']}, {source['files']:,} files, {format_quantity(source['bytes'])}B")
+        say(f"source: {source['path']}, {source['files']:,} files, {format_bytes(source['bytes'])}")
     if more := summary["sources"][MOST_SOURCES:]:
         files, size = (sum(source[name] for source in more) for name in ("files", "bytes"))
-        say(f"source: {len(more):,} more, {files:,} files, {format_quantity(size)}B (--json lists them)")
+        say(f"source: {len(more):,} more, {files:,} files, {format_bytes(size)} (--json lists them)")
     say(f"fingerprint: {summary['fingerprint']}")
     print_notes(("note", summary["notes"]))
     if summary["skipped_share"] > MUCH_SKIPPED:
@@ -258,6 +258,6 @@ def _print(corpus: Corpus, *, json: bool, made: bool | None = None) -> None:
         largest = summary["skipped_files"][0]
         say(
             f"warning: {summary['skipped_share']:.0%} of the input was skipped, "
-            f"{format_quantity(summary['skipped_bytes'])}B of {format_quantity(size)}B: the most of it "
+            f"{format_bytes(summary['skipped_bytes'])} of {format_bytes(size)}: the most of it "
             f"{printable(largest['path'])}, {largest['why']}"
         )

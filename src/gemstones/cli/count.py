@@ -11,7 +11,7 @@ from gemstones.accounting.memory import Precision, memory_bytes
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, params, params_by_group
 from gemstones.cli.options import Architecture, Json
 from gemstones.cli.output import print_json, print_table, say
-from gemstones.units import format_quantity
+from gemstones.units import format_bytes, format_flops, format_quantity
 
 
 def count(
@@ -51,14 +51,14 @@ def count(
         return
     heads = f"{it.query_heads} query and {it.kv_heads} kv heads of {it.head_size}"
     say(f"{it}: {heads}, MLP {it.mlp_width:,}, vocabulary {it.vocabulary:,}, context {it.context:,}")
-    for title, unit in (
-        ("params", "parameters"),
-        ("flops_per_token", "FLOPs per token, forward and backward"),
-        ("memory_bytes", f"bytes in training, AdamW, {precision} precision"),
+    for title, unit, write in (
+        ("params", "parameters", format_quantity),
+        ("flops_per_token", "FLOPs per token, forward and backward", format_flops),
+        ("memory_bytes", f"bytes in training, AdamW, {precision} precision", format_bytes),
     ):
         values = summary[title]
         print_table(
             "",
             (unit, "", ""),
-            [(name, f"{value:,.0f}", format_quantity(value)) for name, value in values.items()],
+            [(name, f"{value:,.0f}", write(value)) for name, value in values.items()],
         )

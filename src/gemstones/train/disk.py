@@ -11,7 +11,7 @@ from gemstones.design.cost import RunCost, SuiteCost, bytes_at_once, run_cost
 from gemstones.errors import Failure
 from gemstones.runs.folders import CHECKPOINTS, ledger_of
 from gemstones.train.suite_folder import RunTask
-from gemstones.units import format_quantity
+from gemstones.units import format_bytes
 
 FULL_BYTES = 1 << 16
 """With less than this free, a line of a ledger or of a log may not find room."""
@@ -32,8 +32,8 @@ class Room:
         if self.bytes_needed <= self.bytes_free:
             return ""
         return (
-            f"checkpoints and ledgers will take {_size(self.bytes_needed)} more in {self.folder}, where "
-            f"{_size(self.bytes_free)} are free"
+            f"checkpoints and ledgers will take {format_bytes(self.bytes_needed)} more in {self.folder}, where "
+            f"{format_bytes(self.bytes_free)} are free"
         )
 
 
@@ -76,7 +76,3 @@ def is_full(folder: Path) -> bool:
 def no_space(folder: Path) -> str:
     """What is said of a folder that is full."""
     return f"no space is left on the disk of {folder}: make room, and the same command goes on"
-
-
-def _size(count: int) -> str:
-    return format_quantity(count).replace("B", "G") + "B"

@@ -13,7 +13,7 @@ from gemstones.cli.options import HeldOut, Json, Sources, named_folders
 from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.cli.suite.live import duration
 from gemstones.errors import InvalidRequest, MissingExtra
-from gemstones.units import format_flops, format_quantity, parse_quantity
+from gemstones.units import format_bytes, format_flops, format_quantity, parse_quantity
 
 if TYPE_CHECKING:
     from gemstones.design.cost import Finding, SuiteCost
@@ -313,14 +313,15 @@ def _print(summary: dict[str, Any]) -> None:
     hours = totals["device_hours"]
     say(f"device hours: {_hours(hours)} ({duration(3600 * hours)}): {conventions['device_hours']}")
     say(
-        f"checkpoints: {totals['checkpoints']:,}, {_size(totals['bytes_written'])} written, "
-        f"{_size(totals['bytes_kept'])} kept for good: {conventions['checkpoints']}"
+        f"checkpoints: {totals['checkpoints']:,}, {format_bytes(totals['bytes_written'])} written, "
+        f"{format_bytes(totals['bytes_kept'])} kept for good: {conventions['checkpoints']}"
     )
     disk = summary["disk"]
     say(
-        f"disk: {_size(disk['bytes_needed'])} of the {_size(disk['bytes_free'])} that are free: {conventions['disk']}"
+        f"disk: {format_bytes(disk['bytes_needed'])} of the {format_bytes(disk['bytes_free'])} that are free: "
+        f"{conventions['disk']}"
     )
-    say(f"memory of the largest run: {_size(totals['memory_bytes'])}: {conventions['memory']}")
+    say(f"memory of the largest run: {format_bytes(totals['memory_bytes'])}: {conventions['memory']}")
     if summary["memory"]["layout"] is not None:
         say(f"gathered: {conventions['gathered']}")
     if (sharded := summary["ranks"]) is not None:
@@ -344,10 +345,10 @@ def _print_shapes(memory: dict[str, Any]) -> None:
         header += ["states per device", "gathered", "per device"]
     rows = []
     for of in memory["shapes"]:
-        row = [of["shape"], format_quantity(of["params_total"]), _size(of["states_bytes"])]
+        row = [of["shape"], format_quantity(of["params_total"]), format_bytes(of["states_bytes"])]
         row.append(", ".join(map(str, of["tensor_parallel_degrees"])))
         if (held := of["per_device"]) is not None:
-            row += [_size(held[f"{name}_bytes"]) for name in ("states", "gathered", "total")]
+            row += [format_bytes(held[f"{name}_bytes"]) for name in ("states", "gathered", "total")]
         rows.append(row)
     print_table(title, header, rows)
 
@@ -360,8 +361,3 @@ def _named(runs: Sequence[str], of: int) -> str:
 
 def _hours(hours: float) -> str:
     return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
-
-
-def _size(count: int) -> str:
-    """With G, not B, for 10^9: the unit is the byte."""
-    return format_quantity(count).replace("B", "G") + "B"
