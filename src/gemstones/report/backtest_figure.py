@@ -28,14 +28,12 @@ if TYPE_CHECKING:
     from gemstones.runs.table import RunTable
 
 COLORS = {
-    "N,T": style.TEAL,
-    "w,d,T": style.BLUE,
-    "w,d,N,T": style.ORANGE,
+    **style.FORMS,
     predictor_words("hull", ""): style.BLACK,
     predictor_words("bins", ""): style.RED,
 }
-"""Of the usual predictors, always; frontiers as in the figure of Approach 1."""
-OTHER_COLORS = (style.MAGENTA, "#AA7700", "#33BBEE", style.GREY)
+"""Of laws as in every figure; frontiers as in that of Approach 1."""
+OTHER_COLORS = (style.BLUE, style.MAGENTA, style.GREY)
 """Of other laws, in their order."""
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
 LANE, GAP = 9.0, 7.0

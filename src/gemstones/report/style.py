@@ -36,7 +36,15 @@ REFERENCES = {"chinchilla-epoch": BLUE, "kaplan": MAGENTA}
 LINE_WIDTH, REFERENCE_WIDTH, REFERENCE_DASH = 2.2, 1.5, (6, 3, 1.5, 3)
 """Published laws are drawn over fits: thinner and in a dash of their own, so that a fit under them stays in sight."""
 FITS = (ORANGE, TEAL, BLACK, RED)
-"""Colours of other laws, in the order of the legend: the first is far from those of the published laws."""
+"""Colours of fits that differ in something else than their form, in the order of the legend."""
+FORMS = {
+    "N,T": TEAL,
+    "w,d,T": "#AA7700",
+    "w,d,N,T": ORANGE,
+    "(w,d,N,T)^p": "#882255",
+    "(N,T)^p": "#33BBEE",
+}
+"""Colours of fits by their form, the same in every figure and in a page's explorer."""
 INK, SOFT_INK, GRID = "#222222", "#666666", "#E8E8E8"
 FONT = "Helvetica Neue, Arial, Liberation Sans, sans-serif"
 """vl-convert brings Liberation Sans, so that one of them is always there."""
@@ -151,10 +159,16 @@ def _label_expression(values: list[float], labels: list[str]) -> str:
 
 
 def law_colors(names: Iterable[str]) -> list[str]:
-    """A colour for each law."""
-    names = list(names)
-    others = [name for name in names if name not in REFERENCES]
-    return [REFERENCES.get(name) or FITS[others.index(name) % len(FITS)] for name in names]
+    """A colour for each law, by its name: of its form, where that is a usual one and the first of it.
+
+    >>> law_colors(["N,T fitted to all", "kaplan"]) == [TEAL, MAGENTA]
+    True
+    """
+    known = [REFERENCES.get(name) or FORMS.get(name.partition(" fitted to ")[0]) for name in names]
+    first = [colour if colour not in known[:i] else None for i, colour in enumerate(known)]
+    others = [colour for colour in (*FITS, GREY) if colour not in known]
+    places = iter(range(len(first)))
+    return [colour or others[next(places) % len(others)] for colour in first]
 
 
 def dash(*, reference: bool) -> list[float]:

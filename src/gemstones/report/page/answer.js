@@ -1,16 +1,28 @@
 // The explorer's answer: a plan in a sentence, in numbers, on the map and in notes.
 
 {
-  const { MAP_BANDS, UNITS, createMap, flopsText, general, newRunNote, numberText } = globalThis.gemstones;
+  const { MAP_BANDS, NEAR_BUDGET, UNITS, createIsoflop, createMap, flopsText, general, measuredNear } =
+    globalThis.gemstones;
+  const { newRunNote, numberText } = globalThis.gemstones;
 
   const byId = (id) => document.getElementById(id);
+
+  /** Of the shapes nearest to N those within a fifth of it: where models are small the nearest may be far. */
+  const closeTo = ({ nearest }) => nearest.filter(({ distance }) => distance <= Math.log(1.2));
 
   /** A budget as it is written, in its unit. */
   const budgetText = (budget, resource) => (resource === "flops" ? flopsText(budget) : numberText(budget));
 
-  /** What `show`s plans in `answer`; `paramsWords` are the words for conventions of N. */
-  function createAnswer(answer, paramsWords) {
-    const map = createMap(byId("map"));
+  /** From how many decades beyond the runs a caution is said louder. */
+  const LOUDER = [0, 0.5, 1.5];
+
+  /**
+   * What `show`s plans in `answer`; `paramsWords` are the words for conventions of N, `measured` the runs. `choose` is told
+   * which law the reader picks of the others.
+   */
+  function createAnswer(answer, paramsWords, measured, choose) {
+    const map = createMap(byId("map"), measured, (shape) => isoflop.point(shape));
+    const isoflop = createIsoflop(byId("isoflop-curve"), measured, (point) => map.point(point?.shape ?? null));
 
     const ofConvention = (convention) => paramsWords[convention];
     const emphasised = (text) => Object.assign(document.createElement("strong"), { textContent: text });
@@ -35,8 +47,88 @@
       byId("level").textContent = of.level ? `${general(100 * of.level, 3)}% interval` : "Interval";
       byId("quantities").replaceChildren(...quantities(shown).map(quantityRow));
       byId("plan-notes").replaceChildren(...notes(shown).map(([text, flag]) => noteItem(text, flag)));
+      caution(made.extrapolation, of);
       map.draw(shown);
       explainMap(shown);
+      showCurve(shown, null);
+    }
+
+    /** The isoFLOP curve of what is shown, with the intervals of its points where these are known. */
+    function showCurve(shown, bands) {
+      isoflop.draw({ ...shown, paramsWords: ofConvention(shown.law.convention) }, bands);
+      explainCurve(shown, bands);
+    }
+
+    /** How far the answer reaches beyond the runs, the louder the farther. */
+    function caution({ sentence, flops_decades: decades }, of) {
+      const far = decades === null ? 1 : LOUDER.filter((from) => Math.abs(decades) > from).length;
+      const tested = of.newRun.length ? of.newRun.at(-1)[0] : null;
+      const untested = of.own && decades !== null && decades !== 0 && (tested === null || Math.abs(decades) > tested);
+      byId("reach").dataset.far = far;
+      byId("reach").textContent =
+        `${far > 1 ? "Caution: " : ""}${far > 1 ? sentence : sentence[0].toUpperCase() + sentence.slice(1)}` +
+        (untested ? `; no backtest of this law reaches so far${far > 2 ? ": treat it as a guess" : ""}.` : ".");
+    }
+
+    /** Every law's plan for one budget; `rows` are those of `allLaws` so far, `count` how many there will be. */
+    function showOthers(rows, { law: of, budget }) {
+      byId("others-title").textContent = `Every law, for ${flopsText(budget)} FLOPs`;
+      byId("others").replaceChildren(...rows.filter((row) => row.made).map((row) => otherRow(row, of)));
+      const without = rows.filter((row) => !row.made).map((row) => row.law.label);
+      byId("others-caption").textContent =
+        (of.kind === "frontier"
+          ? "This law predicts no loss, so not what another costs."
+          : `Costs: how much higher the loss is at another law's N, if ${of.label} is right (–: no such shape).`) +
+        " N as each law counts it." +
+        (without.length ? ` No optimum here: ${without.join(", ")}.` : "");
+    }
+
+    function otherRow({ law, made, cost }, of) {
+      const row = document.createElement("tr");
+      if (law === of) row.className = "chosen";
+      const name = document.createElement("td");
+      const button = Object.assign(document.createElement("button"), {
+        type: "button",
+        className: "quiet",
+        textContent: law.label + (law.flags.length ? " †" : ""),
+        title: `Use ${law.label}; N counts ${ofConvention(law.convention)} parameters`,
+      });
+      button.addEventListener("click", () => choose(law.id));
+      name.innerHTML = '<svg class="swatch" viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="5"/></svg>';
+      name.firstChild.style.fill = `var(--${law.color})`;
+      name.append(button);
+      row.append(name);
+      const percent = cost === null ? "–" : law === of ? "0" : `${cost < 0 ? "−" : "+"}${(100 * Math.abs(cost)).toFixed(2)}%`;
+      for (const text of [numberText(made.params), numberText(made.tokens), numberText(made.tokens / made.params), percent])
+        row.append(Object.assign(document.createElement("td"), { className: "number", textContent: text }));
+      return row;
+    }
+
+    function explainCurve(shown, bands) {
+      const { law: of, wanted, found, made } = shown;
+      const points = measuredNear(shown, measured);
+      const color = `var(--${of.color})`;
+      const items = [];
+      if (of.kind !== "frontier") {
+        items.push([`<path d="M0,8H16" stroke="${color}" stroke-width="2.5"/>`, "least loss of every size"]);
+        if (bands?.every(Boolean))
+          items.push([`<rect width="16" height="16" fill="${color}" fill-opacity="0.16"/>`, `${general(100 * of.level, 3)}% interval of the fit`]);
+        if (found?.ends?.params) items.push([`<path d="M0,8H16" stroke="${color}" stroke-width="5"/>`, "interval of N*"]);
+        if (points.length) items.push(['<circle class="run" cx="8" cy="8" r="3.5"/>', "measured"]);
+        if (made.optimum.params !== made.params) items.push(['<circle class="moved" cx="8" cy="8" r="6"/>', "at these tokens"]);
+      }
+      byId("isoflop-key").replaceChildren(...items.map(keyItem));
+      byId("isoflop-caption").textContent = curveWords(of, wanted, points);
+    }
+
+    function curveWords(of, wanted, points) {
+      if (of.kind === "frontier") return "";
+      const what = `Every size at ${budgetText(wanted.budget, wanted.resource)} ${UNITS[wanted.resource]}`;
+      const within = `spent within ${general(100 * (NEAR_BUDGET - 1), 2)}% of the budget`;
+      if (!of.own) return `${what}. Measured losses are of other data than this law's, so they are not shown.`;
+      if (wanted.resource !== "flops") return `${what}.`;
+      if (points.length) return `${what}; dots are ${points.length === 1 ? "the run" : `${points.length} runs`} when they had ${within}.`;
+      return `${what}. No run ${within}: nothing here is measured.`;
     }
 
     /** [name, value, interval] of everything planned. */
@@ -116,9 +208,8 @@
         ]);
       if (made.near) list.push([nearWords(made.near, of)]);
       if (made.nearest.length) {
-        list.push([
-          `Shapes nearest to N: ${made.nearest.map(({ width, depth }) => `${width}x${depth}`).join(", ")}.`,
-        ]);
+        const close = closeTo(made).map(({ width, depth }) => `${width}x${depth}`);
+        list.push([close.length ? `Shapes nearest to N: ${close.join(", ")}.` : "No feasible shape is within a fifth of N."]);
       }
       if (wanted.stepTime && made.shape) list.push(...wanted.stepTime.notes.map((note) => [note]));
       const { models } = of;
@@ -160,17 +251,11 @@
       if (made.shape) items.push(['<circle class="best" cx="8" cy="8" r="6.5"/>', "optimum"]);
       if (made.shape && wanted.factor !== 1)
         items.push(['<circle class="moved" cx="8" cy="8" r="6"/>', "at these tokens"]);
-      if (!made.shape) items.push(['<circle class="nearest" cx="8" cy="8" r="4"/>', "nearest to N"]);
+      if (closeTo(made).length) items.push(['<circle class="nearest" cx="8" cy="8" r="4"/>', "nearest to N"]);
       if (found?.optima.length)
         items.push(['<circle class="draw" cx="8" cy="8" r="3.5"/>', `optima of ${found.optima.length} resamples`]);
-      byId("key").replaceChildren(
-        ...items.map(([mark, words]) => {
-          const item = document.createElement("li");
-          item.innerHTML = `<svg viewBox="0 0 16 16" aria-hidden="true">${mark}</svg>`; // no data in it
-          item.append(words);
-          return item;
-        }),
-      );
+      if (of.own && measured.some((run) => run.width)) items.push(['<circle class="run" cx="8" cy="8" r="2.5"/>', "runs"]);
+      byId("key").replaceChildren(...items.map(keyItem));
       byId("map-caption").textContent =
         of.kind === "frontier"
           ? "This law predicts no loss: only the shapes nearest to its N are shown."
@@ -179,7 +264,14 @@
             "little its predicted loss lies above the least. Hover, tap or use the arrow keys.";
     }
 
-    return { show };
+    function keyItem([mark, words]) {
+      const item = document.createElement("li");
+      item.innerHTML = `<svg viewBox="0 0 16 16" aria-hidden="true">${mark}</svg>`; // no data in it
+      item.append(words);
+      return item;
+    }
+
+    return { show, showCurve, showOthers };
   }
 
   Object.assign(globalThis.gemstones, { budgetText, createAnswer });

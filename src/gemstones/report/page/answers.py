@@ -1,25 +1,15 @@
-"""What a study answers at one budget: the plan that a page begins with, and how the answer differs from law to law."""
+"""What a study answers at one budget: the plan that a page begins with, in a few numbers and in a sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
 from gemstones.laws.diagnostics import doubts
 from gemstones.planning.plan import Plan
-from gemstones.report import style
-from gemstones.report.numbers import flops_text, interval_text, number_text, quantity_text
-from gemstones.report.page.page import Figure, Headline, Stat
+from gemstones.report.numbers import flops_text, interval_text, quantity_text
+from gemstones.report.page.page import Headline, Stat
 from gemstones.report.prescriptions import by_law
 from gemstones.report.study import Study
-from gemstones.report.words import PARAMS_WORDS, law_words, need_altair
+from gemstones.report.words import PARAMS_WORDS, law_words
 from gemstones.runs.loss_units import WORDS
-
-if TYPE_CHECKING:
-    import altair as alt
-
-ROW_HEIGHT = 30
-"""CSS pixels of a law in the figure."""
 
 
 def first_plan(study: Study) -> Plan | None:
@@ -46,9 +36,9 @@ def headline(study: Study) -> Headline | None:
     stats = []
     if plan.shape is not None:
         ends = plan.intervals or {}
-        sizes = [interval_text(ends[name], name) for name in ("width", "depth") if name in ends]
-        shape = f"{plan.shape.width} × {plan.shape.depth}"
-        stats.append(Stat("width × depth", shape, " × ".join(sizes), bool(doubts(plan.flags))))
+        for name, size in (("width", plan.shape.width), ("depth", plan.shape.depth)):
+            size_ends = interval_text(ends[name], name) if name in ends else ""
+            stats.append(Stat(name, str(size), size_ends, bool(doubts(plan.flags))))
     new_run = " (of a new run)" if "loss" in (plan.intervals or {}) else ""
     for name, label, value in (
         ("params", f"parameters ({PARAMS_WORDS[plan.params_convention]})", plan.params),
@@ -67,58 +57,12 @@ def headline(study: Study) -> Headline | None:
     )
 
 
-def answers_figure(study: Study) -> Figure | None:
-    """Parameters that every law prescribes for the budget of the first plan, with their intervals."""
-    plan = first_plan(study)
-    if plan is None or len(plans := same_budget(study, plan)) < 2:
-        return None
-    budget = flops_text(plan.budget_flops)
-    cautions = " † from a fit with a caution." if any(doubts(p.flags) for p in plans) else ""
-    return Figure(
-        "answers",
-        f"Parameters prescribed for {budget} FLOPs by each law, with intervals",
-        f"What the answer depends on: parameters for {budget} FLOPs by each law, with the interval where it has one. "
-        f"Parameters are counted as named.{cautions}",
-        _chart(plans),
-    )
-
-
-def _chart(plans: Sequence[Plan]) -> alt.TopLevelMixin:
-    need_altair()
-    import altair as alt
-
-    rows = [_row(plan) for plan in plans]
-    values = [x for row in rows for x in (row["params"], row["low"], row["high"]) if x is not None]
-    x = style.log_x("params", "Parameters, N", style.padded(min(values), max(values), 0.06), "si", 7)
-    y = alt.Y(
-        "law:N",
-        sort=None,
-        title=None,
-        axis=alt.Axis(labelLimit=0, labelFontSize=13, domain=False, ticks=False, grid=False, labelPadding=10),
-    )
-    ours = alt.condition("datum.ours", alt.value(style.BLUE), alt.value(style.GREY))
-    base = alt.Chart(alt.InlineData(values=rows)).encode(y=y)
-    ends = (
-        base.transform_filter("isValid(datum.low)")
-        .mark_rule(strokeWidth=2)
-        .encode(alt.X("low:Q", scale=x["scale"], axis=x["axis"], title=x["title"]), x2="high:Q", color=ours)
-    )
-    dots = base.mark_circle(size=80, opacity=1).encode(x, color=ours)
-    words = base.mark_text(dy=-11, fontSize=12, color=style.INK).encode(x, text="words:N")
-    chart = alt.layer(ends, dots, words).properties(
-        width=560, height=ROW_HEIGHT * len(rows) + 14, view=alt.ViewConfig(stroke=None)
-    )
-    return style.themed(chart)
-
-
-def _row(plan: Plan) -> dict[str, Any]:
-    low, high = (plan.intervals or {}).get("params", (None, None))
-    name = f"{law_words(plan.law_name)} ({PARAMS_WORDS[plan.params_convention]})"
-    return {
-        "law": name + (" †" if doubts(plan.flags) else ""),
-        "params": plan.params,
-        "low": low,
-        "high": high,
-        "words": number_text(plan.params),
-        "ours": plan.intervals is not None,
-    }
+def description(study: Study) -> str:
+    """The first plan in a sentence, for previews of links."""
+    made = headline(study)
+    if made is None:
+        return f"Scaling laws of {study.dataset}: no law could be fitted to these runs."
+    said = [
+        f"{stat.label} {stat.value}" + (f" ({stat.interval})" if stat.interval else "") for stat in made.stats
+    ]
+    return f"{made.lead}: {', '.join(said)}."

@@ -186,5 +186,5 @@
     return found.sort((a, b) => a.distance - b.distance).slice(0, NEAREST);
   }
 
-  Object.assign(globalThis.gemstones, { NEAREST, predict, sizeOptimum, planOverParams });
+  Object.assign(globalThis.gemstones, { NEAREST, predict, sizeOptimum, planOverParams, tokensFor });
 }

@@ -2,7 +2,7 @@
 
 {
   const { Mistake, address, budgetText, createAnswer, flopsText, formatQuantity, general } = globalThis.gemstones;
-  const { intervals, parseCount, parseQuantity, plan } = globalThis.gemstones;
+  const { allLaws, curveIntervals, intervals, isoflopCurve, parseCount, parseQuantity, plan } = globalThis.gemstones;
 
   const source = document.getElementById("explorer-data");
   if (source) start(JSON.parse(source.textContent));
@@ -13,12 +13,12 @@
       Object.entries(data.step_times).map(([name, model]) => [name, unpackStepTime(model)]),
     );
     const panel = document.querySelector(".explorer");
-    const form = panel.querySelector("form");
+    const form = panel;
     const answer = panel.querySelector(".answer");
     const field = (name) => form.elements[name];
     const byId = (id) => document.getElementById(id);
     panel.hidden = false;
-    const { show } = createAnswer(answer, data.params_words);
+    const { show, showCurve, showOthers } = createAnswer(answer, data.params_words, data.measured, chooseLaw);
 
     // ---- State: what the controls hold, as text; only what differs from the start is in the address
 
@@ -39,21 +39,27 @@
 
     const readControls = () => Object.fromEntries(NAMES.map((name) => [name, field(name).value.trim()]));
 
-    /** Put a state into the controls; names, laws and units that are not known are ignored. */
+    /** Put a state into the controls; returns what of it is not known, in words, and was left out. */
     function writeControls(state) {
+      const unknown = [];
       const wanted = state.get("law");
       law = lawOf(wanted);
+      if (wanted !== null && law.id !== wanted) unknown.push(`it has no law ‘${short(wanted)}’`);
       const values = defaults(law);
-      for (const name of NAMES) {
-        const value = state.get(name);
-        if (value !== null && value.length < 100 && name !== "law" && name !== "resource") values[name] = value;
+      for (const [name, value] of state) {
+        if (!NAMES.includes(name)) unknown.push(`it has nothing called ‘${short(name)}’`);
+        else if (name === "resource" && !(value in units)) unknown.push(`it has no unit ‘${short(value)}’`);
+        else if (value.length >= 100) unknown.push(`its ${name.replace("_", " ")} has ${value.length} characters`);
+        else if (name !== "law") values[name] = value;
       }
       values.law = law.id;
-      if (state.get("resource") === "device_hours" && Object.keys(stepTimes).length)
-        values.resource = "device_hours";
       for (const name of NAMES) field(name).value = values[name];
       moveSliders();
+      return unknown;
     }
+
+    const units = Object.keys(stepTimes).length ? { flops: 1, device_hours: 1 } : { flops: 1 };
+    const short = (text) => (text.length > 40 ? `${text.slice(0, 40)}…` : text);
 
     function stateOf(values) {
       const usual = defaults(law);
@@ -155,6 +161,7 @@
     let timer = 0;
     let answered = null;
 
+    /** Answer what the controls hold; returns the `Mistake` that keeps it from that, or null. */
     function compute() {
       turn += 1;
       clearTimeout(timer);
@@ -166,26 +173,40 @@
       } catch (error) {
         if (!(error instanceof Mistake)) throw error;
         complain(error);
-        return;
+        return error;
       }
       complain(null);
       const shown = { wanted, made, law, near: data.near, found: null };
       answered = shown;
       show(shown);
-      refine(shown, intervals(wanted, made), turn);
+      inTurns(refinements(shown), turn);
+      return null;
     }
 
-    function refine(shown, steps, of) {
+    /** What takes longer: the plan's intervals, what other laws say, and the intervals along the curve. */
+    function* refinements(shown) {
+      const { wanted, made } = shown;
+      const found = yield* intervals(wanted, made);
+      const refined = found ? { ...shown, found } : shown;
+      if (found) show(refined);
+      answer.dataset.ready = "true";
+      const budget = wanted.resource === "flops" ? wanted.budget : made.optimum.flops;
+      const rows = [];
+      for (const row of allLaws(laws.filter((one) => one.compared || one === law), law, budget)) {
+        rows.push(row);
+        yield;
+      }
+      showOthers(rows, { law, budget });
+      yield;
+      if (law.draws.length) showCurve(refined, yield* curveIntervals(refined, isoflopCurve(refined)));
+      answer.dataset.complete = "true";
+    }
+
+    function inTurns(steps, of) {
       const until = performance.now() + 12;
       let step = { done: false };
-      while (!step.done && performance.now() < until) step = steps.next();
-      if (of !== turn) return;
-      if (step.done) {
-        answer.dataset.ready = "true";
-        if (step.value) show({ ...shown, found: step.value });
-      } else {
-        timer = setTimeout(() => refine(shown, steps, of), 0);
-      }
+      while (!step.done && performance.now() < until && of === turn) step = steps.next();
+      if (!step.done && of === turn) timer = setTimeout(() => inTurns(steps, of), 0);
     }
 
     function complain(mistake) {
@@ -227,11 +248,30 @@
       if (spent) field("budget").value = budgetText(spent, resource);
     }
 
+    for (const budget of data.presets) {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: flopsText(budget) });
+      button.addEventListener("click", () => {
+        field("resource").value = "flops";
+        field("budget").value = flopsText(budget);
+        changed("preset");
+        settled();
+      });
+      byId("presets").append(button);
+    }
+
+    function chooseLaw(id) {
+      field("law").value = id;
+      followLaw();
+      changed("law");
+      settled();
+    }
+
     /** A gesture, of one control, makes one entry of the history, however many values it passes. */
     let gesture = "";
     let typing = 0;
 
     function changed(name) {
+      byId("address-error").textContent = "";
       compute();
       const state = stateOf(readControls());
       address.write({ section: address.read().section, state }, { replace: gesture === name });
@@ -244,21 +284,24 @@
       gesture = "";
     }
 
-    form.addEventListener("input", (event) => {
-      if (event.target.name === "law") {
-        const before = defaults(law);
-        law = lawOf(field("law").value);
-        // Ranges that nobody set are those of the law.
-        for (const name of NAMES) {
-          if (/_m(in|ax)$/.test(name) && field(name).value.trim() === before[name])
-            field(name).value = defaults(law)[name];
-        }
+    /** The law that is chosen in the controls; ranges that nobody set are those of the law. */
+    function followLaw() {
+      const before = defaults(law);
+      law = lawOf(field("law").value);
+      for (const name of NAMES) {
+        if (/_m(in|ax)$/.test(name) && field(name).value.trim() === before[name])
+          field(name).value = defaults(law)[name];
       }
+    }
+
+    form.addEventListener("input", (event) => {
+      if (event.target.name === "law") followLaw();
       if (event.target.name === "resource") exchange(event.target.value);
       moveSliders();
       changed(event.target.name);
     });
-    form.addEventListener("change", settled);
+    // The keys of a slider change it at every step: these are one gesture, until they rest.
+    form.addEventListener("change", (event) => event.target.type !== "range" && settled());
     form.addEventListener("submit", (event) => event.preventDefault());
 
     byId("reset").addEventListener("click", () => {
@@ -269,6 +312,7 @@
 
     byId("copy").addEventListener("click", async () => {
       const button = byId("copy");
+      address.write({ section: "explorer", state: stateOf(readControls()) }, { replace: true });
       try {
         await navigator.clipboard.writeText(location.href);
         button.textContent = "Copied";
@@ -278,9 +322,28 @@
       setTimeout(() => (button.textContent = "Copy link"), 2000);
     });
 
+    const OF_FIELD = { width: ["width_min", "width_max"], depth: ["depth_min", "depth_max"] };
+
+    /** What the address holds; what of it has no answer is left out and said, and the rest is kept. */
     function restore() {
-      writeControls(address.read().state);
-      compute();
+      const { state } = address.read();
+      const wrong = writeControls(state);
+      let mistake = compute();
+      while (mistake) {
+        const given = (OF_FIELD[mistake.field] ?? [mistake.field]).filter((name) => state.has(name));
+        // What the field with the mistake says may only be too much together with another.
+        const dropped = given.length ? given : NAMES.filter((name) => state.has(name));
+        if (!dropped.length) break;
+        wrong.push(mistake.message);
+        for (const name of dropped) state.delete(name);
+        writeControls(state);
+        mistake = compute();
+      }
+      const kept = [...state.keys()].some((name) => NAMES.includes(name)) ? " The rest of it is kept." : "";
+      byId("address-error").textContent = wrong.length ? `This page's address: ${wrong.join("; ")}.${kept}` : "";
+      byId("more").open = Object.keys(defaults(law)).some(
+        (name) => !["budget", "resource", "law"].includes(name) && state.has(name),
+      );
     }
 
     addEventListener("popstate", restore);

@@ -24,13 +24,21 @@ from gemstones.laws.published import FrontierLaw
 from gemstones.laws.tree import Column
 from gemstones.planning.plan import NEAR, default_constraints, default_throughput
 from gemstones.planning.sight import sight
+from gemstones.report.page.colours import variable
+from gemstones.report.page.measured import measured_data
+from gemstones.report.style import GREY, REFERENCES, law_colors
 from gemstones.report.words import PARAMS_WORDS, law_words
 from gemstones.runs.loss_units import WORDS
+from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 from gemstones.timing.step_time import StepTime
 
 AnyLaw = Fit | Law | FrontierLaw
 OURS, PUBLISHED = "Fits of this study", "Published laws"
+
+
+COMPARED = ("gemstones-width-depth", "chinchilla", "chinchilla-epoch", "kaplan")
+"""Published laws that stand beside those of a study; the others can be chosen."""
 
 
 @dataclass(frozen=True)
@@ -42,27 +50,44 @@ class Explorer:
     """Shown at first, in FLOPs."""
     step_time: StepTime | None = None
     """Of the runs of the study's own fits; by default, and for all others, what `plan` takes."""
+    measured: RunTable | None = None
+    """The runs that the study's own fits were fitted to."""
+    presets: tuple[float, ...] = ()
+    """Budgets to choose from, in FLOPs."""
 
 
 def explorer_data(explorer: Explorer) -> dict[str, Any]:
     """`explorer` as plain values; a law whose terms a shape does not determine cannot prescribe and is left out."""
-    laws, step_times = [], {}
+    laws: list[dict[str, Any]] = []
+    step_times = {}
+    colors = law_colors_of(explorer)
     for group, members in explorer.groups.items():
         for name, law in members.items():
             if not prescribes(law):
                 continue
-            own = explorer.step_time if group == OURS else None
-            model = own or default_throughput(law)
+            model = (explorer.step_time if group == OURS else None) or default_throughput(law)
             if model is not None:
                 step_times[model.source] = step_time_data(model)
             source = None if model is None else model.source
-            laws.append({"group": group, **law_data(name, law), "step_time": source})
+            own = {"own": group == OURS, "compared": group == OURS or name in COMPARED, "color": variable(colors[name]), "step_time": source}
+            laws.append({"group": group, **law_data(name, law), **own})
     return {
         "laws": laws,
         "step_times": step_times,
         "budget": explorer.budget,
+        "presets": list(explorer.presets),
         "near": NEAR,
         "params_words": PARAMS_WORDS,
+        "measured": [] if explorer.measured is None else measured_data(explorer.measured),
+    }
+
+
+def law_colors_of(explorer: Explorer) -> dict[str, str]:
+    """Colours of the laws that are offered, as in figures; published ones that figures do not name are grey."""
+    ours = [*explorer.groups.get(OURS, {})]
+    published = [name for members in explorer.groups.values() for name in members if name not in ours]
+    return dict(zip(ours, law_colors(ours), strict=True)) | {
+        name: REFERENCES.get(name, GREY) for name in published
     }
 
 

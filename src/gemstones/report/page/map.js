@@ -4,7 +4,7 @@
 // choose a shape, which a tip describes.
 
 {
-  const { formatQuantity } = globalThis.gemstones;
+  const { axes, drawn, element, formatQuantity, inside, logScale, powersOfTwo } = globalThis.gemstones;
 
   const MARGIN = { left: 46, right: 14, top: 12, bottom: 44 };
   const BANDS = [
@@ -13,15 +13,6 @@
     [4, 0.24],
     [10, 0.12],
   ]; // times the tolerance, and how much of the accent
-  const NS = "http://www.w3.org/2000/svg";
-
-  function element(name, attributes = {}, text = "") {
-    const made = document.createElementNS(NS, name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    if (text) made.textContent = text;
-    return made;
-  }
-
   /** The domain to show: everything of interest, and some space, out to powers of two. */
   function domain(values, least, most) {
     const known = values.filter((value) => value > 0);
@@ -30,12 +21,6 @@
     const first = Math.max(2 ** Math.floor(Math.log2(low)), least);
     const last = Math.min(2 ** Math.ceil(Math.log2(high)), most);
     return last > first ? [first, last] : [first / 2, first * 2];
-  }
-
-  function powersOfTwo([low, high]) {
-    const ticks = [];
-    for (let tick = 2 ** Math.ceil(Math.log2(low) - 1e-9); tick <= high * 1.000001; tick *= 2) ticks.push(tick);
-    return ticks.length > 1 ? ticks : [low, high];
   }
 
   /** Index of the value nearest in the logarithm. */
@@ -49,7 +34,8 @@
     return wanted * wanted > values[low] * values[high] ? high : low;
   }
 
-  function createMap(plot) {
+  /** `measured` are the runs of the page's own laws; `chose` is told which shape is pointed at, and null. */
+  function createMap(plot, measured, chose) {
     const canvas = plot.querySelector("canvas");
     const svg = plot.querySelector("svg");
     const tip = plot.querySelector(".tip");
@@ -62,38 +48,24 @@
       const { surface } = shown.made;
       const { law, made, found } = shown;
       const { fitted } = law;
-      const places = [made.optimum.shape, made.shape, ...made.nearest.slice(0, 5)].filter(Boolean);
+      const places = [made.optimum.shape, made.shape, ...made.nearest.filter(({ distance }) => distance <= Math.log(1.2))].filter(Boolean);
       const near = law.kind === "shape" ? made.near : null;
       const widths = [...places.map((p) => p.width), ...(near?.width ?? []), ...(fitted.width ?? [])];
       const depths = [...places.map((p) => p.depth), ...(near?.depth ?? []), ...(fitted.depth ?? [])];
       const last = (values) => values[values.length - 1];
-      const x = scale(
+      const x = logScale(
         domain(widths.length ? widths : [...surface.widths], surface.widths[0] / 1.5, last(surface.widths) * 1.5),
         [MARGIN.left, box.width - MARGIN.right],
       );
-      const y = scale(
+      const y = logScale(
         domain(depths.length ? depths : [...surface.depths], surface.depths[0] / 1.5, last(surface.depths) * 1.5),
         [box.height - MARGIN.bottom, MARGIN.top],
       );
       view = { ...shown, x, y, box, cursor: null };
       tip.hidden = true;
       paint();
-      // Both scale alike, also on paper, where nothing is drawn again.
-      svg.setAttribute("viewBox", `0 0 ${box.width} ${box.height}`);
-      svg.setAttribute("preserveAspectRatio", "none");
-      plot.style.setProperty("--drawn-width", `${box.width}px`);
-      plot.style.setProperty("--drawn-height", `${box.height}px`);
-      svg.replaceChildren(...axes(box, x, y), ...marks(law, made, found, x, y));
-    }
-
-    function scale([low, high], [from, to]) {
-      const factor = (to - from) / Math.log(high / low);
-      const at = (value) => from + factor * Math.log(value / low);
-      return Object.assign(at, {
-        domain: [low, high],
-        range: [from, to],
-        invert: (p) => low * Math.exp((p - from) / factor),
-      });
+      const frame = axes(x, y, [ticks(x, 52), ticks(y, 26)], ["Width (channels)", "Depth (blocks)"]);
+      drawn(plot, svg, box, [...frame, ...marks(law, made, found, x, y)]);
     }
 
     function paint() {
@@ -137,31 +109,14 @@
       });
     }
 
-    function axes(box, x, y) {
-      const [left, right] = x.range;
-      const [bottom, top] = y.range;
-      const made = [];
-      const every = (ticks, room) => ticks.filter((_, i) => i % Math.ceil(ticks.length / room) === 0);
-      for (const tick of every(powersOfTwo(x.domain), (right - left) / 52)) {
-        made.push(element("line", { class: "tick", x1: x(tick), x2: x(tick), y1: bottom, y2: bottom + 5 }));
-        made.push(element("text", { x: x(tick), y: bottom + 18, "text-anchor": "middle" }, String(tick)));
-      }
-      for (const tick of every(powersOfTwo(y.domain), (bottom - top) / 26)) {
-        made.push(element("line", { class: "tick", x1: left - 5, x2: left, y1: y(tick), y2: y(tick) }));
-        made.push(element("text", { x: left - 9, y: y(tick) + 4, "text-anchor": "end" }, String(tick)));
-      }
-      made.push(element("rect", { class: "frame", x: left, y: top, width: right - left, height: bottom - top }));
-      made.push(
-        element("text", { x: (left + right) / 2, y: bottom + 37, "text-anchor": "middle" }, "Width (channels)"),
-      );
-      const turned = `translate(11 ${(top + bottom) / 2}) rotate(-90)`;
-      made.push(element("text", { transform: turned, "text-anchor": "middle" }, "Depth (blocks)"));
-      return made;
+    function ticks({ domain: of, range: [from, to] }, room) {
+      const every = powersOfTwo(of);
+      const step = Math.ceil(every.length / (Math.abs(to - from) / room));
+      return every.filter((_, i) => i % step === 0).map((tick) => [tick, String(tick)]);
     }
 
     function marks(law, made, found, x, y) {
       const list = [];
-      const inside = (value, at) => value >= at.domain[0] && value <= at.domain[1];
       const within = (value, at) => Math.min(Math.max(value, at.domain[0]), at.domain[1]);
       const { fitted } = law;
       if (fitted.width && fitted.depth) {
@@ -171,6 +126,10 @@
           element("rect", { class: "fitted", x: left, y: top, width: right - left, height: bottom - top }),
         );
         list.push(element("text", { x: left + 6, y: top + 15, "font-style": "italic" }, "fitted runs"));
+      }
+      for (const { name, width, depth } of law.own ? measured : []) {
+        if (width && inside(width, x) && inside(depth, y))
+          list.push(element("circle", { class: "run", cx: x(width), cy: y(depth), r: 2.5 }, "", name));
       }
       const counts = new Map();
       for (const { width, depth } of found?.optima ?? []) {
@@ -182,8 +141,8 @@
           list.push(element("circle", { class: "draw", cx: x(width), cy: y(depth), r: 1.6 + Math.sqrt(count) }));
         }
       }
-      for (const { width, depth } of made.shape ? [] : made.nearest) {
-        if (inside(width, x) && inside(depth, y)) {
+      for (const { width, depth, distance } of made.shape ? [] : made.nearest) {
+        if (distance <= Math.log(1.2) && inside(width, x) && inside(depth, y)) {
           list.push(element("circle", { class: "nearest", cx: x(width), cy: y(depth), r: 4 }));
         }
       }
@@ -231,9 +190,11 @@
       }
       cursor.removeAttribute("hidden");
       view.cursor = [i, j];
+      chose({ width, depth, loss: made.losses[k] });
     }
 
     function unchoose() {
+      chose(null);
       tip.hidden = true;
       svg.querySelector(".cursor")?.setAttribute("hidden", "");
     }
@@ -275,7 +236,14 @@
     const redraw = () => view && draw(view);
     new ResizeObserver(redraw).observe(plot);
     document.addEventListener("theme", redraw);
-    return { draw };
+
+    /** Point at a shape from elsewhere, or at none. */
+    function point(shape) {
+      if (view && shape) choose(...indexOf(shape, view.made.surface));
+      else unchoose();
+    }
+
+    return { draw, point };
   }
 
   Object.assign(globalThis.gemstones, { createMap, MAP_BANDS: BANDS });

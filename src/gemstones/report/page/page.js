@@ -119,7 +119,7 @@
     },
     { passive: true },
   );
-  markCurrent();
+  addEventListener("load", markCurrent); // what other scripts fill moves sections
 
   const { section } = readAddress();
   // With a state behind the section browsers do not find it; without, they go there before the explorer has filled itself.

@@ -17,8 +17,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gemstones.report.page.colours import on_dark
-from gemstones.report.page.explorer import Explorer, explorer_data
+from gemstones.report.page.colours import THEME, hexadecimal, on_dark, variable
+from gemstones.report.page.explorer import Explorer, explorer_data, law_colors_of
 from gemstones.report.page.svg import chart_svg, compact
 from gemstones.report.page.table import TableBlock, download, shown
 from gemstones.report.words import need_altair
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = (
     "numbers.js", "shapes.js", "law.js", "surface.js", "near.js", "by_shape.js", "by_params.js", "plan.js",
-    "intervals.js", "page.js", "tables.js", "map.js", "answer.js", "explorer.js",
+    "intervals.js", "others.js", "page.js", "tables.js", "plot.js", "map.js", "isoflop.js", "answer.js", "explorer.js",
 )  # fmt: skip
 """In the order in which they build on each other."""
 
@@ -90,8 +90,10 @@ class Page:
     headline: Headline | None
     summary: tuple[str, ...]
     sections: tuple[Section, ...]
-    figures: tuple[Figure, ...] = ()
-    """Of the summary."""
+    description: str = ""
+    """A sentence for previews of links."""
+    picture: str = ""
+    """A picture beside the page, for previews of links."""
     explorer: Explorer | None = None
 
 
@@ -104,9 +106,11 @@ def page_html(page: Page) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    figures = [*page.figures, *(figure for section in page.sections for figure in section.figures)]
+    figures = [figure for section in page.sections for figure in section.figures]
     charts = {figure.name: _drawn(figure) for figure in figures}
-    style = _text("page.css") + _palette(colour for _, colours in charts.values() for colour in colours)
+    own = () if page.explorer is None else law_colors_of(page.explorer).values()
+    colours = {hexadecimal(colour) or "" for colour in own if variable(colour) not in THEME.values()}
+    style = _text("page.css") + _palette(colours.union(*(colours for _, colours in charts.values())))
     style += "".join(_aspect_ratio(name, svg) for name, (svg, _) in charts.items())
     scripts = [_text(name) for name in SCRIPTS]
     tables = [block for section in page.sections for block in section.tables]

@@ -8,12 +8,12 @@ from typing import Any
 
 from gemstones.laws.published import LAW_NAMES, published
 from gemstones.report.numbers import counted, flops_text
-from gemstones.report.page.answers import answers_figure, first_plan, headline, same_budget
+from gemstones.report.page.answers import description, first_plan, headline, same_budget
 from gemstones.report.page.explorer import OURS, PUBLISHED, Explorer
 from gemstones.report.page.page import Figure, Page, Section
 from gemstones.report.page.runs import runs_section
 from gemstones.report.page.table import TableBlock
-from gemstones.report.steps import planning_fits
+from gemstones.report.steps import planning_fits, selected
 from gemstones.report.study import Study
 from gemstones.report.tables import Table, envelopes_table, fits_table, near_optimal_table, plans_table
 from gemstones.report.words import (
@@ -67,10 +67,16 @@ def study_page(
         subtitle=_subtitle(study),
         headline=headline(study),
         summary=tuple(_summary(study)),
-        figures=() if (answers := answers_figure(study)) is None else (answers,),
         sections=tuple(section for section in sections if section is not None),
-        explorer=_explorer(study, step_time),
+        description=description(study),
+        picture=_picture(study),
+        explorer=_explorer(study, runs, step_time),
     )
+
+
+def _picture(study: Study) -> str:
+    pictures = [path.relative_to(study.output).as_posix() for path in study.files if path.suffix == ".png"]
+    return next((path for stem in ("approach3", "approach1") for path in pictures if stem in path), "")
 
 
 def _subtitle(study: Study) -> str:
@@ -251,7 +257,7 @@ def _records(records: list[dict[str, Any]], names: tuple[str, ...]) -> Table:
 # ---- Explorer
 
 
-def _explorer(study: Study, step_time: StepTime | None) -> Explorer:
+def _explorer(study: Study, runs: RunTable | None, step_time: StepTime | None) -> Explorer:
     """Of the study's fits first one that knows shapes, which is what an explorer is for, and has an answer."""
     selections = dict.fromkeys(fit.selection for fit in study.fits)
     planning = [
@@ -269,4 +275,6 @@ def _explorer(study: Study, step_time: StepTime | None) -> Explorer:
         },
         budget,
         step_time,
+        None if runs is None else selected(runs, study.settings.select)[0].fitted,
+        budgets,
     )

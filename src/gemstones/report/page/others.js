@@ -1,0 +1,109 @@
+// What every law says for one budget of FLOPs, and what following it would cost if the chosen law is right.
+//
+// A plan of another law is made as `plan` makes it, but from a coarse search and the shapes around its best: the explorer
+// asks for all of them at every change. What another costs is gemstones.planning.compared.
+
+{
+  const { Mistake, argmin, around, bySearch, checkReach, coarse, extrapolation, feasible, flopsOfShape } =
+    globalThis.gemstones;
+  const { lossAt, losses, ordinary, params, predict, sizeOptimum, surfaceOf, tokensFor } = globalThis.gemstones;
+
+  const SAME_SIZE = 0.05; // gemstones.planning.compared
+
+  /** { params, tokens, shape } of a law's optimum; throws a `Mistake` where there is none. */
+  function briefPlan(law, budget) {
+    checkReach(extrapolation(law.fitted, { flops: budget }));
+    if (law.kind === "frontier") {
+      const counted = law.n0 * (budget / law.c0) ** law.exponent;
+      return { params: counted, tokens: budget / (6 * counted), shape: null };
+    }
+    if (!bySearch({ law, resource: "flops" })) {
+      const [counted, tokens] = sizeOptimum(law, law.theta, budget, 0);
+      if (![counted, tokens].every((x) => Number.isFinite(x) && x > 0)) throw new Mistake("it has no optimum", "law");
+      return { params: counted, tokens, shape: null };
+    }
+    const { widths, depths } = feasible(law.models, law.ranges);
+    const [rows, columns] = [coarse(widths), coarse(depths)];
+    const take = (values, indices) => Float64Array.from(indices, (i) => values[i]);
+    const search = (someWidths, someDepths) => {
+      const surface = surfaceOf(law, someWidths, someDepths, { stepTime: null, inferenceTokens: 0 });
+      const tokens = surface.perToken.map((cost, k) => {
+        const shape = [someWidths[Math.floor(k / someDepths.length)], someDepths[k % someDepths.length]];
+        return law.sees === "shape" || ordinary(...shape) ? budget / cost : 0;
+      });
+      const k = argmin(losses(law, law.theta, surface, tokens));
+      return { i: Math.floor(k / someDepths.length), j: k % someDepths.length, tokens: tokens[k] };
+    };
+    const first = search(take(widths, rows), take(depths, columns));
+    const window = [around(rows, first.i), around(columns, first.j)];
+    const { i, j, tokens } = search(take(widths, window[0]), take(depths, window[1]));
+    const [row, column] = [window[0][i], window[1][j]];
+    const onEdge = (at, values) => values.length > 1 && (at === 0 || at === values.length - 1);
+    if (onEdge(row, widths) || onEdge(column, depths))
+      throw new Mistake("its optimum lies on the edge of the search", "law");
+    const shape = { width: widths[row], depth: depths[column] };
+    return { params: params(law.models, shape.width, shape.depth, law.convention), tokens, shape };
+  }
+
+  /** Shapes of a law's search whose N is within SAME_SIZE of a target, by calling `see`; N grows alike for every block. */
+  function eachOfSize({ models, ranges, sees }, target, convention, see) {
+    const { widths, depths } = feasible(models, ranges);
+    for (const width of widths) {
+      const [one, two] = [1, 2].map((depth) => params(models, width, depth, convention));
+      const depthOf = (counted) => 1 + (counted - one) / (two - one);
+      const first = Math.max(Math.ceil(depthOf(target / (1 + SAME_SIZE))), depths[0]);
+      const last = Math.min(Math.floor(depthOf(target * (1 + SAME_SIZE))), depths[depths.length - 1]);
+      for (let depth = first; depth <= last; depth += 1) {
+        if (sees === "shape" || ordinary(width, depth)) see({ width, depth });
+      }
+    }
+  }
+
+  /**
+   * Least loss that `law` predicts for models of another law's size (counted as that counts), on the tokens that the budget
+   * buys: gemstones.planning.compared. Null where no shape of the search is of that size.
+   */
+  function lossOfSize(law, budget, target, convention) {
+    if (law.kind === "frontier") return null;
+    if (law.kind === "params" && convention === law.convention)
+      return predict(law, law.theta, target, tokensFor(law, budget, target, 0));
+    let least = Infinity;
+    eachOfSize(law, target, convention, (shape) => {
+      const { width, depth } = shape;
+      if (law.kind === "shape") {
+        least = Math.min(least, lossAt(law, law.theta, shape, budget / flopsOfShape(law, width, depth)[0]));
+      } else {
+        const counted = params(law.models, width, depth, law.convention);
+        least = Math.min(least, predict(law, law.theta, counted, tokensFor(law, budget, counted, 0)));
+      }
+    });
+    return Number.isFinite(least) ? least : null;
+  }
+
+  function leastLoss(law, { params: counted, tokens, shape }) {
+    if (law.kind === "frontier") return null;
+    return shape ? lossAt(law, law.theta, shape, tokens) : predict(law, law.theta, counted, tokens);
+  }
+
+  /** A generator of { law, made, cost, mistake }, a law at every step: cost is the loss over the least, less 1. */
+  function* allLaws(laws, law, budget) {
+    let least = null;
+    try {
+      least = leastLoss(law, briefPlan(law, budget));
+    } catch (error) {
+      if (!(error instanceof Mistake)) throw error;
+    }
+    for (const other of laws) {
+      try {
+        const made = briefPlan(other, budget);
+        const loss = least === null || other === law ? least : lossOfSize(law, budget, made.params, other.convention);
+        yield { law: other, made, cost: loss === null ? null : loss / least - 1 };
+      } catch (error) {
+        if (!(error instanceof Mistake)) throw error;
+        yield { law: other, made: null, cost: null, mistake: error.message };
+      }
+    }
+  }
+
+  Object.assign(globalThis.gemstones, { allLaws, briefPlan });
+}
