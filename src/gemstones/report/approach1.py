@@ -282,11 +282,11 @@ def _frontier_layer(
             *axes,
             color=alt.Color("frontier:N", **by_method(COLORS)),
             shape=alt.Shape("frontier:N", **by_method({"hull": CROSS, "bins": "circle"})),
-            size=alt.Size("frontier:N", **(by_method({"hull": 40, "bins": 6}) | unexplained)),
+            size=alt.Size("frontier:N", **(by_method({"hull": 40, "bins": 3}) | unexplained)),
             strokeWidth=alt.StrokeWidth(
-                "frontier:N", **(by_method({"hull": 1.8, "bins": 1.5}) | unexplained)
+                "frontier:N", **(by_method({"hull": 1.8, "bins": 1.0}) | unexplained)
             ),
-            opacity=alt.Opacity("frontier:N", **(by_method({"hull": 1.0, "bins": 0.55}) | unexplained)),
+            opacity=alt.Opacity("frontier:N", **(by_method({"hull": 1.0, "bins": 0.4}) | unexplained)),
             tooltip=["run:N", "loss:Q", "resource:Q", "tokens_per_param:Q"],
         )
     )

@@ -41,7 +41,7 @@ LANE, GAP = 9.0, 7.0
 WIDTH = 360
 WIDEST = 400.0
 """From the least error drawn to the largest, at most; what is beyond is written at the edge."""
-RESIDUALS_WIDTH, RESIDUALS_HEIGHT = 280, 160
+RESIDUALS_WIDTH, RESIDUALS_HEIGHT = 280, 125
 ONCE = "once"
 """Data of one row, for rules that are drawn once and not once a row."""
 Rows = list[dict[str, Any]]
@@ -186,7 +186,7 @@ class _Panel:
         )
         known = points.transform_filter("isValid(datum.low) && !isValid(datum.beyond)")
         unknown = points.transform_filter("!isValid(datum.low) && !isValid(datum.beyond)")
-        beyond = base.transform_filter("isValid(datum.beyond)").mark_text(align="right", fontSize=10.5, dx=3)
+        beyond = base.transform_filter("isValid(datum.beyond)").mark_text(align="right", fontSize=12, dx=3)
         layers = alt.layer(
             bands,
             whiskers,

@@ -247,7 +247,7 @@ def _models(name: str, x: alt.X, y: alt.Y, shape: alt.Shape) -> list[alt.Chart]:
     )
     labels = (
         models.transform_filter("isValid(datum.label)")
-        .mark_text(align="left", baseline="middle", dx=7, fontSize=10.5, color=style.SOFT_INK)
+        .mark_text(align="left", baseline="middle", dx=7, fontSize=12, color=style.SOFT_INK)
         .encode(text="label:N")
     )
     return [circles, labels]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from gemstones.laws.law import Interval
 from gemstones.units import format_flops, format_number, format_quantity
@@ -12,6 +13,7 @@ ZERO = 1e-6
 MOST_DIGITS = 7
 """Written of an interval's ends at most, so that they differ."""
 _WHOLE = {"width", "depth"}
+_FLOPS = {"budget", "flops"}
 _SETTINGS = {"delta", "tolerance"}
 _LOSSES = {"loss", "irreducible_loss"}
 _CONSTANTS = ("exponent_", "log_coefficient_", "log_irreducible")
@@ -49,7 +51,7 @@ def quantity_text(name: str, value: float, digits: int = 3) -> str:
     """
     if name in _WHOLE:
         return f"{value:.0f}"
-    if name == "budget":
+    if name in _FLOPS:
         return flops_text(value)
     if name in _SETTINGS:
         return f"{value:g}"
@@ -58,6 +60,15 @@ def quantity_text(name: str, value: float, digits: int = 3) -> str:
         return "0"
     # A law is rebuilt from its constants: three digits of a log coefficient of 12 would be 5% of its term.
     return f"{value:.4f}" if fixed and abs(value) < 1e4 else number_text(value, digits)
+
+
+def quantity_of(name: str, row: Mapping[str, object]) -> str:
+    """What a column of that name holds in this row: the cut of a split in compute is of FLOPs.
+
+    >>> quantity_of("cut", {"split": "compute"}), quantity_of("cut", {"split": "tokens"})
+    ('flops', 'cut')
+    """
+    return "flops" if name == "cut" and row.get("split") == "compute" else name
 
 
 def interval_text(ends: Interval, name: str = "") -> str:

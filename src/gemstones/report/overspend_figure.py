@@ -22,8 +22,8 @@ from gemstones.units import format_quantity
 if TYPE_CHECKING:
     import altair as alt
 
-WIDTH, HEIGHT = 430, 410
-"""Of a panel of shapes, in CSS pixels: high enough for five depths from 11 to 16."""
+WIDTH, HEIGHT = 430, 360
+"""Of a panel of shapes, in CSS pixels, high enough for five depths from 11 to 16."""
 LABEL_FROM, LABEL_WIDTH, LABEL_HEIGHT = 13.0, 40.0, 12.0
 """A label begins this far right of its point; the box that it takes."""
 MOST_RUNS = 40
@@ -117,7 +117,7 @@ class _Marks:
         gradient = alt.Legend(
             title="Overspend",
             values=[tick for tick in TICKS if tick <= self.most],
-            format=".0%",
+            format=".0%",  # of ticks that differ by 5% at least
             gradientLength=150,
             gradientStrokeColor="#BBBBBB",
             gradientStrokeWidth=0.5,
@@ -167,18 +167,28 @@ def _row(one: Overspent) -> dict[str, Any]:
         "low": low,
         "high": high,
         "kind": kind,
-        "text": {ON_FRONTIER: "", OUTSIDE: f"≥ {value:.0%}"}.get(kind, _percent(value)),
+        "text": {ON_FRONTIER: "", OUTSIDE: f"≥ {_percent(value)}"}.get(kind, _percent(value)),
     }
 
 
 def _percent(value: float) -> str:
-    """Whole percents, but of what is less than one.
+    """Whole percents, but of what is less than one its first digit.
 
-    >>> _percent(0.542), _percent(0.0021), _percent(-0.114)
-    ('54%', '0.2%', '−11%')
+    >>> _percent(0.542), _percent(0.0021), _percent(0.00002), _percent(-0.114), _percent(0.0)
+    ('54%', '0.2%', '0.002%', '−11%', '0%')
     """
-    text = f"{abs(value):.0%}" if abs(value) >= 0.0095 else f"{abs(value):.1%}"
+    digits = 0 if abs(value) >= 0.0095 or not value else math.ceil(-math.log10(abs(value)) - 2 - 1e-9)
+    text = f"{abs(value):.{max(digits, 0)}%}"
     return f"−{text}" if value < 0 else text
+
+
+def _percent_format(step: float) -> str:
+    """How ticks that are `step` apart are written, so that they differ.
+
+    >>> _percent_format(0.2), _percent_format(0.005), _percent_format(0.00002)
+    ('.0%', '.1%', '.3%')
+    """
+    return f".{max(0, math.ceil(-math.log10(step) - 2 - 1e-9))}%"
 
 
 def _panel_title(found: Overspend) -> Any:
@@ -218,7 +228,7 @@ def _shapes_panel(
     )
     texts = [
         labels.transform_filter(f"datum.side == '{align}'")
-        .mark_text(align=align, baseline="middle", fontSize=11.5, color=style.INK)
+        .mark_text(align=align, baseline="middle", fontSize=12, color=style.INK)
         .encode(*at_label, text="text:N")
         for align in ("left", "right")
     ]
@@ -269,10 +279,10 @@ def _runs_panel(
         title.subtitle = f"the {len(shown)} largest of {len(rows)}"
     base = alt.Chart(alt.NamedData(name=name))
     y = alt.Y("run:N", sort=[row["run"] for row in shown], title=None, axis=alt.Axis(labelLimit=220))
-    x_axis = alt.Axis(format=".0%", tickCount=6)
     ends = [end for row in shown for end in (row["value"], row["low"], row["high"]) if end is not None]
     # Room on the right for the label of the largest.
     span = max(ends) - min(0.0, *ends) or 0.1
+    x_axis = alt.Axis(format=_percent_format(span / 10), tickCount=6)
     scale = alt.Scale(domain=[min(0.0, *ends) - 0.03 * span, max(ends) + 0.14 * span], nice=False)
     x = alt.X("value:Q", title="Overspend", axis=x_axis, scale=scale)
     ranges = (
@@ -281,7 +291,7 @@ def _runs_panel(
         .encode(alt.X("low:Q", title="Overspend", axis=x_axis, scale=scale), alt.X2("high"), y)
     )
     dots = base.mark_point(size=90, opacity=1).encode(x, y, **marks.encode(legend=legend))
-    texts = base.mark_text(align="left", dx=9, fontSize=11.5, color=style.INK).encode(x, y, text="text:N")
+    texts = base.mark_text(align="left", dx=9, fontSize=12, color=style.INK).encode(x, y, text="text:N")
     layers = alt.layer(ranges, dots, texts)
     panel: alt.LayerChart = layers.resolve_scale(**_INDEPENDENT).properties(
         width=style.PANEL_WIDTH, height=ROW_HEIGHT * len(shown), title=title

@@ -190,7 +190,7 @@ def _panel(
     lines = models.mark_rule(color=MODEL_COLOR, strokeWidth=1, strokeDash=[3, 3]).encode(y("loss"))
     # Within the valley, where the curve is not.
     names = models.mark_text(
-        align="center", baseline="bottom", dy=-2, fontSize=11, color=style.SOFT_INK
+        align="center", baseline="bottom", dy=-2, fontSize=12, color=style.SOFT_INK
     ).encode(y("loss"), x=alt.value(WIDTH / 2), text="name:N")
     band = (
         curve.transform_filter("isValid(datum.low)")
@@ -210,7 +210,7 @@ def _panel(
     words = [
         marked.transform_filter(f"datum.factor {where} 1")
         .mark_text(
-            baseline="top", fontSize=11, lineBreak="\n", lineHeight=LINE_HEIGHT, color=style.INK, **place
+            baseline="top", fontSize=12, lineBreak="\n", lineHeight=LINE_HEIGHT, color=style.INK, **place
         )
         .encode(x, y("loss"), text="text:N")
         for where, place in (("==", {"dy": 9}), ("!=", {"dy": 5, "dx": 5, "align": "left"}))

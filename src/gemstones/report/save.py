@@ -13,7 +13,7 @@ import msgspec
 
 from gemstones.files import write_bytes
 from gemstones.marks import WRITTEN_BY
-from gemstones.report.numbers import estimate_text
+from gemstones.report.numbers import estimate_text, quantity_of
 from gemstones.report.tables import TITLES, Table
 from gemstones.report.words import need_altair
 
@@ -88,7 +88,7 @@ def markdown(table: Table, units: Mapping[str, str]) -> str:
     numeric = {n: table.frame[n].dtype.is_numeric() for n in names}
     titles = [TITLES.get(n, n.replace("_", " ")) + (f" ({units[n]})" if n in units else "") for n in names]
     rows = [
-        [_cell(n, row[n], row.get(f"{n}_low"), row.get(f"{n}_high")) for n in names]
+        [_cell(quantity_of(n, row), row[n], row.get(f"{n}_low"), row.get(f"{n}_high")) for n in names]
         for row in table.frame.iter_rows(named=True)
     ]
     lines = [titles, ["---:" if numeric[n] else "---" for n in names], *rows]

@@ -24,8 +24,8 @@ COLORS = (
     "#332288", "#117733", "#56B4E9", "#CC6677", "#DDAA33", "#882255", "#44AA99", "#999933", "#AA4499",
 )  # fmt: skip
 """Of levels: Paul Tol's `muted` scheme, its sand and cyan darkened to be seen as lines."""
-BUDGET_COLORS = ("#D3E3F3", "#97C6DF", "#4A97C9")
-"""Dark enough to be told apart, light enough for a black line."""
+BUDGET_COLORS = ("#DDAA33", "#BB5566", "#004488")
+"""Of budgets, ascending: three hues (Paul Tol's high-contrast scheme), told apart on light and dark paper, and light enough for a black line."""
 STUDIES_WIDTH = 780
 ROW = 15
 """Height of a level's row, in CSS pixels."""

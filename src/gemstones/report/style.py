@@ -295,7 +295,7 @@ def themed(chart: ChartT) -> ChartT:
             offset=16,
         ),
         title=alt.TitleConfig(
-            fontSize=15,
+            fontSize=14,
             anchor="start",
             color=INK,
             fontWeight="bold",

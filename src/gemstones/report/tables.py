@@ -46,6 +46,7 @@ UNITS = {
 """Of the columns below but losses, whose unit is the runs'; the ends of an interval have that of what they enclose."""
 
 TITLES = {
+    "flops": "FLOPs",
     "params": "N",
     "tokens": "T",
     "tokens_per_param": "T/N",

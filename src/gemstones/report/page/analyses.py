@@ -16,6 +16,13 @@ from gemstones.report.backtest_words import conventions_sentence, sentence
 from gemstones.report.numbers import counted, flops_text
 from gemstones.report.overspend_figure import overspend_figure
 from gemstones.report.overtrain_figure import overtrain_figure
+from gemstones.report.page.findings import (
+    analyses_spread,
+    drift,
+    largest_share,
+    least_error,
+    typical_overspend,
+)
 from gemstones.report.page.page import Figure, Section
 from gemstones.report.page.questions import compare_section, isoflop_section, next_run_section, tasks_section
 from gemstones.report.page.rows import typed_frame, with_ends
@@ -70,6 +77,8 @@ def sensitivity_section(made: Sensitivity) -> Section:
             f"Parameters that every analysis prescribes for {last} FLOPs, in order",
             "One dot per analysis of the same runs, with its interval; below, the choices that it made.",
             studies_figure(made),
+            analyses_spread(made),
+            "studies",
         )
     ]
     if made.decompositions:
@@ -80,6 +89,8 @@ def sensitivity_section(made: Sensitivity) -> Section:
                 "Which choice moves the answer: Shapley shares of the variance of log prescriptions over all analyses "
                 "(docs/sensitivity.md).",
                 shares_figure(made),
+                largest_share(made),
+                "shares",
             )
         )
     return Section(
@@ -90,7 +101,12 @@ def sensitivity_section(made: Sensitivity) -> Section:
         tables=(
             TableBlock("choices", f"What each choice does to N*, for {last} FLOPs", _levels(made)),
             TableBlock("shares", f"Shares of the variance, for {last} FLOPs", _shares(made)),
-            TableBlock("studies", "Every analysis", Table(studies_frame(made), frozenset(STUDY_COLUMNS))),
+            TableBlock(
+                "studies",
+                "Every analysis",
+                Table(studies_frame(made), frozenset(STUDY_COLUMNS)),
+                first=("law", "params", "tokens"),
+            ),
         ),
         notes=tuple(
             f"{counted(one.combinations, 'combination')} refused: {one.reason}" for one in made.refused
@@ -155,6 +171,8 @@ def backtest_section(made: Backtest, runs: RunTable) -> Section:
                 "Error of every law on what was held out, with intervals",
                 "A dot left of another predicts better; whiskers are intervals.",
                 backtest_figure(made),
+                least_error(made),
+                "backtests",
             )
         )
     above = next((s.selection for s in predicted if (s.split, s.target) == ("compute", "all")), None)
@@ -165,6 +183,8 @@ def backtest_section(made: Backtest, runs: RunTable) -> Section:
                 f"Predicted over measured loss above a cut in compute; {above}",
                 "Fitted below the cut, predicted above it: a law that drifts away there will do so at your budget too.",
                 residuals_figure(made, above, colors=RunColors.of(runs)),
+                drift(made, above),
+                "backtests",
             )
         )
     return Section(
@@ -177,7 +197,14 @@ def backtest_section(made: Backtest, runs: RunTable) -> Section:
             conventions_sentence(made),
         ),
         figures=tuple(figures),
-        tables=(TableBlock("backtests", "Errors, of log loss", errors_table(made)),),
+        tables=(
+            TableBlock(
+                "backtests",
+                "Errors, of log loss",
+                errors_table(made),
+                first=("law", "error", "split", "cut", "target", "bias"),
+            ),
+        ),
         notes=(*flag_lines(made), *missing_lines(made)),
     )
 
@@ -202,26 +229,39 @@ def price_section(overspends: Sequence[Overspend], overtrained: Sequence[Overtra
                 f"Overspend of every shape after {at} tokens",
                 "Filled: how much more the shape used than the frontier needs for its loss.",
                 overspend_figure(overspends),
+                typical_overspend(overspends[0]),
+                f"overspend-{overspends[0].resource}",
             )
         )
         tables += [
             TableBlock(
-                f"overspend-{one.resource}", f"Overspend in {RESOURCE_WORDS[one.resource]}", _overspend(one)
+                f"overspend-{one.resource}",
+                f"Overspend in {RESOURCE_WORDS[one.resource]}",
+                _overspend(one),
+                first=("shape", "overspend", "loss"),
             )
             for one in overspends
         ]
         notes += dict.fromkeys(note for one in overspends for note in (*one.notes, *one.left_out))
     if overtrained:
-        words += [_capital(said) + "." for one in overtrained[:1] if (said := one.sentence)]
         figures.append(
             Figure(
                 "overtraining",
                 "Predicted loss over the factor of overtraining, by budget",
                 "The best shape on more, or fewer, tokens than is optimal, for the same budget.",
                 overtrain_figure(overtrained[:4]),
+                _capital(overtrained[0].sentence or ""),
+                "overtraining",
             )
         )
-        tables.append(TableBlock("overtraining", "Overtraining", _overtraining(overtrained)))
+        tables.append(
+            TableBlock(
+                "overtraining",
+                "Overtraining",
+                _overtraining(overtrained),
+                first=("factor", "loss increase", "loss", "shape"),
+            )
+        )
         notes += dict.fromkeys(note for one in overtrained for note in one.notes)
     return Section(
         "overspend",
@@ -243,7 +283,7 @@ def _overspend(found: Overspend) -> Table:
             "shape": one.name,
             "tokens": one.tokens,
             "loss": one.loss,
-            "used": one.resource,
+            found.resource: one.resource,
             "overspend": one.overspend,
             "least without one": one.leave_one_out and one.leave_one_out[0],
             "most without one": one.leave_one_out and one.leave_one_out[1],

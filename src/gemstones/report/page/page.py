@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from gemstones.report.page.colours import THEME, hexadecimal, on_dark, variable
 from gemstones.report.page.explorer import Explorer, explorer_data, law_colors_of
-from gemstones.report.page.svg import chart_svg, compact
-from gemstones.report.page.table import TableBlock, download, shown
+from gemstones.report.page.svg import Drawing, chart_svg, compact
+from gemstones.report.page.table import TableBlock, download, folded, shown
 from gemstones.report.words import need_altair
 from gemstones.version import __version__
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = (
     "numbers.js", "shapes.js", "law.js", "surface.js", "near.js", "by_shape.js", "by_params.js", "plan.js",
-    "intervals.js", "others.js", "page.js", "tables.js", "plot.js", "map.js", "isoflop.js", "answer.js", "explorer.js",
+    "intervals.js", "others.js", "page.js", "tables.js", "figures.js", "plot.js", "map.js", "isoflop.js", "answer.js", "explorer.js",
 )  # fmt: skip
 """In the order in which they build on each other."""
 
@@ -43,6 +43,15 @@ class Figure:
     caption: str
     chart: alt.TopLevelMixin | Path
     """Or the SVG that was made of it."""
+    finding: str = ""
+    """What it shows, in a sentence with a number: its title; `label` where there is none."""
+    data: str = ""
+    """The name of a table of the page that has its numbers."""
+
+    @property
+    def title(self) -> str:
+        """Above it."""
+        return self.finding or self.label
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +119,10 @@ def page_html(page: Page) -> str:
     charts = {figure.name: _drawn(figure) for figure in figures}
     own = () if page.explorer is None else law_colors_of(page.explorer).values()
     colours = {hexadecimal(colour) or "" for colour in own if variable(colour) not in THEME.values()}
-    style = _text("page.css") + _palette(colours.union(*(colours for _, colours in charts.values())))
-    style += "".join(_aspect_ratio(name, svg) for name, (svg, _) in charts.items())
+    style = _text("page.css") + _palette(colours.union(*(drawing.colours for drawing in charts.values())))
+    style += "".join(
+        f".f-{name}{{width:{ET.fromstring(drawing.svg).get('width')}px}}\n" for name, drawing in charts.items()
+    )
     scripts = [_text(name) for name in SCRIPTS]
     tables = [block for section in page.sections for block in section.tables]
     explorer = None if page.explorer is None else explorer_data(page.explorer)
@@ -120,9 +131,10 @@ def page_html(page: Page) -> str:
         policy=content_security_policy(scripts, style),
         style=Markup(style),
         scripts=[Markup(script) for script in scripts],
-        charts={name: Markup(svg) for name, (svg, _) in charts.items()},
+        charts={name: Markup(drawing.svg) for name, drawing in charts.items()},
+        captions={figure.name: _caption(figure, charts[figure.name]) for figure in figures},
         tables={block.name: shown(block) for block in tables},
-        downloads=Markup(embedded({block.name: download(block) for block in tables})),
+        downloads=Markup(embedded({block.name: folded(download(block)) for block in tables})),
         explorer=None if explorer is None else Markup(embedded(explorer)),
         device_hours=explorer is not None and bool(explorer["step_times"]),
         version=__version__,
@@ -130,7 +142,13 @@ def page_html(page: Page) -> str:
     return rendered + "\n"
 
 
-def _drawn(figure: Figure) -> tuple[str, frozenset[str]]:
+def _caption(figure: Figure, drawing: Drawing) -> str:
+    """What stands below a figure: how to read it, and the words that it had below its own title."""
+    words = drawing.words.rstrip(".;")
+    return f"{figure.caption} {words[:1].upper()}{words[1:]}." if words else figure.caption
+
+
+def _drawn(figure: Figure) -> Drawing:
     if isinstance(figure.chart, Path):
         return compact(figure.chart.read_text(encoding="utf-8"), figure.name, figure.label)
     return chart_svg(figure.chart, figure.name, figure.label)
@@ -163,12 +181,6 @@ def _palette(colours: Iterable[str]) -> str:
         f"@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}\n"
         f"@media screen{{:root[data-theme=dark]{{{dark}}}}}\n"
     )
-
-
-def _aspect_ratio(name: str, svg: str) -> str:
-    """The figure's proportions, for while it is out of sight and not drawn."""
-    width, height = ET.fromstring(svg).get("viewBox", "").split()[2:]
-    return f'svg[aria-labelledby="{name}-label"]{{aspect-ratio:{width}/{height}}}\n'
 
 
 def _sha256(text: str) -> str:

@@ -42,13 +42,15 @@ def isoflop_section(made: IsoFlop) -> Section:
     return Section(
         "isoflop",
         "IsoFLOP profiles",
-        (isoflop_heading(made) + ".", *(f"{said}." for said in isoflop_lines(made))),
+        (isoflop_heading(made) + ".", *(f"{_capital(said)}." for said in isoflop_lines(made)[1:])),
         figures=(
             Figure(
                 "isoflop",
                 "Loss over size by budget, and the best size over FLOPs",
                 "Approach 2: a parabola in log N through the runs of each budget (docs/isoflop.md).",
                 isoflop_figure(made),
+                _capital(next(iter(isoflop_lines(made)), isoflop_heading(made))),
+                "isoflop",
             ),
         ),
         tables=(
@@ -114,7 +116,10 @@ def next_run_section(found: NextRuns) -> Section:
         ),
         tables=(
             TableBlock(
-                "candidates", "Candidates, by value for their cost", Table(typed_frame(rows, {"shape"}))
+                "candidates",
+                "Candidates, by value for their cost",
+                Table(typed_frame(rows, {"shape"})),
+                first=("shape", "share of N*'s variance", "value for its cost"),
             ),
         ),
         notes=tuple(next_notes(found)),
@@ -144,12 +149,15 @@ def compare_section(comparisons: Sequence[Comparison]) -> Section:
                 "Difference of loss between recipes, by budget, with intervals",
                 "Below 0 the recipe is better; what the largest pairs measured is grey (docs/compare.md).",
                 compare_figure(drawn),
+                compare_sentence(drawn[0].at[-1], drawn[0].level),
+                "compare",
             ),
         )
     words = []
     for one in comparisons:
         about = f"{one.names[1]} (B) against {one.names[0]} (A)"
-        words.append(f"{about}: {one.reason or compare_sentence(one.at[-1], one.level)}.")
+        titled = drawn and one is drawn[0]  # its sentence is the figure's title
+        words.append(f"{about}." if titled else f"{about}: {one.reason or compare_sentence(one.at[-1], one.level)}.")
     return Section(
         "compare",
         "Recipes compared",
@@ -160,6 +168,10 @@ def compare_section(comparisons: Sequence[Comparison]) -> Section:
         ),
         notes=tuple(dict.fromkeys(note for one in comparisons for note in compare_notes(one))),
     )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _finite(value: float | None) -> float | None:

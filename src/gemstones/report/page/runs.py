@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gemstones.errors import InvalidTable
 from gemstones.report import style
 from gemstones.report.numbers import counted
+from gemstones.report.page.findings import least_measured
 from gemstones.report.page.page import Figure, Section
 from gemstones.report.page.table import TableBlock
 from gemstones.report.tables import Table
@@ -37,6 +38,8 @@ def runs_section(runs: RunTable) -> Section:
                 "Validation loss of every run over its tokens. Colour is the number of parameters, and the same in all "
                 "figures of this page.",
                 chart,
+                least_measured(runs),
+                "runs",
             )
         )
     return Section(
@@ -44,7 +47,15 @@ def runs_section(runs: RunTable) -> Section:
         "The runs",
         (f"{counted(runs.rows, 'checkpoint')} of {counted(runs.runs, 'run')}.",),
         figures=tuple(figures),
-        tables=(TableBlock("runs", "Runs", table, {**UNITS, "final_loss": PER[runs.loss_unit]}),),
+        tables=(
+            TableBlock(
+                "runs",
+                "Runs",
+                table,
+                {**UNITS, "final_loss": PER[runs.loss_unit]},
+                ("run", "final_loss", "shape", "params_total", "tokens"),
+            ),
+        ),
     )
 
 

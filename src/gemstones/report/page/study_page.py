@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from gemstones.errors import InvalidTable
 from gemstones.laws.published import LAW_NAMES, published
 from gemstones.report.numbers import counted, flops_text
 from gemstones.report.page.answers import description, first_plan, headline, same_budget
 from gemstones.report.page.explorer import OURS, PUBLISHED, Explorer
+from gemstones.report.page.findings import frontier_growth, misfit, tokens_per_param
 from gemstones.report.page.page import Figure, Page, Section
 from gemstones.report.page.runs import runs_section
 from gemstones.report.page.table import TableBlock
-from gemstones.report.steps import planning_fits, selected
+from gemstones.report.predicted_figure import MOST_PANELS, predicted_figure
+from gemstones.report.steps import planning_fits, selected, trusted_first
 from gemstones.report.study import Study
+from gemstones.report.style import RunColors
 from gemstones.report.tables import Table, envelopes_table, fits_table, near_optimal_table, plans_table
 from gemstones.report.words import (
     flops_words,
@@ -50,9 +54,8 @@ def study_page(
     sections = [
         None if runs is None else runs_section(runs),
         _envelopes(study),
-        _fits(study),
+        _fits(study, runs),
         _plans(study),
-        _near_optimal(study),
         isoflop,
         compare,
         tasks,
@@ -134,35 +137,53 @@ def _envelopes(study: Study) -> Section | None:
             "them, in logarithms.",
         ),
         figures=_drawn(
-            study, "approach1", "Approach 1: loss and tokens per parameter over the budget", caption
+            study,
+            "approach1",
+            "Approach 1: loss and tokens per parameter over the budget",
+            caption,
+            {e.selection: frontier_growth([e]) for e in reversed(study.envelopes)},
+            "envelopes",
         ),
-        tables=(TableBlock("envelopes", "Lines through the frontier", envelopes_table(study.envelopes)),),
+        tables=(
+            TableBlock(
+                "envelopes",
+                "Lines through the frontier",
+                envelopes_table(study.envelopes),
+                first=("quantity", "slope", "method", "resource"),
+            ),
+        ),
     )
 
 
-def _drawn(study: Study, stem: str, label: str, caption: str) -> tuple[Figure, ...]:
+def _drawn(
+    study: Study, stem: str, label: str, caption: str, findings: Mapping[str, str], data: str
+) -> tuple[Figure, ...]:
     """The study's figures of a kind, as it wrote them: of its first selection, and of others with their name."""
     first = study.provenance["selections"][0]["selection"]
     paths = [
         path for path in study.files if path.suffix == ".svg" and (path.stem + "-").startswith(f"{stem}-")
     ]
+    selections = [path.stem.removeprefix(stem).removeprefix("-") or first for path in paths]
     return tuple(
         Figure(
             f"{stem}-{i}",
-            f"{label}; {selection_words(study.dataset, path.stem.removeprefix(stem).removeprefix('-') or first)}",
+            f"{label}; {selection_words(study.dataset, of)}",
             caption,
             path,
+            findings.get(of, "") + (f"; {selection_words(study.dataset, of)}" if len(paths) > 1 else ""),
+            data,
         )
-        for i, path in enumerate(paths, 1)
+        for i, (path, of) in enumerate(zip(paths, selections, strict=True), 1)
     )
 
 
-def _fits(study: Study) -> Section | None:
+def _fits(study: Study, runs: RunTable | None) -> Section | None:
     if not study.fits:
         return None
     flags = [f"† {fit.law.name}: {flag}" for fit in study.fits for flag in fit.flags]
     table = fits_table(study.fits)
     notes = tuple(n for n in table.notes if ": caution: " not in n and not n.startswith("L = "))
+    exponents = [n for n in table.frame.columns if n.startswith("exponent_") and not n.endswith(("_low", "_high"))]
     return Section(
         "fits",
         "Fits",
@@ -172,7 +193,31 @@ def _fits(study: Study) -> Section | None:
             "and † marks every number that comes from it.",
         ),
         flags=tuple(flags),
-        tables=(TableBlock("fits", "Fitted laws", replace(table, notes=notes)),),
+        figures=() if runs is None else _predicted(study, runs),
+        tables=(
+            TableBlock("fits", "Fitted laws", replace(table, notes=notes), first=("law", *exponents)),
+        ),
+    )
+
+
+def _predicted(study: Study, runs: RunTable) -> tuple[Figure, ...]:
+    """Predicted against measured losses of the first selection that was studied."""
+    table = selected(runs, study.settings.select)[0].fitted
+    fits = trusted_first([fit for fit in study.fits if fit.selection == study.fits[0].selection])[:MOST_PANELS]
+    try:
+        chart = predicted_figure(fits, table, RunColors.of(runs))
+    except InvalidTable:
+        return ()
+    return (
+        Figure(
+            "predicted",
+            "Predicted against measured loss of every law",
+            "A dot is a checkpoint, in the colour of its run; on the line the law is right, above it predicts too much. "
+            "What laws predict of runs that they were not fitted to is under Backtests.",
+            chart,
+            misfit(fits, table),
+            "fits",
+        ),
     )
 
 
@@ -181,32 +226,37 @@ def _plans(study: Study) -> Section | None:
         return None
     table = plans_table(study.plans)
     notes = tuple(note for note in table.notes if ": caution: " not in note)
+    first = first_plan(study) or study.plans[0]
+    selections = {record["selection"] for record in study.provenance["selections"]}
+    near = [plan for plan in study.plans if plan.near_optimal is not None]
+    tables = [
+        TableBlock(
+            "plans",
+            "Plans",
+            replace(table, notes=notes),
+            first=("budget", "law", "params", "tokens", "tokens_per_param", "loss", "shape"),
+        )
+    ]
+    if near:
+        tables.append(
+            TableBlock("near-optimal", "Shapes about as good as the best", near_optimal_table(near))
+        )
     return Section(
         "prescriptions",
         "Prescriptions",
-        ("What each law says to train for a budget.",),
+        (
+            "What each law says to train for a budget. The optimum is flat: many shapes are about as good, and other "
+            "reasons may choose among them.",
+        ),
         figures=_drawn(
             study,
             "approach3",
             "Approach 3: width over depth, and tokens per parameter, over the budget",
             "What the laws prescribe over the budget, with intervals, within the fitted runs and beyond.",
+            dict.fromkeys(selections, tokens_per_param(first)),
+            "plans",
         ),
-        tables=(TableBlock("plans", "Plans", replace(table, notes=notes)),),
-    )
-
-
-def _near_optimal(study: Study) -> Section | None:
-    near = [plan for plan in study.plans if plan.near_optimal is not None]
-    if not near:
-        return None
-    return Section(
-        "near-optimal",
-        "The near-optimal set",
-        (
-            "The optimum is flat: many shapes are about as good, and other reasons may choose among them. The explorer "
-            "shows them on a map.",
-        ),
-        tables=(TableBlock("near-optimal", "Shapes about as good as the best", near_optimal_table(near)),),
+        tables=tuple(tables),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -19,8 +20,9 @@ from gemstones.report.save import render
 if TYPE_CHECKING:
     import altair as alt
 
-SMALL = 900
-"""CSS pixels; a narrower figure needs less room on a phone."""
+SHOWN = 0.92
+"""Of a figure's size: its type is of 12 to 14 units, so of 11 to 13 pixels in a page of any width."""
+_SVG = "{http://www.w3.org/2000/svg}"
 _DROPPED = {"class", "role", "pointer-events", "font-family", "version", "stroke-miterlimit"}
 _DEFAULTS = {("transform", "translate(0,0)"), ("opacity", "1"), ("x", "0"), ("y", "0")}
 _PAINTED = ("fill", "stroke", "stop-color")
@@ -31,8 +33,19 @@ _RUN = re.compile(r"(?:^|; )run: (.*?); loss: ", re.DOTALL)
 _TRANSLATED = re.compile(r"translate\((-?[\d.]+),(-?[\d.]+)\)")
 
 
-def chart_svg(chart: alt.TopLevelMixin, name: str, label: str) -> tuple[str, frozenset[str]]:
-    """The chart as `<svg>` whose identifiers begin with `name`, and the colours (`#rrggbb`) that it refers to.
+@dataclass(frozen=True)
+class Drawing:
+    """A chart as part of a page: `<svg>`, the colours (`#rrggbb`) that it refers to, and the words that stood below its
+    title, which the page has in its text.
+    """
+
+    svg: str
+    colours: frozenset[str]
+    words: str = ""
+
+
+def chart_svg(chart: alt.TopLevelMixin, name: str, label: str) -> Drawing:
+    """The chart as `<svg>` whose identifiers begin with `name`, without its title: the page's finding takes its place.
 
     Colours are variables of the page: those of `colours.THEME`, and `--c-rrggbb`. Raises `MissingExtra` without
     altair and vl-convert.
@@ -40,10 +53,11 @@ def chart_svg(chart: alt.TopLevelMixin, name: str, label: str) -> tuple[str, fro
     return compact(render(chart, ("svg",))["svg"].decode(), name, label)
 
 
-def compact(svg: str, name: str, label: str) -> tuple[str, frozenset[str]]:
+def compact(svg: str, name: str, label: str) -> Drawing:
     """As `chart_svg`, for what Vega drew."""
     root = ET.fromstring(svg)  # our own output, not a stranger's
     colours: set[str] = set()
+    words = _untitled(root)
     for element in root.iter():
         _clean(element, name, colours)
     for rect in [e for e in root if e.tag == "rect"]:
@@ -54,13 +68,36 @@ def compact(svg: str, name: str, label: str) -> tuple[str, frozenset[str]]:
         _hoist(group)
     _define_marks(root, name)
     root.set("role", "img")
-    if float(root.get("width", "0")) < SMALL:
-        root.set("class", "small")
+    width, height = (round(SHOWN * float(root.get(side, "0"))) for side in ("width", "height"))
+    root.set("width", str(width))
+    root.set("height", str(height))
     root.set("aria-labelledby", f"{name}-label")
     titled = ET.Element("title", {"id": f"{name}-label"})
     titled.text = label
     root.insert(0, titled)
-    return ET.tostring(root, encoding="unicode"), frozenset(colours)
+    return Drawing(ET.tostring(root, encoding="unicode"), frozenset(colours), words)
+
+
+def _untitled(root: ET.Element) -> str:
+    """Take the title of the whole figure away, and the room that it had; returns its subtitle."""
+    frame = root.find(f"{_SVG}g/{_SVG}g/{_SVG}g/{_SVG}g")
+    title = None if frame is None else next((e for e in frame if "role-title" in e.get("class", "")), None)
+    if frame is None or title is None:
+        return ""
+    frame.remove(title)
+    lines = [text for text in title.iter(f"{_SVG}text")]
+    subtitle = " ".join("".join(part.itertext()).strip() for text in lines[1:] for part in ([*text] or [text]))
+    place = _TRANSLATED.search(title[0].get("transform", ""))
+    shifted = _TRANSLATED.search(root[1].get("transform", "")) if len(root) > 1 else None
+    if place is not None and shifted is not None and float(place[2]) < 0:
+        sizes = [float(text.get("font-size", "12px").removesuffix("px")) for text in lines]
+        spans = [max(1, len(text)) for text in lines]
+        # As far down as its last line; what is below it is the space before the panels.
+        cut = min(sum(1.16 * size * span for size, span in zip(sizes, spans, strict=True)), -float(place[2]))
+        x, y, width, height = (float(part) for part in root.get("viewBox", "0 0 0 0").split())
+        root.set("viewBox", f"{x:g} {y + cut:g} {width:g} {height - cut:g}")
+        root.set("height", f"{height - cut:g}")
+    return subtitle
 
 
 def _clean(element: ET.Element, name: str, colours: set[str]) -> None:

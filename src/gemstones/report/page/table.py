@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gemstones.report.numbers import interval_text, quantity_text
+from gemstones.report.numbers import interval_text, quantity_of, quantity_text
 from gemstones.report.tables import TITLES, Table
 
-MOST_ROWS = 400
+MOST_ROWS = 200
 """Shown; the download has all."""
 FLAGGED = "†"
 """Beside every estimate of a fit with a caution."""
@@ -38,6 +38,8 @@ class TableBlock:
     table: Table
     own_units: dict[str, str] | None = None
     """Those of a study's tables unless given."""
+    first: tuple[str, ...] = ()
+    """Columns that people want first."""
 
     @property
     def units(self) -> dict[str, str]:
@@ -75,6 +77,8 @@ class Shown:
     notes: tuple[str, ...]
     more: int
     """Rows that only the download has."""
+    count: int
+    """Of all rows."""
 
     @property
     def many(self) -> bool:
@@ -87,6 +91,9 @@ def shown(block: TableBlock) -> Shown:
     frame = block.table.frame
     every = frame.columns
     names = [n for n in every if n not in block.table.hidden and not _is_end(n, every)]
+    alike = _alike(block, names)
+    names = [n for n in block.first if n in names] + [n for n in names if n not in block.first]
+    names = [n for n in names if n not in alike]
     columns = tuple(
         Column(
             TITLES.get(n, n.replace("_", " ")),
@@ -98,9 +105,22 @@ def shown(block: TableBlock) -> Shown:
     )
     rows = tuple(tuple(_cell(n, row) for n in names) for row in frame.head(MOST_ROWS).iter_rows(named=True))
     notes = list(block.table.notes)
+    if alike:
+        notes.insert(0, f"in all rows: {', '.join(f'{title} {text}' for title, text in alike.values())}")
     if any(cell.flagged for row in rows for cell in row):
         notes.insert(0, f"{FLAGGED} from a fit with a caution: see Fits")
-    return Shown(block.name, block.title, columns, rows, tuple(notes), max(0, frame.height - MOST_ROWS))
+    return Shown(block.name, block.title, columns, rows, tuple(notes), max(0, frame.height - MOST_ROWS), frame.height)
+
+
+def _alike(block: TableBlock, names: list[str]) -> dict[str, tuple[str, str]]:
+    """Columns that say the same in every row, which is said once below: their titles and their text."""
+    frame = block.table.frame
+    if frame.height < 3:
+        return {}
+    same = [n for n in names if n not in block.first and f"{n}_low" not in frame.columns and frame[n].n_unique() == 1]
+    row = frame.row(0, named=True)
+    found = {n: (TITLES.get(n, n.replace("_", " ")), _cell(n, row).text) for n in same}
+    return found if len(found) < len(names) else {}
 
 
 def download(block: TableBlock) -> dict[str, Any]:
@@ -110,6 +130,19 @@ def download(block: TableBlock) -> dict[str, Any]:
         "columns": frame.columns,
         "rows": [[_plain(value) for value in row] for row in frame.iter_rows()],
     }
+
+
+def folded(data: dict[str, Any]) -> dict[str, Any]:
+    """A download with every text once: `texts` are those of a column by its position, and cells of it point to them."""
+    texts: dict[int, list[str]] = {}
+    rows = [list(row) for row in data["rows"]]
+    for at in range(len(data["columns"])):
+        if any(isinstance(row[at], str) for row in rows):
+            known = {text: i for i, text in enumerate(dict.fromkeys(r[at] for r in rows if r[at] is not None))}
+            texts[at] = [*known]
+            for row in rows:
+                row[at] = None if row[at] is None else known[row[at]]
+    return {"columns": data["columns"], "rows": rows, "texts": texts}
 
 
 def _plain(value: Any) -> Any:
@@ -127,7 +160,7 @@ def _cell(name: str, row: dict[str, Any]) -> Cell:
     if not isinstance(value, float):
         return Cell(f"{value:,}" if isinstance(value, int) else WORDS.get(value, str(value)))
     if f"{name}_low" not in row:
-        return Cell(quantity_text(name, value))
+        return Cell(quantity_text(quantity_of(name, row), value))
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     known = low is not None and high is not None
     interval = interval_text((low, high), name) if known else ""

@@ -2,6 +2,11 @@
 
 {
   const data = JSON.parse(document.getElementById("tables-data").textContent);
+  // Every text of a column is there once: gemstones.report.page.table.folded.
+  for (const { rows, texts } of Object.values(data)) {
+    for (const [at, known] of Object.entries(texts))
+      for (const row of rows) if (row[at] !== null) row[at] = known[row[at]];
+  }
 
   /** What a spreadsheet would run as a formula (OWASP, CSV injection), also after a line break or in wide characters. */
   const formula = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]./su;
@@ -23,11 +28,14 @@
     return [columns, ...rows].map((row) => `${row.map(field).join(",")}\r\n`).join("");
   }
 
-  function download(name) {
-    const url = URL.createObjectURL(new Blob([csv(data[name])], { type: "text/csv;charset=utf-8" }));
+  const saveTable = (name) => save(new Blob([csv(data[name])], { type: "text/csv;charset=utf-8" }), `${name}.csv`);
+
+  /** Give the reader a file. */
+  function save(blob, name) {
+    const url = URL.createObjectURL(blob);
     const link = document.createElement("a");
     link.href = url;
-    link.download = `${name}.csv`;
+    link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
   }
@@ -35,7 +43,7 @@
   for (const button of document.querySelectorAll("button.csv")) {
     button.hidden = false;
     button.setAttribute("aria-label", `Download ${button.dataset.table} as CSV`);
-    button.addEventListener("click", () => download(button.dataset.table));
+    button.addEventListener("click", () => saveTable(button.dataset.table));
   }
 
   /** Ascending; what is missing comes last in either direction. */
@@ -66,5 +74,5 @@
     }
   }
 
-  globalThis.gemstones.csv = csv;
+  Object.assign(globalThis.gemstones, { csv, save, saveTable });
 }
