@@ -36,12 +36,12 @@ COLORS = {
 OTHER_COLORS = (style.BLUE, style.MAGENTA, style.GREY)
 """Of other laws, in their order."""
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
-LANE, GAP = 9.0, 7.0
+LANE, GAP = 8.0, 5.0
 """Height of a predictor's lane in a split, and between splits, in CSS pixels."""
 WIDTH = 360
 WIDEST = 400.0
 """From the least error drawn to the largest, at most; what is beyond is written at the edge."""
-RESIDUALS_WIDTH, RESIDUALS_HEIGHT = 280, 125
+RESIDUALS_WIDTH, RESIDUALS_HEIGHT = 280, 90
 ONCE = "once"
 """Data of one row, for rules that are drawn once and not once a row."""
 Rows = list[dict[str, Any]]

@@ -22,7 +22,7 @@ from gemstones.units import format_quantity
 if TYPE_CHECKING:
     import altair as alt
 
-WIDTH, HEIGHT = 430, 360
+WIDTH, HEIGHT = 385, 330
 """Of a panel of shapes, in CSS pixels, high enough for five depths from 11 to 16."""
 LABEL_FROM, LABEL_WIDTH, LABEL_HEIGHT = 13.0, 40.0, 12.0
 """A label begins this far right of its point; the box that it takes."""

@@ -1,4 +1,4 @@
-"""Predicted against measured loss of the rows that laws were fitted to: a panel a law, dots on the diagonal are right."""
+"""Predicted against measured loss of the rows that laws were fitted to: dots on the diagonal are right."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gemstones.runs.table import RunTable
 if TYPE_CHECKING:
     import altair as alt
 
-WIDTH, HEIGHT = 270, 230
+WIDTH, HEIGHT = 178, 180
 MOST_PANELS = 4
 MOST_CHECKPOINTS = 12
 """Drawn of a run."""
@@ -68,7 +68,9 @@ def predicted_figure(
         ]
         x = style.log_x("measured", f"Measured loss ({PER[runs.loss_unit]})", span, "plain", 5)
         y = style.log_y("predicted", "Predicted loss" if not number else "", span, "plain", 6)
-        diagonal = alt.Chart(alt.NamedData("diagonal")).mark_line(color=style.GREY, strokeWidth=1).encode(x, y)
+        diagonal = (
+            alt.Chart(alt.NamedData("diagonal")).mark_line(color=style.GREY, strokeWidth=1).encode(x, y)
+        )
         points = (
             alt.Chart(alt.NamedData(f"fit-{number}"))
             .mark_circle(size=26, opacity=0.75, clip=True)
@@ -76,6 +78,8 @@ def predicted_figure(
         )
         title = alt.TitleParams(fit.law.form, fontSize=13)
         panels.append(alt.layer(diagonal, points).properties(width=WIDTH, height=HEIGHT, title=title))
-    chart = style.themed(alt.hconcat(*panels, spacing=16).resolve_scale(color="independent"))
+    chart: alt.HConcatChart = style.themed(
+        alt.hconcat(*panels, spacing=16).resolve_scale(color="independent")
+    )
     chart.datasets = data
     return chart

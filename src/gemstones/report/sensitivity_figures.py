@@ -25,7 +25,7 @@ COLORS = (
 )  # fmt: skip
 """Of levels: Paul Tol's `muted` scheme, its sand and cyan darkened to be seen as lines."""
 BUDGET_COLORS = ("#DDAA33", "#BB5566", "#004488")
-"""Of budgets, ascending: three hues (Paul Tol's high-contrast scheme), told apart on light and dark paper, and light enough for a black line."""
+"""Of budgets, ascending: three hues (Paul Tol's high-contrast scheme), told apart on light and dark paper."""
 STUDIES_WIDTH = 780
 ROW = 15
 """Height of a level's row, in CSS pixels."""
@@ -84,7 +84,7 @@ def studies_figure(
         .mark_point(shape="diamond", size=130, filled=False, strokeWidth=2, color=style.BLACK)
         .encode(x, y)
     )
-    above = alt.layer(intervals, dots, at_base).properties(width=STUDIES_WIDTH, height=290)
+    above = alt.layer(intervals, dots, at_base).properties(width=STUDIES_WIDTH, height=230)
     panels = [_choice_panel(made, rows, choice, x, color) for choice in _varied(made)]
     heading = alt.TitleParams(
         f"{made.dataset}: {len(rows):,} studies of the same runs, {flops_text(budget)} FLOPs",

@@ -69,7 +69,12 @@ def explorer_data(explorer: Explorer) -> dict[str, Any]:
             if model is not None:
                 step_times[model.source] = step_time_data(model)
             source = None if model is None else model.source
-            own = {"own": group == OURS, "compared": group == OURS or name in COMPARED, "color": variable(colors[name]), "step_time": source}
+            own = {
+                "own": group == OURS,
+                "compared": group == OURS or name in COMPARED,
+                "color": variable(colors[name]),
+                "step_time": source,
+            }
             laws.append({"group": group, **law_data(name, law), **own})
     return {
         "laws": laws,

@@ -12,9 +12,9 @@ from gemstones.laws.fit import Fit
 from gemstones.planning.overspend import Overspend
 from gemstones.planning.plan import Plan
 from gemstones.planning.sensitivity import Sensitivity
-from gemstones.report.backtest_words import percent_text, predictor_words, split_words
+from gemstones.report.backtest_words import percent_text, predictor_words
 from gemstones.report.numbers import counted, estimate_text, flops_text, number_text
-from gemstones.report.sensitivity import CHOICE_TITLES
+from gemstones.report.sensitivity import CHOICE_TITLES, QUANTITY_WORDS
 from gemstones.report.words import PARAMS_WORDS, RESOURCE_WORDS, law_words
 from gemstones.runs.loss_units import PER
 from gemstones.runs.table import RunTable
@@ -25,7 +25,9 @@ def least_measured(runs: RunTable) -> str:
     """Which run reached the least loss."""
     row = runs.frame.sort("loss", maintain_order=True).row(0, named=True)
     shape = f"{row['width']}x{row['depth']}, " if row["width"] and row["depth"] else ""
-    size = "" if row["params_total"] is None else f" ({shape}{format_quantity(row['params_total'])} parameters)"
+    size = (
+        "" if row["params_total"] is None else f" ({shape}{format_quantity(row['params_total'])} parameters)"
+    )
     return (
         f"The least loss of {counted(runs.runs, 'run')} is {row['loss']:.4f} {PER[runs.loss_unit]}, reached by "
         f"{row['run']}{size} after {format_quantity(row['tokens'])} tokens"
@@ -68,13 +70,18 @@ def analyses_spread(made: Sensitivity) -> str:
 
 def largest_share(made: Sensitivity) -> str:
     """Which choice moves N* most."""
-    shares = [s for s in made.decompositions if s.budget == made.headline_budget and s.quantity.startswith("n")]
+    shares = [
+        s for s in made.decompositions if s.budget == made.headline_budget and s.quantity.startswith("n")
+    ]
     if not shares:
-        shares = [s for s in made.decompositions if s.budget == made.headline_budget] or [*made.decompositions]
+        shares = [s for s in made.decompositions if s.budget == made.headline_budget] or [
+            *made.decompositions
+        ]
     most = max(shares, key=lambda share: share.share)
     ends = "" if most.interval is None else f" ({most.interval[0]:.0%} to {most.interval[1]:.0%})"
+    words = QUANTITY_WORDS[most.quantity]
     return (
-        f"{CHOICE_TITLES[most.choice]} moves {most.quantity} most: {most.share:.0%}{ends} of its variance for "
+        f"{CHOICE_TITLES[most.choice]} moves {words} most: {most.share:.0%}{ends} of its variance for "
         f"{flops_text(most.budget)} FLOPs"
     )
 
@@ -91,7 +98,9 @@ def least_error(made: Backtest) -> str:
 
     winners = [best(of) for of in splits]
     first = max(dict.fromkeys(winners), key=winners.count)
-    return f"{first} predicts what is held out best in {winners.count(first)} of {counted(len(splits), 'split')}"
+    return (
+        f"{first} predicts what is held out best in {winners.count(first)} of {counted(len(splits), 'split')}"
+    )
 
 
 def drift(made: Backtest, selection: str) -> str:
@@ -103,7 +112,7 @@ def drift(made: Backtest, selection: str) -> str:
     ]
     cut = min(s.cut for s in scores if s.cut is not None)
     said = [f"{s.law} by {s.bias:+.1%}" for s in scores if s.cut == cut and s.bias is not None]
-    return f"Fitted below {flops_text(cut)} FLOPs and asked beyond ({split_words('compute', cut)}), laws are off: {', '.join(said)}"
+    return f"Fitted to less than {flops_text(cut)} FLOPs, laws are off beyond: {', '.join(said)} on average"
 
 
 def typical_overspend(found: Overspend) -> str:
@@ -114,6 +123,7 @@ def typical_overspend(found: Overspend) -> str:
     most, name = known[-1]
     middle = median(value for value, _ in known)
     return (
-        f"Of {counted(len(known), 'run')} with a loss of the frontier's the middle one used {number_text(100 * middle)}% "
-        f"more {RESOURCE_WORDS[found.resource]} than it needed, {name} {number_text(100 * most)}%"
+        f"Of {counted(len(known), 'run')} with a loss of the frontier's the middle one used "
+        f"{number_text(100 * middle)}% more {RESOURCE_WORDS[found.resource]} than it needed, {name} "
+        f"{number_text(100 * most)}%"
     )

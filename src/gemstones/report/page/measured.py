@@ -15,8 +15,10 @@ MOST_RUNS = 400
 def measured_data(runs: RunTable) -> list[dict[str, Any]]:
     """One entry a run: name, width and depth (null where not known), parameters by convention, [tokens, loss] pairs."""
     frame = runs.frame
-    known = [f"params_{convention}" for convention in PARAMS_CONVENTIONS if f"params_{convention}" in frame.columns]
-    found = []
+    known = [
+        f"params_{convention}" for convention in PARAMS_CONVENTIONS if f"params_{convention}" in frame.columns
+    ]
+    found: list[dict[str, Any]] = []
     for (name,), run in frame.sort("tokens").group_by(["run"], maintain_order=True):
         points = run.select("tokens", "loss").drop_nulls().rows()
         if not points or len(found) == MOST_RUNS:

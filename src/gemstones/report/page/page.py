@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 SCRIPTS = (
     "numbers.js", "shapes.js", "law.js", "surface.js", "near.js", "by_shape.js", "by_params.js", "plan.js",
-    "intervals.js", "others.js", "page.js", "tables.js", "figures.js", "plot.js", "map.js", "isoflop.js", "answer.js", "explorer.js",
+    "intervals.js", "others.js", "page.js", "tables.js", "figures.js", "plot.js", "map.js", "isoflop.js",
+    "answer.js", "explorer.js",
 )  # fmt: skip
 """In the order in which they build on each other."""
 
@@ -121,7 +122,8 @@ def page_html(page: Page) -> str:
     colours = {hexadecimal(colour) or "" for colour in own if variable(colour) not in THEME.values()}
     style = _text("page.css") + _palette(colours.union(*(drawing.colours for drawing in charts.values())))
     style += "".join(
-        f".f-{name}{{width:{ET.fromstring(drawing.svg).get('width')}px}}\n" for name, drawing in charts.items()
+        f".f-{name}{{width:{ET.fromstring(drawing.svg).get('width')}px}}\n"
+        for name, drawing in charts.items()
     )
     scripts = [_text(name) for name in SCRIPTS]
     tables = [block for section in page.sections for block in section.tables]

@@ -157,7 +157,9 @@ def compare_section(comparisons: Sequence[Comparison]) -> Section:
     for one in comparisons:
         about = f"{one.names[1]} (B) against {one.names[0]} (A)"
         titled = drawn and one is drawn[0]  # its sentence is the figure's title
-        words.append(f"{about}." if titled else f"{about}: {one.reason or compare_sentence(one.at[-1], one.level)}.")
+        words.append(
+            f"{about}." if titled else f"{about}: {one.reason or compare_sentence(one.at[-1], one.level)}."
+        )
     return Section(
         "compare",
         "Recipes compared",

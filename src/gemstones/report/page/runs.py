@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 150
 """Drawn of a curve: more cannot be told apart."""
+HEIGHT = 225
+"""Of a panel of curves, in CSS pixels."""
 FAMILY_WORDS = {"main": "Main runs", "lr-ablation": "Halved learning rate", "cooldown": "Cooled down"}
 COLUMNS = ("run", "family", "shape", "params_total", "tokens", "checkpoints", "final_loss")
 
@@ -116,13 +118,13 @@ def loss_curves(runs: RunTable) -> alt.TopLevelMixin | None:
                 detail="run:N",
                 tooltip=["run:N", "loss:Q"],
             )
-            .properties(width=style.PANEL_WIDTH, height=style.PANEL_HEIGHT)
+            .properties(width=style.PANEL_WIDTH, height=HEIGHT)
         )
         title = FAMILY_WORDS.get(family, family)
         panels.append(
             panel.properties(title=alt.TitleParams(title, fontSize=13.5)) if len(by_family) > 1 else panel
         )
-    width = 310 if len(panels) > 2 else style.PANEL_WIDTH
+    width = 250 if len(panels) > 2 else style.PANEL_WIDTH
     chart = alt.hconcat(*(panel.properties(width=width) for panel in panels))
     themed: alt.HConcatChart = style.themed(chart.resolve_scale(color="independent"))
     return themed

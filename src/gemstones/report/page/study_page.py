@@ -183,7 +183,9 @@ def _fits(study: Study, runs: RunTable | None) -> Section | None:
     flags = [f"† {fit.law.name}: {flag}" for fit in study.fits for flag in fit.flags]
     table = fits_table(study.fits)
     notes = tuple(n for n in table.notes if ": caution: " not in n and not n.startswith("L = "))
-    exponents = [n for n in table.frame.columns if n.startswith("exponent_") and not n.endswith(("_low", "_high"))]
+    exponents = [
+        n for n in table.frame.columns if n.startswith("exponent_") and not n.endswith(("_low", "_high"))
+    ]
     return Section(
         "fits",
         "Fits",
@@ -194,16 +196,16 @@ def _fits(study: Study, runs: RunTable | None) -> Section | None:
         ),
         flags=tuple(flags),
         figures=() if runs is None else _predicted(study, runs),
-        tables=(
-            TableBlock("fits", "Fitted laws", replace(table, notes=notes), first=("law", *exponents)),
-        ),
+        tables=(TableBlock("fits", "Fitted laws", replace(table, notes=notes), first=("law", *exponents)),),
     )
 
 
 def _predicted(study: Study, runs: RunTable) -> tuple[Figure, ...]:
     """Predicted against measured losses of the first selection that was studied."""
     table = selected(runs, study.settings.select)[0].fitted
-    fits = trusted_first([fit for fit in study.fits if fit.selection == study.fits[0].selection])[:MOST_PANELS]
+    fits = trusted_first([fit for fit in study.fits if fit.selection == study.fits[0].selection])[
+        :MOST_PANELS
+    ]
     try:
         chart = predicted_figure(fits, table, RunColors.of(runs))
     except InvalidTable:
@@ -212,7 +214,7 @@ def _predicted(study: Study, runs: RunTable) -> tuple[Figure, ...]:
         Figure(
             "predicted",
             "Predicted against measured loss of every law",
-            "A dot is a checkpoint, in the colour of its run; on the line the law is right, above it predicts too much. "
+            "A dot is a checkpoint, in the colour of its run; on the line the law is right, above it too high. "
             "What laws predict of runs that they were not fitted to is under Backtests.",
             chart,
             misfit(fits, table),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SHOWN = 0.92
 """Of a figure's size: its type is of 12 to 14 units, so of 11 to 13 pixels in a page of any width."""
+ABOVE = 6.0
+"""Units that are left free above a figure whose title is gone."""
 _SVG = "{http://www.w3.org/2000/svg}"
 _DROPPED = {"class", "role", "pointer-events", "font-family", "version", "stroke-miterlimit"}
 _DEFAULTS = {("transform", "translate(0,0)"), ("opacity", "1"), ("x", "0"), ("y", "0")}
@@ -85,19 +87,29 @@ def _untitled(root: ET.Element) -> str:
     if frame is None or title is None:
         return ""
     frame.remove(title)
-    lines = [text for text in title.iter(f"{_SVG}text")]
-    subtitle = " ".join("".join(part.itertext()).strip() for text in lines[1:] for part in ([*text] or [text]))
-    place = _TRANSLATED.search(title[0].get("transform", ""))
-    shifted = _TRANSLATED.search(root[1].get("transform", "")) if len(root) > 1 else None
-    if place is not None and shifted is not None and float(place[2]) < 0:
-        sizes = [float(text.get("font-size", "12px").removesuffix("px")) for text in lines]
-        spans = [max(1, len(text)) for text in lines]
-        # As far down as its last line; what is below it is the space before the panels.
-        cut = min(sum(1.16 * size * span for size, span in zip(sizes, spans, strict=True)), -float(place[2]))
-        x, y, width, height = (float(part) for part in root.get("viewBox", "0 0 0 0").split())
-        root.set("viewBox", f"{x:g} {y + cut:g} {width:g} {height - cut:g}")
-        root.set("height", f"{height - cut:g}")
-    return subtitle
+    said = ""
+    for text in [*title.iter(f"{_SVG}text")][1:]:
+        for part in [*text] or [text]:
+            line = "".join(part.itertext()).strip()
+            # Lines that were broken between clauses end so; others begin a sentence of their own.
+            said += f"{'' if not said else ' ' if said[-1] in ';,' or line[:1].islower() else '; '}{line}"
+    x, y, width, height = (float(part) for part in root.get("viewBox", "0 0 0 0").split())
+    cut = max(min(_tops(root, 0.0), default=y) - ABOVE - y, 0.0)
+    root.set("viewBox", f"{x:g} {y + cut:g} {width:g} {height - cut:g}")
+    root.set("height", f"{height - cut:g}")
+    return said
+
+
+def _tops(element: ET.Element, offset: float) -> Iterator[float]:
+    """Where what is drawn begins, from the top: texts and panels."""
+    place = _TRANSLATED.search(element.get("transform", ""))
+    offset += float(place[2]) if place is not None else 0.0
+    if element.tag == f"{_SVG}text":
+        yield offset - float(element.get("font-size", "12px").removesuffix("px"))
+    elif element.tag == f"{_SVG}path" and element.get("stroke") and element.get("class") == "background":
+        yield offset
+    for child in element:
+        yield from _tops(child, offset)
 
 
 def _clean(element: ET.Element, name: str, colours: set[str]) -> None:

@@ -109,7 +109,9 @@ def shown(block: TableBlock) -> Shown:
         notes.insert(0, f"in all rows: {', '.join(f'{title} {text}' for title, text in alike.values())}")
     if any(cell.flagged for row in rows for cell in row):
         notes.insert(0, f"{FLAGGED} from a fit with a caution: see Fits")
-    return Shown(block.name, block.title, columns, rows, tuple(notes), max(0, frame.height - MOST_ROWS), frame.height)
+    return Shown(
+        block.name, block.title, columns, rows, tuple(notes), max(0, frame.height - MOST_ROWS), frame.height
+    )
 
 
 def _alike(block: TableBlock, names: list[str]) -> dict[str, tuple[str, str]]:
@@ -117,7 +119,11 @@ def _alike(block: TableBlock, names: list[str]) -> dict[str, tuple[str, str]]:
     frame = block.table.frame
     if frame.height < 3:
         return {}
-    same = [n for n in names if n not in block.first and f"{n}_low" not in frame.columns and frame[n].n_unique() == 1]
+    same = [
+        n
+        for n in names
+        if n not in block.first and f"{n}_low" not in frame.columns and frame[n].n_unique() == 1
+    ]
     row = frame.row(0, named=True)
     found = {n: (TITLES.get(n, n.replace("_", " ")), _cell(n, row).text) for n in same}
     return found if len(found) < len(names) else {}
@@ -138,7 +144,9 @@ def folded(data: dict[str, Any]) -> dict[str, Any]:
     rows = [list(row) for row in data["rows"]]
     for at in range(len(data["columns"])):
         if any(isinstance(row[at], str) for row in rows):
-            known = {text: i for i, text in enumerate(dict.fromkeys(r[at] for r in rows if r[at] is not None))}
+            known = {
+                text: i for i, text in enumerate(dict.fromkeys(r[at] for r in rows if r[at] is not None))
+            }
             texts[at] = [*known]
             for row in rows:
                 row[at] = None if row[at] is None else known[row[at]]
