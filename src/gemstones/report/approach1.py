@@ -49,7 +49,7 @@ POINTS = 80
 FIGURE_4 = ("tokens_per_param",)
 SUBTITLE = 90
 """Characters of a line over one panel."""
-ROW_HEIGHT = 160
+ROW_HEIGHT = 190
 """Of a panel, where there are more rows than Figure 4 has."""
 Rows = list[dict[str, Any]]
 _INDEPENDENT: Any = {"scale": dict.fromkeys(("color", "shape", "size", "strokeDash"), "independent")}

@@ -97,7 +97,7 @@ class RunColors:
                 title=["Runs, by total", "parameters"],
                 values=values,
                 labelExpr=_label_expression(values, [label(v, "si") for v in values]),
-                gradientLength=110,
+                gradientLength=75,
             )
             if legend
             else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import math
 import re
 from pathlib import Path
 
@@ -13,12 +14,20 @@ from playwright.sync_api import Browser, Page, expect
 
 from gemstones.laws.published import LAW_NAMES
 from gemstones.planning.plan import plan
+from gemstones.report.numbers import number_text
 from gemstones.report.study import Study
+from gemstones.runs import RunTable
 from gemstones.units import format_quantity
 from tests.report.page.conftest import HOSTILE, Reader
 
 
+def unfold(page: Page) -> None:
+    """Open everything that is folded."""
+    page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+
+
 def fill(page: Page, name: str, text: str) -> None:
+    page.evaluate("document.getElementById('more').open = true")
     page.locator(f"[name={name}]").fill(text)
 
 
@@ -125,6 +134,7 @@ def test_widths_can_be_restricted(stones_page: Path, reader: Reader) -> None:
 
 def test_overtraining_moves_the_shape(stones_page: Path, reader: Reader) -> None:
     page = reader.open(stones_page)
+    unfold(page)
     slider = page.get_by_label("Tokens over the optimal number, by powers of two")
     slider.focus()
     for _ in range(16):
@@ -154,6 +164,80 @@ def test_device_hours_and_inference(stones_page: Path, reader: Reader) -> None:
     found = quantities(page)
     assert float(found["Device hours of training"][0].rstrip("K")) < 100
     assert "FLOPs of inference" in found
+
+
+def test_all_laws_stand_beside_each_other(stones_page: Path, stones_study: Study, reader: Reader) -> None:
+    """As the terminal says them: each law's own plan, and what another costs if this one is right."""
+    page = reader.open(stones_page)
+    fill(page, "budget", "3e21")
+    page.wait_for_selector(".answer[data-complete]", state="attached")
+    rows = {
+        name.removesuffix(" †"): rest
+        for name, *rest in (row.locator("td").all_inner_texts() for row in page.locator("#others tr").all())
+    }
+    first = next(fit for fit in stones_study.fits if fit.law.name == "w,d,N,T fitted to all")
+    made = plan(3e21, first, name=first.law.name)
+    assert rows[made.law_name][0] == number_text(made.params) and rows[made.law_name][-1] == "0"
+    (other,) = made.compared
+    assert other.loss_increase is not None
+    cost = rows["Chinchilla, Epoch AI's refit"]
+    assert cost[0] == number_text(other.params_total) and cost[1] == number_text(other.tokens)
+    assert float(cost[-1].strip("+%")) == round(100 * other.loss_increase, 2)
+    # Choosing one of them makes it the law.
+    page.locator("#others button", has_text="Chinchilla, Epoch").click()
+    expect(page.locator("#law")).to_have_value("chinchilla-epoch")
+    assert "law=chinchilla-epoch" in page.url
+
+
+def test_the_isoflop_curve_shows_what_was_measured(
+    stones_page: Path, stones_runs: RunTable, reader: Reader
+) -> None:
+    page = reader.open(stones_page)
+    page.locator("#law").select_option(value="N,T fitted to all")
+    row = stones_runs.frame.sort("tokens").row(-1, named=True)
+    fill(page, "budget", f"{6 * row['params_total'] * row['tokens']:.6g}")
+    page.wait_for_selector(".answer[data-complete]", state="attached")
+    frame = stones_runs.frame
+    near = frame.filter(
+        (6 * frame["params_total"] * frame["tokens"] / (6 * row["params_total"] * row["tokens"])).log().abs()
+        <= math.log(1.25)
+    )
+    titles = page.locator("#isoflop-curve .run title").all_text_contents()
+    assert near["run"].n_unique() >= len(titles) > 0
+    assert any(f"{row['run']}: {row['loss']:.4f}" in title for title in titles)
+    assert page.locator("#isoflop-curve .curve").count() == 1
+    assert page.locator("#map .run").count() == stones_runs.runs
+    # Both plots point at the same shape.
+    page.locator("#law").select_option(value="w,d,N,T fitted to all")
+    fill(page, "budget", "1e22")
+    page.wait_for_selector(".answer[data-complete]", state="attached")
+    page.locator("#map .best").hover(force=True)
+    expect(page.locator("#isoflop-curve .cursor")).not_to_have_attribute("hidden", "")
+    # Far beyond the runs nothing is measured, and this is said; caution grows.
+    loud = []
+    for budget in ("1e20", "1e22", "1e24"):
+        fill(page, "budget", budget)
+        loud.append(int(page.locator("#reach").get_attribute("data-far") or "-1"))
+    assert loud == sorted(loud) and loud[0] < loud[-1]
+    expect(page.locator("#isoflop-caption")).to_contain_text("nothing here is measured")
+
+
+@pytest.mark.parametrize("kind", ["SVG", "PNG", "data"])
+def test_figures_are_downloaded(stones_page: Path, reader: Reader, kind: str) -> None:
+    page = reader.open(stones_page)
+    with page.expect_download() as download:
+        page.locator("figure.f-predicted .downloads button", has_text=kind).click()
+    content = download.value.path().read_bytes()
+    if kind == "SVG":
+        assert (
+            content.startswith(b"<svg")
+            and b"var(--" not in content
+            and b"that they were fitted to" in content
+        )
+    elif kind == "PNG":
+        assert content.startswith(b"\x89PNG")
+    else:
+        assert download.value.suggested_filename == "fits.csv"
 
 
 def test_every_law_answers(stones_page: Path, reader: Reader) -> None:
@@ -187,6 +271,40 @@ def test_the_address_holds_the_state(stones_page: Path, reader: Reader) -> None:
     expect(shared.locator("[name=depth_max]")).to_have_value("40")
     page.locator(".contents a", has_text="Fits").click()
     assert "#fits?" in page.url and "budget=2e21" in page.url
+
+
+@pytest.mark.parametrize(
+    ("address", "words", "budget"),
+    [
+        ("#explorer?budget=2e21&law=nosuch", "it has no law ‘nosuch’. The rest of it is kept.", "2e21"),
+        ("#explorer?budget=lots", "budget ‘lots’ is not a number: write it like", "1e22"),
+        ("#explorer?budget=2e21&resource=money", "it has no unit ‘money’", "2e21"),
+        ("#explorer?budget=2e21&colour=red", "it has nothing called ‘colour’", "2e21"),
+        ("#explorer?budget=2e21&overtraining=99", "must be a factor from 1/16 to 16", "2e21"),
+        ("#explorer?budget=2e21", "", "2e21"),
+    ],
+)
+def test_a_bad_address_says_what_was_wrong_and_keeps_the_rest(
+    stones_page: Path, reader: Reader, address: str, words: str, budget: str
+) -> None:
+    page = reader.open(stones_page, address)
+    expect(page.locator("#address-error")).to_contain_text(words)
+    assert bool(words) == bool(page.locator("#address-error").inner_text())
+    expect(page.locator("#budget")).to_have_value(budget)
+    expect(page.locator(".answer")).to_have_class("answer")
+    expect(page.locator("#prescription")).to_contain_text("Train")
+
+
+def test_back_undoes_a_whole_move_of_a_slider(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
+    unfold(page)
+    page.get_by_label("Tokens over the optimal number, by powers of two").focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    assert page.locator("[name=overtraining]").input_value() != "1"
+    page.go_back()
+    expect(page.locator("[name=overtraining]")).to_have_value("1")
+    assert "overtraining" not in page.url
 
 
 @pytest.mark.long
@@ -301,14 +419,17 @@ def test_prints_without_controls_and_whole(stones_page: Path, reader: Reader) ->
 
 def test_tables_sort_and_download(stones_page: Path, stones_study: Study, reader: Reader) -> None:
     page = reader.open(stones_page)
+    expect(page.locator("table[data-table=runs]")).to_be_hidden()
+    expect(page.locator("details.table", has_text="Runs").locator(".count").first).to_have_text("10 rows")
+    unfold(page)
     table = page.locator("table[data-table=runs]")
     head = table.locator("th", has_text="final loss")
     head.locator("button").click()
     expect(head).to_have_attribute("aria-sort", "ascending")
-    column = [float(text) for text in table.locator("tbody tr td:last-child").all_inner_texts()]
+    column = [float(text) for text in table.locator("tbody tr td:nth-child(2)").all_inner_texts()]
     assert column == sorted(column)
     head.locator("button").press("Enter")
-    column = [float(text) for text in table.locator("tbody tr td:last-child").all_inner_texts()]
+    column = [float(text) for text in table.locator("tbody tr td:nth-child(2)").all_inner_texts()]
     assert column == sorted(column, reverse=True)
     with page.expect_download() as download:
         page.locator("button.csv[data-table=fits]").click()
@@ -321,6 +442,7 @@ def test_tables_sort_and_download(stones_page: Path, stones_study: Study, reader
 @pytest.mark.long
 def test_hostile_names_are_shown_and_not_run(hostile_page: Path, reader: Reader) -> None:
     page = reader.open(hostile_page)
+    unfold(page)
     cells = page.locator("table[data-table=runs] tbody td:first-child").all_text_contents()
     named = [name.replace("\n", "\\n") for name in HOSTILE]  # control characters are written as escapes
     assert cells[:3] == named
@@ -365,7 +487,7 @@ def test_what_is_not_known_is_left_out(small_page: Path, reader: Reader) -> None
     text = page.locator("#prescription").inner_text()
     assert "parameters" in text and "x" not in text.partition("on")[0].replace("nats", "")
     headings = page.locator("h2").all_inner_texts()
-    assert headings[:3] == ["Summary", "Explore", "The runs"]
+    assert headings[:3] == ["Explore", "Summary", "The runs"]
     page.locator("#law").select_option(value="gemstones-width-depth")
     expect(page.locator("#prescription strong").first).to_have_text(re.compile(r"\d+x\d+"))
 
@@ -375,6 +497,8 @@ def test_reads_without_scripts(stones_page: Path, chromium: Browser) -> None:
     page = context.new_page()
     page.goto(stones_page.as_uri())
     expect(page.locator(".explorer")).to_be_hidden()
+    expect(page.locator("noscript dl.stats").first).to_contain_text("tokens per parameter")
+    page.locator("details.table", has=page.locator("table[data-table=plans]")).locator("summary").click()
     expect(page.locator("table[data-table=plans]")).to_be_visible()
     expect(page.locator("button.csv").first).to_be_hidden()
     context.close()

@@ -178,6 +178,7 @@
       complain(null);
       const shown = { wanted, made, law, near: data.near, found: null };
       answered = shown;
+      delete answer.dataset.complete;
       show(shown);
       inTurns(refinements(shown), turn);
       return null;
@@ -200,6 +201,7 @@
       yield;
       if (law.draws.length) showCurve(refined, yield* curveIntervals(refined, isoflopCurve(refined)));
       answer.dataset.complete = "true";
+      document.dispatchEvent(new Event("explored"));
     }
 
     function inTurns(steps, of) {
@@ -208,6 +210,8 @@
       while (!step.done && performance.now() < until && of === turn) step = steps.next();
       if (!step.done && of === turn) timer = setTimeout(() => inTurns(steps, of), 0);
     }
+
+    const IN_MORE = ["overtraining", "inference", "width", "depth"];
 
     function complain(mistake) {
       for (const name of ["budget", "law", "overtraining", "inference", "width", "depth"]) {
@@ -222,6 +226,7 @@
           else input.removeAttribute("aria-invalid");
         }
       }
+      if (mistake && IN_MORE.includes(mistake.field)) byId("more").open = true;
       answer.classList.toggle("dimmed", Boolean(mistake));
       byId("stale").hidden = !mistake || !answer.dataset.shown;
     }
@@ -322,28 +327,41 @@
       setTimeout(() => (button.textContent = "Copy link"), 2000);
     });
 
+    const IN_ADDRESS = NAMES.filter((name) => !["budget", "resource", "law"].includes(name));
     const OF_FIELD = { width: ["width_min", "width_max"], depth: ["depth_min", "depth_max"] };
 
-    /** What the address holds; what of it has no answer is left out and said, and the rest is kept. */
+    /** The `Mistake` in what the controls say, or null. */
+    function unreadable() {
+      try {
+        request(readControls());
+        return null;
+      } catch (error) {
+        if (!(error instanceof Mistake)) throw error;
+        return error;
+      }
+    }
+
+    /** What the address holds; what of it cannot be read is left out and said, and the rest is kept. */
     function restore() {
       const { state } = address.read();
       const wrong = writeControls(state);
-      let mistake = compute();
-      while (mistake) {
-        const given = (OF_FIELD[mistake.field] ?? [mistake.field]).filter((name) => state.has(name));
-        // What the field with the mistake says may only be too much together with another.
-        const dropped = given.length ? given : NAMES.filter((name) => state.has(name));
-        if (!dropped.length) break;
+      for (let mistake = unreadable(); mistake; mistake = unreadable()) {
+        const dropped = (OF_FIELD[mistake.field] ?? [mistake.field]).filter((name) => state.has(name));
         wrong.push(mistake.message);
         for (const name of dropped) state.delete(name);
         writeControls(state);
-        mistake = compute();
+        if (!dropped.length) break;
       }
-      const kept = [...state.keys()].some((name) => NAMES.includes(name)) ? " The rest of it is kept." : "";
+      byId("more").open = IN_ADDRESS.some((name) => state.has(name));
+      if (compute() && !answered) {
+        // What can be read but has no answer stands beside the usual one.
+        writeControls(new URLSearchParams());
+        compute();
+        writeControls(state);
+        compute();
+      }
+      const kept = NAMES.some((name) => state.has(name)) ? " The rest of it is kept." : "";
       byId("address-error").textContent = wrong.length ? `This page's address: ${wrong.join("; ")}.${kept}` : "";
-      byId("more").open = Object.keys(defaults(law)).some(
-        (name) => !["budget", "resource", "law"].includes(name) && state.has(name),
-      );
     }
 
     addEventListener("popstate", restore);

@@ -111,8 +111,13 @@ def drift(made: Backtest, selection: str) -> str:
         if (s.selection, s.split, s.target) == (selection, "compute", "all") and s.bias is not None
     ]
     cut = min(s.cut for s in scores if s.cut is not None)
-    said = [f"{s.law} by {s.bias:+.1%}" for s in scores if s.cut == cut and s.bias is not None]
+    said = [f"{s.law} by {_signed(s.bias)}" for s in scores if s.cut == cut and s.bias is not None]
     return f"Fitted to less than {flops_text(cut)} FLOPs, laws are off beyond: {', '.join(said)} on average"
+
+
+def _signed(share: float) -> str:
+    text = f"{share:+.1%}"
+    return "0.0%" if text in ("-0.0%", "+0.0%") else text
 
 
 def typical_overspend(found: Overspend) -> str:

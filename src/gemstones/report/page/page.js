@@ -69,10 +69,10 @@
     history[replace ? "replaceState" : "pushState"](null, "", url);
   }
 
-  function goTo(name) {
+  function goTo(name, behavior = "auto") {
     const target = document.getElementById(name);
     if (!target) return;
-    target.scrollIntoView();
+    target.scrollIntoView({ behavior });
     if (!target.hasAttribute("tabindex")) target.tabIndex = -1;
     target.focus({ preventScroll: true });
   }
@@ -123,5 +123,13 @@
 
   const { section } = readAddress();
   // With a state behind the section browsers do not find it; without, they go there before the explorer has filled itself.
-  if (section) addEventListener("load", () => goTo(section), { once: true });
+  if (section) {
+    const go = () => document.getElementById(section).scrollIntoView({ behavior: "instant" });
+    addEventListener("load", () => goTo(section, "instant"), { once: true });
+    // What the explorer computes later moves what is below it; whoever has begun to read is left alone.
+    const reading = new AbortController();
+    for (const name of ["wheel", "touchstart", "keydown", "pointerdown"])
+      addEventListener(name, () => reading.abort(), { passive: true, signal: reading.signal });
+    document.addEventListener("explored", go, { once: true, signal: reading.signal });
+  }
 }

@@ -147,7 +147,9 @@ def page_html(page: Page) -> str:
 def _caption(figure: Figure, drawing: Drawing) -> str:
     """What stands below a figure: how to read it, and the words that it had below its own title."""
     words = drawing.words.rstrip(".;")
-    return f"{figure.caption} {words[:1].upper()}{words[1:]}." if words else figure.caption
+    if words[1:2].isalpha():  # not w,d,N,T
+        words = words[:1].upper() + words[1:]
+    return f"{figure.caption} {words}." if words else figure.caption
 
 
 def _drawn(figure: Figure) -> Drawing:
