@@ -186,13 +186,15 @@ class _Panel:
         )
         known = points.transform_filter("isValid(datum.low) && !isValid(datum.beyond)")
         unknown = points.transform_filter("!isValid(datum.low) && !isValid(datum.beyond)")
-        beyond = base.transform_filter("isValid(datum.beyond)").mark_text(align="right", fontSize=12, dx=3)
+        beyond = base.transform_filter("isValid(datum.beyond)").mark_text(
+            align="right", fontSize=12, dx=3, color=style.INK
+        )
         layers = alt.layer(
             bands,
             whiskers,
             known.mark_point(filled=True, opacity=1, size=60),
             unknown.mark_point(filled=False, fill="white", opacity=1, strokeWidth=1.6, size=40),
-            beyond.encode(self._x("at"), lane, color, text="beyond:N"),
+            beyond.encode(self._x("at"), lane, text="beyond:N"),
         )
         panel: alt.LayerChart = layers.resolve_scale(yOffset="shared").properties(
             width=WIDTH,

@@ -517,3 +517,34 @@ def test_headings_are_in_order_and_everything_has_a_name(stones_page: Path, read
     assert nameless == 0
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(stones_page: Path, reader: Reader, theme: str) -> None:
+    """axe-core (Deque), everything unfolded: names, roles, contrast of text, order of headings."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    reader.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    page = reader.open(stones_page)
+    page.wait_for_selector(".answer[data-complete]", state="attached")
+    unfold(page)
+    found = [
+        (fault["id"], fault["nodes"][0]["target"])
+        for fault in axe.run(page).response["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
+    assert found == []
+
+
+def test_type_of_figures_has_one_size_at_any_width(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        sizes = page.evaluate(
+            """[...document.querySelectorAll('.chart svg text')].map((text) => {
+              const svg = text.closest('svg');
+              const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+              return parseFloat(getComputedStyle(text).fontSize) * scale;
+            })"""
+        )
+        assert len(sizes) > 100 and min(sizes) >= 10.9 and max(sizes) <= 13.1, width
