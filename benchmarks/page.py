@@ -3,9 +3,9 @@
     gemstones study pebbles --output out/study
     python benchmarks/page.py out/study/report.html [--times 5]
 
-Chromium by playwright, a fresh profile for each opening, 1440 x 900. `TaskDuration` of the protocol's Performance domain
-is the time of all tasks of the page's main thread (parsing, scripts, style, layout, painting), in the thread's own clock:
-what other work on the machine takes is not in it. The least of several openings is told.
+Chromium by playwright, a fresh profile for each opening, 1440 x 900. `TaskDuration` of the protocol's Performance
+domain is the time of all tasks of the page's main thread (parsing, scripts, style, layout, painting), in the thread's
+own clock: what other work on the machine takes is not in it. The least of several openings is told.
 """
 
 from __future__ import annotations

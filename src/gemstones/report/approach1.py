@@ -49,7 +49,7 @@ POINTS = 80
 FIGURE_4 = ("tokens_per_param",)
 SUBTITLE = 90
 """Characters of a line over one panel."""
-ROW_HEIGHT = 190
+ROW_HEIGHT, TWO_ROWS_HEIGHT = 210, 245
 """Of a panel, where there are more rows than Figure 4 has."""
 Rows = list[dict[str, Any]]
 _INDEPENDENT: Any = {"scale": dict.fromkeys(("color", "shape", "size", "strokeDash"), "independent")}
@@ -98,7 +98,7 @@ def approach1_figure(
     data = _Data()
     by_resource = {r: [e for e in envelopes if e.resource == r] for r in resources}
     curves = {r: _curves(table, r) for r in resources}
-    height = style.PANEL_HEIGHT if len(quantities) == 1 else ROW_HEIGHT
+    height = TWO_ROWS_HEIGHT if len(quantities) == 1 else ROW_HEIGHT
     # Panels of a row have one y axis, so that they can be compared.
     loss = style.padded(*_span(_all(curves), "loss"))
     rows = [

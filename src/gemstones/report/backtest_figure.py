@@ -41,7 +41,7 @@ LANE, GAP = 8.0, 5.0
 WIDTH = 360
 WIDEST = 400.0
 """From the least error drawn to the largest, at most; what is beyond is written at the edge."""
-RESIDUALS_WIDTH, RESIDUALS_HEIGHT = 280, 90
+RESIDUALS_WIDTH, RESIDUALS_HEIGHT = 280, 85
 ONCE = "once"
 """Data of one row, for rules that are drawn once and not once a row."""
 Rows = list[dict[str, Any]]

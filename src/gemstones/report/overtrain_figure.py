@@ -25,7 +25,7 @@ from gemstones.units import format_quantity
 if TYPE_CHECKING:
     import altair as alt
 
-WIDTH, HEIGHT = 275, 250
+WIDTH, HEIGHT = 275, 225
 """Of a panel, in CSS pixels; four are a page."""
 MOST_TICKS = 9
 MOST_MODELS = 5

@@ -84,7 +84,7 @@ def studies_figure(
         .mark_point(shape="diamond", size=130, filled=False, strokeWidth=2, color=style.BLACK)
         .encode(x, y)
     )
-    above = alt.layer(intervals, dots, at_base).properties(width=STUDIES_WIDTH, height=230)
+    above = alt.layer(intervals, dots, at_base).properties(width=STUDIES_WIDTH, height=205)
     panels = [_choice_panel(made, rows, choice, x, color) for choice in _varied(made)]
     heading = alt.TitleParams(
         f"{made.dataset}: {len(rows):,} studies of the same runs, {flops_text(budget)} FLOPs",

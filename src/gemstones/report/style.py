@@ -39,9 +39,9 @@ FITS = (ORANGE, TEAL, BLACK, RED)
 """Colours of fits that differ in something else than their form, in the order of the legend."""
 FORMS = {
     "N,T": TEAL,
-    "w,d,T": "#AA7700",
+    "w,d,T": "#808000",
     "w,d,N,T": ORANGE,
-    "(w,d,N,T)^p": "#882255",
+    "(w,d,N,T)^p": "#6A3D9A",
     "(N,T)^p": "#33BBEE",
 }
 """Colours of fits by their form, the same in every figure and in a page's explorer."""

@@ -1,9 +1,9 @@
 // Intervals of a plan: the same plan under every draw of the law, as gemstones.planning makes them.
 
 {
-  const { allowedTokens, argmin, around, bySearch, enough, errorAt, flopsOfShape, general } = globalThis.gemstones;
+  const { allowedTokens, bySearch, closest, enough, errorAt, flopsOfShape, general } = globalThis.gemstones;
   const { interval, widened } = globalThis.gemstones;
-  const { lossAt, losses, params, part, percentileInterval, predict, priced, search, sizeOptimum } =
+  const { lossAt, params, percentileInterval, predict, priced, search, sizeOptimum } =
     globalThis.gemstones;
 
   /** A generator that does some draws at every step and returns the intervals, or null for a law without draws. */
@@ -67,21 +67,18 @@
   /** The optimum over shapes of every draw; a draw of the law goes with the throughput model's of the same number. */
   function* searched(request, made) {
     const { law, budget, resource, stepTime } = request;
-    const kept = search(request);
-    const { rows, columns, surface } = kept;
+    const found = search(request);
     const resampled = resource === "device_hours" && stepTime.draws.length > 0;
-    const tokensIn = (of) => allowedTokens(law, of, budget);
-    const shared = resampled ? null : tokensIn(kept.coarse);
+    const shared = new Map(); // tokens of surfaces that several draws look at
     const optima = [];
     for (const [r, theta] of law.draws.entries()) {
-      const atCost = (of) => (resampled ? priced(of, stepTime.draws[r % stepTime.draws.length]) : of);
-      const first = argmin(losses(law, theta, kept.coarse, shared ?? tokensIn(atCost(kept.coarse))));
-      const window = [around(rows, Math.floor(first / columns.length)), around(columns, first % columns.length)];
-      const close = part(surface, ...window);
-      const tokens = tokensIn(atCost(close));
-      const k = argmin(losses(law, theta, close, tokens));
-      const [i, j] = [window[0][Math.floor(k / window[1].length)], window[1][k % window[1].length]];
-      optima.push({ i, j, width: surface.widths[i], depth: surface.depths[j], tokens: tokens[k] });
+      const tokensIn = (surface) => {
+        if (resampled) return allowedTokens(law, priced(surface, stepTime.draws[r % stepTime.draws.length]), budget);
+        if (!shared.has(surface)) shared.set(surface, allowedTokens(law, surface, budget));
+        return shared.get(surface);
+      };
+      const { i, j, tokens } = closest(request, found, theta, tokensIn);
+      optima.push({ i, j, width: found.widths[i], depth: found.depths[j], tokens });
       yield optima.length;
     }
     const usable = optima.filter((o) => o.tokens > 0);
@@ -112,10 +109,10 @@
     }
     const loss = law.draws.map((theta) => lossAt(law, theta, best.shape, best.tokens));
     ends.loss = interval(loss, best.loss, law.level);
-    return { ends, note: searchedNote(law, surface, optima, usable.length, resource, resampled), optima: usable };
+    return { ends, note: searchedNote(law, found, optima, usable.length, resource, resampled), optima: usable };
   }
 
-  function searchedNote(law, surface, optima, usable, resource, resampled) {
+  function searchedNote(law, { widths, depths }, optima, usable, resource, resampled) {
     let note = law.interval_note;
     if (resource !== "flops") {
       note += resampled
@@ -124,7 +121,7 @@
     }
     const without = 100 * (1 - usable / optima.length);
     if (without) note += `; ${without.toFixed(1)}% of the resamples cannot pay for the inference and are left out`;
-    const [right, bottom] = [surface.widths.length - 1, surface.depths.length - 1];
+    const [right, bottom] = [widths.length - 1, depths.length - 1];
     const onEdge = (at, last) => last > 0 && (at === 0 || at === last); // an axis of one value has no edge
     const atEdge = optima.filter((o) => onEdge(o.i, right) || onEdge(o.j, bottom)).length;
     if (atEdge) {

@@ -45,20 +45,21 @@
     function draw(shown) {
       const box = plot.getBoundingClientRect();
       if (!box.width) return;
-      const { surface } = shown.made;
       const { law, made, found } = shown;
+      const { ranges } = shown.wanted;
       const { fitted } = law;
       const places = [made.optimum.shape, made.shape, ...made.nearest.filter(({ distance }) => distance <= Math.log(1.2))].filter(Boolean);
       const near = law.kind === "shape" ? made.near : null;
       const widths = [...places.map((p) => p.width), ...(near?.width ?? []), ...(fitted.width ?? [])];
       const depths = [...places.map((p) => p.depth), ...(near?.depth ?? []), ...(fitted.depth ?? [])];
-      const last = (values) => values[values.length - 1];
+      const every = ({ widthMin, widthMax, depthMin, depthMax }) => [[widthMin, widthMax], [depthMin, depthMax]];
+      const [across, down] = every(ranges);
       const x = logScale(
-        domain(widths.length ? widths : [...surface.widths], surface.widths[0] / 1.5, last(surface.widths) * 1.5),
+        domain(widths.length ? widths : across, across[0] / 1.5, across[1] * 1.5),
         [MARGIN.left, box.width - MARGIN.right],
       );
       const y = logScale(
-        domain(depths.length ? depths : [...surface.depths], surface.depths[0] / 1.5, last(surface.depths) * 1.5),
+        domain(depths.length ? depths : down, down[0] / 1.5, down[1] * 1.5),
         [box.height - MARGIN.bottom, MARGIN.top],
       );
       view = { ...shown, x, y, box, cursor: null };
@@ -223,7 +224,7 @@
       if (!step) return;
       event.preventDefault();
       const { made } = view;
-      const start = made.index ?? indexOf(made.nearest[0], made.surface);
+      const start = indexOf(made.shape ?? made.nearest[0], made.surface);
       const [i, j] = view.cursor ?? start;
       const { widths, depths } = made.surface;
       const [di, dj] = view.cursor ? step : [0, 0]; // the first key shows where one is

@@ -1,12 +1,12 @@
 // What every law says for one budget of FLOPs, and what following it would cost if the chosen law is right.
 //
-// A plan of another law is made as `plan` makes it, but from a coarse search and the shapes around its best: the explorer
-// asks for all of them at every change. What another costs is gemstones.planning.compared.
+// A plan of another law is its optimum alone, as `plan` finds it: the explorer asks for all of them at every change. What
+// another costs is gemstones.planning.compared.
 
 {
-  const { Mistake, argmin, around, bySearch, checkReach, coarse, extrapolation, feasible, flopsOfShape } =
+  const { Mistake, bySearch, checkReach, extrapolation, feasible, flopsOfShape, lossAt, optimumOf, ordinary } =
     globalThis.gemstones;
-  const { lossAt, losses, ordinary, params, predict, sizeOptimum, surfaceOf, tokensFor } = globalThis.gemstones;
+  const { params, predict, search, sizeOptimum, tokensFor } = globalThis.gemstones;
 
   const SAME_SIZE = 0.05; // gemstones.planning.compared
 
@@ -22,26 +22,12 @@
       if (![counted, tokens].every((x) => Number.isFinite(x) && x > 0)) throw new Mistake("it has no optimum", "law");
       return { params: counted, tokens, shape: null };
     }
-    const { widths, depths } = feasible(law.models, law.ranges);
-    const [rows, columns] = [coarse(widths), coarse(depths)];
-    const take = (values, indices) => Float64Array.from(indices, (i) => values[i]);
-    const search = (someWidths, someDepths) => {
-      const surface = surfaceOf(law, someWidths, someDepths, { stepTime: null, inferenceTokens: 0 });
-      const tokens = surface.perToken.map((cost, k) => {
-        const shape = [someWidths[Math.floor(k / someDepths.length)], someDepths[k % someDepths.length]];
-        return law.sees === "shape" || ordinary(...shape) ? budget / cost : 0;
-      });
-      const k = argmin(losses(law, law.theta, surface, tokens));
-      return { i: Math.floor(k / someDepths.length), j: k % someDepths.length, tokens: tokens[k] };
-    };
-    const first = search(take(widths, rows), take(depths, columns));
-    const window = [around(rows, first.i), around(columns, first.j)];
-    const { i, j, tokens } = search(take(widths, window[0]), take(depths, window[1]));
-    const [row, column] = [window[0][i], window[1][j]];
+    const request = { law, budget, resource: "flops", inferenceTokens: 0, ranges: law.ranges };
+    const { widths, depths } = search(request);
+    const { i, j, tokens } = optimumOf(request);
     const onEdge = (at, values) => values.length > 1 && (at === 0 || at === values.length - 1);
-    if (onEdge(row, widths) || onEdge(column, depths))
-      throw new Mistake("its optimum lies on the edge of the search", "law");
-    const shape = { width: widths[row], depth: depths[column] };
+    if (onEdge(i, widths) || onEdge(j, depths)) throw new Mistake("its optimum lies on the edge of the search", "law");
+    const shape = { width: widths[i], depth: depths[j] };
     return { params: params(law.models, shape.width, shape.depth, law.convention), tokens, shape };
   }
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 150
 """Drawn of a curve: more cannot be told apart."""
-HEIGHT = 225
+HEIGHT = 215
 """Of a panel of curves, in CSS pixels."""
 FAMILY_WORDS = {"main": "Main runs", "lr-ablation": "Halved learning rate", "cooldown": "Cooled down"}
 COLUMNS = ("run", "family", "shape", "params_total", "tokens", "checkpoints", "final_loss")

@@ -110,27 +110,6 @@
     return best;
   }
 
-  /** Part of a surface: the given rows and columns of it. */
-  function part(surface, rows, columns) {
-    const stride = surface.depths.length;
-    const take = (values) => {
-      if (!values) return null;
-      const taken = new Float64Array(rows.length * columns.length);
-      let k = 0;
-      for (const i of rows) for (const j of columns) taken[k++] = values[i * stride + j];
-      return taken;
-    };
-    return {
-      widths: Float64Array.from(rows, (i) => surface.widths[i]),
-      depths: Float64Array.from(columns, (j) => surface.depths[j]),
-      inferenceTokens: surface.inferenceTokens,
-      columns: surface.columns.map(take),
-      perToken: take(surface.perToken),
-      forward: take(surface.forward),
-      features: surface.features?.map(take) ?? null,
-    };
-  }
-
   /** Indices of values about COARSE_RATIO apart, the ends included. */
   function coarse(values) {
     const first = values[0];
@@ -218,10 +197,8 @@
     priced,
     tokensOf,
     losses,
-    withoutTokens,
     lossAt,
     argmin,
-    part,
     coarse,
     around,
     checkReach,
