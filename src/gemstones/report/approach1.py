@@ -50,7 +50,7 @@ FIGURE_4 = ("tokens_per_param",)
 SUBTITLE = 90
 """Characters of a line over one panel."""
 ROW_HEIGHT, TWO_ROWS_HEIGHT = 210, 245
-"""Of a panel, where there are more rows than Figure 4 has."""
+"""Of a panel in CSS pixels, where there are more rows than Figure 4 has, and where there are as many."""
 Rows = list[dict[str, Any]]
 _INDEPENDENT: Any = {"scale": dict.fromkeys(("color", "shape", "size", "strokeDash"), "independent")}
 
@@ -222,7 +222,7 @@ def _growth(
     first = envelopes[0]
     counted = PARAMS_WORDS[first.params_convention]
     # A low panel has no room for more.
-    ratio_of = counted if height < style.PANEL_HEIGHT else f"{counted} parameters"
+    ratio_of = counted if height < TWO_ROWS_HEIGHT else f"{counted} parameters"
     title = {
         "params": f"Parameters ({counted})",
         "tokens": "Tokens",
