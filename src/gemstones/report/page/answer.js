@@ -80,7 +80,7 @@
           ? "This law predicts no loss, so not what another costs."
           : `Costs: how much higher the loss is at another law's N, if ${of.label} is right (–: no such shape).`) +
         " N as each law counts it." +
-        (without.length ? ` No optimum here: ${without.join(", ")}.` : "");
+        (without.length ? ` No answer here: ${without.join(", ")}.` : "");
     }
 
     function otherRow({ law, made, cost }, of) {
