@@ -96,7 +96,7 @@ def _subtitle(found: Sequence[Overspend], shaped: bool) -> list[str]:
             "negative where that point's loss is lower"
         )
     runs = counted(max(len(one.shapes) for one in found), "run")
-    grey = "" if shaped else "; grey: with one run of the frontier left out"
+    grey = "" if shaped else "; grey: with all of the frontier or one run of it left out"
     return [what, f"{runs}, each trained once: no interval can be given{grey}"]
 
 
@@ -153,7 +153,7 @@ def _row(one: Overspent) -> dict[str, Any]:
     value = one.overspend if one.overspend is not None else one.at_least
     assert value is not None
     kind = OUTSIDE if one.overspend is None else ON_FRONTIER if one.on_frontier else BEYOND_FRONTIER
-    low, high = one.leave_one_out or (None, None)
+    low, high = around_value(one) or (None, None)
     return {
         "run": one.run,
         "name": one.name,
@@ -169,6 +169,13 @@ def _row(one: Overspent) -> dict[str, Any]:
         "kind": kind,
         "text": {ON_FRONTIER: "", OUTSIDE: f"≥ {_percent(value)}"}.get(kind, _percent(value)),
     }
+
+
+def around_value(one: Overspent) -> tuple[float, float] | None:
+    """The range of an overspend with all runs of the frontier and with any one of them left out: the value is in it."""
+    if one.leave_one_out is None or one.overspend is None:
+        return None
+    return min(one.leave_one_out[0], one.overspend), max(one.leave_one_out[1], one.overspend)
 
 
 def _percent(value: float) -> str:

@@ -14,7 +14,7 @@ from gemstones.report.backtest_figure import backtest_figure, residuals_figure
 from gemstones.report.backtest_tables import errors_table, flag_lines, missing_lines
 from gemstones.report.backtest_words import conventions_sentence, sentence
 from gemstones.report.numbers import counted, flops_text
-from gemstones.report.overspend_figure import overspend_figure
+from gemstones.report.overspend_figure import around_value, overspend_figure
 from gemstones.report.overtrain_figure import overtrain_figure
 from gemstones.report.page.findings import (
     analyses_spread,
@@ -284,16 +284,14 @@ def _overspend(found: Overspend) -> Table:
             "tokens": one.tokens,
             "loss": one.loss,
             found.resource: one.resource,
-            "overspend": one.overspend,
-            "least without one": one.leave_one_out and one.leave_one_out[0],
-            "most without one": one.leave_one_out and one.leave_one_out[1],
+            **with_ends("overspend", one.overspend, around_value(one)),
             "frontier": "yes" if one.on_frontier else "",
             "reason": one.reason or "",
         }
         for one in found.shapes
     ]
     notes = (
-        "overspend is a fraction; least and most without one: when one run of the frontier at a time is left out",
+        "overspend is a fraction; below it its range with all runs of the frontier or any one of them left out",
     )
     return Table(typed_frame(rows, {"shape", "frontier", "reason"}), notes=notes)
 
