@@ -50,14 +50,14 @@ def isoflop_rows(made: IsoFlop) -> list[Row]:
 
 
 def isoflop_lines(made: IsoFlop) -> list[str]:
-    """The power laws of all three approaches, side by side, in words."""
+    """The power laws in words: of the profiles first, then of the other approaches on the same rows."""
     said = []
-    for one in made.approaches:
+    for one in sorted(made.approaches, key=lambda one: one.number != 2):
         lines = [
             f"{SYMBOLS[name]} ~ FLOPs^{with_interval(line.slope, one.intervals.get(name), '{:.3f}'.format)}"
             for name, line in one.fits.items()
         ]
-        said.append(f"Approach {one.number}: {', '.join(lines)} ({one.how})")
+        said.append(f"{', '.join(lines)} (Approach {one.number}, {one.how})")
     if made.bias is not None:
         said.append(
             f"the parabolas would be {made.bias:+.3f} off the exponent of N* if that law were true: bowls are "
