@@ -45,7 +45,7 @@ def executed(path: Path, folder: Path) -> Any:
     work.mkdir()
     client = NotebookClient(
         notebook,
-        timeout=300,
+        timeout=900,
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(work)}},
