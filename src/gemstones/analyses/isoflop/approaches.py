@@ -53,7 +53,9 @@ def by_frontier(
         return None
     known = found.intervals or {}
     ends = {name: known[name]["slope"] if name in known else None for name in QUANTITIES}
-    how = f"the frontier of least loss, {len(found.frontier)} of {table.rows:,} rows; the interval is {OF_FRONTIER}"
+    how = f"the frontier of least loss, {len(found.frontier)} of {table.rows:,} rows"
+    if known:
+        how += f"; its interval, from {bootstrap} resamples by run, is {OF_FRONTIER}"
     return Approach(1, how, {name: found.fits[name] for name in QUANTITIES}, ends)
 
 
@@ -66,4 +68,5 @@ def by_law(form: str, fits: dict[str, Line], log_c: FloatArray, log_n: FloatArra
     ends = interval(slopes[np.isfinite(slopes)], size, level=level)
     # At a budget more parameters are fewer tokens: the slopes have one spread.
     turned = None if ends is None else (tokens + size - ends[1], tokens + size - ends[0])
-    return Approach(3, f"law {form} fitted to the same rows", fits, {"params": ends, "tokens": turned})
+    how = f"law {form} fitted to the same rows" + (f"; {len(log_n)} resamples by run" if ends else "")
+    return Approach(3, how, fits, {"params": ends, "tokens": turned})

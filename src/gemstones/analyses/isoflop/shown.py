@@ -69,7 +69,8 @@ def isoflop_lines(made: IsoFlop) -> list[str]:
 def isoflop_notes(made: IsoFlop) -> list[str]:
     """Lines, how intervals were made, flags and assumptions."""
     how = (
-        f"{level_text(made.level)} intervals from {made.asked} draws by run (wild bootstrap of the residuals)"
+        f"{level_text(made.level)} intervals of the profiles from {made.asked} draws by run (wild bootstrap of the "
+        "residuals)"
         if made.has_intervals
         else "no intervals: no draws were asked for"
         if not made.asked
