@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from gemstones.errors import InvalidRequest, MissingExtra
-from gemstones.runs.folders import ledger_of
+from gemstones.runs.folders import ledger_of, read_run
 from gemstones.runs.formats import open_runs
+from gemstones.runs.ledger import Diverged, Start, Step
 from gemstones.train.checkpoint import checkpoints
 from gemstones.train.run import Options, train
 from gemstones.train.sinks import open_sink
@@ -143,6 +144,34 @@ def test_of_a_run_that_is_given_up_only_what_stands_is_shown(make_run: MakeRun, 
     assert train(folder, Options(threads=1, sinks=(open_sink("tensorboard", folder),))).state == "diverged"
     ledger = ledger_of(folder)
     assert list(tensorboard_shows(folder, "train/loss")) == [step.step for step in ledger.steps]
+
+
+def test_tensorboard_purges_in_the_order_of_time(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the files of one second it reads the tenth writer's before the ninth's."""
+    from tensorboard.summary.writer import event_file_writer
+
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(9))
+    folder = make_run(steps=3)
+    sink = open_sink("tensorboard", folder)
+    sink.start(
+        read_run(folder).spec,
+        Start(step=0, time="2026-11-29T12:00:00Z", device="a CPU", matmul_flops_per_second=1e9, epochs=0.1),
+    )
+    for number in (1, 2, 3):
+        sink.log(
+            Step(
+                step=number,
+                tokens=number * STEP,
+                loss=5.0,
+                gradient_norm=1.0,
+                learning_rate=0.01,
+                seconds=0.1,
+                utilisation=0.1,
+            )
+        )
+    sink.log(Diverged(step=1, reason="loss"))
+    sink.finish("diverged")
+    assert list(tensorboard_shows(folder, "train/loss")) == [1]
 
 
 def test_wandb_gets_an_axis_of_our_own(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:

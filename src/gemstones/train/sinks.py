@@ -7,6 +7,7 @@ needed to resume it. Where a run goes back, because it diverged, trackers show e
 from __future__ import annotations
 
 import os
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -96,7 +97,18 @@ class TensorBoardSink:
     def _begin(self, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
+        self._wait_for_a_later_name()
         self._writer = SummaryWriter(str(self._folder), purge_step=step + 1)
+
+    def _wait_for_a_later_name(self) -> None:
+        """TensorBoard reads files, and purges, in the order of their names, not of time.
+
+        `events.out.tfevents.SECOND.HOST.PROCESS.WRITER`: of one second, writer 10 comes before writer 9.
+        """
+        names = (path.name.split(".") for path in self._folder.glob("events.out.tfevents.*"))
+        newest = max((int(parts[3]) for parts in names if parts[3].isdecimal()), default=0)
+        if newest >= int(time.time()):
+            time.sleep(1 - time.time() % 1)
 
 
 class WandbSink:
