@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import torch
 
 from gemstones.errors import InvalidRequest
 from gemstones.runs.folders import ledger_of, read_run
@@ -46,6 +48,22 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_bit(make_run: MakeRun, number
     assert signal.getsignal(number) is not None  # handlers are put back
     assert train(halved, PLAIN).state == "finished"
     assert len(ledger_of(halved).starts) == 2  # nothing to do: no new session
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch, in its own modules
+def test_compiled_too_with_more_threads_than_one(make_run: MakeRun) -> None:
+    """Threads that add to one gradient in the order in which they come made every run another one."""
+    alone, halved = make_run("alone", shape="64x2"), make_run("halved", shape="64x2")
+    compiled = Options(threads=2, compiled=True)
+    assert train(alone, compiled).state == "finished"
+    torch.compiler.reset()
+    assert train(halved, dataclasses.replace(compiled, sinks=(SignalAt(10),))).state == "stopped"
+    torch.compiler.reset()
+    assert train(halved, compiled).state == "finished"
+    assert trained(halved) == trained(alone)
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.mark.long

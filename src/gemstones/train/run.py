@@ -48,6 +48,7 @@ from gemstones.train.checkpoint import (
     restore,
     safe,
 )
+from gemstones.train.compiled import compile_model, same_bits
 from gemstones.train.corpus import Corpus
 from gemstones.train.initialisation import initialise
 from gemstones.train.layout import build_mesh, distribute, materialise
@@ -156,6 +157,8 @@ def _session(
     checkpoint = ranks.by_first(lambda: _newest(folder, ledger, options.say))
     origin = _origin(folder, spec)
     with ExitStack() as stack:
+        if options.compiled:
+            stack.enter_context(same_bits(ranks.device))
         recorder = stack.enter_context(Recorder(folder / LEDGER)) if ranks.first else None
         sinks = options.sinks if ranks.first else ()
 
@@ -239,7 +242,7 @@ def _setup(folder: Path, spec: RunSpec, texts: Texts, options: Options, ranks: R
         if isinstance(block, Block):
             block.recompute = options.recompute
     if options.compiled:
-        model.compile()
+        compile_model(model)
     peak = matmul_flops_per_second(ranks.device, spec.precision)
     return Setup(folder, spec, texts, model, optimizer, ranks, peak, options.micro_sequences)
 
