@@ -24,11 +24,14 @@ from transformers import GemmaConfig, GemmaForCausalLM
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.design.recipe import BETAS, WEIGHT_DECAY
+from gemstones.runs.ledger import Products
 from gemstones.shape import Shape
 from gemstones.train.initialisation import initialise
-from gemstones.train.kernels import product
+from gemstones.train.compiled import compile_model
+from gemstones.train.kernels import onednn_product, use_products
 from gemstones.train.model import NORM_EPS, Transformer
 from gemstones.train.optimizer import build_optimizer, set_rate
+from gemstones.train.products import faster, step_seconds
 from gemstones.train.step import Precision, autocast, train_step
 
 LARGE = Shape(256, 4, head_size=64, queries_per_kv=2, vocabulary=4096, context=256)
@@ -62,12 +65,26 @@ PARTS = {
 }
 
 
-def ours(shape: Shape, precision: Precision, batch: torch.Tensor) -> Callable[[], object]:
+def ours(
+    shape: Shape, precision: Precision, batch: torch.Tensor, compiled: bool = False
+) -> tuple[Callable[[], object], str]:
+    """A training step, and the library of its products, chosen as a run chooses it when it starts."""
+    library: Products | None = None
+    if precision == "float32" and not compiled:
+        library = faster(step_seconds(shape, len(batch)))
     model = Transformer(shape)
     initialise(model, shape, seed=0)
     optimizer = build_optimizer(model)
     set_rate(optimizer, RATE)
-    return lambda: train_step(model, optimizer, batch, clip_norm=1.0, precision=precision)
+    if compiled:
+        compile_model(model)
+
+    def step() -> object:
+        if library:
+            use_products(library)
+        return train_step(model, optimizer, batch, clip_norm=1.0, precision=precision)
+
+    return step, library or ""
 
 
 def theirs(shape: Shape, precision: Precision, batch: torch.Tensor) -> Callable[[], object]:
@@ -126,10 +143,14 @@ def compare(shape: Shape, precision: Precision, sequences: int) -> str:
         shape.vocabulary, (sequences, shape.context + 1), generator=torch.Generator().manual_seed(0)
     )
     matrix = torch.ones(1024, 1024, dtype=kind)
-    work = {
+    step, library = ours(shape, precision, batch)
+    work: dict[str, Callable[[], object]] = {
         "mm": lambda: matrix @ matrix,
-        "oneDNN": lambda: product(matrix, matrix),
-        "ours": ours(shape, precision, batch),
+        "oneDNN": (lambda: onednn_product(matrix, matrix))
+        if precision == "float32"
+        else lambda: matrix @ matrix,
+        "ours": step,
+        "compiled": ours(shape, precision, batch, compiled=True)[0],
         "theirs": theirs(shape, precision, batch),
     }
     seconds: dict[str, list[float]] = {name: [] for name in work}
@@ -139,13 +160,13 @@ def compare(shape: Shape, precision: Precision, sequences: int) -> str:
         for name, call in work.items():
             seconds[name].append(cpu_seconds(call, 0.1 if name in ("mm", "oneDNN") else ROUND_SECONDS))
     tokens = sequences * shape.context
-    rates = {name: tokens / median(seconds[name]) for name in ("ours", "theirs")}
+    rates = {name: tokens / median(seconds[name]) for name in ("ours", "compiled", "theirs")}
     reached = flops_per_token(shape, "matmul") * rates["ours"]
     mm, onednn = (2 * 1024**3 / min(seconds[name]) for name in ("mm", "oneDNN"))
     return (
         f"| {shape.width}x{shape.depth} | {shape.vocabulary} | {shape.head_size} | {shape.queries_per_kv} "
-        f"| {precision} | {sequences} | {rates['theirs']:,.0f} | {rates['ours']:,.0f} "
-        f"| {rates['ours'] / rates['theirs']:.2f} | {reached / 1e9:.0f} "
+        f"| {precision} | {sequences} | {rates['theirs']:,.0f} | {rates['ours']:,.0f} | {library} "
+        f"| {rates['ours'] / rates['theirs']:.2f} | {rates['compiled'] / rates['theirs']:.2f} | {reached / 1e9:.0f} "
         f"| {mm / 1e9:.0f} | {reached / mm:.2f} | {onednn / 1e9:.0f} | {reached / onednn:.2f} |"
     )
 
@@ -153,7 +174,7 @@ def compare(shape: Shape, precision: Precision, sequences: int) -> str:
 def split(shape: Shape, precision: Precision, sequences: int) -> str:
     """Shares of a step's time, by the profiler."""
     batch = torch.randint(shape.vocabulary, (sequences, shape.context + 1))
-    step = ours(shape, precision, batch)
+    step, _ = ours(shape, precision, batch)
     for _ in range(3):
         step()
     with profile(activities=[ProfilerActivity.CPU]) as seen:
@@ -180,8 +201,8 @@ def main() -> None:
         "context 256; tokens per CPU second, GFLOP/s",
         "",
         "| shape | vocabulary | head size | queries per kv | precision | sequences | transformers | gemstones "
-        "| ratio | GFLOP/s | torch.mm | of it | oneDNN | of it |",
-        "|" + "---|" * 14,
+        "| products | ratio | ratio, compiled | GFLOP/s | torch.mm | of it | oneDNN | of it |",
+        "|" + "---|" * 16,
     ]
     for case in CASES:
         lines.append(compare(*case))

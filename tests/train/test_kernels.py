@@ -76,8 +76,12 @@ CASES: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], list[Tensor
 }
 
 
+@pytest.mark.parametrize("by_onednn", [True, False])
 @pytest.mark.parametrize("name", CASES)
-def test_a_kernel_is_its_plain_expression(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_is_its_plain_expression(
+    name: str, by_onednn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "_by_onednn", by_onednn)
     monkeypatch.setattr(kernels, "LOGITS_BYTES", 4 * 50 * 7)  # several pieces, the last one shorter
     kernel, expression, inputs, exact = CASES[name]
     seen, expected = [], []

@@ -112,6 +112,14 @@ Recomputed = Annotated[
         "same to the bit.",
     ),
 ]
+MatrixProducts = Annotated[
+    Literal["mkl", "onednn"] | None,
+    Parameter(
+        name="--products",
+        help="Library of float32 matrix products on a CPU (default: what the run's ledger says, else the faster one "
+        "here, measured once).",
+    ),
+]
 Sinks = Annotated[
     tuple[str, ...],
     FLAG,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import Compiled, Device, Json, MicroBatch, Recomputed, Sinks
+from gemstones.cli.options import Compiled, Device, Json, MatrixProducts, MicroBatch, Recomputed, Sinks
 from gemstones.cli.output import print_json, say
 from gemstones.errors import InvalidRequest
 from gemstones.units import parse_quantity
@@ -34,6 +34,7 @@ def train(
     micro_batch: MicroBatch = None,
     compiled: Compiled = False,
     recompute: Recomputed = "none",
+    products: MatrixProducts = None,
     budget: Annotated[
         str | None, Parameter(help="Seconds after which to have saved and left, resumable.")
     ] = None,
@@ -72,6 +73,7 @@ def train(
         micro_sequences=_at_least_one(micro_batch, "micro-batch"),
         compiled=compiled,
         recompute=recompute,
+        products=products,
         budget_seconds=None if seconds is None else seconds - (time.monotonic() - began),
         sinks=(
             *((Bar(),) if alone and sys.stderr.isatty() else ()),

@@ -43,6 +43,8 @@ State = Literal["begun", "stopped", "finished", "diverged"]
 
 Recompute = Literal["none", "attention", "block"]
 """Activations that are computed again in the backward pass and not kept."""
+Products = Literal["mkl", "onednn"]
+"""The library of float32 matrix products on a CPU."""
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="event"):
@@ -72,6 +74,8 @@ class Start(Record, frozen=True, kw_only=True, tag="start"):
     """Peak measured on one device at the start, in the run's precision."""
     compiled: bool = False
     recompute: Recompute = "none"
+    products: Products | Literal[""] = ""
+    """Of float32 matrices on a CPU; nothing where there is no choice."""
     micro_sequences: Count = 0
     """Sequences at a time on a process; 0 for its whole share of the batch."""
     epochs: NotNegative

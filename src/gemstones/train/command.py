@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gemstones.errors import InvalidRequest
-from gemstones.runs.ledger import Recompute
+from gemstones.runs.ledger import Products, Recompute
 from gemstones.train.sinks import check_sink
 
 DEVICES = ("cpu", "cuda")
@@ -28,6 +28,8 @@ class TrainOptions:
     """tensorboard, wandb, beside the ledger."""
     recompute: Recompute = "none"
     """Activations that are computed again in the backward pass and not kept."""
+    products: Products | None = None
+    """Library of float32 products on a CPU; the faster one if None."""
 
     def __post_init__(self) -> None:
         if self.device not in {"", *DEVICES}:
@@ -47,6 +49,8 @@ class TrainOptions:
             made.append("--compile")
         if self.recompute != "none":
             made += ["--recompute", self.recompute]
+        if self.products is not None:
+            made += ["--products", self.products]
         for sink in dict.fromkeys(self.sinks):
             made += ["--sink", sink]
         return made

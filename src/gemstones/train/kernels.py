@@ -1,9 +1,9 @@
 """Products and other operations of a training step, with backward passes written by hand where that is faster.
 
 Forward values are those of the plain PyTorch expression to the last bit, `summed_losses`, `quick` products and
-`quick` attention excepted, which differ from it in rounding. On a CPU, `x @ w` in float32 calls MKL, which reaches
-the rate of AVX2 on processors that are not Intel's; oneDNN, which PyTorch ships too, takes the widest instructions
-there are: 2.3 times faster on a Zen 5. In bfloat16 PyTorch takes oneDNN by itself. On tensors that are not plain
+`quick` attention excepted, which differ from it in rounding. On a CPU, `x @ w` in float32 calls MKL; oneDNN, which
+PyTorch ships too, is faster on some processors (`gemstones.train.products`). In bfloat16 PyTorch takes oneDNN by
+itself. On tensors that are not plain
 ones on a CPU (accelerators, tensor parallelism) and under `torch.compile` every function is the plain expression.
 Under autocast, so are products by a weight.
 
@@ -13,6 +13,7 @@ H query heads, K kv heads, G = H/K, D head size.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.nn.functional import scaled_dot_product_attention
 
+from gemstones.runs.ledger import Products
+
 LOGITS_BYTES = 2**22
 """Logits are made, and their gradient taken, in pieces of about this size, which stay in the cache."""
 QUERY_POSITIONS = 128
@@ -28,7 +31,20 @@ QUERY_POSITIONS = 128
 LONGEST_KEPT = 1024
 """Up to this context a training step in bfloat16 keeps the attention weights, 2 bytes each, for the backward pass."""
 
-_HAS_ONEDNN = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+_by_onednn = True
+"""Whether float32 products on a CPU are oneDNN's where there is one, else MKL's: see `use_products`."""
+
+
+@cache
+def has_onednn() -> bool:
+    """Whether this PyTorch ships oneDNN."""
+    return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+
+
+def use_products(products: Products) -> None:
+    """From now on, in this process, float32 products on a CPU are those of this library."""
+    global _by_onednn  # noqa: PLW0603  # of the process, like the number of its threads
+    _by_onednn = products == "onednn"
 
 
 def plain(*tensors: Tensor, kind: torch.dtype = torch.float32) -> bool:
@@ -40,19 +56,26 @@ def plain(*tensors: Tensor, kind: torch.dtype = torch.float32) -> bool:
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:
-    """x·weightᵀ by oneDNN: (T, I), (O, I) → (T, O).
+    """x·weightᵀ by oneDNN, or by MKL where `use_products` says so: (T, I), (O, I) → (T, O).
 
-    Each is in order or transposed: slices of wider tensors were measured hundreds of times slower.
+    Each is in order or transposed: slices of wider tensors were measured hundreds of times slower by oneDNN.
     In bfloat16 `@` is oneDNN's anyway.
     """
-    if not _HAS_ONEDNN or x.dtype != torch.float32:
+    if not (_by_onednn and has_onednn()) or x.dtype != torch.float32:
         return x @ weight.t()
+    return onednn_product(x, weight)
+
+
+def onednn_product(x: Tensor, weight: Tensor) -> Tensor:
+    """x·weightᵀ by oneDNN whatever `use_products` says, where there is one: (T, I), (O, I) → (T, O)."""
     out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
     return out
 
 
 def outer(gradient: Tensor, x: Tensor) -> Tensor:
     """gradientᵀ·x: (T, O), (T, I) → (O, I). Of the two, oneDNN wants the left one in order: copy the narrower."""
+    if not _by_onednn:
+        return gradient.t() @ x
     if gradient.shape[1] <= x.shape[1]:
         return product(gradient.t().contiguous(), x.t())
     return product(x.t().contiguous(), gradient.t()).t()
@@ -232,7 +255,7 @@ class _SummedLosses(torch.autograd.Function):
             logs, slope = _log_likelihood(product(piece, taken), target)
             total -= logs
             of_x[at : at + rows] = product(slope, taken.t())
-            of_weight += product(piece.t().contiguous(), slope.t()) if turned else slope.t() @ piece
+            of_weight += outer(piece, slope) if turned else slope.t() @ piece
         if turned:
             of_weight = of_weight.t().contiguous()
         ctx.save_for_backward(of_x.view(x.shape), of_weight)

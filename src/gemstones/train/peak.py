@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gemstones.train.kernels import plain, product
+from gemstones.train.kernels import has_onednn, onednn_product, plain
 from gemstones.train.step import Precision
 
 _SMALLEST, _LARGEST = 128, {"cpu": 1024, "cuda": 8192}
@@ -21,7 +21,7 @@ bfloat16 does some 0.5 GFLOP/s, and would be at it for half a minute whenever a 
 def matmul_flops_per_second(device: torch.device, precision: Precision) -> float:
     """FLOPs per second of square products on `device` with the threads set now: the best of a few sizes and tries.
 
-    In float32 on a CPU, of torch's own product and of oneDNN's (`kernels.product`), whichever is faster here. Takes
+    In float32 on a CPU, of torch's own product and of oneDNN's (`kernels.onednn_product`), whichever is faster here. Takes
     about a second at most.
     """
     kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
@@ -29,8 +29,8 @@ def matmul_flops_per_second(device: torch.device, precision: Precision) -> float
     while True:
         square = torch.ones(size, size, device=device, dtype=kind)
         ways: list[Callable[[Tensor, Tensor], Tensor]] = [torch.mm]
-        if plain(square):
-            ways.append(product)
+        if plain(square) and has_onednn():
+            ways.append(onednn_product)
         seconds = _least_seconds(ways, square)
         rate = max(rate, 2 * size**3 / seconds)
         if size >= largest or 8 * seconds > _PATIENCE:

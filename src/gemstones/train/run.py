@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -25,6 +26,7 @@ from gemstones.runs.ledger import (
     Event,
     Finished,
     Ledger,
+    Products,
     Recompute,
     Rollback,
     State,
@@ -51,16 +53,18 @@ from gemstones.train.checkpoint import (
 from gemstones.train.compiled import compile_model, same_bits
 from gemstones.train.corpus import Corpus
 from gemstones.train.initialisation import initialise
+from gemstones.train.kernels import use_products
 from gemstones.train.layout import build_mesh, distribute, materialise
 from gemstones.train.lock import RUN_LOCK, locked
 from gemstones.train.loop import Ended, Position, Setup, train_steps
 from gemstones.train.model import Block, Transformer
 from gemstones.train.optimizer import build_optimizer
 from gemstones.train.peak import matmul_flops_per_second
+from gemstones.train.products import products_of
 from gemstones.train.ranks import Ranks
 from gemstones.train.record import Recorder
 from gemstones.train.sinks import Sink
-from gemstones.train.start import device_of, start_event
+from gemstones.train.start import device_name, device_of, start_event
 from gemstones.train.stopping import Stopping, exit_status
 
 ORPHAN_SECONDS = 30.0
@@ -82,6 +86,8 @@ class Options:
     compiled: bool = False
     recompute: Recompute = "none"
     """Activations that are computed again in the backward pass: less memory, more work, the same bits."""
+    products: Products | None = None
+    """Library of float32 products on a CPU; None for what the run's ledger says, else the faster one."""
     budget_seconds: float | None = None
     sinks: Sequence[Sink] = field(default=())
     say: Callable[[str], None] = lambda message: None
@@ -171,7 +177,8 @@ def _session(
         inherited = origin.complete.skipped_batches if origin else 0
         position = _position(ledger, checkpoint, spec, inherited)
         _load(setup, checkpoint or origin)
-        start = start_event(setup, options, position, checkpoint or origin)
+        products = _products(setup, options, ledger)
+        start = start_event(setup, options, position, checkpoint or origin, products)
         if recorder is not None:
             recorder.write(start)
             for sink in sinks:
@@ -245,6 +252,21 @@ def _setup(folder: Path, spec: RunSpec, texts: Texts, options: Options, ranks: R
         compile_model(model)
     peak = matmul_flops_per_second(ranks.device, spec.precision)
     return Setup(folder, spec, texts, model, optimizer, ranks, peak, options.micro_sequences)
+
+
+def _products(setup: Setup, options: Options, ledger: Ledger) -> Products | Literal[""]:
+    """The library of products that this session uses from here on; nothing where there is no choice."""
+    spec, ranks = setup.spec, setup.ranks
+    if (
+        ranks.device.type != "cpu"
+        or ranks.mesh is not None
+        or options.compiled
+        or spec.precision != "float32"
+    ):
+        return ""
+    found = products_of(spec, ledger, options.products, device_name(ranks.device), options.micro_sequences)
+    use_products(found)
+    return found
 
 
 def _load(setup: Setup, checkpoint: Checkpoint | None) -> None:

@@ -7,12 +7,12 @@ import os
 import platform
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from gemstones.errors import InvalidRequest
-from gemstones.runs.ledger import Start
+from gemstones.runs.ledger import Products, Start
 from gemstones.train.beside import bytes_per_token
 from gemstones.train.checkpoint import Checkpoint
 from gemstones.train.loop import Position, Setup
@@ -49,7 +49,13 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
-def start_event(setup: Setup, options: Options, position: Position, resumed: Checkpoint | None) -> Start:
+def start_event(
+    setup: Setup,
+    options: Options,
+    position: Position,
+    resumed: Checkpoint | None,
+    products: Products | Literal[""],
+) -> Start:
     """What a session says of itself as it starts: where it goes on, on which machine, with what."""
     spec, layout = setup.spec, options.layout
     return Start(
@@ -65,6 +71,7 @@ def start_event(setup: Setup, options: Options, position: Position, resumed: Che
         matmul_flops_per_second=setup.matmul_flops_per_second,
         compiled=options.compiled,
         recompute=options.recompute,
+        products=products,
         micro_sequences=options.micro_sequences or 0,
         epochs=setup.texts.epochs_needed(spec.trained_tokens, spec.context),
         versions={

@@ -15,6 +15,7 @@ from gemstones.cli.options import (
     Device,
     HeldOut,
     Json,
+    MatrixProducts,
     MicroBatch,
     Recomputed,
     Sinks,
@@ -28,7 +29,7 @@ from gemstones.errors import InvalidRequest, MissingExtra
 from gemstones.printable import printable
 
 if TYPE_CHECKING:
-    from gemstones.runs.ledger import Recompute
+    from gemstones.runs.ledger import Products, Recompute
     from gemstones.train.command import TrainOptions
     from gemstones.train.slurm import SlurmOptions
     from gemstones.train.suite_folder import Prepared, RunTask
@@ -87,6 +88,7 @@ def run(
     micro_batch: MicroBatch = None,
     compiled: Compiled = False,
     recompute: Recomputed = "none",
+    products: MatrixProducts = None,
     sink: Sinks = (),
     executor: Annotated[
         Literal["local", "slurm"], Parameter(help="Where to train: here, or in SLURM's queue.")
@@ -113,7 +115,7 @@ def run(
             f"slots {slots} are of this machine: limit SLURM's jobs with --array-parallelism"
         )
     slots, threads = _at_least_one(slots, "slots") or 1, _at_least_one(threads, "threads")
-    training = _train_options(device, micro_batch, compiled, sink, recompute)
+    training = _train_options(device, micro_batch, compiled, sink, recompute, products)
     slurm = _slurm_options(cluster or Cluster(), threads, training) if executor == "slurm" else None
     if executor == "local" and not prepare:
         _need_torch()
@@ -222,11 +224,16 @@ def _notes(prepared: Prepared, folder: Path) -> list[str]:
 
 
 def _train_options(
-    device: str, micro_batch: int | None, compiled: bool, sinks: tuple[str, ...], recompute: Recompute
+    device: str,
+    micro_batch: int | None,
+    compiled: bool,
+    sinks: tuple[str, ...],
+    recompute: Recompute,
+    products: Products | None,
 ) -> TrainOptions:
     from gemstones.train.command import TrainOptions
 
-    return TrainOptions(device, micro_batch, compiled, sinks, recompute)
+    return TrainOptions(device, micro_batch, compiled, sinks, recompute, products)
 
 
 def _slurm_options(cluster: Cluster, threads: int | None, training: TrainOptions) -> SlurmOptions:
