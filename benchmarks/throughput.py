@@ -26,8 +26,8 @@ from gemstones.accounting.flops import flops_per_token
 from gemstones.design.recipe import BETAS, WEIGHT_DECAY
 from gemstones.runs.ledger import Products
 from gemstones.shape import Shape
-from gemstones.train.initialisation import initialise
 from gemstones.train.compiled import compile_model
+from gemstones.train.initialisation import initialise
 from gemstones.train.kernels import onednn_product, use_products
 from gemstones.train.model import NORM_EPS, Transformer
 from gemstones.train.optimizer import build_optimizer, set_rate

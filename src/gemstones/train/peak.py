@@ -21,7 +21,7 @@ bfloat16 does some 0.5 GFLOP/s, and would be at it for half a minute whenever a 
 def matmul_flops_per_second(device: torch.device, precision: Precision) -> float:
     """FLOPs per second of square products on `device` with the threads set now: the best of a few sizes and tries.
 
-    In float32 on a CPU, of torch's own product and of oneDNN's (`kernels.onednn_product`), whichever is faster here. Takes
+    In float32 on a CPU, of torch's own product and of oneDNN's, whichever is faster here. Takes
     about a second at most.
     """
     kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
