@@ -42,6 +42,7 @@ def main() -> int:
     parser.add_argument("--budget", type=float, default=float("inf"))
     asked, further = parser.parse_known_args()
     (asked.folder / "arguments").write_text(" ".join(further))
+    (asked.folder / "devices").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
     threading.Thread(target=leave_with, args=(asked.orphan_of,), daemon=True).start()
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):

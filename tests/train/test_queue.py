@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 import gemstones
 from gemstones.cli.suite.live import Lines
@@ -16,6 +17,7 @@ from gemstones.runs.folders import ledger_of, read_run, read_suite
 from gemstones.train.corpus import Corpus, Options, build
 from gemstones.train.lock import SUITE_LOCK, holder, locked
 from gemstones.train.queue import FAILURE, Outcome, Standing, raise_failures, run_queue, standing
+from gemstones.train.slot_devices import visible_devices
 from gemstones.train.suite_folder import RunTask, chosen, generations, tasks_of
 from tests.train.fake_suite import FAKE, SUITE, alive, cooldown, folder_of, spec, start, trainers, until
 
@@ -73,6 +75,19 @@ def test_parents_come_first_and_slots_are_kept(tmp_path: Path) -> None:
 
     again, seen = train(tasks)
     assert (again.finished, seen.events) == (4, [])
+
+
+def test_each_slot_has_an_accelerator_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = folder_of(tmp_path, *(spec(width) for width in (1, 2, 3, 4)))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, 7")
+    monkeypatch.setenv("FAKE_SECONDS", "0.1")  # so that two train at any time
+    assert train(tasks)[0].finished == 4
+    given = [(task.folder / "devices").read_text() for task in tasks]
+    assert given[:2] == ["5", "7"] and sorted(given) == ["5", "5", "7", "7"]
+    assert visible_devices("cpu", 2) == visible_devices("", 1) == ()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert visible_devices("cuda", 8) == ("0", "1")
 
 
 def test_generations_and_chosen_runs_bring_their_parents(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from gemstones.runs.ledger import State
 from gemstones.runs.one_line import one_line
 from gemstones.train.command import PLAIN, TrainOptions, gemstones_train, train_command
 from gemstones.train.disk import is_full, no_space
+from gemstones.train.slot_devices import environment_of, least_used, visible_devices
 from gemstones.train.stopping import STOPPED_STATUSES
 from gemstones.train.suite_folder import RunTask
 
@@ -130,10 +131,12 @@ def run_queue(
     """Train `tasks`, at most `slots` at a time, each with `threads`, in their order as far as parents allow.
 
     A run whose process fails is tried once more if it got anywhere; if it fails again, or has diverged, it is
-    left, with those that branch off it. The first of `signals` (a list that grows) makes the processes save and
+    left, with those that branch off it. Where there are several accelerators, each run has that which the fewest
+    others use. The first of `signals` (a list that grows) makes the processes save and
     leave, the second kills them. `trainer` is the command that trains a folder. Called under `suite_locked`.
     """
-    queue = _Queue(tasks, slots, threads, view, trainer or gemstones_train(), options)
+    devices = visible_devices(options.device, slots)
+    queue = _Queue(tasks, slots, threads, view, trainer or gemstones_train(), options, devices)
     try:
         queue.work(signals)
     finally:
@@ -148,6 +151,8 @@ class _Child:
     log_start: int
     """Bytes in the log before it."""
     first_step: int
+    device: str
+    """The accelerator that it was given; nothing where there is no choice."""
 
 
 @dataclass
@@ -158,6 +163,7 @@ class _Queue:
     view: View
     trainer: Sequence[str]
     options: TrainOptions
+    devices: Sequence[str]
     standings: dict[str, Standing] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     retried: set[str] = field(default_factory=set)
@@ -235,6 +241,7 @@ class _Queue:
 
     def _start(self, task: RunTask) -> None:
         (task.folder / FAILURE).unlink(missing_ok=True)
+        device = least_used(self.devices, [child.device for child in self.running])
         with (task.folder / LOG).open("ab") as log:
             start = log.tell()
             process = subprocess.Popen(
@@ -242,12 +249,12 @@ class _Queue:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | {"OMP_NUM_THREADS": str(self.threads)},
+                env=os.environ | {"OMP_NUM_THREADS": str(self.threads)} | environment_of(device),
                 # A terminal's Ctrl-C is for us: we pass it on, once.
                 start_new_session=True,
             )
         before = self.standings[task.id]
-        self.running.append(_Child(task, process, start, before.step))
+        self.running.append(_Child(task, process, start, before.step, device))
         self.view.started(task, before)
 
     def _reap(self, child: _Child, *, by_us: bool) -> None:
