@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from gemstones.accounting.flops import flops_per_token
+from gemstones.accounting.step_memory import step_bytes
 from gemstones.design.cost import run_cost, suite_cost
 from gemstones.design.recipe import Patch
 from gemstones.design.spec import RunSpec
@@ -59,6 +60,7 @@ def test_a_run() -> None:
     assert cost.flops == flops_per_token(TINY, "gemstones") * 4_096_000
     assert cost.device_hours == pytest.approx(matmul * 4_096_000 / 5e10 / 3600)
     assert cost.memory_bytes == 16 * total
+    assert cost.step_bytes == step_bytes(spec().shape, spec().batch_sequences) > cost.memory_bytes
     # At 300, 500, 600, 900 and 1000; kept at 500, 600 and 1000.
     assert (cost.checkpoints, cost.checkpoints_kept) == (5, 3)
     assert cost.bytes_per_checkpoint == 12 * total

@@ -1,6 +1,6 @@
 """What a suite costs, and what is wrong with it, before anything is spent.
 
-Costs are of the training steps alone: evaluations depend on the held-out set, activations on the layout.
+Costs are of the training steps alone: evaluations depend on the held-out set.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Literal
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.memory import BYTES_PER_PARAM, memory_bytes
 from gemstones.accounting.parameters import params
+from gemstones.accounting.step_memory import step_bytes
 from gemstones.design.divergence import LEVEL_STEPS
 from gemstones.design.layout import tensor_parallel_degrees
 from gemstones.design.recipe import effective_depth
@@ -53,6 +54,8 @@ class RunCost:
     """The same, multiplications alone (`accounting.flops`, convention `matmul`)."""
     memory_bytes: int
     """Of weights, gradients and AdamW's state, over all devices together."""
+    step_bytes: int
+    """The most at once in a step of the whole batch, activations included, on one process and a CPU."""
     checkpoints: int
     """Written in the course of the run."""
     checkpoints_kept: int
@@ -115,6 +118,11 @@ class SuiteCost:
     def memory_bytes(self) -> int:
         """Of the largest run's states."""
         return max((run.memory_bytes for run in self.runs), default=0)
+
+    @property
+    def step_bytes(self) -> int:
+        """Of the run that needs most: its states and the activations of its whole batch."""
+        return max((run.step_bytes for run in self.runs), default=0)
 
     @property
     def checkpoints(self) -> int:
@@ -191,6 +199,7 @@ def run_cost(spec: RunSpec, flops_per_second_per_device: float) -> RunCost:
         flops_matmul=flops_matmul,
         # Under autocast too, weights, gradients and moments are float32.
         memory_bytes=memory_bytes(shape, "float32")["total"],
+        step_bytes=step_bytes(shape, spec.batch_sequences, spec.precision),
         checkpoints=len(spec.checkpoint_steps),
         checkpoints_kept=len(spec.permanent_steps),
         bytes_per_checkpoint=CHECKPOINT_BYTES_PER_PARAM * params(shape),

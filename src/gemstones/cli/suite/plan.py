@@ -33,6 +33,8 @@ CONVENTIONS = {
     "memory": "float32 weights, gradients and AdamW's two moments, 16 bytes per parameter, over all devices of a "
     "run together; activations are not included, nor the copy on the CPU from which a run of one process writes its "
     "checkpoints, 12 bytes per parameter",
+    "step": "weights, moments, gradients and activations at their most in a step of the whole batch, on one process "
+    "and a CPU, not compiled; --micro-batch and --recompute of `suite run` take less",
 }
 DISK = (
     "at once, one run at a time: checkpoints kept for good, those that pass of the largest run, and ledgers; against "
@@ -123,7 +125,7 @@ def plan(
             **{
                 name: getattr(cost, name)
                 for name in (
-                    *("own_tokens", "flops", "flops_matmul", "device_hours", "memory_bytes"),
+                    *("own_tokens", "flops", "flops_matmul", "device_hours", "memory_bytes", "step_bytes"),
                     *("checkpoints", "bytes_written", "bytes_kept"),
                 )
             },
@@ -322,6 +324,7 @@ def _print(summary: dict[str, Any]) -> None:
         f"{conventions['disk']}"
     )
     say(f"memory of the largest run: {format_bytes(totals['memory_bytes'])}: {conventions['memory']}")
+    say(f"memory of a step: {format_bytes(totals['step_bytes'])} at most: {conventions['step']}")
     if summary["memory"]["layout"] is not None:
         say(f"gathered: {conventions['gathered']}")
     if (sharded := summary["ranks"]) is not None:
