@@ -37,7 +37,7 @@ docs: $(STAMPS)/docs ## Build the documentation as a site, out/docs/index.html
 
 # Coverage is measured where a change is judged: it makes the tests a third slower.
 test: $(STAMPS)/dev browser ## Run the tests, the long ones and their coverage only where CI is set
-	$(PYTEST) $(if $(CI),--cov --cov-report=)
+	$(PYTEST) $(if $(CI),--cov --cov-report= --durations=60 --durations-min=5)
 
 test-long: $(STAMPS)/dev browser ## Run all tests, the long ones too
 	$(PYTEST) --long

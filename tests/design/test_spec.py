@@ -147,6 +147,7 @@ CHANGES: dict[str, Any] = {
     "decay_tokens": 4096,
     "held_out": (HeldOut("prose"),),
     "mixture": (Source("code", 1.0),),
+    "document_mask": True,
     "weight_decay": 0.0,
     "clip_norm": 0.5,
     "evaluate_tokens": 300_001,

@@ -94,3 +94,30 @@ def test_losses_are_log_likelihoods_of_the_next_token() -> None:
     changed = tokens.clone()
     changed[:, 20:] = 0
     torch.testing.assert_close(model(changed[:, :-1])[:, :20], logits[:, :20])
+
+
+@pytest.mark.parametrize("queries_per_kv", [1, 2])
+def test_a_document_mask_hides_the_other_documents(queries_per_kv: int) -> None:
+    """Rotary positions are relative: a document behind another one has the logits that it has alone."""
+    shape = Shape(64, 2, head_size=16, queries_per_kv=queries_per_kv, vocabulary=128, context=24)
+    model = Transformer(shape)
+    initialise(model, shape, seed=0)
+    end = 7
+    drawn = torch.randint(8, 128, (2, 24), generator=torch.Generator().manual_seed(0))
+    drawn[0, 9], drawn[1, 15] = end, end
+    whole = model(drawn)
+    model.end_of_document = end
+    with torch.no_grad():
+        masked = model(drawn)
+        for row, cut in ((0, 10), (1, 16)):
+            for part in (slice(0, cut), slice(cut, None)):
+                torch.testing.assert_close(
+                    masked[row : row + 1, part], model(drawn[row : row + 1, part]), atol=2e-5, rtol=0
+                )
+    assert torch.equal(whole[0, :10], masked[0, :10]) or torch.allclose(
+        whole[0, :10], masked[0, :10], atol=1e-5
+    )
+    assert (whole[0, 10:] - masked[0, 10:]).abs().max() > 0.01
+    # The loss that is trained on sees the same mask.
+    targets = torch.randint(0, 128, (2, 24), generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(model(drawn, targets), token_losses(masked, targets).sum(), rtol=1e-5, atol=0)

@@ -27,6 +27,7 @@ from gemstones.train.muon import MuonWithAdamW, orthogonalised
 from gemstones.train.optimizer import build_optimizer, set_rate
 from gemstones.train.run import Options as Session
 from gemstones.train.run import train
+from tests.train.compare import SignalAt, trained
 from tests.train.conftest import STEP, cooldown_of, spec_of
 
 MUON = RECIPES["muon"]
@@ -265,3 +266,20 @@ def test_a_run_of_a_mixture_is_the_same_when_it_is_interrupted(corpus: Corpus, t
         InvalidRequest, match="the run is trained on code too, and its folder names no such corpus"
     ):
         train(folder, Session(threads=1))
+
+
+def test_a_run_within_documents_is_another_run_and_resumes_to_the_bit(
+    corpus: Corpus, make_run: Callable[..., Path]
+) -> None:
+    usual, alone, halved = (
+        make_run(under, steps=12, document_mask=mask)
+        for under, mask in (("usual", False), ("alone", True), ("halved", True))
+    )
+    for folder in (usual, alone):
+        train(folder, Session(threads=1))
+    train(halved, Session(threads=1, recompute="block", sinks=(SignalAt(5),)))
+    train(halved, Session(threads=1))
+    assert trained(halved) == trained(alone)
+    # The initial weights know of no document; a step later they do.
+    assert trained(alone)["evaluations"] != trained(usual)["evaluations"]
+    assert read_run(alone).spec.id != read_run(usual).spec.id

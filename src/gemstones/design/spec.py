@@ -61,7 +61,17 @@ SAVING_ONLY = frozenset({"checkpoint_tokens", "permanent_tokens", "keep"})
 A suite that gains a cooldown later gives its parents new permanent checkpoints; they must stay the same runs.
 """
 ADDED = frozenset(
-    {"recipe", "rate_power", "decay_tokens", "decay", "floor", "epsilon", "held_out", "mixture"}
+    {
+        "recipe",
+        "rate_power",
+        "decay_tokens",
+        "decay",
+        "floor",
+        "epsilon",
+        "held_out",
+        "mixture",
+        "document_mask",
+    }
 )
 """Fields that came later: at their defaults they are not in the id, so that runs made before keep theirs."""
 
@@ -132,6 +142,8 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     precision: TrainingPrecision = "float32"
     mixture: tuple[Source, ...] = ()
     """What is trained on in the place of the corpus's own training split, in the order of the names."""
+    document_mask: bool = False
+    """Whether a token attends only to those of its own document, in training and in evaluations."""
 
     @classmethod
     def of(

@@ -271,6 +271,7 @@ def _run(ground: _Ground, training: Training, shape: Shape, tokens: int, **other
             keep=training.keep,
             corpus_fingerprint=ground.corpus_fingerprint,
             precision=training.precision,
+            document_mask=training.document_mask,
             **others,
         )
 

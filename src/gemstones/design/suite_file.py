@@ -151,6 +151,8 @@ class Training(Table, frozen=True, kw_only=True):
     schedule: ScheduleTable | msgspec.UnsetType = msgspec.UNSET
     """Constant, if left out."""
     precision: TrainingPrecision = "float32"
+    document_mask: bool = False
+    """Whether a token attends only to those of its own document; if not, to all before it in its window."""
     norm_gain: Positive = 1.0
     betas: tuple[Beta, Beta] = BETAS
     epsilon: Positive = EPSILON
@@ -230,6 +232,7 @@ class Variant(Family, frozen=True, tag="variant", kw_only=True):
     warmup_tokens: Quantity | msgspec.UnsetType = msgspec.UNSET
     schedule: ScheduleTable | msgspec.UnsetType = msgspec.UNSET
     precision: TrainingPrecision | msgspec.UnsetType = msgspec.UNSET
+    document_mask: bool | msgspec.UnsetType = msgspec.UNSET
     betas: tuple[Beta, Beta] | msgspec.UnsetType = msgspec.UNSET
     epsilon: Positive | msgspec.UnsetType = msgspec.UNSET
     weight_decay: Annotated[float, Meta(ge=0, le=1e6)] | msgspec.UnsetType = msgspec.UNSET

@@ -67,6 +67,7 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "context": "Int64",
         "mlp_expansion": "Int64",
         "precision": "String",
+        "document_mask": "Boolean",
         "corpus_fingerprint": "String",
         "mixture": "String",
         "recipe": "String",

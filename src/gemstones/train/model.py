@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gemstones.runs.ledger import Recompute
 from gemstones.shape import Shape
-from gemstones.train.kernels import attention, linear, plain, rms_norm, rotated, summed_losses
+from gemstones.train.kernels import attention, document_mask, linear, plain, rms_norm, rotated, summed_losses
 
 ROTARY_BASE = 10_000.0
 NORM_EPS = 1e-5
@@ -60,8 +60,10 @@ class Attention(nn.Module):
         self.value = Linear(shape.width, keys)
         self.output = Linear(queries, shape.width)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, quick: bool = False) -> Tensor:
-        """(B, S, W) → (B, S, W); `cos` and `sin` are those of `rotary_tables`."""
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, quick: bool = False, mask: Tensor | None = None
+    ) -> Tensor:
+        """(B, S, W) → (B, S, W); `cos` and `sin` are those of `rotary_tables`, `mask` that of `kernels.attention`."""
         b, s, _ = x.shape
         # The number of heads is left open: a tensor-parallel rank has fewer.
         q, k, v = (
@@ -70,7 +72,7 @@ class Attention(nn.Module):
         )
         if quick and q.device.type == "cpu":
             q, k = q.float(), k.float()  # rotated and scored in float32: on a CPU bfloat16 is no faster there
-        mixed = attention(rotated(q, cos, sin), rotated(k, cos, sin), v, quick=quick)
+        mixed = attention(rotated(q, cos, sin), rotated(k, cos, sin), v, quick=quick, mask=mask)
         out: Tensor = self.output(mixed.reshape(b, s, -1), quick=quick)
         return out
 
@@ -104,22 +106,24 @@ class Block(nn.Module):
         self.mlp_norm = RMSNorm(shape.width)
         self.mlp = MLP(shape)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, quick: bool = False) -> Tensor:
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, quick: bool = False, mask: Tensor | None = None
+    ) -> Tensor:
         """(B, S, W) → (B, S, W)."""
         if self.recompute == "block" and torch.is_grad_enabled():
-            return _again(self._whole, x, cos, sin, quick)
-        return self._whole(x, cos, sin, quick)
+            return _again(self._whole, x, cos, sin, quick, mask)
+        return self._whole(x, cos, sin, quick, mask)
 
-    def _whole(self, x: Tensor, cos: Tensor, sin: Tensor, quick: bool) -> Tensor:
+    def _whole(self, x: Tensor, cos: Tensor, sin: Tensor, quick: bool, mask: Tensor | None) -> Tensor:
         if self.recompute == "attention" and torch.is_grad_enabled():
-            x = _again(self._attended, x, cos, sin, quick)
+            x = _again(self._attended, x, cos, sin, quick, mask)
         else:
-            x = self._attended(x, cos, sin, quick)
+            x = self._attended(x, cos, sin, quick, mask)
         out: Tensor = x + self.mlp(self.mlp_norm(x), quick=quick)
         return out
 
-    def _attended(self, x: Tensor, cos: Tensor, sin: Tensor, quick: bool) -> Tensor:
-        out: Tensor = x + self.attention(self.attention_norm(x), cos, sin, quick=quick)
+    def _attended(self, x: Tensor, cos: Tensor, sin: Tensor, quick: bool, mask: Tensor | None) -> Tensor:
+        out: Tensor = x + self.attention(self.attention_norm(x), cos, sin, quick=quick, mask=mask)
         return out
 
 
@@ -131,6 +135,9 @@ def _again(part: Callable[..., Tensor], *inputs: object) -> Tensor:
 
 class Transformer(nn.Module):
     """Tokens → logits. Parameters are uninitialised but for the norms: see `gemstones.train.initialisation`."""
+
+    end_of_document: int | None = None
+    """The last token of a document: if it is given, tokens attend to those of their own document only."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -147,10 +154,12 @@ class Transformer(nn.Module):
         """
         quick = targets is not None
         cos, sin = rotary_tables(tokens.shape[1], self.shape.head_size, tokens.device)
+        end = self.end_of_document
+        mask = None if end is None else document_mask(tokens, end)
         x = self.embedding(tokens)
         x = x * torch.tensor(self.shape.width**0.5, dtype=x.dtype)
         for block in self.blocks:
-            x = block(x, cos, sin, quick=quick)
+            x = block(x, cos, sin, quick=quick, mask=mask)
         x = self.norm(x)
         if targets is None or not plain(x, self.head.weight):
             logits: Tensor = self.head(x)

@@ -248,6 +248,8 @@ def _setup(folder: Path, spec: RunSpec, texts: Texts, options: Options, ranks: R
     for block in model.modules():
         if isinstance(block, Block):
             block.recompute = options.recompute
+    if spec.document_mask:
+        model.end_of_document = texts.corpus.manifest.end_of_document
     if options.compiled:
         compile_model(model)
     peak = matmul_flops_per_second(ranks.device, spec.precision)

@@ -78,6 +78,7 @@ RMSNorm before attention and MLP and at the end, rotary positions, no biases, em
 | optimizer | $optimizer, β $beta1 and $beta2, weight decay $decay on matrices only, gradients clipped at norm $clip |
 | initialisation | $initialisation |
 | precision | $precision |
+| attention | $attention |
 | corpus | $corpus |
 | sessions, rollbacks | $sessions, $rollbacks |
 
@@ -137,6 +138,9 @@ def model_card(exported: Exported) -> str:
         clip=spec.clip_norm,
         initialisation=_initialisation(spec),
         precision="bfloat16 products, float32 weights" if spec.precision == "bfloat16" else "float32",
+        attention="within documents only: give the model one document at a time"
+        if spec.document_mask
+        else "to everything before in the window, other documents included",
         corpus=_corpus(exported),
         sessions=provenance.sessions,
         rollbacks=provenance.rollbacks,
