@@ -26,13 +26,15 @@ def paper(
     """Every figure and claim of the paper, made again from its published runs.
 
     Refits everything from the raw run tables, draws Figures 2 to 24 (PNG, SVG, PDF, and their data as Parquet), and
-    writes paper.md: claim by claim the paper's number, ours, its interval, and where they differ and why. And forms.md:
-    what the paper's conclusions become under the form that predicts runs that were left out, (w,d,N,T)^p.
+    writes paper.md: its headline claims, each beside its figure, then claim by claim the paper's number, ours, its
+    interval, and where they differ and why; counts of rows are checks apart. And forms.md: what the paper's conclusions
+    become under the form that predicts runs that were left out, (w,d,N,T)^p.
 
     Example: gemstones paper --output out/paper
     """
     from gemstones.report.numbers import counted
-    from gemstones.report.paper.claim import counts
+    from gemstones.report.paper.claim import check_counts, counts
+    from gemstones.report.paper.headlines import headlines
     from gemstones.report.paper.reproduce import reproduce
 
     with share_bar() as progress:
@@ -47,9 +49,15 @@ def paper(
     if json:
         print_json(made.summary())
         return
+    for headline in headlines(made.chapters):
+        say(f"{headline.outcome:>13}: {headline.said.says}")
     for verdict, number in counts(made.chapters).items():
         count, noun = counted(number, "claim").split()
         say(f"{count:>5} {noun}: {verdict}")
+    checks = check_counts(made.chapters)
+    say(
+        f"{checks['reproduced']:>5} of {counted(sum(checks.values()), 'check')} of counts and closed forms agree"
+    )
     say(
         f"{len(made.captions)} figures and {printable(output / 'paper.md')}: every claim, and where we differ and "
         "why"

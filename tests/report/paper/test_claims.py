@@ -28,12 +28,14 @@ from gemstones.report.paper.claim import (
     Claim,
     beyond,
     cell,
+    check_counts,
     counts,
     exact,
     markdown,
     number,
     statement,
 )
+from gemstones.report.paper.headlines import SAID, Headline, headlines
 from gemstones.report.paper.learning_rates import learning_rate_optima
 from gemstones.report.paper.plan_claims import plan_chapter
 from gemstones.report.paper.price_claims import price_chapter
@@ -96,7 +98,7 @@ def test_statements_are_undecided_unless_settled() -> None:
 def test_what_is_exact_is_equal_or_differs() -> None:
     assert exact("§1", "a count", 22, 22, why="x").verdict == "reproduced"
     assert exact("§1", "a count", 22, 22, why="x").why == ""
-    assert exact("§1", "a set", "a, b", "b, a", why="x").verdict == "differs"
+    assert exact("§1", "a set", "a, b", "b, a", why="x", interval="none: y").verdict == "differs"
     assert beyond("§1", "x", "y", "none: z").verdict == "ours"
 
 
@@ -111,6 +113,52 @@ def test_verdicts_are_counted() -> None:
     claims = (compared(1, 1, 0.1), compared(1, 2, 0.1), compared(1, 3, 0.1))
     found = counts([Chapter("a", "", claims), Chapter("b", "", claims[:1])])
     assert found["reproduced"] == 2 and found["differs"] == 2 and sum(found.values()) == 4
+
+
+def test_counts_are_checks_and_no_claims() -> None:
+    count, wrong = exact("§1", "rows", 22, 22), exact("§1", "other rows", 22, 21, because="Words")
+    shape = exact("§1", "a shape", "1x1", "1x1", interval="none: constants")
+    form = number("§1", "a closed form", 2.0, 2.0, within=0.0, interval="none: z", check=True)
+    assert [claim.check for claim in (count, wrong, shape, form)] == [True, True, False, True]
+    chapters = [Chapter("a", "", (count, wrong, shape, form))]
+    assert counts(chapters)["reproduced"] == 1 and counts(chapters)["differs"] == 0
+    assert check_counts(chapters) == {"reproduced": 2, "differs": 1}
+    claims, _, checks = markdown(chapters, "# Head").partition("\n## Checks\n")
+    assert "| a shape |" in claims and "| rows |" not in claims
+    assert "| rows |" in checks and "| other rows |" in checks and "| a shape |" not in checks
+
+
+def made_headline(*verdicts: str) -> Headline:
+    claims = (replace(statement("§1", "x", "y", True, interval="none: z"), verdict=v) for v in verdicts)  # type: ignore[arg-type]
+    return Headline(SAID[0], tuple(claims))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "outcome", "tally"),
+    [
+        (("holds", "reproduced"), "holds", "2 held"),
+        (("holds", "undecided"), "undecided", "1 held, 1 undecided"),
+        (("holds", "does not hold"), "holds in part", "1 held, 1 failed"),
+        (("holds", "undecided", "differs"), "holds in part", "1 held, 1 undecided, 1 failed"),
+        (("undecided", "does not hold"), "does not hold", "1 undecided, 1 failed"),
+    ],
+)
+def test_a_headline_is_as_its_claims(verdicts: tuple[str, ...], outcome: str, tally: str) -> None:
+    assert (made_headline(*verdicts).outcome, made_headline(*verdicts).tally) == (outcome, tally)
+
+
+def test_headlines_have_the_claims_of_their_topic(gemstones: RunTable) -> None:
+    claim = statement("§2", "it | does", "y", True, interval=(0, 1), topic="wide")
+    chapter = Chapter("T", "words", (claim, replace(claim, says="other", topic="")))
+    (found,) = headlines([chapter])
+    assert found.claims == (claim,) and found.said.figure == 7
+    text = paper_text([gemstones], [chapter], {7: "A caption."}, 100)
+    lead = text.partition("## How the claims came out")[0]
+    assert f"## 1. {found.said.says}" in lead and "**Holds** (1 held)" in lead and found.said.paper in lead
+    assert "- **holds**: it \\| does: y [0, 1]" in lead
+    assert "[![Figure 7](figures/figure-07.png)](figures/figure-07.png)" in lead
+    # The numbers that the paper has are those of its published fits.
+    assert "0.458 to 0.799" in SAID[0].paper and "48 (768x16) at 1e19" in SAID[1].paper
 
 
 def test_nothing_in_a_cell_ends_it() -> None:

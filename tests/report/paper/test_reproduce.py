@@ -18,6 +18,7 @@ import pytest
 
 from gemstones.report.paper import analyses
 from gemstones.report.paper.figure import PaperFigure
+from gemstones.report.paper.headlines import SAID
 from gemstones.report.paper.reproduce import reproduce
 from gemstones.report.paper.starts import starts_figure
 from tests.conftest import Files
@@ -104,9 +105,9 @@ def test_every_figure_is_there_in_every_format(paper: Path) -> None:
 def test_the_pages_link_to_every_figure_and_nothing_else(paper: Path, text: str) -> None:
     links = set(re.findall(r"\]\(([^)]+)\)", text))
     of_forms = set(re.findall(r"\]\(([^)]+)\)", (paper / "forms.md").read_text()))
-    assert all((paper / link).is_file() for link in links | of_forms)
+    assert all((paper / link).is_file() for link in links | of_forms if not link.startswith("#"))
     drawn = {f"figures/figure-{n:02d}.{suffix}" for n in FIGURES for suffix in ("png", "parquet")}
-    assert drawn | {"forms.md"} == links
+    assert drawn | {"forms.md", "#where-we-differ-or-cannot-tell-and-why"} == links
     assert {
         f"figures/figure-{n:02d}-predicts.{suffix}" for n in OF_FORMS for suffix in ("png", "parquet")
     } == of_forms
@@ -122,7 +123,13 @@ def test_the_page_has_no_path_or_time(paper: Path, text: str) -> None:
 def test_claims_are_the_same_as_data(paper: Path, rows: Mapping[str, Row], text: str) -> None:
     frame = pl.read_parquet(paper / "claims.parquet")
     assert frame.height == len(rows)
-    assert f"Of {frame.height} claims" in text
+    checks = frame.filter("check").height
+    assert f"Of {frame.height - checks} claims" in text and f"Of {checks} counts and closed forms" in text
+    assert text.partition("\n## Checks\n")[2].count("| **") == checks > 40
+    # Eight conclusions lead, each beside its figure, on claims of the chapters.
+    lead = text.partition("## How the claims came out")[0]
+    assert len(re.findall(r"^## \d\. ", lead, re.MULTILINE)) == lead.count("[![Figure ") == 8
+    assert set(frame["topic"].unique()) - {""} == {said.topic for said in SAID}
     # Every claim has an interval, or says why it has none.
     for interval in frame["interval"]:
         assert (

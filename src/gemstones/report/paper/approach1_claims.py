@@ -176,6 +176,7 @@ def _constant(frontier: Frontier) -> Iterator[Claim]:
         interval=ends,
         settled=isinstance(ends, str) or (ends[0] > -FLAT and ends[1] < FLAT) or min(map(abs, ends)) > FLAT,
         why=f"a power under {FLAT:g} counts as constant",
+        topic="constant",
     )
     ours = float(found.fits["tokens_per_param"].at(COMPARED_AT))
     law = LAWS["chinchilla-epoch"]
@@ -197,6 +198,7 @@ def _constant(frontier: Frontier) -> Iterator[Claim]:
         settled=low > 1 or high < 1,
         write=".2f",
         why="the interval is of the ratio; FLOPs by Appendix G here and 6·N·T there, as in the paper's figure",
+        topic="constant",
     )
     yield statement(
         "§4.1, Figure 4",
@@ -207,6 +209,7 @@ def _constant(frontier: Frontier) -> Iterator[Claim]:
         settled=high < SLIGHTLY or low > SLIGHTLY,
         write=".2f",
         why=f"a factor under {SLIGHTLY:g} counts as slight",
+        topic="constant",
     )
     hours = frontier(WHOLE, "device_hours", "hull")
     yield beyond(
@@ -229,6 +232,7 @@ def _hull_or_bins(frontier: Frontier) -> Iterator[Claim]:
         share > 0.5 and _beaten(hull) == 0,
         interval=f"{NO_INTERVAL}a count",
         why="many: more than half",
+        topic="hull",
     )
     widths = {
         selection: [_width(frontier(selection, "flops", method)) for method in ("hull", "bins")]
@@ -243,6 +247,7 @@ def _hull_or_bins(frontier: Frontier) -> Iterator[Claim]:
             f"by bins, over {len(times)} selections",
             min(times) > 1,
             interval=f"{NO_INTERVAL}it compares intervals",
+            topic="hull",
         )
     spans = []
     for method in ("hull", "bins"):
@@ -283,6 +288,7 @@ def _selections(frontier: Frontier) -> Iterator[Claim]:
         interval=apart.interval or apart.words,
         settled=apart.settled or apart.below is None,
         why=f"the interval is of {high} less {low}, on paired resamples of the runs",
+        topic="selection",
     )
     halved, cooled = (_difference(found[one], found[WHOLE]) for one in (HALF, COOLED))
     yield statement(

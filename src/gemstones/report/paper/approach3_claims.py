@@ -128,6 +128,7 @@ def _reduced(fit: FitOf) -> Iterator[Claim]:
             settled=_settled(apart),
             why=f"the interval is of {reduced}, {part.runs} runs; of {whole}{_shown(full_ends)}; "
             + _of_difference(apart),
+            topic="selection",
         )
 
 
@@ -143,6 +144,7 @@ def _width512(fit: FitOf) -> Iterator[Claim]:
         interval=ends,
         settled=_settled(apart),
         why=f"drastically: less than half; {made.runs} runs, so that the interval is rough; {_of_difference(apart)}",
+        topic="selection",
     )
 
 

@@ -2,13 +2,14 @@
 
 Verdicts are computed, never written down: a number is `reproduced` if it lies within the tolerance that is named with
 it, else it `differs`; a statement in words is checked by a condition on our numbers and `holds` or `does not hold`,
-and is `undecided` where the condition is met by some values of its interval and not by others.
+and is `undecided` where the condition is met by some values of its interval and not by others. Counts of rows and
+closed forms conclude nothing: they are checks, that tables and arithmetic are the paper's, and are counted apart.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -16,6 +17,8 @@ from gemstones.laws.law import Interval
 
 Verdict = Literal["reproduced", "differs", "holds", "undecided", "does not hold", "ours"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+CHECKED: tuple[Verdict, ...] = VERDICTS[:2]
+"""Those that a check may have."""
 
 NO_INTERVAL = "none: "
 PER_CENT = 0.01
@@ -43,6 +46,10 @@ class Claim:
     """Why they differ, or what to know when reading it."""
     because: str = ""
     """The cause that it shares with other claims, where the two differ; empty for none."""
+    topic: str = ""
+    """The headline of the paper that it bears on (`headlines.HEADLINES`); empty for none."""
+    check: bool = False
+    """Whether it is a count or a closed form, and concludes nothing."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,8 @@ def number(
     why: str = "",
     absolute: bool = False,
     because: str = "",
+    topic: str = "",
+    check: bool = False,
 ) -> Claim:
     """A claim of a number: reproduced if `ours` is `within` of `paper`, relatively unless `absolute`.
 
@@ -85,13 +94,22 @@ def number(
         "reproduced" if same else "differs",
         "" if same else why,
         "" if same else because,
+        topic,
+        check,
     )
 
 
 def exact(
-    where: str, says: str, paper: object, ours: object, why: str = "", interval: str = "", because: str = ""
+    where: str,
+    says: str,
+    paper: object,
+    ours: object,
+    why: str = "",
+    interval: str = "",
+    because: str = "",
+    check: bool = False,
 ) -> Claim:
-    """A claim that is right or wrong: a count, a shape, a set."""
+    """A claim that is right or wrong: a shape, a set; without an `interval` of its own a count, and so a check."""
     same = paper == ours
     return Claim(
         where,
@@ -102,6 +120,7 @@ def exact(
         "reproduced" if same else "differs",
         "" if same else why,
         "" if same else because,
+        check=check or not interval,
     )
 
 
@@ -116,11 +135,12 @@ def statement(
     write: Write = ".3g",
     why: str = "",
     because: str = "",
+    topic: str = "",
 ) -> Claim:
     """A claim in words, checked by a condition on our numbers; not `settled` if only part of the interval meets it."""
     text = interval if isinstance(interval, str) else between(interval, write)
     verdict: Verdict = "undecided" if not settled else "holds" if holds else "does not hold"
-    return Claim(where, says, "", ours, text, verdict, why, "" if verdict == "holds" else because)
+    return Claim(where, says, "", ours, text, verdict, why, "" if verdict == "holds" else because, topic)
 
 
 def beyond(
@@ -160,33 +180,55 @@ def _relative(ours: float, paper: float) -> float:
 
 
 def counts(chapters: Sequence[Chapter]) -> dict[Verdict, int]:
-    """How many claims came out in which way."""
-    verdicts = dict.fromkeys(VERDICTS, 0)
-    for chapter in chapters:
-        for claim in chapter.claims:
-            verdicts[claim.verdict] += 1
-    return verdicts
+    """How many claims came out in which way; checks are none."""
+    return _counted(VERDICTS, (claim for chapter in chapters for claim in chapter.claims if not claim.check))
+
+
+def check_counts(chapters: Sequence[Chapter]) -> dict[Verdict, int]:
+    """How many counts and closed forms are the paper's, and how many differ."""
+    return _counted(CHECKED, (claim for chapter in chapters for claim in chapter.claims if claim.check))
+
+
+def _counted(verdicts: Iterable[Verdict], claims: Iterable[Claim]) -> dict[Verdict, int]:
+    found = dict.fromkeys(verdicts, 0)
+    for claim in claims:
+        found[claim.verdict] += 1
+    return found
 
 
 _HEADER = ("where", "claim", "paper", "ours", "interval", "verdict", "why, or what to know")
 
 
 def markdown(chapters: Sequence[Chapter], head: str) -> str:
-    """`paper.md`: `head`, then a table per chapter, with links to its figures."""
+    """`paper.md`: `head`, then a table of claims per chapter with links to its figures, and one of every check."""
     parts = [head.rstrip() + "\n"]
     for chapter in chapters:
         parts.append(f"## {chapter.title}\n\n{chapter.words}\n")
         if chapter.figures:
             links = ", ".join(f"[Figure {n}](figures/figure-{n:02d}.png)" for n in chapter.figures)
             parts.append(f"{links}.\n")
-        if chapter.claims:
-            rows = [
-                [*map(cell, (c.where, c.says, c.paper, c.ours, c.interval)), f"**{c.verdict}**", cell(c.why)]
-                for c in chapter.claims
-            ]
-            lines = [_HEADER, ["---"] * len(_HEADER), *rows]
-            parts.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
+        parts += _tabled([claim for claim in chapter.claims if not claim.check])
+    checks = [claim for chapter in chapters for claim in chapter.claims if claim.check]
+    if checks:
+        parts.append(f"## Checks\n\n{CHECKS_WORDS}\n")
+        parts += _tabled(checks)
     return "\n".join(parts)
+
+
+CHECKS_WORDS = (
+    "Counts and closed forms: rows of selections, points of frontiers, parameters and FLOPs of shapes. They show that "
+    "the tables read here and the arithmetic are the paper's; they conclude nothing, and are not among the claims."
+)
+
+
+def _tabled(claims: Sequence[Claim]) -> list[str]:
+    if not claims:
+        return []
+    rows = [
+        [*map(cell, (c.where, c.says, c.paper, c.ours, c.interval)), f"**{c.verdict}**", cell(c.why)]
+        for c in claims
+    ]
+    return ["".join(f"| {' | '.join(line)} |\n" for line in (_HEADER, ["---"] * len(_HEADER), *rows))]
 
 
 def cell(text: str) -> str:

@@ -41,6 +41,7 @@ def overtraining_claims(found: Sequence[Overtraining]) -> Iterator[Claim]:
         interval=_words([(overs[-1], overs[0])]),
         settled=_settled([(overs[-1], overs[0])]),
         why="undecided where the draws do not agree that the last is below the first; each draw of the law at both",
+        topic="overtraining",
     )  # fmt: skip
     yield statement(
         "§1, Figure 8",
@@ -54,6 +55,7 @@ def overtraining_claims(found: Sequence[Overtraining]) -> Iterator[Claim]:
         interval=_words(list(zip(overs, unders, strict=True))),
         settled=_settled(list(zip(overs, unders, strict=True))),
         why="undecided where the draws do not agree at some budget which of the two costs less",
+        topic="overtraining",
     )
     if found[-1].sentence:
         yield beyond("§4.3", "in words", found[-1].sentence, "in the sentence")
@@ -109,6 +111,7 @@ def _cheap(found: Overtraining, factor: float, smaller: float) -> Iterator[Claim
         interval=", ".join(between(ends, "+.2%") for ends in known) or f"{NO_INTERVAL}no draws",
         settled=all(high < smaller for _, high in known) or any(low > smaller for low, _ in known),
         why=f"cheap: less than the {smaller:+.2%} that the optimum on half the FLOPs has",
+        topic="overtraining" if factor == TYPICAL else "",
     )
 
 

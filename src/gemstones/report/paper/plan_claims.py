@@ -130,9 +130,9 @@ def trends(refit: Fit) -> Iterator[Claim]:
     (found,) = prescribe_law(refit, [("total", "gemstones")], [NARROW, WIDE])
     aspect, ratio = found.w_opt / found.d_opt, found.t_opt / found.n_opt
     shape, (flat, flat_ends) = _power(refit, aspect), _power(refit, ratio)
-    for says, values, (power, interval), rises in (
-        ("the prescribed width over depth rises with FLOPs", aspect, shape, True),
-        ("the prescribed tokens per parameter fall with FLOPs", ratio, (flat, flat_ends), False),
+    for topic, says, values, (power, interval), rises in (
+        ("aspect", "the prescribed width over depth rises with FLOPs", aspect, shape, True),
+        ("tokens", "the prescribed tokens per parameter fall with FLOPs", ratio, (flat, flat_ends), False),
     ):
         yield statement(
             "§4.1, Figure 5",
@@ -143,6 +143,7 @@ def trends(refit: Fit) -> Iterator[Claim]:
             interval=interval,
             settled=interval[0] * interval[1] > 0,
             why="the interval is of the power",
+            topic=topic,
         )
     kaplan, chinchilla = (_published_ratio(name) for name in (KAPLAN, CHINCHILLA))
     powers = [float(np.log(law[1] / law[0]) / np.log(WIDE / NARROW)) for law in (kaplan, chinchilla)]
@@ -156,6 +157,7 @@ def trends(refit: Fit) -> Iterator[Claim]:
         interval=flat_ends,
         settled=flat_ends[1] < middle or flat_ends[0] > middle,
         why=f"by slopes: under {middle:.2f} ours is nearer to Kaplan's; his count N without embeddings",
+        topic="tokens",
     )
 
 

@@ -131,6 +131,7 @@ def _worst_shapes(overspends: Overspends) -> Iterator[Claim]:
         absolute=True,
         interval=_leave_one_out(flops),
         write=".0%",
+        topic="wide",
     )
     hours, published = (_worst(overspends["device_hours", method]) for method in ("interpolate", "nearest"))
     assert hours.overspend is not None and published.overspend is not None
@@ -142,6 +143,7 @@ def _worst_shapes(overspends: Overspends) -> Iterator[Claim]:
         hours.overspend > WORST_HOURS,
         interval=_leave_one_out(hours),
         because=OTHER_LOSS,
+        topic="wide",
     )
 
 
@@ -166,6 +168,7 @@ def _skinny_or_wide(overspends: Overspends) -> Iterator[Claim]:
             settled=low > 0 or high < 0,
             write=".1%",
             why="the interval is of the difference of the means, from resampled shapes; no shape was trained twice",
+            topic="wide",
         )
 
 
@@ -202,4 +205,5 @@ def _time_optimal(overspends: Overspends) -> Iterator[Claim]:
         f"width/depth of the frontier is {hours:.0f} over device hours, {flops:.0f} over FLOPs (geometric means)",
         bool(hours > flops),
         interval=ONCE,
+        topic="wide",
     )

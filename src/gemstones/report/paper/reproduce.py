@@ -26,13 +26,14 @@ from gemstones.report.paper.approach1_claims import approach1_chapter
 from gemstones.report.paper.approach1_figures import figure_4, figure_9, figure_10, figure_11
 from gemstones.report.paper.approach3_claims import approach3_chapter
 from gemstones.report.paper.approach3_figures import EXTENDED, figure_5, paper_extended
-from gemstones.report.paper.claim import Chapter, counts
+from gemstones.report.paper.claim import Chapter, check_counts, counts
 from gemstones.report.paper.drawn import drawn
 from gemstones.report.paper.figure import PaperFigure
 from gemstones.report.paper.fits import DRAWS, PAPER_FORM, PREDICTS, FitKey
 from gemstones.report.paper.flops_ratio import flops_ratio_figure
 from gemstones.report.paper.forms import VARIANT, forms_rainbow
 from gemstones.report.paper.forms_page import PAGE, forms_page
+from gemstones.report.paper.headlines import headlines
 from gemstones.report.paper.learning_rates import learning_rate_optima, learning_rates_figure
 from gemstones.report.paper.loss_curves import loss_curves_figure
 from gemstones.report.paper.plan_claims import plan_chapter
@@ -85,7 +86,17 @@ class Reproduction:
     def summary(self) -> dict[str, Any]:
         """Plain values: what `gemstones paper --json` prints."""
         return {
+            "headlines": [
+                {
+                    "claim": headline.said.says,
+                    "paper": headline.said.paper,
+                    "verdict": headline.outcome,
+                    "figure": headline.said.figure,
+                }
+                for headline in headlines(self.chapters)
+            ],
             "verdicts": counts(self.chapters),
+            "checks": check_counts(self.chapters),
             "claims": [
                 {"chapter": chapter.title, **asdict(c)} for chapter in self.chapters for c in chapter.claims
             ],

@@ -58,6 +58,7 @@ def _accounting(trained: Sequence[Shape]) -> Iterator[Claim]:
             f"{count:,}",
             f"{params(Shape.parse(name)):,}",
             interval=CLOSED_FORM,
+            check=True,
         )
     yield number(
         "Appendix G",
@@ -67,6 +68,7 @@ def _accounting(trained: Sequence[Shape]) -> Iterator[Claim]:
         within=0.0,
         write=",.0f",
         interval=CLOSED_FORM,
+        check=True,
     )
     ratios = {shape: flops_ratio(shape) for shape in trained}
     low, high = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
@@ -77,6 +79,7 @@ def _accounting(trained: Sequence[Shape]) -> Iterator[Claim]:
         ratios[high] / ratios[low] > SIGNIFICANT,
         interval=CLOSED_FORM,
         why=f"a factor of {SIGNIFICANT:g} between shapes counts as significant",
+        topic="flops",
     )
     usual, others = (
         [ratio for shape, ratio in ratios.items() if (USUAL[0] <= shape.aspect_ratio <= USUAL[1]) is inside]
@@ -89,6 +92,7 @@ def _accounting(trained: Sequence[Shape]) -> Iterator[Claim]:
         f"{max(others):.2f} outside",
         _off(others) > _off(usual),
         interval=CLOSED_FORM,
+        topic="flops",
     )
 
 

@@ -112,6 +112,7 @@ def _size(runs: RunTable) -> Iterator[Claim]:
             within=0.05,
             interval=f"{NO_INTERVAL}a closed form",
             write=format_quantity,
+            check=True,
         )
 
 
@@ -141,7 +142,7 @@ def _training(runs: RunTable) -> Iterator[Claim]:
         ("tokens between checkpoints", 2e9, float(np.diff(np.unique(tokens)).max())),
         ("tokens of every main run", 350e9, float(_last(main, "tokens").min())),
     ):
-        yield number("§3", says, paper, ours, within=PER_CENT, interval=COUNT, write=_billions)
+        yield number("§3", says, paper, ours, within=PER_CENT, interval=COUNT, write=_billions, check=True)
     least = np.full(main.runs, np.inf)
     np.minimum.at(least, main.run_codes, losses)
     above = _last(main, "loss") / least - 1
@@ -199,6 +200,7 @@ def _ablations(runs: RunTable) -> Iterator[Claim]:
             within=PER_CENT,
             interval=COUNT,
             write=_billions,
+            check=True,
         )
     budgets = np.round(tokens / (10e9 * (1 + COOLED))).astype(int)
     shapes = cooled.frame.select("width", "depth").rows()

@@ -1,4 +1,4 @@
-"""`paper.md`: how the claims came out, where we differ and why, every claim, every figure, provenance."""
+"""`paper.md`: headline claims, each beside its figure; where we differ and why; every claim, figure and source."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
-from gemstones.report.paper.claim import Chapter, Claim, Verdict, cell, counts, markdown
+from gemstones.report.paper.claim import Chapter, Claim, Verdict, cell, check_counts, counts, markdown
+from gemstones.report.paper.headlines import Headline, headlines, with_interval
 from gemstones.report.words import listed
 from gemstones.runs import RunTable
 from gemstones.runs.fetch import ENTRIES
@@ -54,7 +55,14 @@ def paper_text(
         "# Gemstones, made again",
         "",
         "Every analysis of *Gemstones: A Model Suite for Multi-Faceted Scaling Laws* (McLeish et al. 2025) that its "
-        "published runs allow, refitted from the raw tables by `gemstones paper`. " + _outcome(chapters),
+        "published runs allow, refitted from the raw tables by `gemstones paper`: its headline claims first, then "
+        "[where we differ and why](#where-we-differ-or-cannot-tell-and-why), every claim, and every "
+        "figure.",
+        "",
+        *_headlines(headlines(chapters), captions),
+        "## How the claims came out",
+        "",
+        outcome(chapters),
         "",
         f"Intervals are 95%, from {draws} resamples of whole runs, unless a row says otherwise; by run, because "
         "checkpoints of one run are not independent. The column `paper` has what the paper prints or what its released "
@@ -95,10 +103,37 @@ def paper_text(
     return markdown(chapters, "\n".join(head)) + "\n" + "\n".join(tail) + "\n"
 
 
-def _outcome(chapters: Sequence[Chapter]) -> str:
+def _headlines(found: Sequence[Headline], captions: Mapping[int, str]) -> Iterator[str]:
+    """A heading for each, its verdict, what it stands on, and its figure."""
+    for place, headline in enumerate(found, 1):
+        said = headline.said
+        yield from (f"## {place}. {said.says}", "")
+        yield from (
+            f"**{capital(headline.outcome)}** ({headline.tally}). {said.where}; paper: {said.paper}.",
+            "",
+        )
+        yield from (f"- **{c.verdict}**: {cell(f'{c.says}: {with_interval(c)}')}" for c in headline.claims)
+        path = f"figures/figure-{said.figure:02d}.png"
+        yield ""
+        if said.figure in captions:
+            yield from (f"[![Figure {said.figure}]({path})]({path})", "")
+
+
+def capital(text: str) -> str:
+    """With a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def outcome(chapters: Sequence[Chapter]) -> str:
+    """How many claims, and how many checks, came out in which way."""
     found = {verdict: count for verdict, count in counts(chapters).items() if count}
     said = listed(f"{count} {(ONE if count == 1 else MANY)[verdict]}" for verdict, count in found.items())
-    return f"Of {sum(found.values())} claims {said}."
+    checks = check_counts(chapters)
+    same, other = checks["reproduced"], checks["differs"]
+    return (
+        f"Of {sum(found.values())} claims {said}. Of {same + other} counts and closed forms, which are checks and "
+        f"conclude nothing, {same} are the paper's and {other} differ from its words."
+    )
 
 
 def _differences(chapters: Sequence[Chapter]) -> Iterator[str]:
