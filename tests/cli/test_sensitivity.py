@@ -39,7 +39,7 @@ def test_json(cli: Cli, tmp_path: Path) -> None:
     assert made["budgets"] == [1e20, 1e22]
     assert made["base"] == {
         "selection": "le100B", "approach": "approach3", "law": "N,T", "params_convention": "total",
-        "flops_convention": "6N", "delta": 1e-4,
+        "flops_convention": "6N", "delta": 1e-4, "loss": "loss",
     }  # fmt: skip
     # Two selections by two counts of FLOPs: the hull and N,T for both, w,d,T for one.
     assert made["combinations"] == len(made["studies"]) == 10 and made["combinations_asked"] == 12
@@ -55,7 +55,7 @@ def test_json(cli: Cli, tmp_path: Path) -> None:
             assert study["w_opt"] == study["interval"]["d_opt"] == [None, None]
         low, high = study["interval"]["t_opt"][1]
         assert low <= study["t_opt"][1] <= high
-    assert made["decomposition"].keys() == {*CHOICES, "interactions"}
+    assert made["decomposition"].keys() == {*CHOICES, "interactions"} - {"loss"}
     assert sum(made["decomposition"].values()) == pytest.approx(1)
     assert made["refused"][0].keys() == {"choices", "combinations", "reason"}
     assert {file.name for file in tmp_path.iterdir()} == {
@@ -106,6 +106,7 @@ def test_three_columns(cli: Cli, tmp_path: Path) -> None:
         (("--select", "everything"), "selection 'everything' is unknown"),
         (("--budgets", "1e20,much"), "budget 'much' is not a number"),
         (("--bootstrap", "-1"), "bootstrap -1 must be"),
+        (("--loss", "edu"), "loss 'edu' is no loss of"),
         (("--workers", "0"), "workers '0' must be positive"),
         (("--output", "{file}"), "cannot be made a folder"),
     ],
@@ -132,7 +133,7 @@ def test_the_page_has_the_shares(whole: Sensitivity) -> None:
     rows = re.findall(
         r"^\| (\w+) \| ([\d.]+)% \| ([\d.]+)% \| ([\d.]+)% \| ([\d.]+)% \|$", PAGE, re.MULTILINE
     )
-    assert [row[0] for row in rows] == [*CHOICES, "interactions"]
+    assert [row[0] for row in rows] == [*CHOICES[:-1], "interactions"]
     shares = {(share.quantity, share.choice): share.share for share in whole.decompositions}
     for choice, *percents in rows:
         for quantity, percent in zip(("n_opt", "t_opt", "w_opt", "d_opt"), percents, strict=True):

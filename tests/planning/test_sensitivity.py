@@ -1,5 +1,6 @@
 """Every combination of choices: which there are, what they share, and that each is what a study of its own gives."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -231,7 +232,7 @@ def test_spread_shares_and_the_sentence(small: Sensitivity) -> None:
         assert spread["ratio"] == pytest.approx(max(known) / min(known))
         assert spread["median"] == pytest.approx(np.median(known))
     assert sum(small.decomposition.values()) == pytest.approx(1)
-    assert {*small.decomposition} == {*CHOICES, "interactions"}
+    assert {*small.decomposition} == {*CHOICES, "interactions"} - {"loss"}  # there is one
     by_choices = itertools.groupby(summary["decompositions"], key=lambda s: (s["quantity"], s["budget"]))
     for _, shares in by_choices:
         assert sum(share["share"] for share in shares) == pytest.approx(1)
@@ -346,3 +347,78 @@ def test_base_study_has_a_prescription(pebbles: RunTable) -> None:
     by_law = {study.choices.law: study.prescribed.n_opt[0, 0] for study in made.studies}
     assert np.isnan(by_law["w,d,N,T"]) and np.isfinite(by_law[made.base.choices.law])
     assert all(shift.ratio["n_opt"][0] is None or shift.ratio["n_opt"][0] > 0 for shift in made.shifts)
+
+
+# ---------------------------------------------------------------- several losses
+
+SETS = {"loss": 410.0, "loss_near": 410.0, "loss_far": 4100.0}
+"""B of the law that is planted in each: E is another as well, which no prescription depends on."""
+ON_SETS = Levels(approaches=("approach3",), laws=("N,T",), params=("total",), flops=("6N",), deltas=(1e-4,))
+
+
+def on_sets() -> list[dict[str, float | str]]:
+    sizes = itertools.product((1e6, 3e6, 1e7, 3e7), (1e8, 3e8, 1e9))
+    return [
+        {"run": f"{n:g}", "params_total": n, "tokens": t, "loss_far_stderr": 0.1}
+        | {name: 1 + i / 4 + 400 / n**0.34 + b / t**0.28 for i, (name, b) in enumerate(SETS.items())}
+        for n, t in sizes
+    ]
+
+
+def test_the_loss_is_a_choice_where_there_are_several() -> None:
+    made = run(Sweep.of(load(on_sets()), ON_SETS), bootstrap=40)
+    assert [study.choices.loss for study in made.studies] == [*SETS]
+    shifts = {shift.level: shift for shift in made.shifts}
+    # N* goes with (A a / B b)^(1 / (a + b)) in Hoffmann's closed form.
+    for level, factor in (("loss_near", 1.0), ("loss_far", 10 ** (-1 / 0.62))):
+        assert shifts[level].choice == "loss"
+        assert shifts[level].ratio["n_opt"] == pytest.approx([factor, factor], rel=0.02)
+        assert shifts[level].interval["n_opt"][0] == pytest.approx([factor, factor], rel=0.05)
+    assert made.decomposition["loss"] == pytest.approx(1)
+    said = made.sentence
+    assert "the set that losses are of moves them most (100%" in said
+    assert "fitted to the losses on near N* is 1 (" in said and "those on far N* is 0.0244 (" in said
+
+
+def test_losses_are_chosen_by_set_or_column() -> None:
+    rows = on_sets()
+    chosen = Sweep.of(load(rows), dataclasses.replace(ON_SETS, losses=("far", "main")))
+    assert [one.loss for one in chosen.combinations] == ["loss_far", "loss"]
+    with pytest.raises(InvalidRequest, match=r"loss 'edu' is no loss of .*: choose from main, near, far"):
+        Sweep.of(load(rows), dataclasses.replace(ON_SETS, losses=("edu",)))
+    rows[3]["loss_near"] = None  # type: ignore[assignment]
+    made = run(Sweep.of(load(rows), ON_SETS))
+    assert [study.choices.loss for study in made.studies] == ["loss", "loss_far"]
+    (refused,) = made.refused
+    assert refused.choices == {"loss": ("loss_near",)} and "not known of every row" in refused.reason
+
+
+def test_sets_of_an_evaluation_are_losses() -> None:
+    """Its rows are by set, and give the same studies as columns do."""
+    wide = on_sets()
+    rows = [
+        {"run": f"{row['run']} on {name}", "set": name, "tokenizer": "bytes", "loss": row[name]}
+        | {key: row[key] for key in ("params_total", "tokens")}
+        for row in wide
+        for name in SETS
+    ]
+    table = dataclasses.replace(load(rows), format="evaluation")
+    made = run(Sweep.of(table, ON_SETS), bootstrap=40)
+    by_column = run(Sweep.of(load(wide), ON_SETS), bootstrap=40)
+    assert [study.choices.loss for study in made.studies] == [*SETS]
+    for shift, other in zip(made.shifts, by_column.shifts, strict=True):
+        assert shift.interval["n_opt"] == other.interval["n_opt"]
+
+
+@pytest.mark.published_data
+def test_losses_of_the_gemstones_on_three_sets() -> None:
+    """The main runs' rows of `gemstones-benchmarks` are those of the data set of each set."""
+    table = load("gemstones-benchmarks")
+    made = run(Sweep.of(table, ON_SETS, selections=["all"]))
+    alone = [
+        run(Sweep.of(load(name), ON_SETS, selections=["all"]))
+        for name in ("gemstones", "gemstones-fineweb-edu", "gemstones-dclm")
+    ]
+    assert [study.choices.loss for study in made.studies] == ["loss", "loss_fineweb_edu", "loss_dclm"]
+    for study, one in zip(made.studies, alone, strict=True):
+        assert study.prescribed.n_opt[0] == pytest.approx(one.base.prescribed.n_opt[0], rel=1e-9)

@@ -143,7 +143,7 @@ def test_files(few: Sensitivity, tmp_path: Path) -> None:
     assert files == {path.name for path in tmp_path.iterdir()}
     frame = pl.read_parquet(tmp_path / "sensitivity.parquet")
     assert frame.equals(studies_frame(few)) and frame.height == 2 * len(few.studies)
-    assert frame.columns[:6] == [*CHOICES] and frame["base"].sum() == 2
+    assert frame.columns[:7] == [*CHOICES] and frame["base"].sum() == 2
     assert (frame["n_opt_low"] <= frame["n_opt"]).all() and frame["w_opt"].null_count() == frame.height
     summary = json.loads((tmp_path / "sensitivity.json").read_text())
     assert [study["n_opt"][0] for study in summary["studies"]] == frame.filter(budget=1e22)["n_opt"].to_list()

@@ -49,6 +49,13 @@ def sensitivity(
         ),
     ] = None,
     delta: Annotated[str | None, Parameter(help="δ of the Huber loss, like 1e-4,1e-3 (the default).")] = None,
+    loss: Annotated[
+        str | None,
+        Parameter(
+            help="Sets, or columns, of the loss, like main,dclm (default: every loss of the table: `loss`, columns "
+            "loss_NAME, or the sets of an evaluation). The first is the base study's."
+        ),
+    ] = None,
     bootstrap: Annotated[int, Parameter(help="Resamples by run of every fit.")] = 100,
     seed: Annotated[int, Parameter(help="Of the resampling.")] = 0,
     workers: Workers = None,
@@ -64,8 +71,8 @@ def sensitivity(
     """What the same runs prescribe under every combination of an analyst's choices.
 
     Refits under every selection (--select takes several, like all,le100B), approach, law, convention of N and of FLOPs,
-    and δ of the Huber loss, and says how far the prescriptions are apart, which choice moves them most, and how each
-    shifts the base study's.
+    δ of the Huber loss, and loss (validation set) where the table has several, and says how far the prescriptions are
+    apart, which choice moves them most, and how each shifts the base study's.
 
     Example: gemstones sensitivity gemstones --budgets 1e21,1e22 --output out
     """
@@ -79,6 +86,7 @@ def sensitivity(
         "laws": law,
         "params": _listed(params, "params", "total,non_embedding"),
         "flops": _listed(flops, "flops", "gemstones,6N"),
+        "losses": _listed(loss, "loss", "main,dclm"),
         "deltas": () if delta is None else DELTA.listed(delta, "delta", "1e-4,1e-3"),
     }
     levels = Levels(**{name: values for name, values in given.items() if values})

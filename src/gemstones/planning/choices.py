@@ -4,7 +4,7 @@ Approach 1 has neither a law nor δ: there `law` is `-` and `delta` None. Two ch
 FLOPs, where `6N` is 6·N·T in the study's own convention of N and `given` those that the runs give. Combinations that
 agree in everything that enters a fit share it (`DistinctFit`): the convention of FLOPs only changes what a budget buys
 a law, and a law without a term in N does not see how N is counted; a frontier over FLOPs does depend on how they are
-counted, but not on N.
+counted, but not on N. A table with losses on several sets has a choice more: which of them is fitted.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from gemstones.laws.flops_model import gives_flops
 from gemstones.laws.parse_form import law_text, parse_form
 from gemstones.laws.separable import collinear_columns
 from gemstones.laws.solver.objective import Objective
+from gemstones.runs.losses import OWN, loss_named, losses_of, with_loss
 from gemstones.runs.selections import dense_selection, selections_of
 from gemstones.runs.table import RunTable
 
@@ -56,6 +57,8 @@ class Choices:
     params_convention: ParamsConvention
     flops_convention: FlopsChoice
     delta: float | None
+    loss: str = OWN
+    """As `gemstones.runs.losses` names it."""
 
     @property
     def flops(self) -> FlopsConvention | Literal["given"]:
@@ -78,9 +81,9 @@ class Choices:
     def fit(self) -> DistinctFit:
         """What has to be fitted for it."""
         if self.approach != "approach3":
-            return DistinctFit(self.selection, self.approach, NO_LAW, None, self.flops, None)
+            return DistinctFit(self.selection, self.approach, NO_LAW, None, self.flops, None, self.loss)
         convention = self.params_convention if "N" in self.terms else None
-        return DistinctFit(self.selection, self.approach, self.law, convention, None, self.delta)
+        return DistinctFit(self.selection, self.approach, self.law, convention, None, self.delta, self.loss)
 
     def summary(self) -> dict[str, Any]:
         """Plain values."""
@@ -103,6 +106,7 @@ class DistinctFit:
     params_convention: ParamsConvention | None
     flops: FlopsConvention | Literal["given"] | None
     delta: float | None
+    loss: str = OWN
 
     @property
     def method(self) -> Method | None:
@@ -117,12 +121,20 @@ class Selected:
     fitted: RunTable
     frontier: RunTable
 
+    def on(self, loss: str) -> Selected:
+        """The same checkpoints with another of their losses. Raises `InvalidTable` where it is not known of all."""
+        for table in (self.fitted, self.frontier):
+            if loss in table.columns and not _known(table, loss):
+                raise InvalidTable("is not known of every row", file=table.origin, column=loss)
+        return Selected(with_loss(self.fitted, loss), with_loss(self.frontier, loss))
+
 
 @dataclass(frozen=True)
 class Levels:
     """What is tried of each choice; the first of each that can be had is the base study's.
 
-    N is counted as each of `params` says, FLOPs as each of `flops`; `deltas` are Huber's, in log loss.
+    N is counted as each of `params` says, FLOPs as each of `flops`; `deltas` are Huber's, in log loss;
+    `losses` are of several sets, by default all that the runs have (`gemstones.runs.losses`).
 
     >>> few = Levels(laws=("N,T",), params=("total",), flops=("6N",), deltas=(1e-4, 1e-3))
     >>> len(few.combinations(["all"]))
@@ -134,6 +146,7 @@ class Levels:
     params: tuple[ParamsConvention, ...] = PARAMS_CONVENTIONS
     flops: tuple[FlopsChoice, ...] = FLOPS
     deltas: tuple[float, ...] = DELTAS
+    losses: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.laws, list | tuple):
@@ -154,26 +167,29 @@ class Levels:
         for law in self.laws:
             check_plans(law)
         for field in fields(self):
+            if getattr(self, field.name) is None:
+                continue
             distinct = tuple(dict.fromkeys(getattr(self, field.name)))
             if not distinct:
                 raise InvalidRequest(f"{field.name}: none is left to try")
             object.__setattr__(self, field.name, distinct)
 
     def of_runs(self, runs: RunTable) -> Levels:
-        """These, with the FLOPs of `runs` before all others where they give some and none were chosen."""
-        if self.flops != FLOPS or not gives_flops(runs):
-            return self
-        return replace(self, flops=("given", *FLOPS))
+        """These as the columns of `runs` have them: every loss, and the FLOPs that they give before all others, where
+        none were chosen. Raises `InvalidRequest` for a loss that they have not."""
+        losses = losses_of(runs) if self.losses is None else [loss_named(runs, name) for name in self.losses]
+        given = self.flops == FLOPS and gives_flops(runs)
+        return replace(self, flops=("given", *FLOPS) if given else self.flops, losses=tuple(losses))
 
     def combinations(self, selections: Iterable[str]) -> list[Choices]:
         """Every one, the base study's levels first."""
         return [
-            Choices(selection, approach, law, params, flops, delta)
+            Choices(selection, approach, law, params, flops, delta, loss)
             for selection, approach in itertools.product(selections, self.approaches)
             for law, delta in (
                 itertools.product(self.laws, self.deltas) if approach == "approach3" else ((NO_LAW, None),)
             )
-            for params, flops in itertools.product(self.params, self.flops)
+            for params, flops, loss in itertools.product(self.params, self.flops, self.losses or (OWN,))
         ]
 
 
@@ -345,5 +361,6 @@ def _ranks(levels: Levels, selections: Iterable[str]) -> dict[str, Callable[[Any
         "params_convention": levels.params,
         "flops_convention": levels.flops,
         "delta": (*levels.deltas, None),
+        "loss": levels.losses or (OWN,),
     }
     return {name: order.index for name, order in orders.items()}

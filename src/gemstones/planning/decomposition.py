@@ -39,17 +39,20 @@ def shares(
     >>> {choice: round(float(of[0]), 12) for choice, of in made.items()}
     {'law': 0.0, 'delta': 1.0, 'interactions': 0.0}
     """
-    names = list(levels)
+    # One level explains nothing, and every choice more multiplies the orders.
+    names = [name for name, of in levels.items() if len(set(of)) > 1]
     dummies = [np.ones((len(y), 1)), *(_dummies(levels[name]) for name in names)]
     owner = np.repeat(np.arange(-1, len(names)), [block.shape[1] for block in dummies])
     design = np.hstack(dummies)
-    found = {name: np.full(y.shape[1], np.nan) for name in (*names, INTERACTIONS)}
+    found = {name: np.full(y.shape[1], np.nan) for name in (*levels, INTERACTIONS)}
     known = np.isfinite(y)
     patterns, which = np.unique(known, axis=1, return_inverse=True)
     for pattern, rows in enumerate(patterns.T):
         columns = np.flatnonzero(which.ravel() == pattern)
         for name, of in _shares(y[np.ix_(rows, columns)], design[rows], owner, names, within or {}).items():
             found[name][columns] = of
+    for name in {*levels} - {*names}:
+        found[name] = np.where(np.isnan(found[INTERACTIONS]), np.nan, 0.0)
     return found
 
 

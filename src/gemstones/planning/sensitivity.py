@@ -37,6 +37,7 @@ CHOICE_WORDS = {
     "params_convention": "what counts as a parameter",
     "flops_convention": "what counts as a FLOP",
     "delta": "the δ of the Huber loss",
+    "loss": "the set that losses are of",
 }
 """A choice as a sentence calls it."""
 NOTED = 0.1
@@ -78,6 +79,12 @@ class Sensitivity:
         """Fits of laws and frontiers that the studies share."""
         return self.laws_fitted + self.frontiers_found
 
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Names of the choices; the loss is one where there are several."""
+        losses = {study.choices.loss for study in self.studies}
+        return tuple(name for name in CHOICES if name != "loss" or len(losses) > 1)
+
     @cached_property
     def shifts(self) -> tuple[Shift, ...]:
         """Of every level of every choice but the base study's."""
@@ -96,7 +103,7 @@ class Sensitivity:
     @cached_property
     def decompositions(self) -> tuple[Share, ...]:
         """By quantity, budget and choice; none of a quantity and budget in which the studies do not differ."""
-        levels = {name: [getattr(study.choices, name) for study in self.studies] for name in CHOICES}
+        levels = {name: [getattr(study.choices, name) for study in self.studies] for name in self.choices}
         found: list[Share] = []
         for quantity in QUANTITIES:
             for position, budget in enumerate(self.budgets):
@@ -131,12 +138,14 @@ class Sensitivity:
         """What the decomposition owes to single levels, of every choice that has two more."""
         logs = self._logs("n_opt", self.headline)[:, :1]
         found = []
-        for choice in CHOICES:
+        for choice in self.choices:
             of_studies = [getattr(study.choices, choice) for study in self.studies]
             real = [level for level in dict.fromkeys(of_studies) if level not in {NO_LAW, None}]
             for level in real if len(real) > 2 else ():
                 left = [i for i, own in enumerate(of_studies) if own != level]
-                levels = {name: [getattr(self.studies[i].choices, name) for i in left] for name in CHOICES}
+                levels = {
+                    name: [getattr(self.studies[i].choices, name) for i in left] for name in self.choices
+                }
                 of_choices = {name: float(of[0]) for name, of in shares(logs[left], levels, WITHIN).items()}
                 if np.isfinite([*of_choices.values()]).all():
                     found.append(Without(choice, level, int(np.isfinite(logs[left]).sum()), of_choices))
@@ -180,6 +189,9 @@ class Sensitivity:
             said += ")"
             if others:
                 said += f", then {CHOICE_WORDS[others[0][1]]} ({others[0][0]:.0%})"
+        on = [shift for shift in self.shifts if shift.choice == "loss"]
+        if moves := [text for shift in on if (text := _shift_text(shift, self.headline))]:
+            said += f"; fitted to the losses on {', to those on '.join(moves)} the base study's"
         if spread.sampling_factor is not None:
             said += (
                 f"; the ends of a single study's interval, from resampling its runs, are a factor of "
@@ -358,6 +370,15 @@ def _span(table: RunTable) -> Interval | None:
 def plain(values: FloatArray) -> list[float | None]:
     """Numbers, None for what is not finite."""
     return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _shift_text(shift: Shift, budget: int) -> str | None:
+    """N* on another loss, over that on the base study's; None where one of them has none."""
+    ratio, interval = shift.ratio["n_opt"][budget], shift.interval["n_opt"][budget]
+    if ratio is None:
+        return None
+    ends = "" if interval is None else f" ({interval[0]:.3g} to {interval[1]:.3g})"
+    return f"{str(shift.level).removeprefix('loss_')} N* is {ratio:.3g}{ends} times"
 
 
 def _of(some: int, every: int) -> str:

@@ -82,13 +82,15 @@ class Sweep:
 
         Raises `InvalidRequest` for an unknown selection, and where no combination can be answered.
         """
-        levels = (levels or Levels()).of_runs(runs)
         tables = selected(runs, selections, where)
+        levels = (levels or Levels()).of_runs(next(iter(tables.values())).fitted)
+        views = {(name, loss): _on(tables[name], loss) for name in tables for loss in levels.losses or ()}
         combinations = levels.combinations(tables)
         fits: dict[DistinctFit, list[Choices]] = {}
         reasons: dict[Choices, str] = {}
         for choices in combinations:
-            reason = unanswerable(choices, tables[choices.selection])
+            view = views[choices.selection, choices.loss]
+            reason = view if isinstance(view, str) else unanswerable(choices, view)
             if reason is None:
                 fits.setdefault(choices.fit, []).append(choices)
             else:
@@ -127,7 +129,8 @@ class Sweep:
         check_resampling(bootstrap, "run", seed)
         folder = None if output is None else folder_of_fits(output)
         todo = [
-            _Work(one, choices, _rows(one, self.tables[one.selection])) for one, choices in self.fits.items()
+            _Work(one, choices, _rows(one, self.tables[one.selection].on(one.loss)))
+            for one, choices in self.fits.items()
         ]
 
         def work(one: _Work) -> list[Studied] | str:
@@ -146,6 +149,14 @@ class Sweep:
         if not studies:
             raise _nothing(self.runs, reasons)
         return [studies[choices] for choices in self.combinations if choices in studies], reasons
+
+
+def _on(tables: Selected, loss: str) -> Selected | str:
+    """One selection with one of its losses, or why it has it not."""
+    try:
+        return tables.on(loss)
+    except (InvalidRequest, InvalidTable) as error:
+        return error.said
 
 
 def _nothing(runs: RunTable, reasons: Mapping[Choices, str]) -> InvalidRequest:

@@ -128,7 +128,8 @@ def rainbow_curves(*made: Sensitivity) -> list[Curve]:
         )
         for one in made
         for study in one.studies
-        if _drawn(study.choices, {other.choices.flops_convention for other in one.studies})
+        if study.choices.loss == one.base.choices.loss
+        and _drawn(study.choices, {other.choices.flops_convention for other in one.studies})
     ]
     budgets = np.array(max((one.budgets for one in made), key=len))
     return [*curves, *reference_curves(budgets)]

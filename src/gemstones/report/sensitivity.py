@@ -25,6 +25,7 @@ from gemstones.planning.sweep import Sweep
 from gemstones.report.numbers import flops_text, number_text
 from gemstones.report.prescriptions import usual_budgets
 from gemstones.report.save import save_figure
+from gemstones.runs.losses import OWN
 from gemstones.runs.table import RunTable
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ CHOICE_TITLES = {
     "params_convention": "N counts",
     "flops_convention": "FLOPs count",
     "delta": "Huber δ",
+    "loss": "Loss on",
     INTERACTIONS: "Interactions",
 }
 """Choices as figures and tables head them."""
@@ -67,6 +69,8 @@ def level_words(choice: str, level: Any) -> str:
     """A level as figures and tables call it."""
     if choice == "delta":
         return "none" if level is None else f"{level:g}"
+    if choice == "loss":
+        return "the table's own" if level == OWN else level.removeprefix("loss_")
     return _LEVEL_WORDS.get(choice, {}).get(level, str(level))
 
 
@@ -100,7 +104,7 @@ def studies_frame(made: Sensitivity) -> pl.DataFrame:
         for study in made.studies
         for position, budget in enumerate(made.budgets)
     ]
-    text = {"selection", "approach", "law", "params_convention", "flops_convention", "flags"}
+    text = {"selection", "approach", "law", "params_convention", "flops_convention", "loss", "flags"}
     schema = {
         name: pl.String if name in text else pl.Boolean if name == "base" else pl.Float64 for name in rows[0]
     }
@@ -139,7 +143,7 @@ def level_rows(made: Sensitivity) -> list[LevelRow]:
     shifts = {(shift.choice, shift.level): shift for shift in made.shifts}
     without = {(one.choice, one.level): one.decomposition[one.choice] for one in made.without}
     rows = []
-    for choice in CHOICES:
+    for choice in made.choices:
         for level in dict.fromkeys(getattr(study.choices, choice) for study in made.studies):
             if level in {NO_LAW, None}:
                 continue
@@ -185,7 +189,7 @@ def share_rows(made: Sensitivity) -> tuple[list[str], list[list[str]]]:
     quantities = [quantity for quantity in QUANTITIES if any(key[0] == quantity for key in at)]
     rows = [
         [CHOICE_TITLES[choice], *(_share_text(at[quantity, choice]) for quantity in quantities)]
-        for choice in (*CHOICES, INTERACTIONS)
+        for choice in (*made.choices, INTERACTIONS)
         if quantities
     ]
     return [QUANTITY_WORDS[quantity] for quantity in quantities], rows

@@ -30,6 +30,8 @@ STUDIES_WIDTH = 780
 ROW = 15
 """Height of a level's row, in CSS pixels."""
 SHARES_WIDTH, BAR = 190, 8
+LEAST_ROW = 17
+"""Height of a choice's row, for its name to be legible, in CSS pixels."""
 
 # ---------------------------------------------------------------- every study
 
@@ -244,7 +246,7 @@ def _share_panel(quantity: Quantity, order: list[str], budgets: list[str], *, fi
     scale = alt.Scale(domain=budgets, range=colors) if colors else alt.Scale(domain=budgets, scheme="blues")
     y = alt.Y(
         "choice:N", sort=order, scale=alt.Scale(domain=order, paddingInner=0.28),
-        axis=alt.Axis(title=None, labels=first, ticks=False, domain=False, grid=False),
+        axis=alt.Axis(title=None, labels=first, labelOverlap=False, ticks=False, domain=False, grid=False),
     )  # fmt: skip
     offset = alt.YOffset("budget:N", sort=budgets, scale=alt.Scale(domain=budgets))
     x_scale, percent = (
@@ -264,7 +266,7 @@ def _share_panel(quantity: Quantity, order: list[str], budgets: list[str], *, fi
         .mark_rule(strokeWidth=1.2, color=style.INK)
         .encode(alt.X("low:Q", scale=x_scale, axis=percent), alt.X2("high:Q"), y, offset)
     )
-    height = BAR * len(budgets) * len(order) * 1.4
+    height = max(BAR * len(budgets) * 1.4, LEAST_ROW) * len(order)
     heading = alt.TitleParams(QUANTITY_WORDS[quantity], fontSize=13.5, anchor="start")
     layered: Any = alt.layer(bars, rules)
     panel: alt.LayerChart = layered.properties(width=SHARES_WIDTH, height=height, title=heading)

@@ -8,7 +8,6 @@ questions is mostly common to them all, and is no measure of how well checkpoint
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +17,7 @@ from gemstones.analyses.downstream.forms import TERMS, Name, by_loss
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.columns import column_name
 from gemstones.runs.dropped import Dropped
+from gemstones.runs.losses import loss_named, with_loss
 from gemstones.runs.one_line import listed
 from gemstones.runs.schema import COLUMNS
 from gemstones.runs.table import RunTable
@@ -113,7 +113,7 @@ def task_rows(table: RunTable, task: str, loss: str | None, chance: float | None
     noise, noise_is = _noise(table, accuracy, stated)
     signal = None if noise is None else float(np.sqrt(max(float(accuracy.var()) - noise**2, 0.0)))
     name = tasks[0][0] if len(tasks) == 1 else ("mean" if task.strip().lower() in MEAN else task)
-    used = "loss" if loss is None else loss_column(table, loss)
+    used = "loss" if loss is None else loss_named(table, loss)
     return TaskRows(
         table, name, tuple(n for n, _ in tasks), used, accuracy, chance, stated, noise, noise_is, signal
     )
@@ -149,47 +149,6 @@ def named_tasks(table: RunTable, task: str) -> list[tuple[str, str]]:
     if len({column for _, column in found}) < len(found):
         raise InvalidRequest(f"task {task!r} names one column twice: leave one out")
     return found
-
-
-def loss_column(table: RunTable, loss: str) -> str:
-    """The column that `--loss` means: `loss` for main, `loss_dclm` for dclm, or a column by its own name."""
-    if loss in table.frame.columns and table.frame[loss].dtype.is_numeric():
-        return loss
-    plain = re.sub(r"[^a-z0-9]+", "_", loss.lower()).strip("_")
-    name = "loss" if plain in ("main", "validation") else f"loss_{plain}"
-    if name in table.frame.columns:
-        return name
-    sets = ["main", *(c.removeprefix("loss_") for c in table.frame.columns if c.startswith("loss_"))]
-    raise InvalidRequest(
-        f"loss {loss!r} is no loss of {table.origin}: choose from {listed(sets, 20)}, or name a column"
-    )
-
-
-def with_loss(table: RunTable, loss: str | None) -> RunTable:
-    """The table with the loss that was asked for in its column `loss`."""
-    import polars as pl
-
-    if loss is None or (column := loss_column(table, loss)) == "loss":
-        return table
-    values = _numbers(table, column)
-    bad = np.flatnonzero(~np.isnan(values) & ~((values > 0) & np.isfinite(values)))
-    if bad.size:
-        raise InvalidTable(
-            f"{values[bad[0]]:g} must be positive to be a loss",
-            file=table.origin,
-            row=int(bad[0]) + 1,
-            column=column,
-        )
-    known = np.isfinite(values)
-    if not known.any():
-        raise InvalidTable("has no number in any row", file=table.origin, column=column)
-    frame = table.frame.with_columns(pl.Series("loss", values)).filter(known)
-    if not known.all():
-        lost = Dropped(f"without {column}", int((~known).sum()))
-        return replace(
-            table, frame=frame, dropped=(*table.dropped, lost), assumptions=(*table.assumptions, str(lost))
-        )
-    return replace(table, frame=frame)
 
 
 def _no_tasks(table: RunTable) -> str:

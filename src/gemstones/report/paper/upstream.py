@@ -11,7 +11,7 @@ from gemstones.analyses.compare.optima import optima
 from gemstones.analyses.downstream.downstream import downstream
 from gemstones.analyses.downstream.equal_loss import EqualLoss, equal_loss
 from gemstones.analyses.downstream.result import Downstream
-from gemstones.analyses.downstream.rows import task_rows, with_loss
+from gemstones.analyses.downstream.rows import task_rows
 from gemstones.laws.fitting import fit
 from gemstones.laws.interval import interval
 from gemstones.laws.law import Interval
@@ -19,6 +19,7 @@ from gemstones.laws.parallel import Workers
 from gemstones.report.paper.fits import PREDICTS
 from gemstones.runs import RunTable, load
 from gemstones.runs.benchmarks import TASKS
+from gemstones.runs.losses import with_loss
 from gemstones.shape import FloatArray
 
 SETS: Mapping[str, str] = {"main": "the runs' own set", "fineweb-edu": "FineWeb-Edu", "dclm": "DCLM"}
