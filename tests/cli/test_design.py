@@ -89,6 +89,12 @@ def test_small_models_and_a_pilot(cli: Cli, tmp_path: Path) -> None:
     ).json
     assert any("draws of the pilot's fit" in one for one in after["assumptions"])
     assert after["interval_factor_before"] < 2 < made["interval_factor_before"]
+    assert max(int(run["shape"].split("x")[0]) for run in after["runs"]) > 640
+    narrow = cli(
+        "design", "--for", "1e21", "--spend", "1e19", "--after", pilot(tmp_path), "--runs", "4", "--max-width", 640,
+        "--json",
+    ).json  # fmt: skip
+    assert max(int(run["shape"].split("x")[0]) for run in narrow["runs"]) <= 640
 
 
 @pytest.mark.parametrize(("words", "says"), [

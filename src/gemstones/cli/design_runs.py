@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gemstones.analyses.next_run.design import RUNS, design_runs
+from gemstones.analyses.next_run.pilot import pilot_of
 from gemstones.analyses.next_run.result import Design
 from gemstones.analyses.next_run.shown import (
     design_header,
@@ -62,22 +63,22 @@ def print_design(
         raise InvalidRequest(
             f"{output} exists and is no suite of a design: name another file, or give --force"
         )
-    reference = given_law(asked.law or REFIT) if asked.after is None else None
+    pilot = pilot_of(asked.after, asked.law or "N,T")
+    reference = given_law(asked.law or REFIT) if pilot is None else pilot.fit
     with share_bar() as progress:
         design = design_runs(
             asked.budget,
             asked.spend,
             want=asked.want,
-            law=REFIT if reference is None else asked.law or REFIT,
-            after=asked.after,
-            form=asked.law if asked.after is not None and asked.law else "N,T",
+            law=REFIT if pilot is not None else asked.law or REFIT,
+            after=pilot,
             have=asked.existing,
             runs=RUNS if asked.runs is None else asked.runs,
             largest=asked.largest,
             annealed=asked.annealed,
             seeds=asked.seeds,
             device_hours=asked.device_hours,
-            constraints=None if reference is None else _constraints(reference, ranges, architecture),
+            constraints=_constraints(reference, ranges, architecture),
             progress=progress,
         )
     written = _write(design, output, folder)

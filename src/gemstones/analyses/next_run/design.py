@@ -31,7 +31,7 @@ from gemstones.analyses.next_run.conventional import (
     standard_models,
 )
 from gemstones.analyses.next_run.experiment import Candidates, Learned, Noise
-from gemstones.analyses.next_run.pilot import pilot_of
+from gemstones.analyses.next_run.pilot import Pilot, pilot_of
 from gemstones.analyses.next_run.result import Bought, Design, Rival, factor_of
 from gemstones.analyses.next_run.search import Limits, after, search
 from gemstones.analyses.next_run.wanted import WANTS, Reference, Want, best_sizes
@@ -165,7 +165,7 @@ def design_runs(
     *,
     want: str = "n_opt",
     law: Fit | Law | FrontierLaw | str | Path = REFIT,
-    after: Fit | RunTable | str | Path | None = None,
+    after: Pilot | Fit | RunTable | str | Path | None = None,
     form: str = "N,T",
     have: RunTable | str | Path | None = None,
     runs: int = RUNS,

@@ -23,10 +23,12 @@ class Pilot:
     runs: RunTable | None
 
 
-def pilot_of(given: Fit | RunTable | str | Path | None, form: str, workers: Workers = None) -> Pilot | None:
+def pilot_of(
+    given: Pilot | Fit | RunTable | str | Path | None, form: str, workers: Workers = None
+) -> Pilot | None:
     """A fit, the file of one, or runs, to which `form` is fitted with `DRAWS` resamples by run."""
-    if given is None:
-        return None
+    if given is None or isinstance(given, Pilot):
+        return given
     if isinstance(given, Fit):
         return Pilot(given, None)
     if isinstance(given, str | Path) and (path := Path(given)).is_file() and is_fit(path.read_bytes()):
