@@ -15,7 +15,9 @@ from gemstones.printable import printable
 def paper(
     *,
     output: Annotated[
-        Path, OUTPUT, Parameter(help="Folder for paper.md, forms.md, claims.parquet and figures/.")
+        Path,
+        OUTPUT,
+        Parameter(help="Folder for paper.html, paper.md, forms.md, claims.parquet and figures/."),
     ],
     bootstrap: Annotated[int, Parameter(help="Resamples by run of every fit and frontier.")] = 100,
     seed: Annotated[int, Parameter(help="Of the resampling.")] = 0,
@@ -27,8 +29,9 @@ def paper(
 
     Refits everything from the raw run tables, draws Figures 2 to 24 (PNG, SVG, PDF, and their data as Parquet), and
     writes paper.md: its headline claims, each beside its figure, then claim by claim the paper's number, ours, its
-    interval, and where they differ and why; counts of rows are checks apart. And forms.md: what the paper's conclusions
-    become under the form that predicts runs that were left out, (w,d,N,T)^p.
+    interval, and where they differ and why; counts of rows are checks apart. paper.html is the same as a page with the
+    pictures in it. And forms.md: what the paper's conclusions become under the form that predicts runs that were left
+    out, (w,d,N,T)^p.
 
     Example: gemstones paper --output out/paper
     """
@@ -59,7 +62,7 @@ def paper(
         f"{checks['reproduced']:>5} of {counted(sum(checks.values()), 'check')} of counts and closed forms agree"
     )
     say(
-        f"{len(made.captions)} figures and {printable(output / 'paper.md')}: every claim, and where we differ and "
-        "why"
+        f"{len(made.captions)} figures, {printable(output / 'paper.html')} and "
+        f"{printable(output / 'paper.md')}: every claim, and where we differ and why"
     )
     say(f"{printable(output / 'forms.md')}: what the conclusions become under the form that predicts")

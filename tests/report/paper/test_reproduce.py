@@ -5,6 +5,7 @@ The run is shared by all tests, and by all of pytest's processes: what they look
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import time
@@ -16,6 +17,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from gemstones.report.page.page import Figure
+from gemstones.report.page.svg import Drawing
 from gemstones.report.paper import analyses
 from gemstones.report.paper.figure import PaperFigure
 from gemstones.report.paper.headlines import SAID
@@ -99,7 +102,9 @@ def test_every_figure_is_there_in_every_format(paper: Path) -> None:
             content = (paper / "figures" / f"figure-{number:02d}-predicts.{suffix}").read_bytes()
             assert content.startswith(magic) and len(content) > 2000, f"figure {number}, {suffix}"
     assert len(list((paper / "figures").iterdir())) == (len(FIGURES) + len(OF_FORMS)) * len(MAGIC)
-    assert {path.name for path in paper.iterdir()} == {"figures", "claims.parquet", "paper.md", "forms.md"}
+    assert {path.name for path in paper.iterdir()} == {
+        "figures", "claims.parquet", "paper.md", "paper.html", "forms.md",
+    }  # fmt: skip
 
 
 def test_the_pages_link_to_every_figure_and_nothing_else(paper: Path, text: str) -> None:
@@ -107,7 +112,7 @@ def test_the_pages_link_to_every_figure_and_nothing_else(paper: Path, text: str)
     of_forms = set(re.findall(r"\]\(([^)]+)\)", (paper / "forms.md").read_text()))
     assert all((paper / link).is_file() for link in links | of_forms if not link.startswith("#"))
     drawn = {f"figures/figure-{n:02d}.{suffix}" for n in FIGURES for suffix in ("png", "parquet")}
-    assert drawn | {"forms.md", "#where-we-differ-or-cannot-tell-and-why"} == links
+    assert drawn | {"forms.md", "paper.html", "#where-we-differ-or-cannot-tell-and-why"} == links
     assert {
         f"figures/figure-{n:02d}-predicts.{suffix}" for n in OF_FORMS for suffix in ("png", "parquet")
     } == of_forms
@@ -118,6 +123,20 @@ def test_the_page_has_no_path_or_time(paper: Path, text: str) -> None:
     for private in (str(paper), str(Path.home()), str(Path.cwd()), "/tmp/", "file:"):
         assert private not in text
     assert not re.search(r"\b\d{1,2}:\d{2}\b|\b20\d\d-\d\d-\d\d\b", text)
+
+
+def test_the_page_has_every_picture_and_claim_in_one_file(paper: Path) -> None:
+    page = (paper / "paper.html").read_text()
+    for number in FIGURES:
+        assert f'<figure class="finding f-figure-{number:02d}">' in page
+    assert page.count("<svg") >= len(FIGURES) + len(OF_FORMS) and "<img" not in page
+    said = html.unescape(page)
+    for claim in (
+        pl.read_parquet(paper / "claims.parquet").filter(pl.col("topic") != "").iter_rows(named=True)
+    ):
+        assert claim["says"] in said and claim["ours"] in said
+    for private in (str(paper), str(Path.home()), str(Path.cwd()), "/tmp/"):
+        assert private not in page
 
 
 def test_claims_are_the_same_as_data(paper: Path, rows: Mapping[str, Row], text: str) -> None:
@@ -375,6 +394,11 @@ def test_the_same_again_in_one_process(
     monkeypatch.setattr(
         PaperFigure, "save", lambda figure, folder: ()
     )  # pictures take as long as all the rest
+    monkeypatch.setattr(
+        PaperFigure,
+        "on_page",
+        lambda figure, folder: Figure(figure.name, "x", "y", Drawing("<svg/>", frozenset())),
+    )
     run(tmp_path / "again", 1, published_files)
     for name in ("paper.md", "claims.parquet", "forms.md"):
         assert (tmp_path / "again" / name).read_bytes() == (paper / name).read_bytes()

@@ -42,8 +42,8 @@ class Figure:
     name: str
     label: str
     caption: str
-    chart: alt.TopLevelMixin | Path
-    """Or the SVG that was made of it."""
+    chart: alt.TopLevelMixin | Path | Drawing
+    """Or the SVG that was made of it, on disk or ready for a page."""
     finding: str = ""
     """What it shows, in a sentence with a number: its title; `label` where there is none."""
     data: str = ""
@@ -105,6 +105,8 @@ class Page:
     picture: str = ""
     """A picture beside the page, for previews of links."""
     explorer: Explorer | None = None
+    kind: str = "Scaling-law study"
+    """What is made of the subject, of which the subtitle says more."""
 
 
 def page_html(page: Page) -> str:
@@ -153,6 +155,8 @@ def _caption(figure: Figure, drawing: Drawing) -> str:
 
 
 def _drawn(figure: Figure) -> Drawing:
+    if isinstance(figure.chart, Drawing):
+        return figure.chart
     if isinstance(figure.chart, Path):
         return compact(figure.chart.read_text(encoding="utf-8"), figure.name, figure.label)
     return chart_svg(figure.chart, figure.name, figure.label)

@@ -40,6 +40,8 @@ class TableBlock:
     """Those of a study's tables unless given."""
     first: tuple[str, ...] = ()
     """Columns that people want first."""
+    open: bool = False
+    """Whether it is unfolded from the start."""
 
     @property
     def units(self) -> dict[str, str]:
@@ -79,6 +81,7 @@ class Shown:
     """Rows that only the download has."""
     count: int
     """Of all rows."""
+    open: bool = False
 
     @property
     def many(self) -> bool:
@@ -110,7 +113,14 @@ def shown(block: TableBlock) -> Shown:
     if any(cell.flagged for row in rows for cell in row):
         notes.insert(0, f"{FLAGGED} from a fit with a caution: see Fits")
     return Shown(
-        block.name, block.title, columns, rows, tuple(notes), max(0, frame.height - MOST_ROWS), frame.height
+        block.name,
+        block.title,
+        columns,
+        rows,
+        tuple(notes),
+        max(0, frame.height - MOST_ROWS),
+        frame.height,
+        block.open,
     )
 
 

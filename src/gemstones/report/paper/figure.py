@@ -1,4 +1,4 @@
-"""One figure of the paper on disk: the picture in three formats, and the numbers that are drawn."""
+"""One figure of the paper on disk: the picture in three formats, the numbers that are drawn, and as part of a page."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from gemstones.files import write_bytes
 from gemstones.marks import WRITTEN_BY
+from gemstones.report.page.page import Figure
+from gemstones.report.page.svg import compact
 from gemstones.report.save import render
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ class PaperFigure:
     """What it shows, with its conventions, in one or two sentences."""
     variant: str = ""
     """Of a figure that is made once more otherwise."""
+    finding: str = ""
+    """What it shows, in a sentence with a number: its title."""
 
     @property
     def name(self) -> str:
@@ -46,3 +50,9 @@ class PaperFigure:
             write_bytes(path, content)
             paths.append(path)
         return tuple(paths)
+
+    def on_page(self, folder: Path) -> Figure:
+        """As part of a page, from the SVG that `save` wrote to `folder`: its finding is the title."""
+        finding = f"Figure {self.number}: {self.finding or self.caption.partition('. ')[0]}"
+        svg = (folder / f"{self.name}.svg").read_text(encoding="utf-8")
+        return Figure(self.name, finding, self.caption, compact(svg, self.name, finding), finding)

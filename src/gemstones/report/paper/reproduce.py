@@ -21,6 +21,7 @@ from gemstones.marks import WRITTEN_BY
 from gemstones.output_folder import OutputFolder
 from gemstones.report.overspend_figure import overspend_figure
 from gemstones.report.overtrain_figure import overtrain_figure
+from gemstones.report.page.page import Figure
 from gemstones.report.paper.analyses import RESOURCES, Analyses, analyse
 from gemstones.report.paper.approach1_claims import approach1_chapter
 from gemstones.report.paper.approach1_figures import figure_4, figure_9, figure_10, figure_11
@@ -36,6 +37,7 @@ from gemstones.report.paper.forms_page import PAGE, forms_page
 from gemstones.report.paper.headlines import headlines
 from gemstones.report.paper.learning_rates import learning_rate_optima, learning_rates_figure
 from gemstones.report.paper.loss_curves import loss_curves_figure
+from gemstones.report.paper.page import paper_html
 from gemstones.report.paper.plan_claims import plan_chapter
 from gemstones.report.paper.price_claims import price_chapter
 from gemstones.report.paper.prior_suites import prior_suites_figure
@@ -57,6 +59,7 @@ PAPER_FILES = (
     *(f"figures/figure-[0-9][0-9]{v}.{kind}" for v in ("", f"-{VARIANT}") for kind in KINDS),
     "claims.parquet",
     PAGE,
+    "paper.html",
     "paper.md",
 )
 """What `reproduce` may write."""
@@ -80,7 +83,7 @@ class Reproduction:
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts(self.chapters).items())
         return few_lines(
             f"Reproduction: {verdicts}; {len(self.captions)} figures",
-            [f"to read: {self.output / 'paper.md'}"],
+            [f"to read: {self.output / 'paper.html'}, {self.output / 'paper.md'}"],
         )
 
     def summary(self) -> dict[str, Any]:
@@ -115,13 +118,14 @@ def reproduce(
     force: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> Reproduction:
-    """Write `figures/figure-NN` (.png, .svg, .pdf, .parquet), `claims.parquet`, `paper.md` and `forms.md` to `output`.
+    """Write `figures/figure-NN` (.png, .svg, .pdf, .parquet), `claims.parquet`, and three pages to `output`.
 
-    `forms.md` is what the paper's conclusions become under the form that predicts, with its own `figure-NN-predicts`.
-    `bootstrap` resamples by run give every interval, the same for the same `seed` and any number of `workers`
-    (processes). `progress` is told what is being done and which share of everything is done. An earlier result in
-    `output` is replaced as a whole. Raises `InvalidPath` where somebody else's file is in the way, unless `force` is
-    True, and `MissingExtra` without altair.
+    `paper.md` has every claim and figure, `paper.html` the same in one file with the pictures in it; `forms.md` is what
+    the paper's conclusions become under the form that predicts, with its own `figure-NN-predicts`. `bootstrap`
+    resamples by run give every interval, the same for the same `seed` and any number of `workers` (processes).
+    `progress` is told what is being done and which share of everything is done. An earlier result in `output` is
+    replaced as a whole. Raises `InvalidPath` where somebody else's file is in the way, unless `force` is True, and
+    `MissingExtra` without altair.
 
     >>> reproduce("out/paper")  # takes half an hour  # doctest: +SKIP
     """
@@ -137,21 +141,24 @@ def reproduce(
     with folder.replacing() as filled:
         figures = make_folder(filled / "figures")
 
-        def draw(wanted: Wanted) -> tuple[Wanted, str, tuple[Path, ...]]:
+        def draw(wanted: Wanted) -> tuple[Wanted, str, tuple[Path, ...], Figure]:
             figure = _figures(made)[wanted]()
-            return wanted, figure.caption, figure.save(figures)
+            return wanted, figure.caption, figure.save(figures), figure.on_page(figures)
 
         saved = sorted(run_chunks(draw, numbers, workers, tell.part("figures", len(numbers))))
         captions, of_forms = (
-            {number: caption for (number, variant), caption, _ in saved if variant == wanted}
+            {number: caption for (number, variant), caption, *_ in saved if variant == wanted}
             for wanted in ("", VARIANT)
         )
-        files = [path for _, _, paths in saved for path in paths]
-        files += [filled / "claims.parquet", filled / "paper.md", filled / PAGE]
+        files = [path for _, _, paths, _ in saved for path in paths]
+        files += [filled / name for name in ("claims.parquet", "paper.md", "paper.html", PAGE)]
         write_bytes(filled / "claims.parquet", _claims_parquet(chapters))
         draws = len(made.fits[FitKey("all", "N,T")].drawn)
-        text = paper_text((made.gemstones, made.chinchilla), chapters, captions, draws)
-        write_text(filled / "paper.md", text)
+        tables = (made.gemstones, made.chinchilla)
+        write_text(filled / "paper.md", paper_text(tables, chapters, captions, draws))
+        write_text(
+            filled / "paper.html", paper_html(tables, chapters, [figure for *_, figure in saved], draws)
+        )
         overtrained = {PAPER_FORM: made.overtrained, PREDICTS: made.overtrained_predicts}
         write_text(filled / PAGE, forms_page(made.fits, made.forms, overtrained, of_forms))
     tell.done()

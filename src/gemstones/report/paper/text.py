@@ -57,18 +57,14 @@ def paper_text(
         "Every analysis of *Gemstones: A Model Suite for Multi-Faceted Scaling Laws* (McLeish et al. 2025) that its "
         "published runs allow, refitted from the raw tables by `gemstones paper`: its headline claims first, then "
         "[where we differ and why](#where-we-differ-or-cannot-tell-and-why), every claim, and every "
-        "figure.",
+        "figure. The same as a page with pictures: [paper.html](paper.html).",
         "",
         *_headlines(headlines(chapters), captions),
         "## How the claims came out",
         "",
         outcome(chapters),
         "",
-        f"Intervals are 95%, from {draws} resamples of whole runs, unless a row says otherwise; by run, because "
-        "checkpoints of one run are not independent. The column `paper` has what the paper prints or what its released "
-        "code, fits and data give; of neither it is empty. `reproduced` and `differs` are of numbers, within a "
-        "tolerance; `holds` and `does not hold` of statements, by a condition on our numbers; `undecided` where the "
-        "condition is met by some values of the interval and not by others; `ours` is what the paper does not have.",
+        how_to_read(draws),
         "",
         "These are the paper's forms. What its conclusions become under the form that predicts is a page of its own: "
         "[forms.md](forms.md).",
@@ -88,19 +84,31 @@ def paper_text(
         "",
         "## Provenance",
         "",
-        *(
-            f"- {source.name}: {source.location}, SHA-256 {source.sha256}, licence {source.licence}"
-            for table in tables
-            for source in table.sources
-        ),
-        *(
-            f"- {entry.name}: {entry.url}, SHA-256 {entry.sha256}, licence {entry.licence}"
-            for entry in (ENTRIES[name] for name in BESIDE)
-        ),
-        f"- gemstones {__version__}, Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in COMPUTED_BY),
+        *(f"- {name}: {text}" for name, text in provenance(tables)),
     ]
     return markdown(chapters, "\n".join(head)) + "\n" + "\n".join(tail) + "\n"
+
+
+def how_to_read(draws: int) -> str:
+    """What the columns and verdicts mean."""
+    return (
+        f"Intervals are 95%, from {draws} resamples of whole runs, unless a row says otherwise; by run, because "
+        "checkpoints of one run are not independent. The column `paper` has what the paper prints or what its released "
+        "code, fits and data give; of neither it is empty. `reproduced` and `differs` are of numbers, within a "
+        "tolerance; `holds` and `does not hold` of statements, by a condition on our numbers; `undecided` where the "
+        "condition is met by some values of the interval and not by others; `ours` is what the paper does not have."
+    )
+
+
+def provenance(tables: Sequence[RunTable]) -> Iterator[tuple[str, str]]:
+    """Every published file with its address, digest and licence, and what computed."""
+    for table in tables:
+        for source in table.sources:
+            yield source.name, f"{source.location}, SHA-256 {source.sha256}, licence {source.licence}"
+    for entry in (ENTRIES[name] for name in BESIDE):
+        yield entry.name, f"{entry.url}, SHA-256 {entry.sha256}, licence {entry.licence}"
+    versions = ", ".join(f"{name} {version(name)}" for name in COMPUTED_BY)
+    yield "Made by", f"gemstones {__version__}, Python {platform.python_version()}, {versions}"
 
 
 def _headlines(found: Sequence[Headline], captions: Mapping[int, str]) -> Iterator[str]:
