@@ -55,8 +55,8 @@ NOT_CALLED = {
     "StepTime", "Study", "UserError", "gemstones_step_time", "load_industry",
     # these work for minutes, or on what those do: by their annotations, below
     "backtest_figure", "compare", "compare_by", "compare_figure", "compare_increases", "design_figure",
-    "design_runs", "isoflop_figure", "next_runs", "overspend_figure", "overtrain_figure",
-    "rainbow_figure", "reproduce", "sensitivity", "shares_figure",
+    "design_runs", "downstream_figure", "evaluate", "isoflop_figure", "next_runs", "overspend_figure",
+    "overtrain_figure", "rainbow_figure", "reproduce", "sensitivity", "shares_figure",
     "studies_figure", "study",
 }  # fmt: skip
 WRONG: tuple[Any, ...] = (

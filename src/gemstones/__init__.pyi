@@ -21,6 +21,7 @@ from gemstones.design.feasible import Constraints as Constraints
 from gemstones.design.feasible import feasible_shapes as feasible_shapes
 from gemstones.errors import GemstonesError as GemstonesError
 from gemstones.errors import UserError as UserError
+from gemstones.evaluation.as_table import evaluate as evaluate
 from gemstones.laws.backtest import Backtest as Backtest
 from gemstones.laws.backtest import backtest as backtest
 from gemstones.laws.envelope import Envelope as Envelope
@@ -45,6 +46,7 @@ from gemstones.planning.sensitivity import Sensitivity as Sensitivity
 from gemstones.report.approach1 import approach1_figure as approach1_figure
 from gemstones.report.backtest_figure import backtest_figure as backtest_figure
 from gemstones.report.compare_figure import compare_figure as compare_figure
+from gemstones.report.downstream_figure import downstream_figure as downstream_figure
 from gemstones.report.interactive import approach3_figure as approach3_figure
 from gemstones.report.interactive import sensitivity as sensitivity
 from gemstones.report.isoflop_figure import isoflop_figure as isoflop_figure

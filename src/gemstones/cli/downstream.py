@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -18,7 +19,7 @@ from gemstones.analyses.downstream.shown import (
     predicted_rows,
     tried_rows,
 )
-from gemstones.cli.options import FLAG, Json, Reading, Runs, Workers, worker_count
+from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
 from gemstones.cli.output import print_json, print_table, say
 from gemstones.cli.values import values_by_column
 from gemstones.printable import printable
@@ -64,6 +65,13 @@ def downstream(
     seed: Annotated[int, Parameter(help="Seed of the resampling.")] = 0,
     level: Annotated[float, Parameter(help="Probability of the intervals.")] = 0.95,
     workers: Workers = None,
+    output: Annotated[
+        Path | None,
+        OUTPUT,
+        Parameter(
+            help="Folder for downstream.json, checkpoints.parquet, predictions.parquet and the figure (task.png, task.svg)."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """What a model will score on a task: accuracy from loss, or from size and tokens.
@@ -74,8 +82,15 @@ def downstream(
 
     Example: gemstones downstream gemstones-benchmarks --task hellaswag --at flops=1e22
     """
+    table = reading.selected(runs)
+    folder = None
+    if output is not None:
+        from gemstones.report.downstream_files import downstream_folder
+
+        folder = downstream_folder(output, table, force=reading.force)
+        folder.check()
     made = fit_task(
-        reading.selected(runs),
+        table,
         task,
         form=form,
         loss=loss,
@@ -88,6 +103,11 @@ def downstream(
         workers=worker_count(workers),
         force=reading.force,
     )
+    written: list[Path] = []
+    if folder is not None:
+        from gemstones.report.downstream_files import write_downstream
+
+        written = write_downstream(made, folder)
     if json:
         print_json(made.summary())
         return
@@ -98,3 +118,5 @@ def downstream(
         print_table("", predicted_header(made), predicted_rows(made))
     for note in downstream_notes(made):
         say(printable(note))
+    for path in written:
+        say(printable(f"written: {path}"))

@@ -101,6 +101,14 @@ def evaluate(
     ] = "float32",
     device: Device = "",
     field: Annotated[str, Parameter(help="Field of JSON, or column of Parquet, with the text.")] = "text",
+    keep_going: Annotated[
+        bool,
+        FLAG,
+        Parameter(
+            help="Go on without models that cannot be found, loaded or computed; each is named at the end, and the "
+            "exit status is 2, or 1 where only the machine or the hub failed."
+        ),
+    ] = False,
     force: Annotated[bool, FLAG, Parameter(help="Replace the output, whatever it holds.")] = False,
     json: Json = False,
 ) -> None:
@@ -150,13 +158,18 @@ def evaluate(
             field=field,
         ),
         tasks=tasks,
+        keep_going=keep_going,
         force=force,
         say=_say,
     )
     if json:
         print_json(_summary(done, output))
-        return
-    _print(done, output)
+    else:
+        _print(done, output)
+    if done.failed:
+        for one in done.failed:
+            print(printable(f"gemstones: {one.name} failed: {one.error}"), file=sys.stderr, flush=True)
+        raise SystemExit(max(one.error.exit_status for one in done.failed))
 
 
 def _name(models: Sequence[str], wanted: Wanted, output: Path | None, *, json: bool) -> None:
@@ -227,6 +240,7 @@ def _summary(done: Evaluated, output: Path | None) -> Mapping[str, Any]:
         "resumed": done.resumed,
         "tokens_per_second": done.tokens_per_second,
         "notes": list(done.notes),
+        "failed": [{"model": one.name, "error": one.error.said} for one in done.failed],
         "output": None if output is None else str(output),
     }
 

@@ -6,12 +6,12 @@ import gc
 import hashlib
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from gemstones.errors import Failure, InvalidRequest
+from gemstones.errors import Failure, GemstonesError, InvalidRequest, MissingExtra
 from gemstones.evaluation.harness import harness_scores
 from gemstones.evaluation.losses import SetLoss, evaluate_windows
 from gemstones.evaluation.models import (
@@ -29,6 +29,7 @@ from gemstones.evaluation.texts import TextSet, read_set
 from gemstones.evaluation.windows import Kind, Windows, check_windows, of_documents, of_stream
 from gemstones.files import check_writable
 from gemstones.runs.checksum import without_checksum
+from gemstones.runs.families import RELEASED
 from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.one_line import one_line
 
@@ -83,6 +84,14 @@ class Options:
 
 
 @dataclass(frozen=True)
+class FailedModel:
+    """A model, or one of its revisions, that was not evaluated, or not on every set."""
+
+    name: str
+    error: GemstonesError
+
+
+@dataclass(frozen=True)
 class Evaluated:
     """Rows in the order of what was asked for."""
 
@@ -95,9 +104,14 @@ class Evaluated:
     """Predicted, of what was computed now."""
     scores: tuple[Mapping[str, Any], ...] = ()
     """Of each model, revision and task, by the names of the table's columns."""
+    failed: tuple[FailedModel, ...] = ()
+    """Models that were gone on without; rows that they had before stand."""
 
 
 Say = Callable[[str], None]
+Key: TypeAlias = tuple[str, str, str]
+"""Model, revision, set."""
+T = TypeVar("T")
 
 
 def evaluate(
@@ -109,13 +123,15 @@ def evaluate(
     columns: Mapping[str, str] | None = None,
     options: Options | None = None,
     tasks: Sequence[str] = (),
+    keep_going: bool = False,
     force: bool = False,
     say: Say = lambda message: None,
 ) -> Evaluated:
     """The losses of `models` on held-out sets, `corpora` by name; added to the run table `output` as they come.
 
     `wanted` chooses revisions, `columns` tells tokens and the like where names do not, over `model`, `revision`,
-    `number`. Rows that `output` has are not computed again; `force` makes it anew. `say` hears of every row.
+    `number`. Rows that `output` has are not computed again; `force` makes it anew. `say` hears of every row. With
+    `keep_going` a model that cannot be found, loaded or computed is noted in `failed`, and the others are evaluated.
 
     Raises `InvalidRequest`, `InvalidCorpus` and `InvalidPath` before the work where it can be told, `Failure` and
     `Unavailable` where the machine or the hub fails; finished rows are kept.
@@ -129,11 +145,10 @@ def evaluate(
     if output is not None:
         check_writable(output)
     device = choose_device(options.device)
-    targets = find_targets(models, wanted)
+    failed: list[FailedModel] = []
+    targets = _found(models, wanted, columns, failed if keep_going else None)
     if any(target.kind != "run" for target in targets):
         require_transformers()
-    for target in targets:
-        described(target, columns)
     earlier, notes = _earlier(output, options, force)
     sets = [read_set(name, path, options.field) for name, path in corpora.items()]
     notes += [note for one in sets for note in one.notes] + [target.said for target in targets if target.said]
@@ -145,33 +160,90 @@ def evaluate(
     keys: list[tuple[str, str, str]] = []
     scores: list[Mapping[str, Any]] = []
     for target in targets:
-        keys += [(target.model, target.revision, one.name) for one in sets]
-        commit = target.commit or _hash(target)
-        pending = [one for one in sets if not _done(earlier, target, commit, one, options, output)]
-        own = [key for key in keys if key[:2] == (target.model, target.revision)]
-        for row in work.rows(target, commit, pending) if pending else ():
-            rows.append(row)
-            earlier[row.key] = row
-            notes = list(dict.fromkeys([*notes, *work.notes]))
-            if writer is not None:
-                writer.write(rows, notes)
-        for task in asked:
-            there = [earlier[key].values for key in own]
-            columns_of_task = scored_before(there, task, target.name)
-            if columns_of_task is None:
-                columns_of_task = work.score(target, task)
-                for key in own:
-                    scored = Row({**earlier[key].values, **columns_of_task})
+        own = [(target.model, target.revision, one.name) for one in sets]
+        keys += own
+
+        def computed(target: Target = target, own: Sequence[Key] = own) -> Iterator[Row | _Scored]:
+            """The rows of a model, then its scores: all that may fail with it."""
+            described(target, columns)
+            commit = target.commit or _hash(target)
+            pending = [one for one in sets if not _done(earlier, target, commit, one, options, output)]
+            yield from work.rows(target, commit, pending) if pending else ()
+            for task in asked:
+                before = scored_before([earlier[key].values for key in own], task, target.name)
+                yield _Scored(task.name, before or work.score(target, task), fresh=before is None)
+
+        for one in _until_failed(computed(), target.name, failed if keep_going else None):
+            if isinstance(one, Row):
+                rows.append(one)
+                earlier[one.key] = one
+                notes = list(dict.fromkeys([*notes, *work.notes]))
+            else:
+                scores.append(
+                    {"model": target.model, "revision": target.revision, "task": one.task, **one.columns}
+                )
+                for key in own if one.fresh else ():
+                    scored = Row({**earlier[key].values, **one.columns})
                     rows[rows.index(earlier[key])] = scored
                     earlier[key] = scored
-                if writer is not None:
-                    writer.write(rows, notes)
-            scores.append(
-                {"model": target.model, "revision": target.revision, "task": task.name, **columns_of_task}
-            )
+            if writer is not None and (isinstance(one, Row) or one.fresh):
+                writer.write(rows, notes)
         work.close()
-    mine = tuple(earlier[key] for key in keys)
-    return Evaluated(mine, len(mine) - work.count, tuple(notes), options.loss_unit, work.pace, tuple(scores))
+    mine = tuple(earlier[key] for key in keys if key in earlier)
+    return Evaluated(
+        mine,
+        len(mine) - work.count,
+        tuple(notes),
+        options.loss_unit,
+        work.pace,
+        tuple(scores),
+        tuple(failed),
+    )
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """What a model scored on a task, and whether that was computed now."""
+
+    task: str
+    columns: Mapping[str, Any]
+    fresh: bool
+
+
+def _found(
+    models: Sequence[str], wanted: Wanted, columns: Mapping[str, str], failed: list[FailedModel] | None
+) -> list[Target]:
+    """The checkpoints of `models`. Names that mean none are put into `failed`; where that is None, they are refused,
+    and so is a checkpoint whose tokens are not known."""
+    if failed is None:
+        targets = find_targets(models, wanted)
+        for target in targets:
+            described(target, columns)
+        return targets
+
+    def of_word(word: str) -> Iterator[Target]:
+        yield from find_targets([word], wanted if word in RELEASED else replace(wanted, shapes=()))
+
+    named = [
+        target for word in models for target in _until_failed(of_word(word), one_line(word, 120), failed)
+    ]
+    return list({(target.model, target.revision): target for target in reversed(named)}.values())[::-1]
+
+
+def _until_failed(work: Iterator[T], name: str, failed: list[FailedModel] | None) -> Iterator[T]:
+    """What `work` makes, up to an error, which ends it and is put into `failed`; it is raised where that is None."""
+    while True:
+        try:
+            one = next(work)
+        except StopIteration:
+            return
+        except (GemstonesError, OSError) as error:
+            if failed is None or isinstance(error, MissingExtra):
+                raise
+            known = error if isinstance(error, GemstonesError) else Failure(f"{name}: {one_line(error)}")
+            failed.append(FailedModel(name, known))
+            return
+        yield one
 
 
 class _Work:

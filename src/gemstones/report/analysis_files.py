@@ -1,14 +1,16 @@
-"""An analysis on disk: its summary as JSON, and its figures."""
+"""An analysis on disk: its summary as JSON, its tables as Parquet, and its figures."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from gemstones.files import write_text
+from gemstones.files import write_bytes, write_text
+from gemstones.marks import WRITTEN_BY
 from gemstones.output_folder import OutputFolder
 from gemstones.report.save import save_figure
 from gemstones.report.words import need_altair
@@ -16,6 +18,7 @@ from gemstones.runs.table import RunTable
 
 if TYPE_CHECKING:
     import altair as alt
+    import polars as pl
 
 
 def analysis_folder(
@@ -27,7 +30,7 @@ def analysis_folder(
     texts: tuple[str, ...] = (),
     force: bool = False,
 ) -> OutputFolder:
-    """The folder of an analysis: NAME.json, `figures` as PNG and SVG, and `texts` by file name; refused, before the
+    """The folder of an analysis: NAME.json, `figures` as PNG and SVG, and `texts` and tables by file name; refused, before the
     work, where none can be drawn."""
     need_altair()
     closing = f"{name}.json"
@@ -41,6 +44,7 @@ def write_analysis(
     summary: Mapping[str, Any],
     figures: Mapping[str, alt.TopLevelMixin],
     texts: Mapping[str, str] | None = None,
+    tables: Mapping[str, pl.DataFrame] | None = None,
 ) -> list[Path]:
     """Fill the folder, whole or not at all; returns the files, NAME.json last."""
     folder.check()
@@ -49,6 +53,11 @@ def write_analysis(
         for name, text in (texts or {}).items():
             files.append(filled / name)
             write_text(files[-1], text)
+        for name, frame in (tables or {}).items():
+            buffer = io.BytesIO()
+            frame.write_parquet(buffer, metadata=WRITTEN_BY)
+            files.append(filled / name)
+            write_bytes(files[-1], buffer.getvalue())
         files.append(filled / folder.closing[0])
         content = msgspec.json.format(msgspec.json.encode({"analysis": folder.command, **summary}), indent=1)
         write_text(files[-1], content.decode() + "\n")

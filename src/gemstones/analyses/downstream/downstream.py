@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from gemstones.analyses.downstream.drawn import checkpoints_of, line_of
 from gemstones.analyses.downstream.forms import CONSTANTS, NAMES, TERMS, Name, TaskForm, by_loss
 from gemstones.analyses.downstream.points import LossLaw, predictions
 from gemstones.analyses.downstream.result import Downstream
@@ -159,8 +160,9 @@ def law_of_task(
         of_draws = fitted.constants(drawn)
         intervals = known({n: interval(of_draws[n], value, level=level) for n, value in constants.items()})
     errors = (_quantile(tried[taken], 1, level), _quantile(tried[taken], 0, level))
+    thetas = np.vstack([minima[:1], drawn])
     predicted, fit_of_loss = predictions(
-        asked, rows, fitted, np.vstack([minima[:1], drawn]), first, errors,
+        asked, rows, fitted, thetas, first, errors,
         bootstrap=bootstrap if len(drawn) else 0, seed=seed, level=level, workers=workers, force=force,
     )  # fmt: skip
     full = [at_text(one.at) for one in predicted if one.accuracy >= 1]
@@ -169,10 +171,6 @@ def law_of_task(
             f"full_marks: at {'; '.join(full)} the law passes an accuracy of 1: it has no ceiling there, and says "
             "nothing of how a task is solved in full"
         )
-    curve = None
-    if by_loss(taken):
-        over = np.linspace(rows.losses.min(), rows.losses.max(), 100)
-        curve = over, fitted.accuracy(minima[:1], over[:, None])[0]
     return Downstream(
         dataset=rows.table.dataset,
         selection=rows.table.selection,
@@ -202,7 +200,8 @@ def law_of_task(
         seed=seed,
         asked=bootstrap,
         new_run_error=errors,
-        curve=curve,
+        line=line_of(fitted, thetas, rows.losses, level) if by_loss(taken) else None,
+        checkpoints=checkpoints_of(rows, fitted.accuracy(minima[:1], rows.x(taken))[0], tried[taken], held),
         flags=tuple(dict.fromkeys(flags)),
         assumptions=tuple(rows.table.assumptions),
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gemstones.analyses.downstream.drawn import Line
 from gemstones.analyses.downstream.forms import Name
 from gemstones.analyses.downstream.shown import (
     downstream_header,
@@ -18,7 +19,9 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.law import Interval
 from gemstones.runs.loss_units import LossUnit
-from gemstones.shape import FloatArray
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,10 @@ class Downstream:
     """Resamples that were asked for."""
     new_run_error: tuple[float | None, float | None] = (None, None)
     """Quantile, at the level, of |predicted − measured| of runs left out, and beyond the cut."""
-    curve: tuple[FloatArray, FloatArray] | None = field(default=None, compare=False)
-    """Losses and predicted accuracies over the fitted losses, of a form that takes a loss."""
+    line: Line | None = field(default=None, compare=False)
+    """The law over the fitted losses, of a form that takes a loss."""
+    checkpoints: pl.DataFrame | None = field(default=None, compare=False)
+    """Loss, accuracy (shares of 1) and predictions of every fitted row, held out ones too; see `checkpoints_of`."""
     flags: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
 

@@ -59,9 +59,12 @@ def _error_over_loss(found: Upstream) -> PaperFigure:
         name, column = SETS[one.name], LOSS_OF[one.name]
         data = [row | {"y": 1 - row["accuracy"], "x": row[column]} for row in frame]
         rows[one.name] = data
-        assert one.mean_task.curve is not None
+        line = one.mean_task.line
+        assert line is not None
         curve = f"law of {one.name}"
-        rows[curve] = [{"x": float(x), "y": float(1 - a)} for x, a in zip(*one.mean_task.curve, strict=True)]
+        rows[curve] = [
+            {"x": float(x), "y": float(1 - a)} for x, a in zip(line.loss, line.accuracy, strict=True)
+        ]
         x, y = _x(data, f"Loss on {name} (nats/token)", "plain"), _y(data, "Mean error of nine tasks")
         points = _panel(
             one.name, f"{name}: off by {100 * one.mean_task.root_mean_square:.2f} points", x, y, line=False
