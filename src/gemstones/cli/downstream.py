@@ -69,7 +69,8 @@ def downstream(
         Path | None,
         OUTPUT,
         Parameter(
-            help="Folder for downstream.json, checkpoints.parquet, predictions.parquet and the figure (task.png, task.svg)."
+            help="Folder for downstream.json, checkpoints.parquet, predictions.parquet, and the figure (task.png, "
+            "task.svg)."
         ),
     ] = None,
     json: Json = False,

@@ -30,8 +30,8 @@ def analysis_folder(
     texts: tuple[str, ...] = (),
     force: bool = False,
 ) -> OutputFolder:
-    """The folder of an analysis: NAME.json, `figures` as PNG and SVG, and `texts` and tables by file name; refused, before the
-    work, where none can be drawn."""
+    """The folder of an analysis: NAME.json, `figures` as PNG and SVG, and `texts` and tables by file name; refused,
+    before the work, where none can be drawn."""
     need_altair()
     closing = f"{name}.json"
     patterns = (*(f"{figure}{suffix}" for figure in figures for suffix in (".png", ".svg")), *texts, closing)

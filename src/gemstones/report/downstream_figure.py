@@ -45,8 +45,14 @@ def downstream_figure(made: Downstream) -> alt.HConcatChart:
         notes.append(
             f"band: {level_text(made.level)} interval from {made.asked} resamples by run, if the law's form is right"
         )
-    chart = alt.hconcat(*panels, spacing=24).properties(
-        title=alt.TitleParams(f"{made.task}: {_finding(made)}", subtitle=style.clauses(notes, 100), offset=12)
+    chart = (
+        alt.hconcat(*panels, spacing=24)
+        .resolve_scale(color="independent")
+        .properties(
+            title=alt.TitleParams(
+                f"{made.task}: {_finding(made)}", subtitle=style.clauses(notes, 100), offset=12
+            )
+        )
     )
     themed: alt.HConcatChart = style.themed(chart)
     themed.datasets = _data(made, rows)
