@@ -124,12 +124,16 @@ def test_wrong_questions(cli: Cli, saved: Save, line: str, said: str) -> None:
 
 def test_a_task_by_name_needs_its_extra(cli: Cli, saved: Save, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
+    import types
 
     saved()
-    monkeypatch.setitem(sys.modules, "lm_eval", None)
-    outcome = cli("evaluate", "model", "--tasks", "hellaswag", "--columns", "tokens=1B")
-    assert (outcome.status, outcome.err.count("\n")) == (1, 1)
-    assert "pip install 'gemstones[tasks]'" in outcome.err
+    # Without lm-eval; and with it but not what its own extra `hf` brings.
+    for package, transformers_of_it in ((None, None), (types.ModuleType("lm_eval"), None)):
+        monkeypatch.setitem(sys.modules, "lm_eval", package)
+        monkeypatch.setitem(sys.modules, "lm_eval.models.huggingface", transformers_of_it)
+        outcome = cli("evaluate", "model", "--tasks", "hellaswag", "--columns", "tokens=1B")
+        assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+        assert "pip install 'gemstones[tasks]'" in outcome.err
     outcome = cli(
         "evaluate", "model", "--tasks", "none.jsonl", "--columns", "tokens=1B", "--output", "r.parquet"
     )

@@ -13,24 +13,22 @@ if TYPE_CHECKING:
     from gemstones.evaluation.models import Loaded
 
 
-def require_harness() -> Any:
-    """The module; `MissingExtra` where it is not installed."""
+def require_harness() -> tuple[Any, Any]:
+    """The package and its module of transformers; `MissingExtra` where they, or what they import, are not installed."""
     try:
-        return import_module("lm_eval")
+        return import_module("lm_eval"), import_module("lm_eval.models.huggingface")
     except ImportError:
         raise MissingExtra("tasks", "a task by name (a file of questions needs none)") from None
 
 
 def harness_scores(name: str, loaded: Loaded, *, batch_sequences: int) -> dict[str, float]:
     """Scores of a task by the names of a table's columns, like `hellaswag_acc` and `hellaswag_acc_stderr`."""
-    module = require_harness()
+    module, huggingface = require_harness()
     if loaded.parts is None:
         raise InvalidRequest(f"task {name} of a run of ours: evaluate an export of it (gemstones export)")
     model, tokenizer = loaded.parts
     try:
-        wrapped = import_module("lm_eval.models.huggingface").HFLM(
-            pretrained=model, tokenizer=tokenizer, batch_size=batch_sequences
-        )
+        wrapped = huggingface.HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_sequences)
         results = module.simple_evaluate(model=wrapped, tasks=[name])["results"]
     except (KeyError, ValueError) as error:
         raise InvalidRequest(
