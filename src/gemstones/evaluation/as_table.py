@@ -59,6 +59,7 @@ def evaluate(
     Raises `InvalidRequest`, `InvalidPath` and `InvalidCorpus` for what cannot be evaluated, `Failure` and
     `Unavailable` where the machine or the hub fails, `MissingExtra` without PyTorch or transformers.
 
+    >>> from gemstones.evaluation.as_table import evaluate
     >>> table = evaluate("out/hf", {"wiki": "wiki.jsonl"}, columns="tokens=10B")  # doctest: +SKIP
     >>> table["loss"], table["standard_error"]  # doctest: +SKIP
     """
