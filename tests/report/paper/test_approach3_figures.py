@@ -17,9 +17,11 @@ from gemstones.report.paper.approach3_curves import BUDGETS, SHAPE, SIZE
 from gemstones.report.paper.approach3_figures import (
     EXTENDED,
     LABELLED,
+    _own,
     extended_figure,
     figure_5,
     paper_extended,
+    what_differs,
 )
 from gemstones.report.paper.figure import PaperFigure
 from gemstones.report.paper.fits import EPOCH_DELTA, FitKey
@@ -124,9 +126,24 @@ def test_figure_12_has_the_law_in_n_and_t_by_equation_4_and_over_shapes(
             assert row["value"] == pytest.approx(expected.get(quantity, planned.tokens_per_param))
             assert (row["low"], row["high"]) == pytest.approx(planned.intervals[quantity])
     # "only a minor difference in the outcome" (Figure 12), but for the smallest models
-    points = curve(twelve, in_params.law.name, "params")
+    points, searched = (
+        curve(twelve, name, "params") for name in (in_params.law.name, "N,T searched over shapes")
+    )
     for budget in DECADES[1:]:
-        assert points[budget]["feasible"] == pytest.approx(points[budget]["value"], rel=0.12)
+        assert searched[budget]["value"] == pytest.approx(points[budget]["value"], rel=0.12)
+        assert searched[budget]["value"] != points[budget]["value"] and searched[budget]["low"] is not None
+    assert not any(
+        "searched" in name for name in curve_names(extended_figure(16, None, in_params, [], DECADES))
+    )
+
+
+def test_figures_that_look_alike_say_what_is_their_own() -> None:
+    assert _own(12) == _own(5) == ""
+    assert _own(16) == "Unlike Figure 12: heads: real numbers"
+    assert _own(17) == "Unlike Figure 12: δ: 1e-3; heads: real numbers"
+    assert "laws: w,d,T" in _own(21) and "runs: " in _own(13) and "δ" not in _own(13)
+    assert [row[0] for row in what_differs()] == list(EXTENDED)
+    assert len({row[1:] for row in what_differs()}) == len(EXTENDED)  # no two are the same
 
 
 def test_relaxed_figures_have_no_dots(twelve: PaperFigure, shapes: Fit, in_params: Fit) -> None:

@@ -34,8 +34,8 @@ BUDGETS: tuple[float, ...] = (
 """FLOPs: four a decade, over what the paper draws."""
 SHAPE = ("width", "depth", "aspect_ratio")
 SIZE = ("params", "tokens", "tokens_per_param")
-LAW_COLOR, PARAMS_COLOR = style.FITS[0], style.FITS[1]
-"""Of the law of shapes, and of the law in N and T."""
+LAW_COLOR, PARAMS_COLOR, SEARCHED_COLOR = style.FITS[0], style.FITS[1], style.RED
+"""Of the law of shapes, of the law in N and T by Equation 4, and of that law searched over shapes."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def shapes_curve(fit: Fit, budgets: Sequence[float], *, whole_heads: bool, color
     return Curve(_series(fit), color, points, tuple(notes), tuple(edges))
 
 
-def params_curve(fit: Fit, budgets: Sequence[float], *, searched: bool) -> Curve:
-    """A law in N and T: by Hoffmann's Equation 4, and `searched` over shapes, FLOPs by Appendix G."""
+def params_curve(fit: Fit, budgets: Sequence[float]) -> Curve:
+    """A law in N and T: by Hoffmann's Equation 4."""
     over = _with_ends(fit, budgets)
     values, _ = _prescribed(fit, f"6N_{fit.law.params_convention}", over)
     points = {
@@ -93,14 +93,28 @@ def params_curve(fit: Fit, budgets: Sequence[float], *, searched: bool) -> Curve
         for quantity, of_quantity in values.items()
         if quantity in SIZE
     }
-    notes = []
-    if searched:
-        notes.append(
-            f"for law {fit.law.form} shapes of width/depth {ASPECT_RATIOS[0]:g} to {ASPECT_RATIOS[1]:g} are searched, "
-            "as in the Gemstones: it asks for the widest there are, because the embedding's parameters cost no FLOPs"
-        )
-        notes += _add_feasible(points, fit, budgets)
-    return Curve(_series(fit), PARAMS_COLOR, points, tuple(notes))
+    return Curve(_series(fit), PARAMS_COLOR, points)
+
+
+def searched_curve(fit: Fit, budgets: Sequence[float]) -> Curve:
+    """A law in N and T, searched over shapes that can be built, FLOPs by Appendix G: what Equation 4 is beside."""
+    values, flags = _prescribed(fit, "gemstones", budgets)
+    series = f"{fit.law.form} searched over shapes,\nFLOPs by Appendix G"
+    points = {
+        quantity: [
+            _point(fit, budget, float(of[0, i]), _ends(fit, of[:, i], discrete=True)) | {"series": series}
+            for i, budget in enumerate(budgets)
+            if np.isfinite(of[0, i])
+        ]
+        for quantity, of in values.items()
+        if quantity in SIZE
+    }
+    notes = [
+        f"for law {fit.law.form} shapes of width/depth {ASPECT_RATIOS[0]:g} to {ASPECT_RATIOS[1]:g} are searched, "
+        "as in the Gemstones: it asks for the widest there are, because the embedding's parameters cost no FLOPs",
+        *_edge_notes(values, flags, f"the searched line of law {fit.law.form}"),
+    ]
+    return Curve(series, SEARCHED_COLOR, points, tuple(notes))
 
 
 def reference_curves(fitted: Interval | None, budgets: Sequence[float]) -> list[Curve]:
@@ -170,13 +184,16 @@ def _add_feasible(points: dict[str, Rows], fit: Fit, budgets: Sequence[float]) -
                     None,
                     None,
                 )
+    return _edge_notes(values, flags, f"the diamonds of law {fit.law.form}")
+
+
+def _edge_notes(values: dict[str, FloatArray], flags: Sequence[str], what: str) -> list[str]:
+    """Where the edge of the search over shapes cuts a line or its intervals."""
     notes = []
     if not np.isfinite(values["params"][0]).all():
-        notes.append(f"no diamond of law {fit.law.form} where the best shape lies on the edge of the search")
+        notes.append(f"{what} stop where the best shape lies on the edge of the search")
     if any(flag.startswith("draws_on_edge") for flag in flags):
-        notes.append(
-            f"at either end intervals of diamonds of law {fit.law.form} are cut by the edge of the search"
-        )
+        notes.append(f"at either end intervals of {what} are cut by the edge of the search")
     return notes
 
 

@@ -34,6 +34,7 @@ from gemstones.report.paper.approach3_curves import (
     Curve,
     params_curve,
     reference_curves,
+    searched_curve,
     shapes_curve,
 )
 from gemstones.report.paper.drawn import drawn
@@ -91,6 +92,35 @@ EXTENDED: dict[int, Extended] = {
 }
 PAIRS = {13: 18, 14: 19, 16: 17}
 """Figures of one selection for two δ, which the paper compares: they have the same axes."""
+
+
+def what_differs() -> list[tuple[int, str, str, str, str]]:
+    """One row for each of the figures that look alike: number, runs, δ, laws, and how heads are counted."""
+    return [
+        (
+            number,
+            selection_words("gemstones", shown.shapes.selection).partition(", ")[2],
+            _power(shown.shapes.delta),
+            " and ".join(key.law for key in (shown.shapes, shown.params) if key is not None),
+            "whole, an even number" if shown.whole_heads else "real numbers",
+        )
+        for number, shown in EXTENDED.items()
+    ]
+
+
+def _own(number: int) -> str:
+    """What is this figure's own, of those that look alike."""
+    rows = {row[0]: row[1:] for row in what_differs()}
+    first = next(iter(rows))
+    if number not in rows or number == first:
+        return ""
+    names = ("runs", "δ", "laws", "heads")
+    own = [
+        f"{name}: {ours}"
+        for name, ours, theirs in zip(names, rows[number], rows[first], strict=True)
+        if ours != theirs
+    ]
+    return f"Unlike Figure {first}: {'; '.join(own)}"
 
 
 def figure_5(
@@ -173,9 +203,11 @@ def _columns(
         columns.append(_Column(f"Law {form}: shape", fitted, [curve], SHAPE))
         columns.append(_Column(f"Law {form}: size and tokens", fitted, [*others, curve], SIZE))
     if params is not None:
-        curve = params_curve(params, budgets, searched=whole_heads)
+        curves = [params_curve(params, budgets)]
+        if whole_heads:
+            curves.append(searched_curve(params, budgets))
         heading = f"Law {params.law.form}: size and tokens"
-        columns.append(_Column(heading, params.law.fitted.flops, [*others, curve], SIZE))
+        columns.append(_Column(heading, params.law.fitted.flops, [*others, *curves], SIZE))
     return columns
 
 
@@ -244,7 +276,10 @@ def _figure(
     ]
     heading = alt.TitleParams(
         _title(fits),
-        subtitle=style.clauses(_subtitle(fits, columns, spans), 30 + size[0] * len(columns) // 5),
+        subtitle=[
+            *filter(None, [_own(number)]),
+            *style.clauses(_subtitle(fits, columns, spans), 30 + size[0] * len(columns) // 5),
+        ],
         offset=14,
     )
     chart = style.themed(alt.VConcatChart(vconcat=rows, resolve=INDEPENDENT, title=heading))

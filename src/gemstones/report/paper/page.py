@@ -11,6 +11,7 @@ from gemstones.report.numbers import counted
 from gemstones.report.page.page import Figure, Page, Section, page_html
 from gemstones.report.page.rows import typed_frame
 from gemstones.report.page.table import TableBlock
+from gemstones.report.paper.approach3_figures import what_differs
 from gemstones.report.paper.claim import CHECKS_WORDS, Chapter, Claim
 from gemstones.report.paper.headlines import Headline, headlines, with_interval
 from gemstones.report.paper.text import how_to_read, outcome, provenance
@@ -25,6 +26,7 @@ BY_FORMS = "predicts"
 """How names of figures end that are made once more with the form that predicts."""
 LEADING = 2
 """Claims of a headline whose numbers stand in the table of all headlines."""
+_ALIKE = ("figure", "runs", "δ", "laws", "heads")
 _TEXT = ("verdict", "claim", "paper", "ours", "interval", "where", "note")
 
 
@@ -42,7 +44,11 @@ def paper_html(
         _overview(found),
         *(_section(headline, by_name) for headline in found),
         _every(chapters, draws),
-        _figures("figures", "Other figures", "Of the paper; from 25 on of what its repository shows since.", others),
+        _figures(
+            "figures", "Other figures", "Of the paper; from 25 on of what its repository shows since.", others,
+            (TableBlock("alike", "What differs between Figures 12 to 19 and 21, which look alike", _alike(), {}, _ALIKE,
+                        True),),
+        ),
         _figures(
             "forms", "The form that predicts",
             "Figures made once more with (w,d,N,T)^p, the form that predicts runs that were left out; forms.md says "
@@ -148,5 +154,13 @@ def _table(
     return TableBlock(name, title, table, {}, _TEXT, opened)
 
 
-def _figures(name: str, title: str, words: str, figures: Sequence[Figure]) -> Section | None:
-    return Section(name, title, (words,), figures=tuple(figures)) if figures else None
+def _alike() -> Table:
+    return Table(
+        typed_frame([dict(zip(_ALIKE, row, strict=True)) for row in what_differs()], _ALIKE[1:], _ALIKE[:1])
+    )
+
+
+def _figures(
+    name: str, title: str, words: str, figures: Sequence[Figure], tables: tuple[TableBlock, ...] = ()
+) -> Section | None:
+    return Section(name, title, (words,), figures=tuple(figures), tables=tables) if figures else None

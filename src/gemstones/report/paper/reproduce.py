@@ -30,6 +30,7 @@ from gemstones.report.paper.approach3_figures import EXTENDED, figure_5, paper_e
 from gemstones.report.paper.claim import Chapter, check_counts, counts
 from gemstones.report.paper.drawn import drawn
 from gemstones.report.paper.figure import PaperFigure
+from gemstones.report.paper.findings import finding, titled
 from gemstones.report.paper.fits import DRAWS, PAPER_FORM, PREDICTS, FitKey
 from gemstones.report.paper.flops_ratio import flops_ratio_figure
 from gemstones.report.paper.forms import VARIANT, forms_rainbow
@@ -143,6 +144,7 @@ def reproduce(
 
         def draw(wanted: Wanted) -> tuple[Wanted, str, tuple[Path, ...], Figure]:
             figure = _figures(made)[wanted]()
+            figure = titled(figure, finding(figure, made))
             return wanted, figure.caption, figure.save(figures), figure.on_page(figures)
 
         saved = sorted(run_chunks(draw, numbers, workers, tell.part("figures", len(numbers))))
@@ -155,7 +157,12 @@ def reproduce(
         write_bytes(filled / "claims.parquet", _claims_parquet(chapters))
         draws = len(made.fits[FitKey("all", "N,T")].drawn)
         tables = (made.gemstones, made.chinchilla)
-        write_text(filled / "paper.md", paper_text(tables, chapters, captions, draws))
+        findings = {
+            number: figure.finding.partition(": ")[2]
+            for (number, variant), *_, figure in saved
+            if not variant
+        }
+        write_text(filled / "paper.md", paper_text(tables, chapters, captions, draws, findings))
         write_text(
             filled / "paper.html", paper_html(tables, chapters, [figure for *_, figure in saved], draws)
         )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SIZES = (50e6, 100e6, 500e6, 1e9, 2e9)
 """Target sizes in total parameters (§3 "Architecture")."""
+COLORS = (style.MAGENTA, style.ORANGE, style.TEAL, style.BLUE, "#6A3D9A")
+"""Of the sizes: a scale of parameters would make neighbours alike."""
 TOLERANCE = 0.05
 STAR = "M0,-1L0.2,-0.28L0.95,-0.31L0.33,0.11L0.59,0.81L0,0.4L-0.59,0.81L-0.33,0.11L-0.95,-0.31L-0.2,-0.28Z"
 """An SVG path for a star of radius 1."""
@@ -68,7 +70,7 @@ def shapes_figure(runs: RunTable) -> PaperFigure:
         values=list(SIZES),
         labelExpr=f"{_json(list(names.values()))}[indexof({_json(list(names))}, datum.value)]",
     )
-    color = style.RunColors.of(runs).encoding(legend=True).legend(key)
+    color = alt.Color("size:N", scale=alt.Scale(domain=list(SIZES), range=list(COLORS)), legend=key)
     kinds = alt.Scale(domain=["Feasible", "Trained"], range=["circle", STAR])
     mark = alt.Shape("kind:N", scale=kinds, legend=alt.Legend(title="Shapes", symbolOpacity=1))
     circles = (
@@ -96,8 +98,8 @@ def shapes_figure(runs: RunTable) -> PaperFigure:
     themed.datasets = {"shapes": rows}
     caption = (
         f"Feasible shapes within ±{TOLERANCE:.0%} of {listed(map(format_quantity, SIZES))} total parameters (circles: "
-        f"{listed(map(str, counts.values()))} of them) and the {trained} trained ones (stars), coloured by total "
-        f"parameters. {counted(len(outside), 'trained shape')} are outside the tolerance or, of width 384, have an "
+        f"{listed(map(str, counts.values()))} of them) and the {trained} trained ones (stars), coloured by "
+        f"size. {counted(len(outside), 'trained shape')} are outside the tolerance or, of width 384, have an "
         f"odd number of query heads: {listed(outside)}; the paper names 512x11 and 512x14."
     )
     return PaperFigure(22, themed, frame, caption)

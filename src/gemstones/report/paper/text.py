@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
+from gemstones.report.paper.approach3_figures import what_differs
 from gemstones.report.paper.claim import Chapter, Claim, Verdict, cell, check_counts, counts, markdown
 from gemstones.report.paper.headlines import Headline, headlines, with_interval
 from gemstones.report.words import listed
@@ -48,9 +49,14 @@ OTHERWISE: Mapping[Verdict, str] = {
 
 
 def paper_text(
-    tables: Sequence[RunTable], chapters: Sequence[Chapter], captions: Mapping[int, str], draws: int
+    tables: Sequence[RunTable],
+    chapters: Sequence[Chapter],
+    captions: Mapping[int, str],
+    draws: int,
+    findings: Mapping[int, str] | None = None,
 ) -> str:
-    """The whole page, in Markdown; `captions` are of the figures, by number."""
+    """The whole page, in Markdown; `captions` and `findings`, their titles, are of the figures, by number."""
+    titles = findings or {}
     head = [
         "# Gemstones, made again",
         "",
@@ -77,10 +83,19 @@ def paper_text(
         "## Figures",
         "",
         *(
-            f"- [Figure {n}](figures/figure-{n:02d}.png), [its data](figures/figure-{n:02d}.parquet): {text}"
+            f"- [Figure {n}](figures/figure-{n:02d}.png), [its data](figures/figure-{n:02d}.parquet): "
+            + (f"**{cell(titles[n])}.** {text}" if n in titles else text)
             for n, text in sorted(captions.items())
         ),
         *(f"- Figure {n} is not made: {reason}." for n, reason in NOT_MADE.items()),
+        "",
+        "### What differs between Figures 12 to 19 and 21",
+        "",
+        "They look alike: what laws of Approach 3 prescribe, column by column. This is what is each one's own.",
+        "",
+        "| figure | runs | δ | laws | heads |",
+        "| --- | --- | --- | --- | --- |",
+        *(f"| {' | '.join(map(cell, map(str, row)))} |" for row in what_differs()),
         "",
         "## Provenance",
         "",

@@ -16,6 +16,7 @@ from gemstones.runs.table import RunTable
 if TYPE_CHECKING:
     import altair as alt
 
+FLOPS = "FLOPs (Appendix G)"
 LOSS_OF = {"main": "loss", "fineweb-edu": "loss_fineweb_edu", "dclm": "loss_dclm"}
 PANEL = {"width": 300, "height": 285}
 Rows = list[dict[str, Any]]
@@ -39,8 +40,8 @@ def _three_sets(found: Upstream) -> PaperFigure:
         data = [row | {"y": row[column], "x": row["flops"]} for row in frame]
         rows[one.name] = data
         panels.append(
-            _panel(one.name, f"Losses on {name}: N* at 1e22 FLOPs {one.n_opt / 1e9:.3g}B", _x(data, "FLOPs", "power"),
-                   _y(data, "Validation loss (nats/token)"), line=True)
+            _panel(one.name, f"Losses on {name}: N* {one.n_opt / 1e9:.3g}B at 1e22 FLOPs", _x(data, FLOPS, "power"),
+                   _y(data, "Validation loss (nats/token)"), line=True, legend=one is found.sets[-1])
         )  # fmt: skip
     others = ", ".join(f"{one.ratio:.2f} times on {SETS[one.name]}" for one in found.sets[1:])
     caption = (
@@ -67,7 +68,12 @@ def _error_over_loss(found: Upstream) -> PaperFigure:
         ]
         x, y = _x(data, f"Loss on {name} (nats/token)", "plain"), _y(data, "Mean error of nine tasks")
         points = _panel(
-            one.name, f"{name}: off by {100 * one.mean_task.root_mean_square:.2f} points", x, y, line=False
+            one.name,
+            f"{name[:1].upper()}{name[1:]}: off by {100 * one.mean_task.root_mean_square:.2f} points (rms)",
+            x,
+            y,
+            line=False,
+            legend=one is found.sets[-1],
         )
         law = alt.Chart(alt.NamedData(name=curve)).mark_line(color=style.BLACK, strokeWidth=1.6)
         panels.append(alt.layer(points, law.encode(x=x, y=y)).properties(**PANEL, title=points.title))
@@ -92,16 +98,18 @@ def _accuracy_over_flops(found: Upstream) -> PaperFigure:
         _panel(
             "accuracy",
             "Over FLOPs",
-            _x(over_flops, "FLOPs", "power"),
+            _x(over_flops, FLOPS, "power"),
             _y(over_flops, "Mean accuracy of nine tasks"),
             line=True,
+            legend=False,
         ),
         _panel(
             "equal loss",
-            f"At equal loss: {100 * mean.slope:+.2f} points a doubling",
-            _x(left, "Width over depth", "plain"),
+            "At equal loss",
+            _x(left, "Width / depth", "plain"),
             _y(left, "Error beyond that of the loss (points)", log=False),
             line=False,
+            legend=True,
         ),
     ]
     caption = (
@@ -124,16 +132,17 @@ def _shaded_curves(gemstones: RunTable) -> PaperFigure:
         )
     ]
     rows, panels = {}, []
-    for name, title in (("flops", "FLOPs"), ("device_hours", "Device hours")):
+    for name, title in (("flops", FLOPS), ("device_hours", "Device hours (as measured)")):
         rows[name] = [row | {"x": row[name], "y": row["loss"]} for row in base if row[name]]
         x = _x(rows[name], title, "power" if name == "flops" else "si")
         panels.append(
             _panel(
                 name,
-                f"Over {title if name == 'flops' else 'device hours'}",
+                f"Over {'FLOPs' if name == 'flops' else 'device hours'}",
                 x,
                 _y(rows[name], "Validation loss (nats/token)"),
                 line=True,
+                legend=name == "device_hours",
             )
         )
     caption = (
@@ -167,19 +176,29 @@ def _y(rows: Rows, title: str, *, log: bool = True) -> alt.Y:
     return alt.Y("y:Q", title=title, scale=alt.Scale(zero=False))
 
 
-def _panel(name: str, title: str, x: alt.X, y: alt.Y, *, line: bool) -> alt.Chart:
+def _panel(name: str, title: str, x: alt.X, y: alt.Y, *, line: bool, legend: bool) -> alt.Chart:
     import altair as alt
 
     color = alt.Color(
         "aspect_ratio:Q",
         scale=alt.Scale(type="log", scheme=alt.SchemeParams(name="viridis", extent=[0.0, 0.88])),
-        legend=alt.Legend(title=["Width over", "depth"], type="gradient", gradientLength=110),
+        legend=alt.Legend(
+            title="Width / depth",
+            type="gradient",
+            gradientLength=150,
+            values=[5, 10, 20, 50, 100, 200],
+            format="d",
+        )
+        if legend
+        else None,
     )
     chart = alt.Chart(alt.NamedData(name=name))
     marked = (
         chart.mark_line(strokeWidth=1.3, opacity=0.9) if line else chart.mark_circle(size=16, opacity=0.75)
     )
-    encoded = marked.encode(x=x, y=y, color=color, detail="run:N")
+    encoded = marked.encode(
+        x=x, y=y, color=color, detail="run:N", tooltip=["run:N", "aspect_ratio:Q", "x:Q", "y:Q"]
+    )
     panel: alt.Chart = encoded.properties(**PANEL, title=title)
     return panel
 
@@ -188,6 +207,15 @@ def _figure(number: int, panels: list[Any], rows: dict[str, Rows], caption: str)
     need_altair()
     import altair as alt
 
-    chart = style.themed(alt.HConcatChart(hconcat=panels, spacing=34))
+    each: Any = dict.fromkeys(("color",), "independent")
+    title = alt.TitleParams(
+        "Main runs of the Gemstones, every 10B tokens, shaded by width/depth"
+        if number != 28
+        else "Main runs of the Gemstones, every 2B tokens, shaded by width/depth",
+        subtitle="Not in the paper; each shape was trained once",
+    )
+    chart = style.themed(
+        alt.HConcatChart(hconcat=panels, spacing=34, title=title).resolve_scale(**each).resolve_legend(**each)
+    )
     chart.datasets = rows
     return PaperFigure(number, chart, drawn(rows), caption)
