@@ -82,7 +82,7 @@ def text(paper: Path) -> str:
 def rows(text: str) -> Mapping[str, Row]:
     """Rows of every table, by what they say."""
     found: dict[str, Row] = {}
-    for line in text.splitlines():
+    for line in text.partition("### What differs between Figures")[0].splitlines():
         if line.startswith("| ") and not line.startswith(("| where", "| ---")):
             cells = [part.strip() for part in re.split(r"(?<!\\)\|", line)[1:-1]]
             assert len(cells) == 7, line
