@@ -16,6 +16,7 @@ STEPS = {
     "design": ("Design", "Which shapes can be built."),
     "runs": ("Runs", "Tables of runs: known data sets, files and frames of yours."),
     "laws": ("Laws", "Fits (Approach 3), frontiers (Approach 1), published laws, backtests."),
+    "evaluation": ("Evaluation", "Losses of any causal language model on any text, as a table of runs."),
     "timing": ("Device hours", "Step times, and what a shape takes in device hours."),
     "planning": ("Plans", "What to train for a budget, and what leaving the optimum costs."),
     "analyses": ("Analyses", "A question each: predict, compare, isoFLOP, which run next, tasks."),
