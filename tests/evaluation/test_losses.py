@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from gemstones.evaluation.evaluate import Evaluated, Options, evaluate
+from gemstones.evaluation.evaluate import Evaluated, evaluate
 from gemstones.evaluation.losses import evaluate_windows
+from gemstones.evaluation.options import Options
 from gemstones.evaluation.windows import of_documents, of_stream
 from tests.evaluation.conftest import DOCUMENTS, END, KINDS, save_tokenizer
 

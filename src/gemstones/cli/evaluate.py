@@ -136,8 +136,8 @@ def evaluate(
     if not corpus and not tasks:
         _name(models, wanted, output, json=json)
         return
-    from gemstones.evaluation.evaluate import Options
     from gemstones.evaluation.evaluate import evaluate as evaluate_models
+    from gemstones.evaluation.options import Options
     from gemstones.evaluation.texts import named_sets
 
     done = evaluate_models(

@@ -63,8 +63,8 @@ def evaluate(
     >>> table = evaluate("out/hf", {"wiki": "wiki.jsonl"}, columns="tokens=10B")  # doctest: +SKIP
     >>> table["loss"], table["standard_error"]  # doctest: +SKIP
     """
-    from gemstones.evaluation.evaluate import Options
     from gemstones.evaluation.evaluate import evaluate as evaluate_models
+    from gemstones.evaluation.options import Options
     from gemstones.evaluation.table import table_of
     from gemstones.evaluation.targets import Wanted
     from gemstones.evaluation.texts import named_sets

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,23 +11,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from gemstones.errors import Failure, GemstonesError, InvalidRequest, MissingExtra
+from gemstones.evaluation.earlier import earlier_rows, hash_of, is_done
 from gemstones.evaluation.harness import harness_scores
 from gemstones.evaluation.losses import SetLoss, evaluate_windows
 from gemstones.evaluation.models import (
-    DTYPES,
     Loaded,
     choose_device,
     load_folder,
     load_run,
     require_transformers,
 )
-from gemstones.evaluation.table import Output, Row, Settings, check_columns, described, read_rows, row_of
-from gemstones.evaluation.targets import Target, Wanted, content_hash, find_targets
+from gemstones.evaluation.options import Options
+from gemstones.evaluation.table import Output, Row, Settings, check_columns, described, row_of
+from gemstones.evaluation.targets import Target, Wanted, find_targets
 from gemstones.evaluation.tasks import NamedTask, Task, find_tasks, score_task, scored_before
 from gemstones.evaluation.texts import TextSet, read_set
-from gemstones.evaluation.windows import Kind, Windows, check_windows, of_documents, of_stream
+from gemstones.evaluation.windows import Windows, of_documents, of_stream
 from gemstones.files import check_writable
-from gemstones.runs.checksum import without_checksum
 from gemstones.runs.families import RELEASED
 from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.one_line import one_line
@@ -36,51 +35,10 @@ from gemstones.runs.one_line import one_line
 if TYPE_CHECKING:
     import torch
 
-USUAL_CONTEXT = 2048
-"""Tokens of a window where nothing is said, or fewer of a model that states fewer positions."""
 MOST_BATCH_TOKENS = {"cpu": 8192, "cuda": 65_536}
 """Where nothing is said; less where memory is short."""
 SHARE_OF_MEMORY = 0.4
 """Of what is free, for a batch."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How losses are computed."""
-
-    context: int | None = None
-    stride: int | None = None
-    windows: Kind = "document"
-    dtype: str = "float32"
-    device: str = ""
-    batch_tokens: int | None = None
-    memory: float | None = None
-    """Bytes that a batch may take."""
-    loss_unit: LossUnit = "nats"
-    field: str = "text"
-
-    def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise InvalidRequest(
-                f"dtype {one_line(self.dtype, 40)!r} is unknown: choose from {', '.join(DTYPES)}"
-            )
-        if self.loss_unit not in ("nats", "bits_per_byte"):
-            raise InvalidRequest(
-                f"loss unit {one_line(self.loss_unit, 40)!r} of an evaluation: nats or bits_per_byte"
-            )
-        if self.batch_tokens is not None and self.batch_tokens < 1:
-            raise InvalidRequest(f"batch tokens {self.batch_tokens} must be at least 1")
-        if self.windows not in ("document", "stream"):
-            raise InvalidRequest(
-                f"windows {one_line(self.windows, 40)!r} are unknown: choose document or stream"
-            )
-        context = USUAL_CONTEXT if self.context is None else self.context
-        check_windows(context, context if self.stride is None else self.stride)
-
-    def settings(self, stated: int | None) -> Settings:
-        """Those for a model that states so many positions."""
-        context = min(USUAL_CONTEXT, stated or USUAL_CONTEXT) if self.context is None else self.context
-        return Settings(self.windows, context, min(self.stride or context, context), self.dtype)
 
 
 @dataclass(frozen=True)
@@ -149,7 +107,7 @@ def evaluate(
     targets = _found(models, wanted, columns, failed if keep_going else None)
     if any(target.kind != "run" for target in targets):
         require_transformers()
-    earlier, notes = _earlier(output, options, force)
+    earlier, notes = earlier_rows(output, options, force)
     sets = [read_set(name, path, options.field) for name, path in corpora.items()]
     notes += [note for one in sets for note in one.notes] + [target.said for target in targets if target.said]
     notes = list(dict.fromkeys(notes))
@@ -166,8 +124,8 @@ def evaluate(
         def computed(target: Target = target, own: Sequence[Key] = own) -> Iterator[Row | _Scored]:
             """The rows of a model, then its scores: all that may fail with it."""
             described(target, columns)
-            commit = target.commit or _hash(target)
-            pending = [one for one in sets if not _done(earlier, target, commit, one, options, output)]
+            commit = target.commit or hash_of(target)
+            pending = [one for one in sets if not is_done(earlier, target, commit, one, options, output)]
             yield from work.rows(target, commit, pending) if pending else ()
             for task in asked:
                 before = scored_before([earlier[key].values for key in own], task, target.name)
@@ -401,61 +359,3 @@ def _free_memory(device: torch.device) -> float | None:
     except OSError:
         return None
     return float(found[1]) * 1024 if found else None
-
-
-def _earlier(
-    output: Path | None, options: Options, force: bool
-) -> tuple[dict[tuple[str, str, str], Row], list[str]]:
-    """Rows by what they are of, and notes, of the file that is there."""
-    if output is None or force or not output.exists() or not output.stat().st_size:
-        return {}, []
-    rows, unit, notes = read_rows(output)
-    if unit != options.loss_unit:
-        raise InvalidRequest(
-            f"output {one_line(output)} has losses in {unit}, not {options.loss_unit}: name another file, or --force "
-            "to make it anew"
-        )
-    return {row.key: row for row in rows}, [note for note in notes if note.startswith(("set ", "tokens of "))]
-
-
-def _done(
-    earlier: Mapping[tuple[str, str, str], Row],
-    target: Target,
-    commit: str,
-    one: TextSet,
-    options: Options,
-    output: Path | None,
-) -> bool:
-    """Whether the row is there; `InvalidRequest` where it was made from another thing or in another way."""
-    row = earlier.get((target.model, target.revision, one.name))
-    if row is None:
-        return False
-    stated = row.values["context"]
-    settings = options.settings(None if stated is None else int(stated))
-    expected = {
-        "commit": commit,
-        "set_sha256": one.sha256,
-        "windows": settings.windows,
-        "window_tokens": settings.window_tokens,
-        "window_stride": settings.window_stride,
-        "dtype": settings.dtype,
-    }
-    for name, value in expected.items():
-        if row.values[name] != value:
-            raise InvalidRequest(
-                f"output {one_line(output, 80)} has {target.name} on {one.name} with {name.replace('_', ' ')} "
-                f"{one_line(row.values[name], 12)}, not {one_line(value, 12)}: name another file, or "
-                "--force to make it anew"
-            )
-    return True
-
-
-def _hash(target: Target) -> str:
-    """Of files here: what a commit is on the hub."""
-    assert target.path is not None
-    if target.kind == "run":
-        from gemstones.train.checkpoint import COMPLETE, at_step
-
-        marker = at_step(target.path, target.step or 0).folder / COMPLETE
-        return hashlib.sha256(without_checksum(marker.read_bytes())[0]).hexdigest()
-    return content_hash(target.path)
