@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 FloatArray: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
 SUITE = Path(__file__).resolve().parent / "pebbles-2.toml"
 LARGEST = ("160x5", "128x8", "96x13")
-MIDDLE_FLOPS, LARGEST_FLOPS, MUON_FLOPS = 1.6e13, 6.4e13, 8e12
+MIDDLE_FLOPS, LARGEST_FLOPS, MUON_FLOPS = 4e12, 1.6e13, 4e12
 """In the middle of the budgets (Appendix G) of the suite, of its largest shapes, and of its family muon."""
 HERE = Path(__file__).resolve().parent / "rate-rule"
 FIGURE = "rate-rule"
@@ -275,7 +275,7 @@ budgets of Pebbles ({LARGEST_FLOPS:.1e} for its three largest shapes), the rates
     lr_base = {of_suite.largest:g}      # of the largest
 {of_muon}
 which is the rule of [`pebbles-2.toml`](../pebbles-2.toml). One seed, two shapes and two horizons determine three
-constants with one to spare; the smallest shapes are trained on four times the tokens of the longest horizon here. The
+constants with one to spare; the smallest shapes are trained on twice the tokens of the longest horizon here. The
 rule is for this suite and no law; a family at half the rate says what it is worth at its own horizons.
 """
 

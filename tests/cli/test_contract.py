@@ -36,6 +36,7 @@ def test_data(cli: Cli, data_dir: Path) -> None:
     names = [d["name"] for d in cli("data", "list", "--json").json["datasets"]]
     assert names == [
         "gemstones", "gemstones-fineweb-edu", "gemstones-dclm", "gemstones-benchmarks", "chinchilla", "pebbles",
+        "pebbles-2",
     ]  # fmt: skip
     shown = cli("data", "show", "gemstones", "--json").json
     assert (shown["rows"], shown["runs"]) == (5049, 62)

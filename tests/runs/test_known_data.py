@@ -35,6 +35,11 @@ GEMSTONES_LOSSES = {"all": (770, 22), "le100B": (220, 22), "gt120B": (528, 22), 
 CHINCHILLA = {"epoch": (240, 240), "all": (245, 245), "hoffmann-reduced": (28, 28)}
 # 13 shapes, 9 of them at half the rate too, evaluated 30 times; 5 cooled down at 3 points
 PEBBLES = {"all": (13 * 30, 13), "lr-ablation": (9 * 30, 9), "cooldown": (5 * 3, 5)}
+# 18 shapes, evaluated 6 times; cooled down where they come to 1e12 (6 shapes) to 1.6e13 FLOPs
+PEBBLES_2 = {
+    "all": (18 * 6, 18), "cooldown": (6 + 13 + 15 + 18 + 5, 18), "fitted": (51, 15), "held-back": (3 * 2, 3),
+    "lr-half": (5 * 2, 5), "muon": (6 * 2, 6), "seed": (6, 6),
+}  # fmt: skip
 
 
 OTHER_LOSSES = ("gemstones-fineweb-edu", "gemstones-dclm", "gemstones-benchmarks")
@@ -50,11 +55,15 @@ def cases() -> Iterator[tuple[str, str, tuple[int, int]]]:
         yield "chinchilla", name, expected
     for name, expected in PEBBLES.items():
         yield "pebbles", name, expected
+    for name, expected in PEBBLES_2.items():
+        yield "pebbles-2", name, expected
 
 
 @pytest.fixture
 def table(request: pytest.FixtureRequest, dataset: str) -> RunTable:
-    loaded: RunTable = load(dataset) if dataset in OTHER_LOSSES else request.getfixturevalue(dataset)
+    loaded: RunTable = (
+        load(dataset) if dataset in {*OTHER_LOSSES, "pebbles-2"} else request.getfixturevalue(dataset)
+    )
     return loaded
 
 
@@ -74,11 +83,12 @@ def test_every_selection_is_in_the_truth_table() -> None:
     assert set(selections_of("gemstones")) == set(GEMSTONES)
     assert set(selections_of("chinchilla")) == set(CHINCHILLA)
     assert set(selections_of("pebbles")) == set(PEBBLES)
+    assert set(selections_of("pebbles-2")) == set(PEBBLES_2)
     for name in OTHER_LOSSES:
         assert set(selections_of(name)) == set(GEMSTONES_LOSSES)
     assert {name: DATASETS[name].default_selection for name in DATASETS} == {
         "gemstones": "all", "gemstones-fineweb-edu": "all", "gemstones-dclm": "all", "gemstones-benchmarks": "all",
-        "chinchilla": "epoch", "pebbles": "all",
+        "chinchilla": "epoch", "pebbles": "all", "pebbles-2": "all",
     }  # fmt: skip
 
 

@@ -37,6 +37,7 @@ SELECTIONS = {
         "all", "le100B", "gt120B", "lr-ablation", "cooldown", "width512", "chinchilla-reduced",
     ),
     "chinchilla": ("epoch", "all", "hoffmann-reduced"),
+    "pebbles-2": ("all", "cooldown", "fitted"),
 }  # fmt: skip
 """Selections of published data that are tried; of any other table all that have rows."""
 APPROACHES: tuple[Approach, ...] = ("approach3", "hull", "bins")

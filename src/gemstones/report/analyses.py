@@ -48,6 +48,8 @@ SENSITIVITY_TIME, BACKTEST_TIME, COMPARE_TIME, TASKS_TIME, PRICE_TIME = 90.0, 40
 
 
 RECIPE, REFERENCE, RIVAL = "recipe", "main", "lr-ablation"
+RIVALS = {"pebbles-2": ("cooldown", ("muon", "lr-half"))}
+"""Of a known data set the selection that others are compared with, where they are not the families above."""
 """Column by which recipes are compared where none is named, and the families that are where there is no such column."""
 MOST_RECIPES = 12
 
@@ -222,6 +224,13 @@ def _recipes(runs: RunTable, by: str | None) -> Callable[[Settings, Workers], tu
         }
 
     column = RECIPE if by is None else by
+    if by is None and not runs.selection and runs.dataset in RIVALS:
+        own, others = RIVALS[runs.dataset]
+        mine = runs.select(own)
+        return lambda settings, workers: tuple(
+            compare(mine, runs.select(other), names=(own, other), **asked(settings, workers))
+            for other in others
+        )
     if (
         column in frame.columns
         and not frame[column].null_count()

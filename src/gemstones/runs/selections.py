@@ -21,6 +21,15 @@
     lr-ablation                      270      9
     cooldown                          15      5
 
+    pebbles-2                       rows   runs
+    all (the default)                108     18
+    cooldown                          57     18
+    fitted                            51     15
+    held-back                          6      3
+    lr-half                           10      5
+    muon                              12      6
+    seed                               6      6
+
 Any other table has `all` (the family `main`, and rows without a family), `lr-ablation` and `cooldown` (the ends). Where
 its families are not those of a suite (`FAMILIES`), `all` is every row: the column is one like any other.
 Steps of `gemstones` are optimizer steps of 2048 sequences of 2048 tokens: 477 are 2B tokens, 2385 are 10B.
@@ -140,11 +149,11 @@ def _hoffmann_reduced(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.filter(pl.any_horizontal(size.is_between(low, high) for low, high in HOFFMANN_REDUCED_SIZES))
 
 
-def _cooldown_ends(frame: pl.DataFrame) -> pl.DataFrame:
+def _cooldown_ends(frame: pl.DataFrame, family: str = "cooldown") -> pl.DataFrame:
     import polars as pl
 
     # On the way the rate is not 0 yet. Those of one parent are branches of one run, and are resampled as one.
-    cooled = _family(frame, "cooldown")
+    cooled = _family(frame, family)
     ends = cooled.filter(pl.col("tokens") == pl.col("tokens").max().over("run"))
     if "parent" not in frame.columns:  # a table that was not collected from ledgers
         return ends
@@ -154,9 +163,9 @@ def _cooldown_ends(frame: pl.DataFrame) -> pl.DataFrame:
 def _main_or_no_family(frame: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
-    if not set(frame["family"].drop_nulls().unique()) <= set(
-        FAMILIES
-    ):  # a column of the user's own: Pythia, Llama
+    families = set(frame["family"].drop_nulls().unique())
+    of_a_suite = families <= set(FAMILIES) or ("main" in families and "fork_tokens" in frame.columns)
+    if not of_a_suite:  # a column of the user's own: Pythia, Llama
         return frame
     return frame.filter(pl.col("family").is_null() | (pl.col("family") == "main"))
 
@@ -221,6 +230,36 @@ PEBBLES = _by_name(
 )
 """Selections of the data set `pebbles`; the first is the default."""
 
+PEBBLES_2_HELD_BACK = 1.5e6
+"""Parameters beyond which runs of `pebbles-2` are those that laws are tried on: the three largest."""
+
+
+def _ends_by_size(*, largest: bool) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """Ends of the cooldowns of the three largest shapes, or of the others."""
+
+    def rows(frame: pl.DataFrame) -> pl.DataFrame:
+        import polars as pl
+
+        return _cooldown_ends(frame.filter((pl.col("params_total") > PEBBLES_2_HELD_BACK) == largest))
+
+    return rows
+
+
+def _ends_of(family: str) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    return lambda frame: _cooldown_ends(frame, family)
+
+
+PEBBLES_2 = _by_name(
+    Selection("all", "main, at a constant rate, every evaluation", lambda frame: _family(frame, "main")),
+    _COOLDOWN,
+    Selection("fitted", "cooldown, without the three largest shapes", _ends_by_size(largest=False)),
+    Selection("held-back", "cooldown, the three largest shapes", _ends_by_size(largest=True)),
+    Selection("lr-half", "cooldown, at half the learning rate", _ends_of("lr-half-cooldown")),
+    Selection("muon", "cooldown, trained by Muon", _ends_of("muon-cooldown")),
+    Selection("seed", "cooldown, from another seed", _ends_of("seed-cooldown")),
+)
+"""Selections of the data set `pebbles-2`; the first is the default."""
+
 OTHER = _by_name(
     Selection(
         "all",
@@ -240,6 +279,7 @@ _BY_DATASET: Mapping[str, Mapping[str, Selection]] = MappingProxyType(
         "gemstones-benchmarks": GEMSTONES_LOSSES,
         "chinchilla": CHINCHILLA,
         "pebbles": PEBBLES,
+        "pebbles-2": PEBBLES_2,
     }
 )
 

@@ -6,7 +6,8 @@
   losses on the runs' own and on the two other validation sets.
 - `chinchilla`: the runs of Hoffmann et al., read off their Figure 4 by Epoch AI (Besiroglu et al., 2024).
 - `pebbles`: a suite of our own, `studies/pebbles.toml`, as `gemstones runs collect` made a table of its ledgers;
-  it comes with the package, and `studies/pebbles/README.md` makes it again.
+  it comes with the package, and `studies/pebbles/README.md` makes it again; `pebbles-2`, a second one, is designed
+  for a law: `studies/pebbles-2.toml` and `studies/pebbles/second.md`.
 """
 
 from __future__ import annotations
@@ -195,8 +196,10 @@ def _read_pebbles(dataset: Dataset) -> RunTable:
     table = read_runs(path)
     sources = [Source(entry.name, f"{path.name} in the package", entry.sha256, entry.licence)]
     # What it was collected from: the digest of its ledgers, not where they were.
-    ledgers = "ledgers of the runs of studies/pebbles.toml"
-    sources += [Source("pebbles-ledgers", ledgers, folder.sha256, entry.licence) for folder in table.sources]
+    ledgers = f"ledgers of the runs of studies/{dataset.name}.toml"
+    sources += [
+        Source(f"{dataset.name}-ledgers", ledgers, folder.sha256, entry.licence) for folder in table.sources
+    ]
     return replace(table, dataset=dataset.name, sources=tuple(sources))
 
 
@@ -257,6 +260,13 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 "pebbles",
                 "Pebbles: 13 shapes of 0.1M to 0.5M to 6M tokens, 9 with half the learning rate, 5 cooled down",
                 (Packaged("pebbles", "pebbles.parquet", "MIT"),),
+                "MIT",
+                _read_pebbles,
+            ),
+            Dataset(
+                "pebbles-2",
+                "Pebbles, the second: 18 shapes of 0.05M to 2.2M, cooled down at equal FLOPs; two recipes, two seeds",
+                (Packaged("pebbles-2", "pebbles-2.parquet", "MIT"),),
                 "MIT",
                 _read_pebbles,
             ),

@@ -123,7 +123,8 @@ def _mixture(
     covariance = np.einsum("c,cpq->pq", weights, np.stack([own for _, own in joint]))
     covariance += np.einsum("c,cp,cq->pq", weights, apart, apart)
     of_runs = 1.0 if rows.paired else 2.0
-    noise = of_runs * (float(weights @ np.square([cell.noise for cell in cells])) + rows.row_noise**2)
+    by_run = float(weights @ np.square([cell.noise for cell in cells]))
+    noise = of_runs * (by_run + (by_run if rows.row_noise is None else rows.row_noise**2))
     return middle, covariance, noise
 
 

@@ -52,8 +52,8 @@ class Difference:
     """(n, 2): log N, log T."""
     runs: IntArray
     """(n,): which rows share a run's noise."""
-    row_noise: float
-    """σ_ε."""
+    row_noise: float | None
+    """σ_ε; None where no run has checkpoints enough to tell it: it is then taken to be as large as σ_u."""
     scales: FloatArray
     """(m,): s; 0 for a constant that moves nothing."""
     structures: tuple[tuple[int, ...], ...]
@@ -123,14 +123,15 @@ def cells(rows: Difference) -> list[Cell]:
     misfit = smooth * np.outer(rows.weight, rows.weight)
     size = np.ones(len(rows.y)) if rows.inflated is None else rows.inflated
     same = (rows.runs[:, None] == rows.runs[None, :]) * np.outer(size, size)
-    base = np.diag(np.full(len(rows.y), rows.row_noise**2 + 1e-12))
+    base = np.diag(np.full(len(rows.y), (rows.row_noise or 0.0) ** 2 + 1e-12))
+    of_rows = np.eye(len(rows.y)) if rows.row_noise is None else 0.0
     if not rows.paired:
         common = rows.jacobian * rows.scales * FLAT
         base += common @ common.T + COMMON_MISFIT**2 * smooth
     found = []
     for kappa in MISFITS:
         for noise in RUN_NOISE if rows.paired else UNPAIRED_RUN_NOISE:
-            without = base + kappa**2 * misfit + noise**2 * same
+            without = base + kappa**2 * misfit + noise**2 * (same + of_rows)
             factor = cho_factor(without, lower=True)
             solved_y = cho_solve(factor, rows.y)
             log_determinant = 2 * np.log(np.diag(factor[0])).sum()

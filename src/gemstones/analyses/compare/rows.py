@@ -52,15 +52,16 @@ def rows_of(
             _row_noise(x - law.log_loss([*c.T]), t, r)
             for x, c, t, r in zip(losses, logs, tokens, codes, strict=True)
         ]
-        noise = float(np.sqrt(np.mean(np.square(noises))))
+        known = [one for one in noises if one is not None]
+        noise = float(np.sqrt(np.mean(np.square(known)))) if known else None
     slopes = jacobian(fitted.law, columns)
     scales = scales_of(slopes, kinds)
     rows = Difference(y, slopes, weight, where, runs, noise, scales, structures_of(kinds, scales))
     return _robust(rows)
 
 
-def _row_noise(y: FloatArray, log_tokens: FloatArray, runs: IntArray) -> float:
-    """Spread within a run around a line in log T, over all runs; 0 where none has four rows."""
+def _row_noise(y: FloatArray, log_tokens: FloatArray, runs: IntArray) -> float | None:
+    """Spread within a run around a line in log T, over all runs; None where none has four rows."""
     squares, freedom = 0.0, 0
     for run in np.unique(runs):
         at = runs == run
@@ -68,7 +69,7 @@ def _row_noise(y: FloatArray, log_tokens: FloatArray, runs: IntArray) -> float:
             x = np.stack([np.ones(at.sum()), log_tokens[at]], axis=1)
             rest = y[at] - x @ np.linalg.lstsq(x, y[at], rcond=None)[0]
             squares, freedom = squares + float(rest @ rest), freedom + int(at.sum()) - 2
-    return float(np.sqrt(squares / freedom)) if freedom else 0.0
+    return float(np.sqrt(squares / freedom)) if freedom else None
 
 
 def _robust(rows: Difference) -> Difference:
