@@ -109,6 +109,8 @@ def searched_curve(fit: Fit, budgets: Sequence[float]) -> Curve:
         for quantity, of in values.items()
         if quantity in SIZE
     }
+    for row in (row for rows in points.values() for row in rows):  # its points are shapes that can be built
+        row |= {"feasible": row["value"], "feasible_low": row["low"], "feasible_high": row["high"]}
     notes = [
         f"for law {fit.law.form} shapes of width/depth {ASPECT_RATIOS[0]:g} to {ASPECT_RATIOS[1]:g} are searched, "
         "as in the Gemstones: it asks for the widest there are, because the embedding's parameters cost no FLOPs",
