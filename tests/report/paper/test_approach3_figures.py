@@ -13,15 +13,13 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit
 from gemstones.laws.published import published, refit
 from gemstones.planning.plan import plan
+from gemstones.report.paper.alike import EXTENDED, own_words, what_differs
 from gemstones.report.paper.approach3_curves import BUDGETS, SHAPE, SIZE
 from gemstones.report.paper.approach3_figures import (
-    EXTENDED,
     LABELLED,
-    _own,
     extended_figure,
     figure_5,
     paper_extended,
-    what_differs,
 )
 from gemstones.report.paper.figure import PaperFigure
 from gemstones.report.paper.fits import EPOCH_DELTA, FitKey
@@ -101,7 +99,7 @@ def test_lines_change_their_dash_at_the_ends_of_the_runs(five: PaperFigure, shap
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["chinchilla-epoch", "kaplan"])
-def test_published_laws_are_their_own(twelve: PaperFigure, name: str) -> None:
+def test_published_laws_are_theirown_words(twelve: PaperFigure, name: str) -> None:
     begins = {"chinchilla-epoch": "Chinchilla", "kaplan": "Kaplan"}[name]
     for quantity in SIZE:
         points = curve(twelve, begins, quantity)
@@ -137,11 +135,11 @@ def test_figure_12_has_the_law_in_n_and_t_by_equation_4_and_over_shapes(
     )
 
 
-def test_figures_that_look_alike_say_what_is_their_own() -> None:
-    assert _own(12) == _own(5) == ""
-    assert _own(16) == "Unlike Figure 12: heads: real numbers"
-    assert _own(17) == "Unlike Figure 12: δ: 1e-3; heads: real numbers"
-    assert "laws: w,d,T" in _own(21) and "runs: " in _own(13) and "δ" not in _own(13)
+def test_figures_that_look_alike_say_what_is_theirown_words() -> None:
+    assert own_words(12) == own_words(5) == ""
+    assert own_words(16) == "Unlike Figure 12: heads: real numbers"
+    assert own_words(17) == "Unlike Figure 12: δ: 1e-3; heads: real numbers"
+    assert "laws: w,d,T" in own_words(21) and "runs: " in own_words(13) and "δ" not in own_words(13)
     assert [row[0] for row in what_differs()] == list(EXTENDED)
     assert len({row[1:] for row in what_differs()}) == len(EXTENDED)  # no two are the same
 

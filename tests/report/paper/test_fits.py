@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gemstones.report.paper.alike import EXTENDED
 from gemstones.report.paper.approach1_figures import SELECTIONS
-from gemstones.report.paper.approach3_figures import EXTENDED
 from gemstones.report.paper.fits import (
     ENVELOPES,
     FITS,

@@ -27,6 +27,7 @@ from gemstones.report.curves import (
     fitted_rows,
     stretched,
 )
+from gemstones.report.paper.alike import EXTENDED, PAIRS, own_words, power
 from gemstones.report.paper.approach3_curves import (
     BUDGETS,
     SHAPE,
@@ -39,7 +40,7 @@ from gemstones.report.paper.approach3_curves import (
 )
 from gemstones.report.paper.drawn import drawn
 from gemstones.report.paper.figure import PaperFigure
-from gemstones.report.paper.fits import EPOCH_DELTA, PAPER_FORM, FitKey
+from gemstones.report.paper.fits import PAPER_FORM, FitKey
 from gemstones.report.words import PARAMS_WORDS, need_altair, resampled_words, selection_words
 
 if TYPE_CHECKING:
@@ -59,68 +60,6 @@ SHAPE_LABEL_ROOM = 54
 """CSS pixels for the ticks of a shape, which are written out: 100,000, not 100K."""
 FIGURE_5_SIZE, EXTENDED_SIZE = (400, 310), (270, 200)
 """Width and height of a panel."""
-
-
-@dataclass(frozen=True)
-class Extended:
-    """What one of Figures 12 to 19 and 21 shows."""
-
-    shapes: FitKey
-    """The law of shapes."""
-    params: FitKey | None
-    """The law in N and T beside it."""
-    whole_heads: bool = False
-    """Whether the best shapes that can be built are shown, and the law in N and T searched over shapes too."""
-
-
-def _pair(selection: str, delta: float, *, whole_heads: bool = False) -> Extended:
-    return Extended(
-        FitKey(selection, "w,d,N,T", delta), FitKey(selection, "N,T", delta), whole_heads=whole_heads
-    )
-
-
-EXTENDED: dict[int, Extended] = {
-    12: _pair("all", 1e-4, whole_heads=True),
-    13: _pair("lr-ablation", 1e-4),
-    14: _pair("cooldown", 1e-4),
-    15: _pair("gt120B", 1e-4),
-    16: _pair("all", 1e-4),
-    17: _pair("all", EPOCH_DELTA),
-    18: _pair("lr-ablation", EPOCH_DELTA),
-    19: _pair("cooldown", EPOCH_DELTA),
-    21: Extended(FitKey("all", "w,d,T"), None),
-}
-PAIRS = {13: 18, 14: 19, 16: 17}
-"""Figures of one selection for two δ, which the paper compares: they have the same axes."""
-
-
-def what_differs() -> list[tuple[int, str, str, str, str]]:
-    """One row for each of the figures that look alike: number, runs, δ, laws, and how heads are counted."""
-    return [
-        (
-            number,
-            selection_words("gemstones", shown.shapes.selection).partition(", ")[2],
-            _power(shown.shapes.delta),
-            " and ".join(key.law for key in (shown.shapes, shown.params) if key is not None),
-            "whole, an even number" if shown.whole_heads else "real numbers",
-        )
-        for number, shown in EXTENDED.items()
-    ]
-
-
-def _own(number: int) -> str:
-    """What is this figure's own, of those that look alike."""
-    rows = {row[0]: row[1:] for row in what_differs()}
-    first = next(iter(rows))
-    if number not in rows or number == first:
-        return ""
-    names = ("runs", "δ", "laws", "heads")
-    own = [
-        f"{name}: {ours}"
-        for name, ours, theirs in zip(names, rows[number], rows[first], strict=True)
-        if ours != theirs
-    ]
-    return f"Unlike Figure {first}: {'; '.join(own)}"
 
 
 def figure_5(
@@ -277,7 +216,7 @@ def _figure(
     heading = alt.TitleParams(
         _title(fits),
         subtitle=[
-            *filter(None, [_own(number)]),
+            *filter(None, [own_words(number)]),
             *style.clauses(_subtitle(fits, columns, spans), 30 + size[0] * len(columns) // 5),
         ],
         offset=14,
@@ -324,11 +263,7 @@ def _legends(rightmost: bool, row: int, last: int) -> tuple[str, ...]:
 
 def _title(fits: Sequence[Fit]) -> str:
     first = fits[0]
-    return f"Approach 3: {selection_words(first.dataset, first.selection)}, δ {_power(first.delta)}"
-
-
-def _power(delta: float) -> str:
-    return f"{delta:.0e}".replace("e-0", "e-")
+    return f"Approach 3: {selection_words(first.dataset, first.selection)}, δ {power(first.delta)}"
 
 
 def _subtitle(
@@ -391,7 +326,7 @@ def _caption(fits: Sequence[Fit], curves: Sequence[Curve], with_models: bool) ->
         )
     said = [
         f"Approach 3, law{'s' * (len(fits) > 1)} {laws} on {selection_words(first.dataset, first.selection)}, "
-        f"δ {_power(first.delta)}: {counted}. Every point lies at its own budget; the published plot draws the best of "
+        f"δ {power(first.delta)}: {counted}. Every point lies at its own budget; the published plot draws the best of "
         "a bin of FLOPs at the bin's left edge."
     ]
     if with_models:

@@ -19,9 +19,9 @@ from gemstones.report import style
 from gemstones.report.curves import REFERENCE
 from gemstones.report.numbers import counted, estimate_text, flops_text
 from gemstones.report.page.findings import frontier_growth
+from gemstones.report.paper.alike import EXTENDED
 from gemstones.report.paper.analyses import RESOURCES, Analyses
 from gemstones.report.paper.approach1_figures import SELECTIONS
-from gemstones.report.paper.approach3_figures import EXTENDED
 from gemstones.report.paper.claim import Write, between
 from gemstones.report.paper.figure import PaperFigure
 from gemstones.report.paper.fits import PAPER_FORM, PREDICTS, EnvelopeKey

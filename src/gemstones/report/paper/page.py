@@ -11,7 +11,7 @@ from gemstones.report.numbers import counted
 from gemstones.report.page.page import Figure, Page, Section, page_html
 from gemstones.report.page.rows import typed_frame
 from gemstones.report.page.table import TableBlock
-from gemstones.report.paper.approach3_figures import what_differs
+from gemstones.report.paper.alike import what_differs
 from gemstones.report.paper.claim import CHECKS_WORDS, Chapter, Claim
 from gemstones.report.paper.headlines import Headline, headlines, with_interval
 from gemstones.report.paper.text import how_to_read, outcome, provenance

@@ -22,11 +22,12 @@ from gemstones.output_folder import OutputFolder
 from gemstones.report.overspend_figure import overspend_figure
 from gemstones.report.overtrain_figure import overtrain_figure
 from gemstones.report.page.page import Figure
+from gemstones.report.paper.alike import EXTENDED
 from gemstones.report.paper.analyses import RESOURCES, Analyses, analyse
 from gemstones.report.paper.approach1_claims import approach1_chapter
 from gemstones.report.paper.approach1_figures import figure_4, figure_9, figure_10, figure_11
 from gemstones.report.paper.approach3_claims import approach3_chapter
-from gemstones.report.paper.approach3_figures import EXTENDED, figure_5, paper_extended
+from gemstones.report.paper.approach3_figures import figure_5, paper_extended
 from gemstones.report.paper.claim import Chapter, check_counts, counts
 from gemstones.report.paper.drawn import drawn
 from gemstones.report.paper.figure import PaperFigure

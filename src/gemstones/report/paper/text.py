@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
-from gemstones.report.paper.approach3_figures import what_differs
+from gemstones.report.paper.alike import what_differs
 from gemstones.report.paper.claim import Chapter, Claim, Verdict, cell, check_counts, counts, markdown
 from gemstones.report.paper.headlines import Headline, headlines, with_interval
 from gemstones.report.words import listed
