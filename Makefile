@@ -35,7 +35,7 @@ paper: $(STAMPS)/report ## Make every figure and claim of the paper again, in ou
 docs: $(STAMPS)/docs ## Build the documentation as a site, out/docs/index.html
 	$(VENV)/bin/python -m docs.site --output out/docs
 
-# Coverage is measured where a change is judged, of the quick tests: it makes tests a third slower.
+# Coverage is measured where a change is judged: it makes tests a third slower (those marked no_cover are left out).
 test: $(STAMPS)/dev browser ## Run the tests, the long ones and their coverage only where CI is set
 	$(PYTEST) $(if $(CI),--cov --cov-report= --durations=60 --durations-min=5)
 

@@ -14,10 +14,9 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -111,20 +110,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         patch.undo()
     if scratch := config.stash.get(SCRATCH, None):
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Coverage is that of the quick tests: it would make the long ones a third slower, and adds little there."""
-    plugin = item.config.pluginmanager.getplugin("_cov")
-    controller = getattr(plugin, "cov_controller", None)
-    if controller is None or not item.get_closest_marker("long"):
-        return (yield)
-    controller.pause()
-    try:
-        return (yield)
-    finally:
-        controller.resume()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -116,6 +116,7 @@ def planted_table(gemstones: RunTable, seed: int) -> RunTable:
     return dataclasses.replace(table, frame=table.frame.with_columns(pl.Series("loss", loss * np.exp(noise))))
 
 
+@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 def test_intervals_by_run_cover_a_planted_law(gemstones: RunTable) -> None:
     """100 tables of the 200 that benchmarks/interval_kinds.py takes, with fewer draws."""

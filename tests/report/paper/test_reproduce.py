@@ -388,6 +388,7 @@ def test_only_what_is_known_differs_and_says_why(rows: Mapping[str, Row], text: 
         assert head.count(cause) == 1
 
 
+@pytest.mark.no_cover  # long, and of code that others cover
 def test_the_same_again_in_one_process(
     paper: Path, published_files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,7 +398,13 @@ def test_the_same_again_in_one_process(
     monkeypatch.setattr(
         PaperFigure,
         "on_page",
-        lambda figure, folder: Figure(figure.name, "x", "y", Drawing("<svg/>", frozenset())),
+        lambda figure, folder: Figure(
+            figure.name,
+            "x",
+            "y",
+            Drawing("<svg/>", frozenset()),
+            f"Figure {figure.number}: {figure.finding or figure.caption.partition('. ')[0]}",  # paper.md has it
+        ),
     )
     run(tmp_path / "again", 1, published_files)
     for name in ("paper.md", "claims.parquet", "forms.md"):
