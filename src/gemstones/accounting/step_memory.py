@@ -19,10 +19,12 @@ from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.shape import Shape
 
-LOSS_PIECE_BYTES = 2**22
-"""Logits are made in pieces of about this size."""
-QUERY_POSITIONS, LONGEST_KEPT = 128, 1024
-"""Attention in bfloat16 takes so many positions at a time, and keeps its weights up to this context."""
+LOGITS_BYTES = 2**22
+"""Logits are made, and their gradient taken, in pieces of about this size, which stay in the cache."""
+QUERY_POSITIONS = 128
+"""Attention takes so many positions at a time, against the keys up to the last of them: the rest is masked."""
+LONGEST_KEPT = 1024
+"""Up to this context a step in bfloat16 keeps the attention weights, 2 bytes each, for the backward pass."""
 
 
 @checked
@@ -63,8 +65,8 @@ def step_bytes(
         passing = max(passing, 2 * 4 * sequences * shape.query_heads * piece)
     # Logits and what is made of them; of several pieces the last one's gradient is still there.
     logits = 4 * tokens * vocabulary
-    pieces = 3 if logits > LOSS_PIECE_BYTES or precision == "bfloat16" else 2
-    loss = pieces * min(LOSS_PIECE_BYTES, logits) + head
+    pieces = 3 if logits > LOGITS_BYTES or precision == "bfloat16" else 2
+    loss = pieces * min(LOGITS_BYTES, logits) + head
     after_blocks = 2 * stream  # the normed stream, and the gradient of the loss by it
     moments = (4 + 8) * total
     casts = (

@@ -22,14 +22,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.nn.functional import scaled_dot_product_attention
 
+from gemstones.accounting.step_memory import LOGITS_BYTES, LONGEST_KEPT, QUERY_POSITIONS
 from gemstones.runs.ledger import Products
-
-LOGITS_BYTES = 2**22
-"""Logits are made, and their gradient taken, in pieces of about this size, which stay in the cache."""
-QUERY_POSITIONS = 128
-"""Attention takes so many positions at a time, against the keys up to the last of them: the rest is masked."""
-LONGEST_KEPT = 1024
-"""Up to this context a training step in bfloat16 keeps the attention weights, 2 bytes each, for the backward pass."""
 
 _by_onednn = True
 """Whether float32 products on a CPU are oneDNN's where there is one, else MKL's: see `use_products`."""
