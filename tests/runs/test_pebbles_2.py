@@ -8,17 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from gemstones.accounting.flops import flops_per_token
-from gemstones.accounting.parameters import params
 from gemstones.analyses.compare.compare import compare
 from gemstones.design.spec import RunSpec
 from gemstones.design.suite import expand, load_suite
 from gemstones.laws.fitting import fit
-from gemstones.planning.plan import plan
-from gemstones.runs import DATASETS, Architecture, RunTable, build_table, load
-from gemstones.runs.collect import COLUMNS, PROVENANCE
-from gemstones.runs.fetch import fetch
-from gemstones.shape import Shapes
+from gemstones.runs import RunTable, build_table, load
 
 STUDY = Path(__file__).resolve().parents[2] / "studies" / "pebbles-2.toml"
 
@@ -102,49 +96,6 @@ def test_selections(pebbles: RunTable) -> None:
     assert {pebbles.select(name).runs for name in ("muon", "seed")} == {6} and pebbles.select(
         "lr-half"
     ).runs == 5
-
-
-def test_models_are_stated_and_counted_by_the_closed_forms(pebbles: RunTable) -> None:
-    assert pebbles.architecture == Architecture(512, 16, 256, 1, 4)
-    like = pebbles.architecture.like()
-    shapes = Shapes.of(pebbles.numbers("width"), pebbles.numbers("depth"), like)
-    np.testing.assert_array_equal(pebbles.numbers("params_total"), params(shapes, "total"))
-    np.testing.assert_array_equal(pebbles.numbers("params_non_embedding"), params(shapes, "non_embedding"))
-    np.testing.assert_array_equal(pebbles.numbers("flops_per_token"), flops_per_token(shapes))
-    fitted = fit(pebbles.select(), "N,T")
-    assert fitted.law.models.vocabulary == 512 and fitted.law.models.head_size == 16
-    planned = plan(1e14, fitted)
-    assert planned.models.context == 256 and planned.nearest_shapes[0].vocabulary == 512
-
-
-def test_it_needs_no_folder_no_cache_and_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("GEMSTONES_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("GEMSTONES_CACHE", str(tmp_path))
-    monkeypatch.setenv("GEMSTONES_OFFLINE", "1")
-    assert load("pebbles-2").select().selection == "all"
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_provenance(pebbles: RunTable) -> None:
-    assert pebbles.dataset == "pebbles-2" and pebbles.flops_convention == "gemstones"
-    file, ledgers = pebbles.sources
-    assert {file.licence, ledgers.licence} == {"MIT"}
-    assert {len(file.sha256), len(ledgers.sha256)} == {64} and file.sha256 != ledgers.sha256
-    assert not any("/work" in source.location for source in pebbles.sources)
-    # The table is from before these.
-    columns = [
-        name
-        for name in COLUMNS
-        if name not in {"mixture", "recipe", "annealed", "bits_per_byte", "document_mask"}
-    ]
-    assert set(columns) <= set(pebbles.frame.columns)
-    for name in PROVENANCE:
-        assert pebbles.frame[name].null_count() == 0, name
-
-
-def test_the_file_is_small() -> None:
-    (entry,) = DATASETS["pebbles-2"].entries
-    assert fetch(entry).stat().st_size < 1e6
 
 
 def test_the_recipe_prints_the_losses_of_the_table(pebbles: RunTable) -> None:
