@@ -60,19 +60,9 @@ SAVING_ONLY = frozenset({"checkpoint_tokens", "permanent_tokens", "keep"})
 
 A suite that gains a cooldown later gives its parents new permanent checkpoints; they must stay the same runs.
 """
-ADDED = frozenset(
-    {
-        "recipe",
-        "rate_power",
-        "decay_tokens",
-        "decay",
-        "floor",
-        "epsilon",
-        "held_out",
-        "mixture",
-        "document_mask",
-    }
-)
+ADDED = frozenset({
+    "recipe", "rate_power", "decay_tokens", "decay", "floor", "epsilon", "held_out", "mixture", "document_mask",
+})  # fmt: skip
 """Fields that came later: at their defaults they are not in the id, so that runs made before keep theirs."""
 
 
