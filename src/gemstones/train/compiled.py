@@ -20,7 +20,7 @@ def compile_model(model: Transformer) -> None:
 
 @contextmanager
 def same_bits(device: torch.device) -> Iterator[None]:
-    """What is compiled within gives the same bits every time, on a CPU with any number of threads.
+    """What is compiled within gives the same bits every time on a CPU, with several threads too (tested with two).
 
     Otherwise threads add to the embedding's gradient in the order in which they come to it.
     """
