@@ -50,7 +50,7 @@ test-hidden: $(STAMPS)/dev ## Run the fast tests with the published files hidden
 	$(PYTEST) -q --hide-published-data $(FAST)
 
 FAST := tests/accounting tests/cli/test_contract.py tests/cli/test_one_answer.py tests/design tests/laws/test_fit.py \
-  tests/laws/test_envelope.py tests/laws/test_published.py tests/planning/test_plan.py tests/planning/test_prescribe.py \
+  tests/laws/test_envelope.py tests/laws/test_published.py tests/planning/test_plan.py tests/analyses/test_prescribe.py \
   tests/report/test_tables.py tests/runs/test_fetch.py tests/runs/test_known_data.py tests/runs/test_packaged.py \
   tests/runs/test_pebbles.py \
   tests/runs/test_table.py tests/test_published_data.py tests/test_shape.py tests/test_units.py

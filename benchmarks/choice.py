@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from gemstones.analyses.backtest.predictor import Predictor, fit_and_predict
 from gemstones.errors import UserError
 from gemstones.laws.choose import CANDIDATES, choose
 from gemstones.laws.parse_form import parse_form
-from gemstones.laws.predictor import Predictor, fit_and_predict
 from gemstones.laws.solver.objective import Objective
 from gemstones.runs import RunTable, load
 from gemstones.runs.selections import selections_of

@@ -34,6 +34,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from gemstones.analyses.overtrain.overtrain import overtrain
 from gemstones.errors import UserError
 from gemstones.laws.columns import table_columns
 from gemstones.laws.envelope import envelope
@@ -41,7 +42,6 @@ from gemstones.laws.fitting import fit
 from gemstones.laws.law import Law
 from gemstones.laws.parse_form import parse_form
 from gemstones.laws.solver.objective import Objective
-from gemstones.planning.overtrain import overtrain
 from gemstones.planning.plan import Plan, plan
 from gemstones.runs import RunTable, load
 from gemstones.runs.selections import selections_of

@@ -23,7 +23,7 @@ import numpy as np
 from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidRequest
 from gemstones.files import write_text
-from gemstones.report.numbers import counted
+from gemstones.numbers import counted
 from gemstones.runs.folders import ledger_of, read_run, read_suite
 from gemstones.runs.ledger import Rollback, Start
 
@@ -273,7 +273,7 @@ def figure(shapes: Sequence[Swept], title: str) -> alt.HConcatChart:
     """Loss over lr_eff, and over lr_eff·width·√depth: lines through the trials, a diamond at each optimum."""
     import altair as alt
 
-    from gemstones.report import style
+    from gemstones.figures import style
 
     colors = [style.ORANGE, style.TEAL, style.BLUE, style.MAGENTA, style.BLACK, style.RED, style.GREY]
     names = [shape.name for shape in shapes]
@@ -378,7 +378,7 @@ $ python studies/learning_rate.py RUNS
 
 def main() -> None:
     """Write README.md and the figure."""
-    from gemstones.report.save import save_figure
+    from gemstones.figures.save import save_figure
 
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)

@@ -197,7 +197,7 @@ def figure(found: Sequence[Bowl], title: str) -> alt.LayerChart:
     """Losses over the rate, a curve for each bowl of the recipe `gemstones`."""
     import altair as alt
 
-    from gemstones.report import style
+    from gemstones.figures import style
 
     rows: list[dict[str, Any]] = []
     for bowl in (bowl for bowl in found if bowl.recipe == "gemstones"):
@@ -300,7 +300,7 @@ def main() -> None:
             of_suite, muon = suite_rule(rule), muon_base(found, rule)
             print(of_suite.lr_base, of_suite.rate_power, of_suite.largest, *([] if muon is None else [muon]))
             return
-        from gemstones.report.save import save_figure
+        from gemstones.figures.save import save_figure
 
         given.output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as scratch:

@@ -78,7 +78,7 @@ SAVE_WITHOUT = """
 import pathlib, sys
 from gemstones.errors import Failure, MissingExtra
 sys.modules[sys.argv[1]] = None
-from gemstones.report.save import save_figure
+from gemstones.figures.save import save_figure
 try:
     save_figure(None, pathlib.Path(sys.argv[2], "figure"))
 except MissingExtra as error:

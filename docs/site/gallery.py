@@ -78,7 +78,7 @@ ANALYSES = "analyses = gs.sensitivity(runs, [1e13, 1e14], levels=gs.Levels(delta
 
 def draw(folder: Path) -> None:
     """Draw every figure into `folder`."""
-    from gemstones.report.save import save_figure
+    from gemstones.figures.save import save_figure
 
     names: dict[str, Any] = {}
     exec(START, names)

@@ -10,6 +10,9 @@ import re
 
 from gemstones.errors import InvalidQuantity
 
+Interval = tuple[float, float]
+"""Lower and upper end."""
+
 SUFFIXES = {"": 0, "K": 3, "M": 6, "B": 9, "G": 9, "T": 12, "P": 15, "E": 18, "Z": 21, "Y": 24}
 """Powers of ten by suffix."""
 

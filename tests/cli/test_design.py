@@ -148,7 +148,7 @@ def test_a_study_has_the_run_that_would_teach_most_as_a_section() -> None:
     pytest.importorskip("altair")
     import gemstones as gs
     from gemstones.report.analyses import Analyses
-    from gemstones.report.page.analyses import analysis_sections
+    from gemstones.report.sections import analysis_sections
 
     rows = [row | {"run": f"r{i}"} for i, row in enumerate(planted.grid(2, sizes=3))]
     table = gs.load(rows)

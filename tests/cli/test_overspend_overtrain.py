@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from gemstones.analyses.overspend.overspend import Overspent, overspend
+from gemstones.analyses.overtrain.overtrain import overtrain
 from gemstones.laws.published import published
-from gemstones.planning.overspend import Overspent, overspend
-from gemstones.planning.overtrain import overtrain
 from gemstones.runs import RunTable
 from tests.cli.conftest import Cli
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gemstones.report.paper import reproduce as module
-from gemstones.report.paper.claim import Chapter, exact, statement
-from gemstones.report.paper.reproduce import Reproduction
+from gemstones.paper import reproduce as module
+from gemstones.paper.claim import Chapter, exact, statement
+from gemstones.paper.reproduce import Reproduction
 from tests.cli.conftest import Cli
 
 

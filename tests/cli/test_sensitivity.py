@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gemstones.planning.choices import CHOICES
-from gemstones.planning.sensitivity import Sensitivity, sensitivity
-from gemstones.planning.sweep import Sweep
+from gemstones.analyses.sensitivity.choices import CHOICES
+from gemstones.analyses.sensitivity.sensitivity import Sensitivity, sensitivity
+from gemstones.analyses.sensitivity.sweep import Sweep
 from gemstones.runs import RunTable
 from tests.cli.conftest import Cli
 

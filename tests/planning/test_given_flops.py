@@ -11,14 +11,14 @@ import pytest
 import gemstones as gs
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
+from gemstones.analyses.overtrain.overtrain import overtrain
+from gemstones.analyses.sensitivity.prescribe import prescribe_law
 from gemstones.laws.flops_model import FlopsModel, learned_flops
 from gemstones.laws.law import FittedRange, Law
 from gemstones.laws.published import LAWS, refit
 from gemstones.planning.cost import Cost
 from gemstones.planning.flop_optimal import flop_optimal
-from gemstones.planning.overtrain import overtrain
 from gemstones.planning.plan import default_constraints, plan
-from gemstones.planning.prescribe import prescribe_law
 from gemstones.shape import FloatArray, Shapes
 from tests.laws.test_flops_model import SIZES, by_shape, by_size, shapes, with_context
 

@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from gemstones.analyses.overtrain.overtrain import overtrain
 from gemstones.laws.envelope import OF_FRONTIER, envelope
 from gemstones.laws.new_run import error_at, widened
 from gemstones.laws.published import published, refit
-from gemstones.planning.overtrain import overtrain
 from gemstones.planning.plan import plan
 from gemstones.planning.shown import plan_rows
 from gemstones.runs import RunTable

@@ -8,6 +8,7 @@ import scipy.optimize
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
+from gemstones.analyses.overtrain.overtrain import overtrain
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
@@ -15,7 +16,6 @@ from gemstones.laws.law import FittedRange, Law
 from gemstones.laws.parse_form import parse_form
 from gemstones.laws.published import LAWS, published
 from gemstones.planning.optimum import size_optima
-from gemstones.planning.overtrain import overtrain
 from gemstones.planning.plan import plan
 from gemstones.shape import Shapes
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gemstones.laws.backtest import backtest
+from gemstones.analyses.backtest.backtest import backtest
 from gemstones.report import analyses
 from gemstones.report.study import Study, study
 from gemstones.runs import RunTable, load

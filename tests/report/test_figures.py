@@ -16,14 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemstones.errors import InvalidRequest
+from gemstones.figures import style
+from gemstones.figures.approach1 import approach1_figure
+from gemstones.figures.approach3 import BEYOND, INSIDE, MOST_BUDGETS, REFERENCE, approach3_figure
+from gemstones.figures.curves import MODEL_COLOR, cut_words, domain, law_in_legend
+from gemstones.figures.save import PNG_SCALE, save_figure
 from gemstones.laws.envelope import envelope
 from gemstones.laws.published import published, refit
 from gemstones.planning.plan import Plan
-from gemstones.report import style
-from gemstones.report.approach1 import approach1_figure
-from gemstones.report.approach3 import BEYOND, INSIDE, MOST_BUDGETS, REFERENCE, approach3_figure
-from gemstones.report.curves import MODEL_COLOR, cut_words, domain, law_in_legend
-from gemstones.report.prescriptions import (
+from gemstones.planning.prescriptions import (
     REFERENCES,
     by_law,
     grid,
@@ -31,7 +32,6 @@ from gemstones.report.prescriptions import (
     references,
     usual_budgets,
 )
-from gemstones.report.save import PNG_SCALE, save_figure
 from gemstones.report.study import Study
 from gemstones.runs import RunTable
 

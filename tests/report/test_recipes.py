@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gemstones.report.analyses import Analyses
-from gemstones.report.page.analyses import analysis_sections
+from gemstones.report.sections import analysis_sections
 from gemstones.report.study import Study, study
 from gemstones.report.summary import summary_text
 from gemstones.runs import load

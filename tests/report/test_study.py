@@ -273,7 +273,7 @@ import sys
 sys.modules["altair"] = None
 from pathlib import Path
 from gemstones.errors import MissingExtra
-from gemstones.report.approach1 import approach1_figure
+from gemstones.figures.approach1 import approach1_figure
 from gemstones.report.study import study
 from gemstones.runs import load
 made = study(load(sys.argv[1]), Path(sys.argv[2]), law="w,d,N,T", bootstrap=0, budgets=[1e20], quick=True)

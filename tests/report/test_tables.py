@@ -13,15 +13,15 @@ import polars as pl
 import pytest
 
 from gemstones.errors import UserError
+from gemstones.figures.save import markdown, write_table
+from gemstones.figures.table import TITLES, Table
 from gemstones.laws.law import Law, Models
+from gemstones.numbers import counted, estimate_text, flops_text, interval_text, number_text
+from gemstones.planning.prescriptions import prescriptions
 from gemstones.report import tables
-from gemstones.report.numbers import counted, estimate_text, flops_text, interval_text, number_text
-from gemstones.report.prescriptions import prescriptions
-from gemstones.report.save import markdown, write_table
 from gemstones.report.study import Study
 from gemstones.report.summary import closing_text, plan_sentence, summary_text
-from gemstones.report.tables import TITLES, Table
-from gemstones.report.words import flops_words, models_words
+from gemstones.words import flops_words, models_words
 
 
 def parse(text: str) -> list[dict[str, str]]:

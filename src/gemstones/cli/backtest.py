@@ -8,12 +8,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params_convention
+from gemstones.analyses.backtest.backtest import DRAWS, LAWS, Backtest
+from gemstones.analyses.backtest.backtest import backtest as run_backtest
+from gemstones.analyses.backtest.splits import SPLITS
 from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
 from gemstones.cli.output import print_json, print_notes, print_table, progress_bar, say
-from gemstones.laws.backtest import DRAWS, LAWS, Backtest
-from gemstones.laws.backtest import backtest as run_backtest
 from gemstones.laws.solver.objective import Objective
-from gemstones.laws.splits import SPLITS
 from gemstones.lists import listed
 
 
@@ -58,7 +58,7 @@ def backtest(
     """
     table = reading.load(runs)
     if output is not None:
-        from gemstones.report.backtest_files import backtest_folder
+        from gemstones.analyses.backtest.files import backtest_folder
 
         backtest_folder(output, table, force=reading.force).check()
     names = [None] if reading.select is None else listed(reading.select, "select", "all,le100B")
@@ -78,7 +78,7 @@ def backtest(
         )
     written = []
     if output is not None:
-        from gemstones.report.backtest_files import write_backtest
+        from gemstones.analyses.backtest.files import write_backtest
 
         written = write_backtest(made, table, output, force=reading.force)
     if json:
@@ -89,8 +89,8 @@ def backtest(
 
 
 def _print(made: Backtest) -> None:
-    from gemstones.report.backtest_tables import LEGEND, flag_lines, grids, missing_lines
-    from gemstones.report.backtest_words import conventions_sentence, sentence
+    from gemstones.analyses.backtest.tables import LEGEND, flag_lines, grids, missing_lines
+    from gemstones.analyses.backtest.words import conventions_sentence, sentence
 
     say(conventions_sentence(made))
     for grid in grids(made):

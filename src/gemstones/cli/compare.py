@@ -94,7 +94,7 @@ def compare(
     tables = _tables(runs, reading, by, select_b)
     folder = None
     if output is not None:
-        from gemstones.report.analysis_files import analysis_folder
+        from gemstones.analyses.files import analysis_folder
 
         folder = analysis_folder("compare", output, ("compare",), tables, force=reading.force)
         folder.check()
@@ -108,8 +108,8 @@ def compare(
         summary |= {"comparisons": [one.summary() for one in made], "best": chances}
     written: list[str] = []
     if folder is not None:
-        from gemstones.report.analysis_files import write_analysis
-        from gemstones.report.compare_figure import compare_figure
+        from gemstones.analyses.compare.figure import compare_figure
+        from gemstones.analyses.files import write_analysis
 
         written = [str(p) for p in write_analysis(folder, summary, {"compare": compare_figure(made)})]
     if json:

@@ -55,7 +55,7 @@ def print_design(
     """Finds the design, writes its files and prints it."""
     folder = None
     if output is not None and output.suffix != SUITE:
-        from gemstones.report.analysis_files import analysis_folder
+        from gemstones.analyses.files import analysis_folder
 
         folder = analysis_folder("design", output, ("runs",), texts=(SUITE_FILE,), force=force)
         folder.check()
@@ -120,8 +120,8 @@ def _write(design: Design, output: Path | None, folder: OutputFolder | None) -> 
     if folder is None:
         write_text(output, suite_text(design))
         return [str(output)]
-    from gemstones.report.analysis_files import write_analysis
-    from gemstones.report.next_run_figure import design_figure
+    from gemstones.analyses.files import write_analysis
+    from gemstones.analyses.next_run.figure import design_figure
 
     figures, texts = {"runs": design_figure(design)}, {SUITE_FILE: suite_text(design)}
     return [str(path) for path in write_analysis(folder, design.summary(), figures, texts)]

@@ -86,7 +86,7 @@ def downstream(
     table = reading.selected(runs)
     folder = None
     if output is not None:
-        from gemstones.report.downstream_files import downstream_folder
+        from gemstones.analyses.downstream.files import downstream_folder
 
         folder = downstream_folder(output, table, force=reading.force)
         folder.check()
@@ -106,7 +106,7 @@ def downstream(
     )
     written: list[Path] = []
     if folder is not None:
-        from gemstones.report.downstream_files import write_downstream
+        from gemstones.analyses.downstream.files import write_downstream
 
         written = write_downstream(made, folder)
     if json:

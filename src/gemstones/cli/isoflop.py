@@ -50,7 +50,7 @@ def isoflop(
     table = reading.selected(runs)
     folder = None
     if output is not None:
-        from gemstones.report.analysis_files import analysis_folder
+        from gemstones.analyses.files import analysis_folder
 
         folder = analysis_folder("isoflop", output, ("bowls",), (table,), force=reading.force)
         folder.check()
@@ -65,8 +65,8 @@ def isoflop(
     )
     written: list[str] = []
     if folder is not None:
-        from gemstones.report.analysis_files import write_analysis
-        from gemstones.report.isoflop_figure import isoflop_figure
+        from gemstones.analyses.files import write_analysis
+        from gemstones.analyses.isoflop.figure import isoflop_figure
 
         figures = {"bowls": isoflop_figure(made)}
         written = [str(path) for path in write_analysis(folder, made.summary(), figures)]

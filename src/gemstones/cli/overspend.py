@@ -11,7 +11,7 @@ from gemstones.cli.options import Json, Reading, Runs
 from gemstones.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from gemstones.planning.overspend import Overspend
+    from gemstones.analyses.overspend.overspend import Overspend
 
 
 def overspend(
@@ -36,7 +36,7 @@ def overspend(
 
     Example: gemstones overspend gemstones --tokens 300B
     """
-    from gemstones.planning.overspend import overspend as find_overspend
+    from gemstones.analyses.overspend.overspend import overspend as find_overspend
     from gemstones.runs.selections import dense_selection
 
     table = reading.load(runs)
@@ -51,7 +51,12 @@ def overspend(
 
 
 def _print(found: Overspend) -> None:
-    from gemstones.planning.shown import overspend_header, overspend_heading, overspend_notes, overspend_rows
+    from gemstones.analyses.overspend.shown import (
+        overspend_header,
+        overspend_heading,
+        overspend_notes,
+        overspend_rows,
+    )
 
     say(overspend_heading(found))
     print_table("", overspend_header(found), overspend_rows(found))

@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from gemstones.analyses.overtrain.shown import (
+    overtrain_header,
+    overtrain_heading,
+    overtrain_notes,
+    overtrain_rows,
+)
 from gemstones.bounds import FACTOR, FLOPS
 from gemstones.cli.law_option import Force, LawName, Of, law_of
 from gemstones.cli.options import Json, Ranges
@@ -13,10 +19,9 @@ from gemstones.cli.output import print_json, print_table, say
 from gemstones.laws.fit import Fit
 from gemstones.laws.published import REFIT
 from gemstones.planning.plan import default_constraints
-from gemstones.planning.shown import overtrain_header, overtrain_heading, overtrain_notes, overtrain_rows
 
 if TYPE_CHECKING:
-    from gemstones.planning.overtrain import Overtraining
+    from gemstones.analyses.overtrain.overtrain import Overtraining
 
 
 def overtrain(
@@ -42,7 +47,7 @@ def overtrain(
 
     Example: gemstones overtrain 1e22 --factors 1,2,4,8
     """
-    from gemstones.planning.overtrain import overtrain as find_overtraining
+    from gemstones.analyses.overtrain.overtrain import overtrain as find_overtraining
 
     chosen, name = law_of(law, of)
     found = find_overtraining(

@@ -35,10 +35,10 @@ def paper(
 
     Example: gemstones paper --output out/paper
     """
-    from gemstones.report.numbers import counted
-    from gemstones.report.paper.claim import check_counts, counts
-    from gemstones.report.paper.headlines import headlines
-    from gemstones.report.paper.reproduce import reproduce
+    from gemstones.numbers import counted
+    from gemstones.paper.claim import check_counts, counts
+    from gemstones.paper.headlines import headlines
+    from gemstones.paper.reproduce import reproduce
 
     with share_bar() as progress:
         made = reproduce(

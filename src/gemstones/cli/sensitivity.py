@@ -76,10 +76,10 @@ def sensitivity(
 
     Example: gemstones sensitivity gemstones --budgets 1e21,1e22 --output out
     """
-    from gemstones.planning.choices import Levels
-    from gemstones.planning.sensitivity import sensitivity as find_sensitivity
-    from gemstones.planning.sweep import Sweep
-    from gemstones.report.sensitivity import sensitivity_folder, sweep_budgets, write_sensitivity
+    from gemstones.analyses.sensitivity.choices import Levels
+    from gemstones.analyses.sensitivity.files import sensitivity_folder, sweep_budgets, write_sensitivity
+    from gemstones.analyses.sensitivity.sensitivity import sensitivity as find_sensitivity
+    from gemstones.analyses.sensitivity.sweep import Sweep
 
     given: dict[str, Any] = {
         "approaches": _listed(approach, "approach", "approach3,hull"),
@@ -120,8 +120,8 @@ def _listed(text: str | None, option: str, like: str) -> tuple[str, ...]:
 
 
 def _print(made: Any, files: list[Path]) -> None:
-    from gemstones.report.numbers import counted, flops_text
-    from gemstones.report.sensitivity import level_rows, share_rows, spread_rows
+    from gemstones.analyses.sensitivity.files import level_rows, share_rows, spread_rows
+    from gemstones.numbers import counted, flops_text
 
     say(
         f"{made.dataset}: {len(made.studies):,} studies from {made.distinct_fits:,} distinct fits "

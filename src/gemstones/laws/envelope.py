@@ -22,7 +22,6 @@ from gemstones.display import few_lines, html_table, interval_text, labelled, wi
 from gemstones.errors import InvalidRequest
 from gemstones.laws.diagnostics import LEAST_RUNS, few_draws_flags, run_flags
 from gemstones.laws.interval import DEFAULT_LEVEL, NO_DRAWS, enough, interval, interval_note
-from gemstones.laws.law import Interval
 from gemstones.laws.mixed import mixed_flags
 from gemstones.laws.parallel import Workers, check_workers, run_chunks
 from gemstones.laws.solver.resample import CHUNK, Unit, check_resampling, draw_weights
@@ -31,7 +30,7 @@ from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.table import RunTable
 from gemstones.seeds import Seed, seed_number
 from gemstones.shape import FloatArray
-from gemstones.units import format_quantity
+from gemstones.units import Interval, format_quantity
 
 Method = Literal["hull", "bins"]
 Resource = Literal["flops", "device_hours"]

@@ -25,7 +25,7 @@ from gemstones.laws.labelled import (
     missing_attribute,
     values_of,
 )
-from gemstones.laws.law import Interval, Law
+from gemstones.laws.law import Law
 from gemstones.laws.new_run import NewRunError, error_at, widened
 from gemstones.laws.optimum import Optimum, best_columns, held
 from gemstones.laws.predicted_losses import PredictedLosses, points_of, predict_at
@@ -37,6 +37,7 @@ from gemstones.laws.summarised import fit_summary
 from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.table import RunTable
 from gemstones.shape import Column, FloatArray
+from gemstones.units import Interval
 
 if TYPE_CHECKING:
     import polars as pl

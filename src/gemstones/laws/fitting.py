@@ -31,7 +31,7 @@ from gemstones.laws.fit import Fit, Resampling
 from gemstones.laws.flops_model import learned_flops
 from gemstones.laws.form import Form
 from gemstones.laws.interval import DEFAULT_LEVEL
-from gemstones.laws.law import FittedRange, Interval, Law, Models
+from gemstones.laws.law import FittedRange, Law, Models
 from gemstones.laws.mixed import mixed_flags
 from gemstones.laws.new_run import (
     NewRunError,
@@ -52,6 +52,7 @@ from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.table import RunTable
 from gemstones.seeds import Seed, seed_number
 from gemstones.shape import FloatArray
+from gemstones.units import Interval
 
 if TYPE_CHECKING:
     pass

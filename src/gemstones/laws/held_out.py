@@ -18,9 +18,9 @@ import numpy as np
 
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.interval import interval
-from gemstones.laws.law import Interval
 from gemstones.laws.solver.resample import CHUNK, draw_weights
 from gemstones.shape import FloatArray, IntArray
+from gemstones.units import Interval
 
 
 @dataclass(frozen=True, eq=False)

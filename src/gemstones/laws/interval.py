@@ -23,8 +23,8 @@ from statistics import NormalDist
 import numpy as np
 
 from gemstones.errors import InvalidRequest
-from gemstones.laws.law import Interval
 from gemstones.shape import FloatArray
+from gemstones.units import Interval
 
 DEFAULT_LEVEL = 0.95
 LEAST_DRAWS = 40

@@ -22,12 +22,10 @@ from gemstones.laws.prescribes import Prescribes
 from gemstones.laws.tree import written
 from gemstones.runs.loss_units import LossUnit
 from gemstones.shape import Column, FloatArray, IntArray, Shape
-from gemstones.units import format_number
+from gemstones.units import Interval, format_number
 
 if TYPE_CHECKING:
     from gemstones.runs.table import RunTable
-
-Interval = tuple[float, float]
 
 
 class FittedRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -26,7 +26,7 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.dual import value_of
 from gemstones.laws.form import Codes, Form
 from gemstones.laws.interval import level_text
-from gemstones.laws.law import Interval, Law
+from gemstones.laws.law import Law
 from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.laws.pose import pose
 from gemstones.laws.separable import check_separable
@@ -34,6 +34,7 @@ from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.solve import solve
 from gemstones.runs.table import RunTable
 from gemstones.shape import BoolArray, FloatArray, IntArray, Shapes
+from gemstones.units import Interval
 
 CUTS = (1 / 2, 1 / 3, 1 / 10, 1 / 30, 1 / 100)
 """Up to which share of the largest FLOPs the law is refitted."""

@@ -18,9 +18,9 @@ from gemstones.laws import dual
 from gemstones.laws.columns import column_symbol
 from gemstones.laws.dual import Dual
 from gemstones.laws.form import Form
-from gemstones.laws.law import Interval, Law
+from gemstones.laws.law import Law
 from gemstones.shape import FloatArray
-from gemstones.units import format_quantity
+from gemstones.units import Interval, format_quantity
 
 
 @dataclass(frozen=True)

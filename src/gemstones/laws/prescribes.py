@@ -1,4 +1,4 @@
-"""`fit.plan(…)`, `law.plan(…)`: the planner as a method, imported when it is called.
+"""`fit.plan(…)`, `law.plan(…)`: the public planner as a method, looked up when it is called.
 
 Laws know nothing of plans otherwise.
 """
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 from gemstones.shape import FloatArray
 
 if TYPE_CHECKING:
-    from gemstones.planning.plan import Plan, PlanOptions
-    from gemstones.planning.plans import Plans
+    from gemstones import Plan, PlanOptions, Plans
 
 
 class Prescribes:
@@ -38,7 +37,7 @@ class Prescribes:
         >>> [one.tokens_per_param for one in published("chinchilla").plan([1e20, 1e22])]
         [40.1, 62.6]
         """
-        from gemstones.planning.plan import plan
+        from gemstones import plan
 
         itself: Any = self
         return plan(budget, itself, **options)

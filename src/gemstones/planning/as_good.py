@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gemstones.errors import UserError
-from gemstones.laws.law import Interval, Law
-from gemstones.units import format_quantity
+from gemstones.laws.law import Law
+from gemstones.units import Interval, format_quantity
 
 if TYPE_CHECKING:
     from gemstones.planning.plan import Plan

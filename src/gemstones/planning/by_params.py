@@ -15,7 +15,7 @@ from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
 from gemstones.laws.flops_model import FlopsModel
 from gemstones.laws.interval import enough, interval, known
-from gemstones.laws.law import Interval, Law
+from gemstones.laws.law import Law
 from gemstones.laws.published import FrontierLaw
 from gemstones.planning.compared import Compared, compared
 from gemstones.planning.cost import flops_name, flops_of_params
@@ -24,6 +24,7 @@ from gemstones.planning.near import NearOptimal, near_optimal
 from gemstones.planning.optimum import size_optima
 from gemstones.planning.plan import NO_DRAWS, Plan, Request, no_intervals
 from gemstones.shape import BoolArray, FloatArray, IntArray, Shape, Shapes
+from gemstones.units import Interval
 
 ASPECT_RATIOS = (256 / 80, 2560 / 8)
 """Width over depth of the Gemstones, from 256x80 to 2560x8. A law in N says nothing of shapes: as shapes nearest

@@ -14,7 +14,7 @@ import numpy as np
 from gemstones.accounting.parameters import params
 from gemstones.errors import EdgeOfSearch, InvalidRequest
 from gemstones.laws.interval import enough, interval, known, percentile_interval
-from gemstones.laws.law import Interval, Law
+from gemstones.laws.law import Law
 from gemstones.planning.by_params import ASPECT_RATIOS
 from gemstones.planning.compared import Compared, compared, increase_on_grid
 from gemstones.planning.cost import Cost, amount_text, flops_of_params, training_flops
@@ -26,6 +26,7 @@ from gemstones.planning.sight import log_columns, loss_of_sum, sight, sum_of_ter
 from gemstones.planning.spent import spent
 from gemstones.planning.surface import EVERYWHERE, Surface
 from gemstones.shape import FloatArray, IntArray, Shapes
+from gemstones.units import Interval
 
 
 def blind(law: Law) -> bool:

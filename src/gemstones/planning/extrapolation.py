@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gemstones.laws.law import FittedRange, Interval
+from gemstones.laws.law import FittedRange
+from gemstones.units import Interval
 
 Reach = Literal["within", "near", "far"]
 """Within the FLOPs of the fitted runs; up to `NEAR_DECADES` from them; farther."""

@@ -17,7 +17,7 @@ from gemstones.display import few_lines
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
-from gemstones.laws.law import Interval, Law, Models
+from gemstones.laws.law import Law, Models
 from gemstones.laws.new_run import new_run_note
 from gemstones.laws.published import LAW_NAMES, REFIT, FrontierLaw, given_law
 from gemstones.planning.as_good import AsGood, as_good
@@ -32,7 +32,7 @@ from gemstones.planning.sight import sight
 from gemstones.runs.loss_units import LossUnit
 from gemstones.shape import FloatArray, Shape
 from gemstones.timing.step_time import StepTime, gemstones_step_time
-from gemstones.units import format_quantity
+from gemstones.units import Interval, format_quantity
 
 NEAR = 0.005
 """Default tolerance of the near-optimal set, a fraction of loss."""
@@ -260,7 +260,12 @@ def default_throughput(law: Fit | Law | FrontierLaw) -> StepTime | None:
 
 
 class PlanOptions(TypedDict, total=False):
-    """The arguments of `plan` beside budget and law."""
+    """The arguments of `plan` beside budget (FLOPs, or what `cost` counts) and law; each may be left out.
+
+    >>> options: PlanOptions = {"near": 0.002}
+    >>> print(plan(1e22, **options).shape)
+    3072x50
+    """
 
     cost: Cost
     throughput: StepTime | None

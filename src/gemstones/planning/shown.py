@@ -6,19 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gemstones.display import Row, html_table, interval_text, labelled
-from gemstones.laws.envelope import OF_FRONTIER
-from gemstones.laws.interval import NO_DRAWS, level_text
 from gemstones.planning.cost import amount_text
 from gemstones.runs.loss_units import SHORT, LossUnit
 from gemstones.units import format_flops, format_quantity
 
 if TYPE_CHECKING:
-    from gemstones.laws.law import Interval
     from gemstones.planning.near import NearOptimal
-    from gemstones.planning.overspend import Overspend
-    from gemstones.planning.overtrain import Overtrained, Overtraining
     from gemstones.planning.plan import Plan
-    from gemstones.planning.sensitivity import Sensitivity
+    from gemstones.units import Interval
 
 OF_NEW_RUN, OF_FIT = "of a new run", "of the fit, if its form is right"
 """What intervals of a predicted loss are of."""
@@ -240,154 +235,3 @@ def near_html(near: NearOptimal) -> str:
             "agree on, then the least loss",
         ),
     )
-
-
-def overspend_unit(found: Overspend) -> str:
-    """What was spent, with its convention."""
-    if found.resource == "device_hours":
-        return "device hours"
-    return f"FLOPs ({flops_convention(found.resource_convention)})"
-
-
-def overspend_header(found: Overspend) -> Row:
-    """Of the rows below."""
-    return "run", f"loss ({SHORT[found.loss_unit]})", overspend_unit(found), "overspend", "leave one out"
-
-
-def overspend_rows(found: Overspend) -> list[Row]:
-    """Every run, the largest overspend first."""
-    return [
-        (
-            one.name,
-            f"{one.loss:.4f}",
-            f"{one.resource:.4g}",
-            "-" if one.overspend is None else "frontier" if one.on_frontier else f"{one.overspend:.1%}",
-            "-" if one.on_frontier else interval_text(one.leave_one_out, "{:.1%}".format),
-        )
-        for one in found.shapes
-    ]
-
-
-def overspend_heading(found: Overspend) -> str:
-    """What was compared."""
-    selection = f" ({found.selection})" if found.selection else ""
-    return (
-        f"{found.dataset}{selection}: {len(found.shapes)} runs after {format_quantity(found.tokens_used, 4)} "
-        f"tokens, method {found.method}; frontier over {overspend_unit(found)}: "
-        f"{', '.join(one.name for one in found.frontier)}"
-    )
-
-
-def overspend_notes(found: Overspend) -> list[str]:
-    """What must be read with it."""
-    return labelled(
-        ("no overspend", [f"{one.name}: {one.reason}" for one in found.shapes if one.reason]),
-        ("note", found.notes),
-        ("assumed", found.assumptions),
-    )
-
-
-def overtrain_header(found: Overtraining) -> Row:
-    """Of the rows below."""
-    interval = "interval" if found.level is None else f"{level_text(found.level)} interval"
-    of_loss = f"{interval} {OF_NEW_RUN}"
-    return (
-        "T over optimal",
-        "shape",
-        f"N ({found.params_convention})",
-        "T (tokens)",
-        "T/N",
-        f"predicted loss ({SHORT[found.optimum.loss_unit]})",
-        of_loss,
-        "increase",
-        interval,
-    )
-
-
-def overtrain_rows(found: Overtraining) -> list[Row]:
-    """Every factor, in the order asked for."""
-    return [_overtrained(point) for point in found.points]
-
-
-def _overtrained(point: Overtrained) -> Row:
-    written = (f"{point.factor:.4g}", str(point.shape or "-"))
-    if point.params is None:
-        return (*written, "-", format_quantity(point.tokens), "-", "-", "-", "-", "-")
-    return (
-        *written,
-        format_quantity(point.params),
-        format_quantity(point.tokens),
-        f"{point.tokens / point.params:.3g}",
-        f"{point.loss:.4f}",
-        interval_text(point.loss_interval, "{:.4f}".format),
-        f"{point.loss_increase:.2%}",
-        interval_text(point.increase_interval, "{:.2%}".format),
-    )
-
-
-def overtrain_heading(found: Overtraining) -> str:
-    """The budget and its optimum."""
-    best = found.optimum
-    return (
-        f"For {budget_text(best)} by {best.law_name} [{best.law_form}]: the optimum is "
-        + (f"{best.shape}, " if best.shape else "")
-        + f"{format_quantity(best.params)} {found.params_convention} parameters, "
-        f"{format_quantity(best.tokens)} tokens"
-    )
-
-
-def overtrain_notes(found: Overtraining) -> list[str]:
-    """What it comes to in words, and what must be read with it."""
-    best = found.optimum
-    return [
-        *([] if found.sentence is None else [f"in words: {found.sentence}"]),
-        f"extrapolation at the optimum: {best.extrapolation.sentence()}",
-        *labelled(
-            ("no design", [f"factor {p.factor:.3g}: {p.reason}" for p in found.points if p.reason]),
-            ("note", found.notes),
-            ("flag", best.flags),
-            ("assumed", best.assumptions),
-        ),
-    ]
-
-
-def sensitivity_heading(found: Sensitivity) -> str:
-    """What was tried."""
-    return f"Sensitivity of {found.dataset}: {len(found.studies):,} studies from {found.distinct_fits:,} distinct fits"
-
-
-def sensitivity_html(found: Sensitivity) -> str:
-    """The shares of the choices in the variance of log N* at the headline budget, in a notebook."""
-    budget = found.headline_budget
-    shares = [s for s in found.decompositions if s.quantity == "n_opt" and s.budget == budget]
-    return html_table(
-        sensitivity_heading(found),
-        ("choice", f"share of the variance of log N* at {format_flops(budget)} FLOPs", "interval"),
-        [
-            (
-                share.choice.replace("_", " "),
-                f"{share.share:.1%}",
-                interval_text(share.interval, "{:.0%}".format),
-            )
-            for share in shares
-        ],
-        sensitivity_notes(found),
-    )
-
-
-def sensitivity_notes(found: Sensitivity) -> list[str]:
-    """All of it in a sentence, the base study, how intervals were made, and what was refused or assumed."""
-    resampled = f"{level_text(found.level)} intervals from {found.bootstrap} resamples by run, the same in every study"
-    if found.frontiers_found:
-        resampled += f"; those of Approach 1 are {OF_FRONTIER}"
-    base = ", ".join(f"{value}" for value in found.base.choices.summary().values() if value is not None)
-    return [
-        found.sentence,
-        resampled if found.bootstrap else NO_DRAWS,
-        f"base study: {base}; N counts, and FLOPs are counted, as each study's conventions say",
-        *labelled(
-            ("flag", found.flags),
-            ("refused", [f"{one.combinations:,} combinations: {one.reason}" for one in found.refused]),
-            ("assumed", found.assumptions),
-        ),
-    ]

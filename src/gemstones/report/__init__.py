@@ -1,7 +1,5 @@
-"""Fits, envelopes and plans → figures, tables and one study of a data set; the only package that imports altair.
+"""From one table of runs to fits, frontiers, plans and every analysis, with tables, figures and a page.
 
-`study.study(load("gemstones"), Path("out"))` does it all; `approach1` and `approach3` draw the paper's
-Figures 4 and 5, `tables` makes frames, `save` writes both, `summary` says what came out in words. No analysis
-here: numbers come from `gemstones.laws` and `gemstones.planning`. altair and vl-convert (extra `report`) are
-imported inside the functions that draw; tables and words do without.
+`study.study(load("gemstones"), Path("out"))` does it all; `page` is its page, `tables` its tables, `summary` says what
+came out in words.
 """

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gemstones.analyses.backtest.backtest import Backtest, backtest
 from gemstones.analyses.compare.by import compare_by
 from gemstones.analyses.compare.compare import compare
 from gemstones.analyses.compare.result import Comparison
@@ -19,25 +20,24 @@ from gemstones.analyses.downstream.rows import all_tasks
 from gemstones.analyses.isoflop.isoflop import isoflop
 from gemstones.analyses.isoflop.result import IsoFlop
 from gemstones.analyses.next_run.next_runs import NextRuns, valued
+from gemstones.analyses.overspend.overspend import Overspend, overspend
+from gemstones.analyses.overtrain.overtrain import Overtraining, overtrain
+from gemstones.analyses.sensitivity.choices import Selected
+from gemstones.analyses.sensitivity.sensitivity import Sensitivity, sensitivity
+from gemstones.analyses.sensitivity.sweep import Sweep
 from gemstones.errors import EdgeOfSearch, InvalidRequest, InvalidTable
+from gemstones.figures.save import save_figure
 from gemstones.files import make_folder
-from gemstones.laws.backtest import Backtest, backtest
 from gemstones.laws.columns import group_values
 from gemstones.laws.fit import Fit
 from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
-from gemstones.planning.choices import Selected
-from gemstones.planning.overspend import Overspend, overspend
-from gemstones.planning.overtrain import Overtraining, overtrain
-from gemstones.planning.sensitivity import Sensitivity, sensitivity
-from gemstones.planning.sweep import Sweep
-from gemstones.report.numbers import flops_text
-from gemstones.report.save import save_figure
+from gemstones.numbers import flops_text
 from gemstones.report.steps import RESOURCES, Settings, Step
-from gemstones.report.words import RESOURCE_WORDS
 from gemstones.runs import RunTable, selections_of
 from gemstones.timing.fit_step_time import fit_step_time
 from gemstones.timing.step_time import StepTime
+from gemstones.words import RESOURCE_WORDS
 
 SENSITIVITY_DRAWS = 40
 """Resamples by run of every fit of the sensitivity analysis, at most."""
@@ -247,12 +247,12 @@ def _recipes(runs: RunTable, by: str | None) -> Callable[[Settings, Workers], tu
 
 def write_analyses(made: Analyses, runs: RunTable, output: Path) -> list[Path]:
     """What the analyses found as files in `output`: tables and figures; raises `MissingExtra` without altair."""
-    from gemstones.report.backtest_files import backtest_files
-    from gemstones.report.compare_figure import compare_figure
-    from gemstones.report.isoflop_figure import isoflop_figure
-    from gemstones.report.overspend_figure import overspend_figure
-    from gemstones.report.overtrain_figure import overtrain_figure
-    from gemstones.report.sensitivity import sensitivity_files
+    from gemstones.analyses.backtest.files import backtest_files
+    from gemstones.analyses.compare.figure import compare_figure
+    from gemstones.analyses.isoflop.figure import isoflop_figure
+    from gemstones.analyses.overspend.figure import overspend_figure
+    from gemstones.analyses.overtrain.figure import overtrain_figure
+    from gemstones.analyses.sensitivity.files import sensitivity_files
 
     files: list[Path] = []
     if made.sensitivity is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from gemstones.analyses.sensitivity.choices import Selected
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.chosen import AUTO
 from gemstones.laws.diagnostics import doubts
@@ -15,10 +16,9 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit
 from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
-from gemstones.planning.choices import Selected
-from gemstones.report.words import RESOURCE_WORDS, listed
 from gemstones.runs import RunTable, selections_of
 from gemstones.runs.selections import dense_selection
+from gemstones.words import RESOURCE_WORDS, listed
 
 LAWS = {"N,T": 1.0, "w,d,T": 5.0, "w,d,N,T": 15.0}
 """Laws that are fitted, and how long each takes in terms of the first."""

@@ -14,34 +14,29 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from gemstones.analyses.backtest.files import BACKTEST_FILES
+from gemstones.analyses.sensitivity.choices import Selected, check_plans
+from gemstones.analyses.sensitivity.files import SENSITIVITY_FILES
 from gemstones.arguments import checked
 from gemstones.bounds import FLOPS
 from gemstones.display import few_lines, html_table, labelled
 from gemstones.errors import MissingExtra
+from gemstones.figures.approach1 import approach1_figure
+from gemstones.figures.approach3 import approach3_figure
+from gemstones.figures.save import save_figure, write_table
+from gemstones.figures.style import RunColors, need_altair
 from gemstones.files import make_folder, write_text
 from gemstones.laws.chosen import AUTO
 from gemstones.laws.envelope import BINS, Envelope
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL
-from gemstones.laws.law import Interval
 from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.resample import check_resampling
+from gemstones.numbers import counted, flops_text
 from gemstones.output_folder import OutputFolder
-from gemstones.planning.choices import Selected, check_plans
 from gemstones.planning.plan import NEAR, Plan, default_throughput
-from gemstones.planning.shown import plans_header, plans_rows
-from gemstones.report import tables
-from gemstones.report.analyses import (
-    Analyses,
-    analyse,
-    write_analyses,
-)
-from gemstones.report.approach1 import approach1_figure
-from gemstones.report.approach3 import approach3_figure
-from gemstones.report.backtest_files import BACKTEST_FILES
-from gemstones.report.numbers import counted, flops_text
-from gemstones.report.prescriptions import (
+from gemstones.planning.prescriptions import (
     PUBLISHED,
     AnyLaw,
     comparable,
@@ -50,9 +45,14 @@ from gemstones.report.prescriptions import (
     references,
     usual_budgets,
 )
+from gemstones.planning.shown import plans_header, plans_rows
+from gemstones.report import tables
+from gemstones.report.analyses import (
+    Analyses,
+    analyse,
+    write_analyses,
+)
 from gemstones.report.progress import FIGURE_TIME, PLAN_TIME, StudyProgress
-from gemstones.report.save import save_figure, write_table
-from gemstones.report.sensitivity import SENSITIVITY_FILES
 from gemstones.report.steps import (
     TIMES,
     Settings,
@@ -62,14 +62,14 @@ from gemstones.report.steps import (
     selected,
     trusted_first,
 )
-from gemstones.report.style import RunColors
-from gemstones.report.words import need_altair, resampled_words, selection_words
 from gemstones.runs import RunTable
 from gemstones.runs.given import Runs, given_runs
 from gemstones.runs.loss_units import WORDS, LossUnit
 from gemstones.seeds import Seed, seed_number
 from gemstones.timing.step_time import StepTime
+from gemstones.units import Interval
 from gemstones.version import __version__
+from gemstones.words import resampled_words, selection_words
 
 CONVENTIONS = {
     "parameters": "every count of parameters is in the convention named beside it; total counts everything",
@@ -292,9 +292,9 @@ def _left_out(spanned: Interval | None, fits: Sequence[Fit]) -> Iterator[str]:
 
 def study_html(made: Study, runs: RunTable) -> str:
     """The study of `runs` as one HTML page that needs nothing else; raises `MissingExtra` without altair."""
-    from gemstones.report.page.analyses import analysis_sections
-    from gemstones.report.page.page import page_html
-    from gemstones.report.page.study_page import study_page
+    from gemstones.page.page import page_html
+    from gemstones.report.page import study_page
+    from gemstones.report.sections import analysis_sections
 
     sections = analysis_sections(made.analyses, runs)
     return page_html(study_page(made, runs, step_time=_throughput(made), **sections))

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from gemstones.analyses.backtest.words import sentence as backtest_sentence
 from gemstones.analyses.compare.shown import sentence as compare_sentence
 from gemstones.analyses.downstream.shown import task_sentence
 from gemstones.analyses.isoflop.shown import isoflop_lines
 from gemstones.analyses.next_run.shown import next_heading
 from gemstones.laws.envelope import Envelope
 from gemstones.laws.fit import Fit
-from gemstones.laws.law import Interval
-from gemstones.planning.plan import Plan
-from gemstones.planning.shown import plan_sentence as line_of_plan
-from gemstones.printable import printable
-from gemstones.report.backtest_words import sentence as backtest_sentence
-from gemstones.report.numbers import (
+from gemstones.numbers import (
     counted,
     estimate_text,
     flops_text,
@@ -24,9 +20,14 @@ from gemstones.report.numbers import (
     number_text,
     quantity_text,
 )
-from gemstones.report.prescriptions import by_law
+from gemstones.planning.plan import Plan
+from gemstones.planning.prescriptions import by_law
+from gemstones.planning.shown import plan_sentence as line_of_plan
+from gemstones.printable import printable
 from gemstones.report.study import Study
-from gemstones.report.words import (
+from gemstones.runs.loss_units import PER
+from gemstones.units import Interval
+from gemstones.words import (
     PARAMS_WORDS,
     flops_words,
     frontier_resampled_words,
@@ -36,7 +37,6 @@ from gemstones.report.words import (
     resampled_words,
     resource_title,
 )
-from gemstones.runs.loss_units import PER
 
 QUANTITY_WORDS = {
     "width": "width",

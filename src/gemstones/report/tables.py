@@ -7,15 +7,15 @@ many rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from gemstones.figures.table import Row, Table
 from gemstones.laws.envelope import QUANTITIES, Envelope
 from gemstones.laws.fit import Fit
-from gemstones.laws.law import Interval
+from gemstones.numbers import flops_text
 from gemstones.planning.plan import Plan
-from gemstones.report.numbers import flops_text
-from gemstones.report.words import (
+from gemstones.units import Interval
+from gemstones.words import (
     PARAMS_WORDS,
     flops_words,
     frontier_resampled_words,
@@ -24,60 +24,15 @@ from gemstones.report.words import (
     models_words,
     resampled_words,
 )
-from gemstones.runs.loss_units import PER, LossUnit
 
 if TYPE_CHECKING:
     import polars as pl
 
-UNITS = {
-    "budget": "FLOPs",
-    "width": "channels",
-    "depth": "blocks",
-    "params": "parameters",
-    "params_total": "parameters",
-    "tokens": "tokens",
-    "tokens_per_param": "tokens/parameter",
-    "flops_beyond_fitted": "decades",
-    "width_least": "channels",
-    "width_most": "channels",
-    "depth_least": "blocks",
-    "depth_most": "blocks",
-}
-"""Of the columns below but losses, whose unit is the runs'; the ends of an interval have that of what they enclose."""
-
-TITLES = {
-    "flops": "FLOPs",
-    "params": "N",
-    "tokens": "T",
-    "tokens_per_param": "T/N",
-    "params_convention": "N counts",
-    "flops_convention": "FLOPs counted by",
-    "log_irreducible": "E",
-}
-"""Of columns that are called otherwise in print."""
 
 LOSS_INTERVALS = (
     "intervals of the loss are of a new run, with the error of the form by backtests; those of loss_of_fit are of the "
     "fit, if its form is right"
 )
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """A frame, the columns of it that people are shown, and notes to read below them."""
-
-    frame: pl.DataFrame
-    hidden: frozenset[str] = frozenset()
-    notes: tuple[str, ...] = ()
-    loss_unit: LossUnit = "nats"
-
-    @property
-    def units(self) -> dict[str, str]:
-        """Of its columns."""
-        loss = PER[self.loss_unit]
-        return {**UNITS, "loss": loss, "loss_of_fit": loss, "irreducible_loss": loss}
 
 
 def fits_table(fits: Sequence[Fit]) -> Table:

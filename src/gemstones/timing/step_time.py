@@ -25,11 +25,11 @@ from gemstones.errors import InvalidRequest, InvalidShape
 from gemstones.files import read_bytes, trouble, write_text
 from gemstones.laws.fit import Resampling
 from gemstones.laws.interval import DEFAULT_LEVEL, interval
-from gemstones.laws.law import Interval, Models
+from gemstones.laws.law import Models
 from gemstones.laws.new_run import quantile_by_run, widened
 from gemstones.shape import FloatArray, Shapes
 from gemstones.timing.shown import step_time_html, step_time_notes
-from gemstones.units import format_quantity
+from gemstones.units import Interval, format_quantity
 
 FEATURES: Mapping[str, Callable[[Shapes], FloatArray]] = {
     "flops_matmul": lambda shapes: flops_per_token(shapes, "matmul"),

@@ -15,6 +15,7 @@ import pytest
 
 from gemstones.accounting.flops import flops_per_token, inference_flops_per_token
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, params
+from gemstones.analyses.overtrain.overtrain import overtrain
 from gemstones.errors import UserError
 from gemstones.laws.fit import Fit
 from gemstones.laws.flops_model import FlopsModel
@@ -23,12 +24,11 @@ from gemstones.laws.law import FittedRange, Law
 from gemstones.laws.new_run import new_run_note
 from gemstones.laws.parse_form import parse_form
 from gemstones.laws.published import LAW_NAMES, FrontierLaw, published
+from gemstones.page.explorer import law_data
 from gemstones.planning import by_params, sight, surface
 from gemstones.planning.cost import Cost
 from gemstones.planning.extrapolation import Extrapolation
-from gemstones.planning.overtrain import overtrain
 from gemstones.planning.plan import default_constraints, default_throughput, plan
-from gemstones.report.page.explorer import law_data
 from gemstones.report.study import Study
 from gemstones.shape import Shape
 from gemstones.timing.step_time import StepTime

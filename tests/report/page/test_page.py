@@ -15,23 +15,24 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from gemstones.figures.table import Table
 from gemstones.laws.diagnostics import doubts
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import LAWS
-from gemstones.report.page import page as page_module
-from gemstones.report.page.answers import first_plan
-from gemstones.report.page.colours import hexadecimal, on_dark, variable
-from gemstones.report.page.explorer import Explorer, explorer_data, packed
-from gemstones.report.page.page import Page, Section, embedded, page_html
-from gemstones.report.page.runs import runs_table
-from gemstones.report.page.study_page import study_page
-from gemstones.report.page.svg import compact
-from gemstones.report.page.table import TableBlock, download, shown
-from gemstones.report.prescriptions import by_law
+from gemstones.page import page as page_module
+from gemstones.page.colours import hexadecimal, on_dark, variable
+from gemstones.page.explorer import Explorer, explorer_data, packed
+from gemstones.page.page import Page, Section, embedded, page_html
+from gemstones.page.svg import compact
+from gemstones.page.table import TableBlock, download, shown
+from gemstones.planning.prescriptions import by_law
+from gemstones.report.answers import first_plan
+from gemstones.report.page import study_page
+from gemstones.report.runs import runs_table
 from gemstones.report.study import Study
 from gemstones.report.summary import closing_text
-from gemstones.report.tables import Table, plans_table
+from gemstones.report.tables import plans_table
 from gemstones.runs import RunTable
 from tests.report.page.conftest import HOSTILE
 from tests.stones import SHAPES
@@ -114,7 +115,7 @@ def test_tables_show_little_and_download_all(stones_study: Study) -> None:
 def test_long_tables_are_cut_for_people_only(monkeypatch: pytest.MonkeyPatch) -> None:
     import polars as pl
 
-    monkeypatch.setattr("gemstones.report.page.table.MOST_ROWS", 3)
+    monkeypatch.setattr("gemstones.page.table.MOST_ROWS", 3)
     block = TableBlock("t", "T", Table(pl.DataFrame({"x": [1.0, math.nan, math.inf, 4.0, 5.0]})))
     assert len(shown(block).rows) == 3 and shown(block).more == 2
     assert download(block)["rows"] == [[1.0], [None], [None], [4.0], [5.0]]

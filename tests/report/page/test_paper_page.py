@@ -10,11 +10,11 @@ import altair as alt
 import polars as pl
 import pytest
 
-from gemstones.report import style
-from gemstones.report.paper.claim import Chapter, Claim, exact, statement
-from gemstones.report.paper.figure import PaperFigure
-from gemstones.report.paper.headlines import SAID
-from gemstones.report.paper.page import paper_html
+from gemstones.figures import style
+from gemstones.paper.claim import Chapter, Claim, exact, statement
+from gemstones.paper.figure import PaperFigure
+from gemstones.paper.headlines import SAID
+from gemstones.paper.page import paper_html
 from gemstones.runs import RunTable
 from tests.report.page.conftest import HOSTILE, Reader
 

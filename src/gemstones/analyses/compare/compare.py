@@ -30,7 +30,6 @@ from gemstones.laws.columns import table_columns
 from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit as fit_law
 from gemstones.laws.interval import DEFAULT_LEVEL, check_level, needed_draws
-from gemstones.laws.law import Interval
 from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
 from gemstones.planning.extrapolation import MOST_DECADES, Extrapolation
@@ -38,6 +37,7 @@ from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.table import RunTable
 from gemstones.seeds import Seed, seed_number
 from gemstones.shape import FloatArray
+from gemstones.units import Interval
 
 DRAWS = 200
 """Resamples of the pooled law."""

@@ -17,8 +17,9 @@ import numpy as np
 from gemstones.analyses.compare.optima import jacobian, optima
 from gemstones.analyses.compare.regression import COMMON_MISFIT, Cell, Difference
 from gemstones.errors import InvalidRequest
-from gemstones.laws.law import Interval, Law
+from gemstones.laws.law import Law
 from gemstones.shape import FloatArray, Shape
+from gemstones.units import Interval
 
 ENOUGH = 0.8
 """A pair would decide where it does so with this probability."""

@@ -9,9 +9,9 @@ from gemstones.analyses.compare.decisive import Decisive
 from gemstones.analyses.compare.shown import compare_header, compare_heading, compare_notes, compare_rows
 from gemstones.display import few_lines, html_table
 from gemstones.laws.fit import Fit
-from gemstones.laws.law import Interval
 from gemstones.planning.extrapolation import Extrapolation
 from gemstones.runs.loss_units import LossUnit
+from gemstones.units import Interval
 
 
 @dataclass(frozen=True)

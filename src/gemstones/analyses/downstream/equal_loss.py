@@ -15,9 +15,9 @@ from gemstones.analyses.downstream.forms import TaskForm
 from gemstones.analyses.downstream.rows import TaskRows
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.interval import DEFAULT_LEVEL, interval
-from gemstones.laws.law import Interval
 from gemstones.laws.solver.resample import CHUNK, draw_weights
 from gemstones.shape import FloatArray
+from gemstones.units import Interval
 
 
 @dataclass(frozen=True, eq=False)

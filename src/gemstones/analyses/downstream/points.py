@@ -20,12 +20,13 @@ from gemstones.laws.columns import quantities
 from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit as fit_law
 from gemstones.laws.interval import interval
-from gemstones.laws.law import Interval, Law
+from gemstones.laws.law import Law
 from gemstones.laws.new_run import decades_beyond
 from gemstones.laws.parallel import Workers
 from gemstones.planning.extrapolation import MOST_DECADES
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
+from gemstones.units import Interval
 
 BUDGETS = ("flops", "budget", "C")
 """What a point may call a budget."""

@@ -17,8 +17,8 @@ from gemstones.analyses.downstream.trials import Candidate
 from gemstones.display import few_lines, html_table
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL
-from gemstones.laws.law import Interval
 from gemstones.runs.loss_units import LossUnit
+from gemstones.units import Interval
 
 if TYPE_CHECKING:
     import polars as pl

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gemstones.analyses.backtest.predictor import Predictor, fit_and_predict
 from gemstones.analyses.downstream.forms import CONSTANTS, Name, TaskForm, by_loss
 from gemstones.analyses.downstream.rows import TaskRows
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.held_out import Resamples
-from gemstones.laws.predictor import Predictor, fit_and_predict
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.trials import Held
 from gemstones.shape import BoolArray, FloatArray, IntArray

@@ -11,9 +11,9 @@ from gemstones.accounting.parameters import ParamsConvention
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.envelope import OF_FRONTIER, Line, envelope
 from gemstones.laws.interval import interval
-from gemstones.laws.law import Interval
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
+from gemstones.units import Interval
 
 QUANTITIES = ("params", "tokens")
 

@@ -13,9 +13,9 @@ from gemstones.display import few_lines, html_table
 from gemstones.laws.envelope import Line
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL, enough, interval
-from gemstones.laws.law import Interval
 from gemstones.runs.loss_units import LossUnit
 from gemstones.shape import FloatArray
+from gemstones.units import Interval
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ from gemstones.display import few_lines, html_table
 from gemstones.errors import InvalidRequest
 from gemstones.laws.columns import SHAPE_COLUMNS, column_symbol, table_columns
 from gemstones.laws.fit import Fit
-from gemstones.laws.law import Interval, Law
+from gemstones.laws.law import Law
 from gemstones.laws.new_run import decades_beyond, law_flops, new_run_note
 from gemstones.laws.published import FrontierLaw, given_law
 from gemstones.planning.extrapolation import MOST_DECADES
@@ -35,7 +35,7 @@ from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.table import RunTable
 from gemstones.shape import Shape, Shapes
-from gemstones.units import parse_quantity
+from gemstones.units import Interval, parse_quantity
 
 SIZE_TOLERANCE = 0.05
 """Of the shape that a law of shapes is given where a point has N alone."""

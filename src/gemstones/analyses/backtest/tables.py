@@ -1,0 +1,195 @@
+"""A backtest as tables: errors of split by predictor for people, every score and every prediction for machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gemstones.analyses.backtest.backtest import CONVENTIONS, Backtest
+from gemstones.analyses.backtest.scores import Comparison, Score, Target
+from gemstones.analyses.backtest.words import (
+    TARGET_WORDS,
+    percent_interval_text,
+    percent_text,
+    predictor_words,
+    split_words,
+)
+from gemstones.figures.table import Table
+from gemstones.numbers import counted
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BEST, TIED, DOUBTFUL = "*", "~", "!"
+LEGEND = (
+    f"{BEST} least error, all others worse beyond their paired intervals; {TIED} not to be told apart from the "
+    f"least; {DOUBTFUL} a doubtful fit; no mark on an error without an interval or worse than the least"
+)
+HELD_OUT_FLAG = "too_few_held_out"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Errors in percent of one selection on one target: a line a split, a column a predictor."""
+
+    selection: str
+    target: Target
+    title: str
+    header: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+
+
+def grids(backtest: Backtest) -> list[Grid]:
+    """A grid for every selection and target on which anything was predicted."""
+    made = []
+    for table in backtest.tables:
+        for target in TARGET_WORDS:
+            scores = [s for s in backtest.scores if (s.selection, s.target) == (table.selection, target)]
+            if not scores:
+                continue
+            compared = {
+                (c.split, c.cut, c.approach, c.law): c
+                for c in backtest.comparison
+                if (c.selection, c.target) == (table.selection, target)
+            }
+            names = list(dict.fromkeys(predictor_words(s.approach, s.law) for s in scores))
+            lines = []
+            for split, cut in dict.fromkeys((s.split, s.cut) for s in scores):
+                of_split = [s for s in scores if (s.split, s.cut) == (split, cut)]
+                rivals = [c for key, c in compared.items() if key[:2] == (split, cut)]
+                rival_of = {(c.approach, c.law): c for c in rivals}
+                cells = {
+                    predictor_words(s.approach, s.law): _cell(s, rival_of.get((s.approach, s.law)), rivals)
+                    for s in of_split
+                }
+                held = of_split[0]
+                lines.append(
+                    (
+                        split_words(split, cut),
+                        f"{held.test_rows} ({held.test_runs})",
+                        *(cells.get(name, "") for name in names),
+                    )
+                )
+            title = f"{table.dataset} ({table.selection}): error of {TARGET_WORDS[target]}"
+            made.append(Grid(table.selection, target, title, ("split", "rows (runs)", *names), tuple(lines)))
+    return made
+
+
+def _cell(score: Score, against_best: Comparison | None, rivals: list[Comparison]) -> str:
+    if score.error is None:
+        return "-"
+    ends = "" if score.interval is None else f" {percent_interval_text(score.interval)}"
+    return f"{percent_text(score.error)}{ends} {_mark(score, against_best, rivals):<2}"
+
+
+def _mark(score: Score, against_best: Comparison | None, rivals: list[Comparison]) -> str:
+    doubt = DOUBTFUL if any(not flag.startswith(HELD_OUT_FLAG) for flag in score.flags) else ""
+    verdicts = [c.worse for c in rivals]
+    if not verdicts or None in verdicts:
+        return doubt
+    if against_best is None:
+        return (BEST if all(verdicts) else TIED) + doubt
+    return doubt if against_best.worse else TIED + doubt
+
+
+def flag_lines(backtest: Backtest) -> list[str]:
+    """Flags by code: how many errors have it, and one of them."""
+    errors = [score for score in backtest.scores if score.error is not None]
+    of_code: dict[str, list[tuple[Score, str]]] = {}
+    for score in errors:
+        for code, said in {flag.partition(": ")[0]: flag.partition(": ")[2] for flag in score.flags}.items():
+            of_code.setdefault(code, []).append((score, said))
+    return [
+        *backtest.flags,
+        *(
+            f"{code}: {len(flagged)} of {counted(len(errors), 'error')}, as {_where(flagged[0][0])}: {flagged[0][1]}"
+            for code, flagged in of_code.items()
+        ),
+    ]
+
+
+def missing_lines(backtest: Backtest) -> list[str]:
+    """Which laws are left out, and what has no error, and why, each reason once."""
+    of_reason: dict[str, list[str]] = {}
+    for selection, skip in backtest.skipped:
+        what = skip.kind if skip.cut is None else split_words(skip.kind, skip.cut)
+        of_reason.setdefault(skip.reason, []).append(f"{selection}, {what}")
+    for score in backtest.scores:
+        if score.reason is not None:
+            of_reason.setdefault(score.reason, []).append(_where(score))
+    distinct = {reason: list(dict.fromkeys(where)) for reason, where in of_reason.items()}
+    return [
+        *backtest.notes,
+        *(f"{'; '.join(where[:3])}{_more(len(where) - 3)}: {reason}" for reason, where in distinct.items()),
+    ]
+
+
+def _more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""
+
+
+def _where(score: Score) -> str:
+    of = predictor_words(score.approach, score.law)
+    return f"{score.selection}, {split_words(score.split, score.cut)}, {of}"
+
+
+def errors_table(backtest: Backtest) -> Table:
+    """One row a predictor on a target of a split; errors and biases in log loss, with their ends."""
+    import polars as pl
+
+    numbers = ("error", "bias")
+    rows = [
+        {
+            **{name: getattr(s, name) for name in ("selection", "target", "split", "cut", "approach", "law")},
+            **{
+                name: value
+                for number, ends in zip(numbers, (s.interval, s.bias_interval), strict=True)
+                for name, value in (
+                    (number, getattr(s, number)),
+                    (f"{number}_low", ends and ends[0]),
+                    (f"{number}_high", ends and ends[1]),
+                )
+            },
+            **{
+                name: getattr(s, name)
+                for name in ("train_error", "train_rows", "train_runs", "test_rows", "test_runs", "folds")
+            },
+            "flags": "; ".join(s.flags),
+            "reason": s.reason,
+        }
+        for s in backtest.scores
+    ]
+    texts = {"selection", "target", "split", "approach", "law", "flags", "reason"}
+    counts = {"train_rows", "train_runs", "test_rows", "test_runs", "folds"}
+    schema = {
+        name: pl.String if name in texts else pl.Int64 if name in counts else pl.Float64 for name in rows[0]
+    }
+    conventions = (f"{name}: {meaning}" for name, meaning in CONVENTIONS.items())
+    return Table(pl.DataFrame(rows, schema=schema), frozenset({"flags"}), tuple(conventions))
+
+
+def predictions_frame(backtest: Backtest) -> pl.DataFrame:
+    """One row a held-out row and predictor that has an error: of Approach 3 every one, of Approach 1 the frontier."""
+    import polars as pl
+
+    tables = {table.selection: table for table in backtest.tables}
+    parts = []
+    for score in backtest.scores:
+        own: Target = "all" if score.approach == "approach3" else "frontier"
+        if score.target == own and score.rows is not None and score.residuals is not None:
+            held = tables[score.selection].frame[score.rows]
+            parts.append(
+                held.select("run", "params_total", "tokens", "flops", "loss").with_columns(
+                    pl.lit(score.selection).alias("selection"),
+                    pl.lit(score.split).alias("split"),
+                    pl.lit(score.cut, pl.Float64).alias("cut"),
+                    pl.lit(score.approach).alias("approach"),
+                    pl.lit(score.law).alias("law"),
+                    pl.Series("predicted_loss", held["loss"].to_numpy() * np.exp(score.residuals)),
+                    pl.Series("log_residual", score.residuals),
+                )
+            )
+    first = ("selection", "split", "cut", "approach", "law")
+    return pl.concat(parts).select(*first, pl.exclude(first))

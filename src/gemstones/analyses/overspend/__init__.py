@@ -1,0 +1,1 @@
+"""What each run spent beyond the frontier for its loss."""

@@ -1,0 +1,1 @@
+"""What more tokens than optimal cost, and save."""

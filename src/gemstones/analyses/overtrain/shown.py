@@ -1,0 +1,78 @@
+"""Overtraining as rows of text: the same in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gemstones.display import Row, interval_text, labelled
+from gemstones.laws.interval import level_text
+from gemstones.planning.shown import OF_NEW_RUN, budget_text
+from gemstones.runs.loss_units import SHORT
+from gemstones.units import format_quantity
+
+if TYPE_CHECKING:
+    from gemstones.analyses.overtrain.overtrain import Overtrained, Overtraining
+
+
+def overtrain_header(found: Overtraining) -> Row:
+    """Of the rows below."""
+    interval = "interval" if found.level is None else f"{level_text(found.level)} interval"
+    of_loss = f"{interval} {OF_NEW_RUN}"
+    return (
+        "T over optimal",
+        "shape",
+        f"N ({found.params_convention})",
+        "T (tokens)",
+        "T/N",
+        f"predicted loss ({SHORT[found.optimum.loss_unit]})",
+        of_loss,
+        "increase",
+        interval,
+    )
+
+
+def overtrain_rows(found: Overtraining) -> list[Row]:
+    """Every factor, in the order asked for."""
+    return [_overtrained(point) for point in found.points]
+
+
+def _overtrained(point: Overtrained) -> Row:
+    written = (f"{point.factor:.4g}", str(point.shape or "-"))
+    if point.params is None:
+        return (*written, "-", format_quantity(point.tokens), "-", "-", "-", "-", "-")
+    return (
+        *written,
+        format_quantity(point.params),
+        format_quantity(point.tokens),
+        f"{point.tokens / point.params:.3g}",
+        f"{point.loss:.4f}",
+        interval_text(point.loss_interval, "{:.4f}".format),
+        f"{point.loss_increase:.2%}",
+        interval_text(point.increase_interval, "{:.2%}".format),
+    )
+
+
+def overtrain_heading(found: Overtraining) -> str:
+    """The budget and its optimum."""
+    best = found.optimum
+    return (
+        f"For {budget_text(best)} by {best.law_name} [{best.law_form}]: the optimum is "
+        + (f"{best.shape}, " if best.shape else "")
+        + f"{format_quantity(best.params)} {found.params_convention} parameters, "
+        f"{format_quantity(best.tokens)} tokens"
+    )
+
+
+def overtrain_notes(found: Overtraining) -> list[str]:
+    """What it comes to in words, and what must be read with it."""
+    best = found.optimum
+    return [
+        *([] if found.sentence is None else [f"in words: {found.sentence}"]),
+        f"extrapolation at the optimum: {best.extrapolation.sentence()}",
+        *labelled(
+            ("no design", [f"factor {p.factor:.3g}: {p.reason}" for p in found.points if p.reason]),
+            ("note", found.notes),
+            ("flag", best.flags),
+            ("assumed", best.assumptions),
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""What the same runs prescribe under every choice of an analyst's."""

@@ -1,0 +1,68 @@
+"""What a study answers at one budget: the plan that a page begins with, in a few numbers and in a sentence."""
+
+from __future__ import annotations
+
+from gemstones.laws.diagnostics import doubts
+from gemstones.numbers import flops_text, interval_text, quantity_text
+from gemstones.page.page import Headline, Stat
+from gemstones.planning.plan import Plan
+from gemstones.planning.prescriptions import by_law
+from gemstones.report.study import Study
+from gemstones.runs.loss_units import WORDS
+from gemstones.words import PARAMS_WORDS, law_words
+
+
+def first_plan(study: Study) -> Plan | None:
+    """The plan that a page begins with: by the most trusted fit that plans at all, for the budget nearest to the end of
+    the runs.
+    """
+    ours = {fit.law.name for fit in study.fits}
+    plans = next((plans for name, plans in by_law(study.plans).items() if name in ours), [])
+    budgets = study.settings.budgets
+    wanted = budgets[min(1, len(budgets) - 1)] if budgets else 0.0
+    return min(plans, key=lambda plan: (abs(plan.budget_flops - wanted), plan.budget_flops), default=None)
+
+
+def same_budget(study: Study, plan: Plan) -> list[Plan]:
+    """Plans of all laws for the budget of `plan`, which comes first."""
+    return [plan, *(p for p in study.plans if p.budget_flops == plan.budget_flops and p is not plan)]
+
+
+def headline(study: Study) -> Headline | None:
+    """The first plan in a few numbers."""
+    plan = first_plan(study)
+    if plan is None:
+        return None
+    stats = []
+    if plan.shape is not None:
+        ends = plan.intervals or {}
+        for name, size in (("width", plan.shape.width), ("depth", plan.shape.depth)):
+            size_ends = interval_text(ends[name], name) if name in ends else ""
+            stats.append(Stat(name, str(size), size_ends, bool(doubts(plan.flags))))
+    new_run = " (of a new run)" if "loss" in (plan.intervals or {}) else ""
+    for name, label, value in (
+        ("params", f"parameters ({PARAMS_WORDS[plan.params_convention]})", plan.params),
+        ("tokens", "tokens", plan.tokens),
+        ("tokens_per_param", "tokens per parameter", plan.tokens_per_param),
+        ("loss", f"predicted loss, {WORDS[plan.loss_unit]}{new_run}", plan.loss),
+    ):
+        if value is not None:
+            found = (plan.intervals or {}).get(name)
+            ends_text = "" if found is None else interval_text(found, name)
+            stats.append(Stat(label, quantity_text(name, value), ends_text, bool(doubts(plan.flags))))
+    return Headline(
+        f"{flops_text(plan.budget_flops)} FLOPs are best spent on",
+        tuple(stats),
+        tuple(f"{law_words(plan.law_name)}: {flag}" for flag in plan.flags),
+    )
+
+
+def description(study: Study) -> str:
+    """The first plan in a sentence, for previews of links."""
+    made = headline(study)
+    if made is None:
+        return f"Scaling laws of {study.dataset}: no law could be fitted to these runs."
+    said = [
+        f"{stat.label} {stat.value}" + (f" ({stat.interval})" if stat.interval else "") for stat in made.stats
+    ]
+    return f"{made.lead}: {', '.join(said)}."

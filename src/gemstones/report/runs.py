@@ -1,0 +1,130 @@
+"""The runs of a study in its page: one row per run, and every loss curve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gemstones.errors import InvalidTable
+from gemstones.figures import style
+from gemstones.figures.style import need_altair
+from gemstones.figures.table import Table
+from gemstones.numbers import counted
+from gemstones.page.page import Figure, Section
+from gemstones.page.table import TableBlock
+from gemstones.report.findings import least_measured
+from gemstones.runs.loss_units import PER
+from gemstones.runs.schema import UNITS
+from gemstones.runs.table import RunTable
+
+if TYPE_CHECKING:
+    import altair as alt
+
+MOST_POINTS = 150
+"""Drawn of a curve: more cannot be told apart."""
+HEIGHT = 215
+"""Of a panel of curves, in CSS pixels."""
+FAMILY_WORDS = {"main": "Main runs", "lr-ablation": "Halved learning rate", "cooldown": "Cooled down"}
+COLUMNS = ("run", "family", "shape", "params_total", "tokens", "checkpoints", "final_loss")
+
+
+def runs_section(runs: RunTable) -> Section:
+    """The runs that were given, and their losses."""
+    table = runs_table(runs)
+    figures = []
+    chart = loss_curves(runs)
+    if chart is not None:
+        figures.append(
+            Figure(
+                "loss-curves",
+                f"Loss over training tokens of {counted(runs.runs, 'run')}",
+                "Validation loss of every run over its tokens. Colour is the number of parameters, and the same in all "
+                "figures of this page.",
+                chart,
+                least_measured(runs),
+                "runs",
+            )
+        )
+    return Section(
+        "runs",
+        "The runs",
+        (f"{counted(runs.rows, 'checkpoint')} of {counted(runs.runs, 'run')}.",),
+        figures=tuple(figures),
+        tables=(
+            TableBlock(
+                "runs",
+                "Runs",
+                table,
+                {**UNITS, "final_loss": PER[runs.loss_unit]},
+                ("run", "final_loss", "shape", "params_total", "tokens"),
+            ),
+        ),
+    )
+
+
+def runs_table(runs: RunTable) -> Table:
+    """One row per run, in the order of the table: its shape, size, tokens, checkpoints, and the loss at its end."""
+    import polars as pl
+
+    last = runs.frame.sort("tokens", maintain_order=True).group_by("run", maintain_order=True)
+    frame = last.agg(
+        pl.col("family").last(),
+        pl.col("width").last(),
+        pl.col("depth").last(),
+        pl.col("params_total").last(),
+        pl.col("tokens").last(),
+        pl.len().cast(pl.Int64).alias("checkpoints"),
+        pl.col("loss").last().alias("final_loss"),
+    ).with_columns(pl.format("{}x{}", "width", "depth").alias("shape"))
+    order = {run: i for i, run in enumerate(dict.fromkeys(runs.frame["run"].to_list()))}
+    frame = frame.sort(pl.col("run").replace_strict(order, return_dtype=pl.Int64)).select(COLUMNS)
+    known = [name for name in frame.columns if frame[name].null_count() < frame.height]
+    return Table(frame.select(known))
+
+
+def loss_curves(runs: RunTable) -> alt.TopLevelMixin | None:
+    """Loss over tokens, a panel for each family; None if no run has two checkpoints, or sizes are not known."""
+    need_altair()
+    import altair as alt
+
+    try:
+        colors = style.RunColors.of(runs)
+    except InvalidTable:
+        return None
+    by_family: dict[str, list[dict[str, Any]]] = {}
+    for (family, *_), curve in runs.frame.sort("tokens").group_by(["family", "run"], maintain_order=True):
+        points = curve.select("run", "tokens", "loss", "params_total").to_dicts()
+        if len(points) > 1:
+            step = -(-len(points) // MOST_POINTS)
+            thinned = points[: len(points) - 1 : step] + points[-1:]
+            by_family.setdefault(str(family or ""), []).extend(thinned)
+    if not by_family:
+        return None
+    every = [point for points in by_family.values() for point in points]
+    tokens, losses = (
+        style.padded(min(p[name] for p in every), max(p[name] for p in every), 0.03)
+        for name in ("tokens", "loss")
+    )
+    last = list(by_family)[-1]
+    panels = []
+    for family, points in by_family.items():
+        # `resource` as in Approach 1's figure, whose curves a page names in the same way.
+        panel = (
+            alt.Chart(alt.InlineData(values=points))
+            .mark_line(strokeWidth=1.3, opacity=0.85)
+            .encode(
+                style.log_x("tokens", "Tokens", tokens, "si", 6),
+                style.log_y("loss", f"Loss ({PER[runs.loss_unit]})", losses, "plain"),
+                color=colors.encoding(legend=family == last),
+                detail="run:N",
+                tooltip=["run:N", "loss:Q"],
+            )
+            .properties(width=style.PANEL_WIDTH, height=HEIGHT)
+        )
+        title = FAMILY_WORDS.get(family, family)
+        panels.append(
+            panel.properties(title=alt.TitleParams(title, fontSize=13.5)) if len(by_family) > 1 else panel
+        )
+    width = 250 if len(panels) > 2 else style.PANEL_WIDTH
+    chart = alt.hconcat(*(panel.properties(width=width) for panel in panels))
+    themed: alt.HConcatChart = style.themed(chart.resolve_scale(color="independent"))
+    return themed
