@@ -15,12 +15,18 @@ STEPS = {
     "accounting": ("Counting", "Parameters, FLOPs per token and memory of a shape, each by its convention."),
     "design": ("Design", "Which shapes can be built."),
     "runs": ("Runs", "Tables of runs: known data sets, files and frames of yours."),
-    "laws": ("Laws", "Fits (Approach 3), frontiers (Approach 1), published laws, backtests."),
+    "laws": ("Laws", "Fits (Approach 3), frontiers (Approach 1), published laws."),
     "evaluation": ("Evaluation", "Losses of any causal language model on any text, as a table of runs."),
     "timing": ("Device hours", "Step times, and what a shape takes in device hours."),
-    "planning": ("Plans", "What to train for a budget, and what leaving the optimum costs."),
-    "analyses": ("Analyses", "A question each: predict, compare, isoFLOP, which run next, tasks."),
-    "report": ("Figures and pages", "Figures as altair charts; the study as a page; the paper again."),
+    "planning": ("Plans", "What to train for a budget."),
+    "analyses": (
+        "Analyses",
+        "A question each, and its figure: predict, compare, isoFLOP, tasks, sensitivity, backtests, overspend, "
+        "overtraining, which run next.",
+    ),
+    "figures": ("Figures", "Both approaches as altair charts."),
+    "report": ("Study", "Everything asked of the runs at once, as a page, tables and figures."),
+    "paper": ("The paper again", "Its figures and claims, made from the published runs."),
     "errors": ("Errors", "What is raised: one line with the value, the rule and the remedy."),
 }
 """Package → the title of its page and what is there, in the order of the flow."""

@@ -102,6 +102,11 @@ def models_words(plans: Iterable[Plan]) -> list[str]:
     return [f"shapes of {listed(dict.fromkeys(names))} {counting}" for counting, names in laws.items()]
 
 
+def capital(text: str) -> str:
+    """A sentence's first letter as a capital, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def listed(names: Iterable[str]) -> str:
     """`a, b and c`."""
     *first, last = names

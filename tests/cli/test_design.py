@@ -147,14 +147,14 @@ def test_next(cli: Cli, tmp_path: Path) -> None:
 def test_a_study_has_the_run_that_would_teach_most_as_a_section() -> None:
     pytest.importorskip("altair")
     import gemstones as gs
-    from gemstones.report.analyses import Analyses
-    from gemstones.report.sections import analysis_sections
+    from gemstones.analyses.analysis import Analyses
+    from gemstones.report.analyses import analysis_sections
 
     rows = [row | {"run": f"r{i}"} for i, row in enumerate(planted.grid(2, sizes=3))]
     table = gs.load(rows)
     found = gs.next_runs(gs.fit(table, "N,T", bootstrap=60, backtests=False), 1e22)
-    analyses = Analyses(next_run=found)
-    section = analysis_sections(analyses, table)["next_run"]
+    analyses = Analyses({"next_run": found})
+    (section,) = analysis_sections(analyses, table)
     assert section.name == "next" and str(found.best.shape) in section.words[0]
     assert section.tables[0].table.frame.height == len(found.candidates)
     assert analyses.summary()["next_run"]["candidates"][0]["shape"] == str(found.best.shape)

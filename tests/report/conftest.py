@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from gemstones.analyses.backtest import in_study as backtests
 from gemstones.analyses.backtest.backtest import backtest
-from gemstones.report import analyses
+from gemstones.analyses.sensitivity import in_study as sensitivity
 from gemstones.report.study import Study, study
 from gemstones.runs import RunTable, load
 from tests import stones
@@ -46,9 +47,11 @@ def stones_runs(tmp_path_factory: pytest.TempPathFactory) -> RunTable:
 def short_analyses() -> Iterator[None]:
     """Sensitivity and backtests of few splits and without resamples: they take most of the time of a study."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(analyses, "SENSITIVITY_DRAWS", 0)
+        patch.setattr(sensitivity, "DRAWS", 0)
         splits = ("compute", "leave-one-width-out", "leave-one-run-out")
-        patch.setattr(analyses, "backtest", partial(backtest, laws=("N,T", "w,d,T"), splits=splits, draws=40))
+        patch.setattr(
+            backtests, "backtest", partial(backtest, laws=("N,T", "w,d,T"), splits=splits, draws=40)
+        )
         yield
 
 

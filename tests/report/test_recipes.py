@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gemstones.report.analyses import Analyses
-from gemstones.report.sections import analysis_sections
+from gemstones.analyses.analysis import Analyses
+from gemstones.report.analyses import analysis_sections
 from gemstones.report.study import Study, study
 from gemstones.report.summary import summary_text
 from gemstones.runs import load
@@ -100,4 +100,4 @@ def test_a_column_that_is_not_there_is_a_note(tmp_path: Path) -> None:
 
 
 def test_nothing_found_is_no_section(pebbles: object) -> None:
-    assert analysis_sections(Analyses(), pebbles) == {}  # type: ignore[arg-type]
+    assert analysis_sections(Analyses(), pebbles) == []  # type: ignore[arg-type]

@@ -17,43 +17,40 @@ from concurrent.futures import BrokenExecutor
 
 from cyclopts import App, CycloptsError, Group
 
+from gemstones.analyses import DESIGN, FIT, PLAN, QUESTIONS
 from gemstones.cli.numbers import NUMBERS
 from gemstones.cli.stopping import Stopped, stoppable
 from gemstones.errors import GemstonesError, MissingExtra
 from gemstones.remedies import of_options
 
+
+def _questions(section: str) -> tuple[str, ...]:
+    return tuple(question.command for question in QUESTIONS if question.section == section)
+
+
 COMMANDS = {
     "count": "Parameters, FLOPs per token and memory of a shape.",
     "design": "Which runs to train for a question and a spend; feasible shapes near sizes.",
-    "data": "Known data sets: list, fetch, show.",
     "corpus": "Token shards to train on: build, show.",
     "suite": "Suites of runs: plan, run, status.",
     "train": "Train one run of a suite, or go on with it.",
-    "runs": "Tables of runs: collect one from the ledgers of a suite.",
     "export": "A trained run as a folder that transformers loads.",
+    "data": "Known data sets: list, fetch, show.",
+    "runs": "Tables of runs: collect one from the ledgers of a suite.",
     "evaluate": "Losses of any language model on any text, as a run table.",
     "fit": "Fit a scaling law to runs (Approach 3).",
     "envelope": "The frontier of least loss and its growth (Approach 1).",
-    "isoflop": "The best size of each budget by isoFLOP profiles (Approach 2).",
-    "backtest": "How well laws predict runs that they were not fitted to.",
-    "compare": "Is one recipe better than another at scale, and how surely?",
-    "downstream": "What a model will score on a task: accuracy from loss, or from size and tokens.",
-    "predict": "What the loss will be, with intervals.",
-    "next": "Which single run would teach most, and what it costs.",
     "plan": "What to train for a budget of FLOPs or device hours.",
-    "throughput": "Fit step times: what a shape takes in device hours.",
-    "overspend": "What each run spent beyond the frontier for its loss.",
-    "overtrain": "What more tokens than optimal cost, and save.",
-    "paper": "Every figure and claim of the paper, made again from its runs.",
-    "sensitivity": "What the same runs prescribe under every choice of an analyst's.",
     "study": "From runs to prescriptions: fits, frontiers, plans, tables, figures.",
+    "paper": "Every figure and claim of the paper, made again from its runs.",
+    **{question.command: question.about for question in QUESTIONS},
 }
 
 SECTIONS = {
-    "Design and train": ("count", "design", "next", "corpus", "suite", "train", "export"),
+    DESIGN: ("count", "design", *_questions(DESIGN), "corpus", "suite", "train", "export"),
     "Runs": ("data", "runs", "evaluate"),
-    "Fit and check": ("fit", "envelope", "isoflop", "backtest", "sensitivity", "compare", "downstream"),
-    "Plan": ("plan", "predict", "overspend", "overtrain", "throughput"),
+    FIT: ("fit", "envelope", *_questions(FIT)),
+    PLAN: ("plan", *_questions(PLAN)),
     "Report": ("study", "paper"),
 }
 """The order of `--help`: that of the flow."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,31 +39,19 @@ def study_page(
     runs: RunTable | None = None,
     *,
     step_time: StepTime | None = None,
-    sensitivity: Section | None = None,
-    backtests: Section | None = None,
-    isoflop: Section | None = None,
-    compare: Section | None = None,
-    tasks: Section | None = None,
-    overspend: Section | None = None,
-    next_run: Section | None = None,
+    sections: Sequence[Section] = (),
 ) -> Page:
     """The page of a study, with the figures that it wrote; with the `runs` that it was made from, also of them.
 
     A `step_time` model lets the explorer plan for device hours. Sections that others prepared take their place in
     the order. Raises `MissingExtra` without the extra `report`.
     """
-    sections = [
+    every = [
         None if runs is None else runs_section(runs),
         _envelopes(study),
         _fits(study, runs),
         _plans(study),
-        isoflop,
-        compare,
-        tasks,
-        sensitivity,
-        backtests,
-        overspend,
-        next_run,
+        *sections,
         _provenance(study),
     ]
     return Page(
@@ -71,7 +59,7 @@ def study_page(
         subtitle=_subtitle(study),
         headline=headline(study),
         summary=tuple(_summary(study)),
-        sections=tuple(section for section in sections if section is not None),
+        sections=tuple(section for section in every if section is not None),
         description=description(study),
         picture=_picture(study),
         explorer=_explorer(study, runs, step_time),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gemstones.report.analyses import BACKTEST_TIME, COMPARE_TIME, PRICE_TIME, SENSITIVITY_TIME, TASKS_TIME
-from gemstones.report.steps import METHODS, RESOURCES, TIMES, Step
+from gemstones.analyses.analysis import Step, asked_of_a_study
+from gemstones.report.steps import METHODS, RESOURCES, TIMES
 from gemstones.runs import RunTable
 
 FIGURE_TIME, PLAN_TIME = 4.0, 1.0
@@ -17,7 +17,7 @@ class StudyProgress:
 
     def __init__(self, progress: Callable[[str, float], None] | None, selections: int, quick: bool) -> None:
         each = sum(TIMES.values()) + len(RESOURCES) * len(METHODS) + PLAN_TIME + FIGURE_TIME
-        rest = PRICE_TIME + (0.0 if quick else SENSITIVITY_TIME + BACKTEST_TIME + COMPARE_TIME + TASKS_TIME)
+        rest = sum(one.time for one in asked_of_a_study() if not (quick and one.slow))
         self._progress, self._total, self._done = progress, selections * each + rest, 0.0
 
     def step(self, what: str, time: float) -> Step:

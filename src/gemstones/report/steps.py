@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
-from gemstones.analyses.sensitivity.choices import Selected
+from gemstones.analyses.analysis import Selected, Settings, Step
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.chosen import AUTO
 from gemstones.laws.diagnostics import doubts
@@ -30,25 +29,6 @@ RESOURCES: tuple[Resource, ...] = ("flops", "device_hours")
 METHODS: tuple[Method, ...] = ("hull", "bins")
 STUDIED = {"gemstones": ("all", "le100B")}
 """Selections of a data set that are studied; of any other its default."""
-
-Step = Callable[[float], None]
-"""Told what share of a step is done."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a study was asked for."""
-
-    select: str | None
-    budgets: tuple[float, ...]
-    """FLOPs, ascending."""
-    bootstrap: int
-    seed: int
-    delta: float
-    law: str = AUTO
-    """The form that plans first: by default the one that backtests choose."""
-    by: str | None = None
-    """Column of the recipes that are compared."""
 
 
 def selected(runs: RunTable, select: str | None) -> list[Selected]:

@@ -14,9 +14,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from gemstones.analyses.backtest.files import BACKTEST_FILES
-from gemstones.analyses.sensitivity.choices import Selected, check_plans
-from gemstones.analyses.sensitivity.files import SENSITIVITY_FILES
+from gemstones.analyses.analysis import Analyses, Asked, Selected, Settings, asked_of_a_study
+from gemstones.analyses.sensitivity.choices import check_plans
 from gemstones.arguments import checked
 from gemstones.bounds import FLOPS
 from gemstones.display import few_lines, html_table, labelled
@@ -47,15 +46,10 @@ from gemstones.planning.prescriptions import (
 )
 from gemstones.planning.shown import plans_header, plans_rows
 from gemstones.report import tables
-from gemstones.report.analyses import (
-    Analyses,
-    analyse,
-    write_analyses,
-)
+from gemstones.report.analyses import analyse, analysis_sections, write_analyses
 from gemstones.report.progress import FIGURE_TIME, PLAN_TIME, StudyProgress
 from gemstones.report.steps import (
     TIMES,
-    Settings,
     fit_laws,
     frontiers,
     planning_fits,
@@ -87,13 +81,8 @@ PATTERNS = (
         for name in ("fits", "envelopes", "plans", "near_optimal")
         for kind in ("parquet", "md")
     ),
-    *(
-        f"figures/{name}.{kind}"
-        for name in ("approach*", "overspend", "overtraining", "isoflop", "compare")
-        for kind in ("png", "svg")
-    ),
-    *(f"sensitivity/{pattern}" for pattern in SENSITIVITY_FILES),
-    *(f"backtests/{pattern}" for pattern in BACKTEST_FILES),
+    *(f"figures/approach*.{kind}" for kind in ("png", "svg")),
+    *(pattern for one in asked_of_a_study() for pattern in one.patterns),
 )
 """What a study may write, by its place in the folder."""
 
@@ -236,11 +225,12 @@ def study(
         )
     notes += _left_out(spanned, fits)
     planning = planning_fits([made for made in fits if made.selection == chosen[0].fitted.selection])
-    asked = analyse(runs, chosen, planning, settings, output, workers, tell.step, quick=quick)
-    notes += asked.notes
+    asked = Asked(runs, chosen, planning, settings, output, workers, share=lambda done: None)
+    found = analyse(asked, tell.step, quick=quick)
+    notes += found.notes
 
     with folder.replacing() as filled:
-        files, drawn = _fill(filled, runs, (fits, envelopes, plans), figures, asked)
+        files, drawn = _fill(filled, runs, (fits, envelopes, plans), figures, found)
         notes += drawn
         result = Study(
             dataset=runs.dataset,
@@ -249,7 +239,7 @@ def study(
             fits=tuple(fits),
             envelopes=tuple(envelopes),
             plans=tuple(plans),
-            analyses=asked,
+            analyses=found,
             notes=tuple(dict.fromkeys(notes)),
             output=filled,
             files=tuple(files),
@@ -268,14 +258,14 @@ def _fill(
     runs: RunTable,
     found: tuple[Sequence[Fit], Sequence[Envelope], Sequence[Plan]],
     figures: Sequence[Callable[[Path], list[Path]]],
-    asked: Analyses,
+    analyses: Analyses,
 ) -> tuple[list[Path], list[str]]:
     """Write tables and figures; returns the files, those that come last among them, and notes on what is missing."""
     files, notes = _write_tables(make_folder(folder / "tables"), *found), []
     try:
         need_altair()
         files += [path for draw in figures for path in draw(folder)]
-        files += write_analyses(asked, runs, folder)
+        files += write_analyses(analyses, runs, folder)
         files.append(folder / PAGE)
     except MissingExtra as error:
         notes.append(f"no figures and no page: {error.said}")
@@ -294,17 +284,15 @@ def study_html(made: Study, runs: RunTable) -> str:
     """The study of `runs` as one HTML page that needs nothing else; raises `MissingExtra` without altair."""
     from gemstones.page.page import page_html
     from gemstones.report.page import study_page
-    from gemstones.report.sections import analysis_sections
 
     sections = analysis_sections(made.analyses, runs)
-    return page_html(study_page(made, runs, step_time=_throughput(made), **sections))
+    return page_html(study_page(made, runs, step_time=_throughput(made), sections=sections))
 
 
 def _throughput(made: Study) -> StepTime | None:
     """For the explorer: of the runs' own step times, else the shipped one where it is of the same models."""
-    if made.analyses.step_time is not None or not made.fits:
-        return made.analyses.step_time
-    return default_throughput(made.fits[0])
+    own: StepTime | None = made.analyses.step_time
+    return default_throughput(made.fits[0]) if own is None and made.fits else own
 
 
 def _flops_span(runs: RunTable) -> Interval | None:

@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gemstones.analyses.backtest.words import sentence as backtest_sentence
-from gemstones.analyses.compare.shown import sentence as compare_sentence
-from gemstones.analyses.downstream.shown import task_sentence
-from gemstones.analyses.isoflop.shown import isoflop_lines
-from gemstones.analyses.next_run.shown import next_heading
 from gemstones.laws.envelope import Envelope
 from gemstones.laws.fit import Fit
 from gemstones.numbers import (
@@ -24,6 +19,7 @@ from gemstones.planning.plan import Plan
 from gemstones.planning.prescriptions import by_law
 from gemstones.planning.shown import plan_sentence as line_of_plan
 from gemstones.printable import printable
+from gemstones.report.analyses import analysis_sentences
 from gemstones.report.study import Study
 from gemstones.runs.loss_units import PER
 from gemstones.units import Interval
@@ -61,7 +57,7 @@ def summary_text(study: Study) -> str:
             [x for e in study.envelopes for x in _envelope(e)],
         ),
         ("Prescriptions", list(_prescriptions(study))),
-        ("What the answer depends on", list(_dependence(study))),
+        ("What the answer depends on", analysis_sentences(study.analyses)),
         ("Left out", list(study.notes)),
         ("Written", list(_written(study))),
     ]
@@ -114,27 +110,6 @@ def _data(study: Study) -> Iterable[str]:
         yield f"selection {one['selection']}: {_rows(one['rows'], one['runs'])}"
     for sentence in known["assumptions"]:
         yield f"assumed: {sentence}"
-
-
-def _dependence(study: Study) -> Iterable[str]:
-    found = study.analyses
-    if found.sensitivity is not None:
-        yield f"choices: {found.sensitivity.sentence}"
-    if found.backtest is not None:
-        for table in found.backtest.tables:
-            said = backtest_sentence(found.backtest, table.selection, "all")
-            yield from () if said is None else (f"backtests, {table.selection}: {said}",)
-    if found.isoflop is not None:
-        yield from (f"isoFLOP profiles: {said}" for said in isoflop_lines(found.isoflop)[:1])
-    for one in found.comparisons:
-        about = f"{one.names[1]} (B) against {one.names[0]} (A)"
-        yield f"{about}: {one.reason or compare_sentence(one.at[-1], one.level)}"
-    for task in found.tasks[:1]:
-        yield f"tasks: {task_sentence(task)}"
-    if found.next_run is not None:
-        yield f"next run: {next_heading(found.next_run)}"
-    for overtraining in found.overtrained[:1]:
-        yield from () if overtraining.sentence is None else (f"overtraining: {overtraining.sentence}",)
 
 
 def _written(study: Study) -> Iterable[str]:

@@ -90,6 +90,10 @@ class Selection:
     name: str
     rule: str
     rows: Callable[[pl.DataFrame], pl.DataFrame]
+    rival_of: str = ""
+    """The selection of the same data set that it is another recipe for: a study compares the two."""
+    recipe: str = ""
+    """What it is called in such a comparison, where not by its name."""
 
 
 def _main(frame: pl.DataFrame, every: int, first: int = 0, last: int | None = None) -> pl.DataFrame:
@@ -175,7 +179,7 @@ def _by_name(*selections: Selection) -> Mapping[str, Selection]:
 
 
 GEMSTONES = _by_name(
-    Selection("all", "main, every 10B tokens", lambda frame: _main(frame, STEPS_10B)),
+    Selection("all", "main, every 10B tokens", lambda frame: _main(frame, STEPS_10B), recipe="main"),
     Selection("all-2B", "main, every 2B tokens", lambda frame: _main(frame, STEPS_2B)),
     Selection(
         "le100B", "main, every 10B tokens to 100B", lambda frame: _main(frame, STEPS_10B, last=LAST_STEP_100B)
@@ -195,7 +199,7 @@ GEMSTONES = _by_name(
         "main, every 2B tokens from 120B",
         lambda frame: _main(frame, STEPS_2B, first=FIRST_STEP_120B),
     ),
-    Selection("lr-ablation", "half the learning rate, every 10B tokens", _lr_ablation),
+    Selection("lr-ablation", "half the learning rate, every 10B tokens", _lr_ablation, rival_of="all"),
     Selection(
         "lr-ablation-2B",
         "half the learning rate, every 2B tokens",
@@ -220,11 +224,12 @@ CHINCHILLA = _by_name(
 _COOLDOWN = Selection("cooldown", "ends of the cooldowns, those from one run as one run", _cooldown_ends)
 
 PEBBLES = _by_name(
-    Selection("all", "main, every 0.2M tokens", lambda frame: _family(frame, "main")),
+    Selection("all", "main, every 0.2M tokens", lambda frame: _family(frame, "main"), recipe="main"),
     Selection(
         "lr-ablation",
         "half the learning rate, every 0.2M tokens",
         lambda frame: _family(frame, "lr-ablation"),
+        rival_of="all",
     ),
     _COOLDOWN,
 )
@@ -254,8 +259,8 @@ PEBBLES_2 = _by_name(
     _COOLDOWN,
     Selection("fitted", "cooldown, without the three largest shapes", _ends_by_size(largest=False)),
     Selection("held-back", "cooldown, the three largest shapes", _ends_by_size(largest=True)),
-    Selection("lr-half", "cooldown, at half the learning rate", _ends_of("lr-half-cooldown")),
-    Selection("muon", "cooldown, trained by Muon", _ends_of("muon-cooldown")),
+    Selection("lr-half", "cooldown, at half the learning rate", _ends_of("lr-half-cooldown"), "cooldown"),
+    Selection("muon", "cooldown, trained by Muon", _ends_of("muon-cooldown"), "cooldown"),
     Selection("seed", "cooldown, from another seed", _ends_of("seed-cooldown")),
 )
 """Selections of the data set `pebbles-2`; the first is the default."""
@@ -265,8 +270,11 @@ OTHER = _by_name(
         "all",
         "every row of the family main or without one; every row, where families are the table's own",
         _main_or_no_family,
+        recipe="main",
     ),
-    Selection("lr-ablation", "every row of the family", lambda frame: _family(frame, "lr-ablation")),
+    Selection(
+        "lr-ablation", "every row of the family", lambda frame: _family(frame, "lr-ablation"), rival_of="all"
+    ),
     _COOLDOWN,
 )
 """Selections of any other table."""
@@ -287,6 +295,13 @@ _BY_DATASET: Mapping[str, Mapping[str, Selection]] = MappingProxyType(
 def selections_of(dataset: str) -> Mapping[str, Selection]:
     """The selections that a table of this data set has, the default first."""
     return _BY_DATASET.get(dataset, OTHER)
+
+
+def rivals_of(table: RunTable) -> tuple[tuple[Selection, Selection], ...]:
+    """Selections of a whole data set that differ in their recipe, each pair with rows of both: the usual, the other."""
+    known = selections_of(table.dataset)
+    pairs = ((known[one.rival_of], one) for one in known.values() if one.rival_of)
+    return tuple(pair for pair in pairs if all(one.rows(table.frame).height for one in pair))
 
 
 def default_selection(dataset: str) -> str:

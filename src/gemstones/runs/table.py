@@ -149,6 +149,15 @@ class RunTable:
         codes = np.arange(len(names), dtype=np.int64)
         return self.frame["run"].replace_strict(names, codes).to_numpy()
 
+    def knows(self, column: str) -> bool:
+        """Whether `column` has a value in every row; `tokens` and `loss` always do.
+
+        >>> from gemstones import load
+        >>> load("pebbles").knows("width"), load("pebbles").knows("accuracy")
+        (True, False)
+        """
+        return column in self.frame.columns and not self.frame[column].null_count()
+
     def numbers(self, column: str) -> NDArray[np.float64]:
         """A numeric column as floats, one per row; `InvalidTable` where it is absent or has a null."""
         import polars as pl

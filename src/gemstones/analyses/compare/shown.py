@@ -49,6 +49,11 @@ def probability_text(value: float) -> str:
     return "> 0.999" if value > SURE else f"{value:.2g}"
 
 
+def about(made: Comparison) -> str:
+    """Which recipe is compared with which."""
+    return f"{made.names[1]} (B) against {made.names[0]} (A)"
+
+
 def sentence(one: At, level: float) -> str:
     """Which recipe is better, by how much and how surely, or that this is not decided."""
     where = where_text(one)

@@ -16,6 +16,7 @@ from typing import Any, Literal, cast, get_args
 
 from gemstones.accounting.flops import FlopsConvention
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, ParamsConvention, params_convention
+from gemstones.analyses.analysis import Selected
 from gemstones.arguments import check_fields
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.columns import shape_terms, table_columns
@@ -24,7 +25,7 @@ from gemstones.laws.flops_model import gives_flops
 from gemstones.laws.parse_form import law_text, parse_form
 from gemstones.laws.separable import collinear_columns
 from gemstones.laws.solver.objective import Objective
-from gemstones.runs.losses import OWN, loss_named, losses_of, with_loss
+from gemstones.runs.losses import OWN, loss_named, losses_of
 from gemstones.runs.selections import dense_selection, selections_of
 from gemstones.runs.table import RunTable
 
@@ -113,21 +114,6 @@ class DistinctFit:
     def method(self) -> Method | None:
         """Of a frontier."""
         return None if self.approach == "approach3" else self.approach
-
-
-@dataclass(frozen=True, eq=False)
-class Selected:
-    """One selection: the rows that laws are fitted to, and those that frontiers are read off."""
-
-    fitted: RunTable
-    frontier: RunTable
-
-    def on(self, loss: str) -> Selected:
-        """The same checkpoints with another of their losses. Raises `InvalidTable` where it is not known of all."""
-        for table in (self.fitted, self.frontier):
-            if loss in table.columns and not _known(table, loss):
-                raise InvalidTable("is not known of every row", file=table.origin, column=loss)
-        return Selected(with_loss(self.fitted, loss), with_loss(self.frontier, loss))
 
 
 @dataclass(frozen=True)
@@ -279,13 +265,13 @@ def _levels(choices: Sequence[Choices], name: str) -> tuple[Any, ...]:
 def unanswerable(choices: Choices, tables: Selected) -> str | None:
     """Why these runs have no answer to a combination, as far as that shows before anything is fitted."""
     table = tables.fitted if choices.terms else tables.frontier
-    shaped = _known(table, "width") and _known(table, "depth")
+    shaped = table.knows("width") and table.knows("depth")
     if {"w", "d"} & set(choices.terms) and not shaped:
         return "the width and depth of every run are needed for a law of shapes, and are not known"
     if (reason := _uncountable(choices, table, shaped=shaped)) is not None:
         return reason
     counted = f"params_{choices.params_convention}"
-    if not choices.knows_shapes and not _known(table, counted):
+    if not choices.knows_shapes and not table.knows(counted):
         return f"{counted} is not known of every run"
     if not choices.terms:
         return None
@@ -302,10 +288,6 @@ def _uncountable(choices: Choices, table: RunTable, *, shaped: bool) -> str | No
     if choices.flops_convention == "6N" or shaped:
         return None
     return "FLOPs other than 6·N·T are counted by width and depth, which are not known of every run"
-
-
-def _known(table: RunTable, column: str) -> bool:
-    return table.frame[column].null_count() == 0
 
 
 def base_study(answered: Sequence[Choices], levels: Levels, selections: Iterable[str]) -> Choices:

@@ -11,14 +11,8 @@ from typing import Literal, cast
 import msgspec
 
 from gemstones.accounting.flops import FlopsConvention
-from gemstones.analyses.sensitivity.choices import (
-    Choices,
-    DistinctFit,
-    Levels,
-    Selected,
-    selected,
-    unanswerable,
-)
+from gemstones.analyses.analysis import Selected
+from gemstones.analyses.sensitivity.choices import Choices, DistinctFit, Levels, selected, unanswerable
 from gemstones.analyses.sensitivity.frontier_lines import FrontierLines, frontier_lines
 from gemstones.analyses.sensitivity.kept import folder_of_fits, kept
 from gemstones.analyses.sensitivity.prescribe import Prescribed, prescribe_law, prescribe_lines

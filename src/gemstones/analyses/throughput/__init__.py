@@ -1,0 +1,1 @@
+"""What a shape takes in device hours; the model itself is `gemstones.timing`."""
