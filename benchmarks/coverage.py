@@ -42,7 +42,8 @@ from gemstones.laws.fitting import fit
 from gemstones.laws.law import Law
 from gemstones.laws.parse_form import parse_form
 from gemstones.laws.solver.objective import Objective
-from gemstones.planning.plan import Plan, plan
+from gemstones.planning.plan import plan
+from gemstones.planning.result import Plan
 from gemstones.runs import RunTable, load
 from gemstones.runs.selections import selections_of
 from gemstones.shape import FloatArray, Shapes

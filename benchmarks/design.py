@@ -38,8 +38,8 @@ from gemstones.errors import GemstonesError
 from gemstones.laws.fitting import fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import refit
+from gemstones.planning.defaults import default_constraints
 from gemstones.planning.optimum import size_optima
-from gemstones.planning.plan import default_constraints
 from gemstones.runs import load
 from gemstones.shape import FloatArray
 

@@ -23,7 +23,7 @@ from gemstones.errors import GemstonesError
 from gemstones.laws.fitting import fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import LAWS, refit
-from gemstones.planning.plan import default_constraints
+from gemstones.planning.defaults import default_constraints
 from gemstones.runs import load
 from gemstones.shape import FloatArray, IntArray
 

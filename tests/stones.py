@@ -14,7 +14,7 @@ import numpy as np
 from gemstones.accounting.parameters import params
 from gemstones.laws.law import Law
 from gemstones.laws.published import REFIT_PLAIN, refit
-from gemstones.planning.plan import default_throughput
+from gemstones.planning.defaults import default_throughput
 from gemstones.shape import Shape, Shapes
 
 SHAPES = tuple(

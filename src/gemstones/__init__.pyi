@@ -54,11 +54,11 @@ from gemstones.laws.solver.objective import Objective as Objective
 from gemstones.paper.rainbow import rainbow_figure as rainbow_figure
 from gemstones.paper.reproduce import reproduce as reproduce
 from gemstones.planning.cost import Cost as Cost
-from gemstones.planning.plan import Plan as Plan
 from gemstones.planning.plan import PlanOptions as PlanOptions
 from gemstones.planning.plan import plan as plan
 from gemstones.planning.plans import Plans as Plans
-from gemstones.report.study import Study as Study
+from gemstones.planning.result import Plan as Plan
+from gemstones.report.result import Study as Study
 from gemstones.report.study import study as study
 from gemstones.runs import RunTable as RunTable
 from gemstones.runs import load as load

@@ -8,7 +8,7 @@ from gemstones.accounting.parameters import ParamsConvention
 from gemstones.laws.envelope import OF_FRONTIER, Envelope, Resource
 from gemstones.laws.interval import level_text
 from gemstones.numbers import counted
-from gemstones.planning.plan import Plan
+from gemstones.planning.result import Plan
 from gemstones.runs import DATASETS, selections_of
 
 PARAMS_WORDS: dict[ParamsConvention, str] = {

@@ -15,7 +15,8 @@ from gemstones.laws.fit import Fit, Resampling
 from gemstones.laws.law import Law, Models
 from gemstones.laws.published import LAWS, refit
 from gemstones.planning.by_params import ASPECT_RATIOS
-from gemstones.planning.plan import default_constraints, plan
+from gemstones.planning.defaults import default_constraints
+from gemstones.planning.plan import plan
 from gemstones.runs import RunTable
 from gemstones.runs.recount import recounted
 from gemstones.shape import Shapes

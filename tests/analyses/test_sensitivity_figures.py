@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from gemstones.analyses.sensitivity.choices import CHOICES, Levels
 from gemstones.analyses.sensitivity.figures import shares_figure, studies_figure
-from gemstones.analyses.sensitivity.files import (
+from gemstones.analyses.sensitivity.files import write_sensitivity
+from gemstones.analyses.sensitivity.sensitivity import Sensitivity, sensitivity
+from gemstones.analyses.sensitivity.sweep import Sweep
+from gemstones.analyses.sensitivity.tables import (
     level_rows,
     share_rows,
     spread_rows,
     studies_frame,
     sweep_budgets,
-    write_sensitivity,
 )
-from gemstones.analyses.sensitivity.sensitivity import Sensitivity, sensitivity
-from gemstones.analyses.sensitivity.sweep import Sweep
 from gemstones.errors import InvalidRequest
 from gemstones.figures.save import render
 from gemstones.laws.hoffmann import optimal_params_tokens

@@ -23,9 +23,10 @@ from gemstones.laws.law import FittedRange, Law, Models
 from gemstones.laws.new_run import widened
 from gemstones.laws.published import LAWS, FrontierLaw, published, refit
 from gemstones.planning.cost import FLOPS, Cost
+from gemstones.planning.defaults import default_constraints, default_throughput
 from gemstones.planning.flop_optimal import flop_optimal
 from gemstones.planning.optimum import size_optima
-from gemstones.planning.plan import default_constraints, default_throughput, plan
+from gemstones.planning.plan import plan
 from gemstones.planning.surface import Surface
 from gemstones.shape import Shape
 from gemstones.timing.step_time import StepTime, gemstones_step_time

@@ -17,8 +17,9 @@ from gemstones.laws.flops_model import FlopsModel, learned_flops
 from gemstones.laws.law import FittedRange, Law
 from gemstones.laws.published import LAWS, refit
 from gemstones.planning.cost import Cost
+from gemstones.planning.defaults import default_constraints
 from gemstones.planning.flop_optimal import flop_optimal
-from gemstones.planning.plan import default_constraints, plan
+from gemstones.planning.plan import plan
 from gemstones.shape import FloatArray, Shapes
 from tests.laws.test_flops_model import SIZES, by_shape, by_size, shapes, with_context
 

@@ -16,8 +16,9 @@ from gemstones.laws.fitting import fit
 from gemstones.laws.law import FittedRange, Law, Models
 from gemstones.laws.parse_form import parse_form
 from gemstones.laws.published import LAWS, published
+from gemstones.planning.defaults import default_constraints
 from gemstones.planning.near import _spread, connected
-from gemstones.planning.plan import default_constraints, plan
+from gemstones.planning.plan import plan
 from gemstones.planning.surface import Surface
 from gemstones.runs import RunTable
 from gemstones.shape import Shape, Shapes

@@ -13,7 +13,8 @@ import pytest
 from gemstones.analyses.backtest import in_study as backtests
 from gemstones.analyses.backtest.backtest import backtest
 from gemstones.analyses.sensitivity import in_study as sensitivity
-from gemstones.report.study import Study, study
+from gemstones.report.result import Study
+from gemstones.report.study import study
 from gemstones.runs import RunTable, load
 from tests import stones
 from tests.made_once import once

@@ -23,7 +23,6 @@ from gemstones.figures.curves import MODEL_COLOR, cut_words, domain, law_in_lege
 from gemstones.figures.save import PNG_SCALE, save_figure
 from gemstones.laws.envelope import envelope
 from gemstones.laws.published import published, refit
-from gemstones.planning.plan import Plan
 from gemstones.planning.prescriptions import (
     REFERENCES,
     by_law,
@@ -32,7 +31,8 @@ from gemstones.planning.prescriptions import (
     references,
     usual_budgets,
 )
-from gemstones.report.study import Study
+from gemstones.planning.result import Plan
+from gemstones.report.result import Study
 from gemstones.runs import RunTable
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from gemstones.analyses.analysis import Analyses
 from gemstones.report.analyses import analysis_sections
-from gemstones.report.study import Study, study
+from gemstones.report.result import Study
+from gemstones.report.study import study
 from gemstones.report.summary import summary_text
 from gemstones.runs import load
 from tests.analyses import planted

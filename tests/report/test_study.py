@@ -15,8 +15,9 @@ import pytest
 from gemstones.errors import InvalidPath, InvalidQuantity, InvalidRequest
 from gemstones.laws.chosen import Candidate, Choice
 from gemstones.laws.diagnostics import doubts
+from gemstones.report.result import Study
 from gemstones.report.steps import planning_fits, trusted_first
-from gemstones.report.study import Study, study
+from gemstones.report.study import study
 from gemstones.runs import RunTable, load
 from tests.report.conftest import short_analyses
 from tests.stones import TOKENS
@@ -57,15 +58,15 @@ def test_analyses(stones_study: Study) -> None:
     page = (stones_study.output / "report.html").read_text()
     assert f"{found.sensitivity.distinct_fits:,} distinct fits" in page
     assert sum(found.sensitivity.decomposition.values()) == pytest.approx(1)
-    assert {one.resource for one in found.overspends} == {"flops", "device_hours"}
-    assert {one.tokens_used for one in found.overspends} == {TOKENS[-1]}
-    assert [one.optimum.shape is not None for one in found.overtrained] == [True] * 3
+    assert {one.resource for one in found.overspend} == {"flops", "device_hours"}
+    assert {one.tokens_used for one in found.overspend} == {TOKENS[-1]}
+    assert [one.optimum.shape is not None for one in found.overtraining] == [True] * 3
     assert stones_study.notes == ()
 
 
 def test_gemstones_analyses(gemstones_study: Study) -> None:
     found = gemstones_study.analyses
-    assert {one.tokens_used for one in found.overspends} == {350119526400.0}
+    assert {one.tokens_used for one in found.overspend} == {350119526400.0}
     assert found.step_time is not None
     assert found.step_time.held_out_error == pytest.approx(0.104, abs=0.002)
 
@@ -97,7 +98,9 @@ def test_gemstones_plans(gemstones_study: Study) -> None:
     assert names == [name for law in (*laws, "chinchilla-epoch", "kaplan") for name in [law] * 3]
     for plan in gemstones_study.plans:
         assert plan.intervals is not None or "no interval" in plan.intervals_note
-    assert gemstones_study.notes == ("no sensitivity analysis and no backtests: left out as asked (--quick)",)
+    assert gemstones_study.notes == (
+        "no comparison of recipes, no sensitivity analysis and no backtests: left out as asked (--quick)",
+    )
 
 
 def test_fits_without_flags_plan_first(stones_study: Study) -> None:

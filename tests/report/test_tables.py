@@ -19,7 +19,7 @@ from gemstones.laws.law import Law, Models
 from gemstones.numbers import counted, estimate_text, flops_text, interval_text, number_text
 from gemstones.planning.prescriptions import prescriptions
 from gemstones.report import tables
-from gemstones.report.study import Study
+from gemstones.report.result import Study
 from gemstones.report.summary import closing_text, plan_sentence, summary_text
 from gemstones.words import flops_words, models_words
 

@@ -26,7 +26,7 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import REFIT, given_law
 from gemstones.output_folder import OutputFolder
-from gemstones.planning.plan import default_constraints
+from gemstones.planning.defaults import default_constraints
 from gemstones.printable import printable
 
 SUITE, SUITE_FILE = ".toml", "suite.toml"

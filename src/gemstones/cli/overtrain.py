@@ -18,7 +18,7 @@ from gemstones.cli.options import Json, Ranges
 from gemstones.cli.output import print_json, print_table, say
 from gemstones.laws.fit import Fit
 from gemstones.laws.published import REFIT
-from gemstones.planning.plan import default_constraints
+from gemstones.planning.defaults import default_constraints
 
 if TYPE_CHECKING:
     from gemstones.analyses.overtrain.overtrain import Overtraining

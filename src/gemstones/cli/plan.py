@@ -16,9 +16,11 @@ from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
 from gemstones.laws.published import LAW_NAMES, REFIT, FrontierLaw
 from gemstones.planning.cost import Cost
+from gemstones.planning.defaults import default_constraints, default_throughput
 from gemstones.planning.flop_optimal import Beside, flop_optimal
-from gemstones.planning.plan import NEAR, Plan, default_constraints, default_throughput
+from gemstones.planning.plan import NEAR
 from gemstones.planning.plan import plan as make_plan
+from gemstones.planning.result import Plan
 from gemstones.planning.shown import (
     SHOWN,
     budget_text,

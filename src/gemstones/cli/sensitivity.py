@@ -77,9 +77,10 @@ def sensitivity(
     Example: gemstones sensitivity gemstones --budgets 1e21,1e22 --output out
     """
     from gemstones.analyses.sensitivity.choices import Levels
-    from gemstones.analyses.sensitivity.files import sensitivity_folder, sweep_budgets, write_sensitivity
+    from gemstones.analyses.sensitivity.files import sensitivity_folder, write_sensitivity
     from gemstones.analyses.sensitivity.sensitivity import sensitivity as find_sensitivity
     from gemstones.analyses.sensitivity.sweep import Sweep
+    from gemstones.analyses.sensitivity.tables import sweep_budgets
 
     given: dict[str, Any] = {
         "approaches": _listed(approach, "approach", "approach3,hull"),
@@ -120,7 +121,7 @@ def _listed(text: str | None, option: str, like: str) -> tuple[str, ...]:
 
 
 def _print(made: Any, files: list[Path]) -> None:
-    from gemstones.analyses.sensitivity.files import level_rows, share_rows, spread_rows
+    from gemstones.analyses.sensitivity.tables import level_rows, share_rows, spread_rows
     from gemstones.numbers import counted, flops_text
 
     say(

@@ -22,9 +22,10 @@ from gemstones.runs.expressions import parse_expression
 from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.mapping import apply_mapping, check_names
 from gemstones.runs.one_line import listed, one_line
+from gemstones.runs.provenance import Source
 from gemstones.runs.readers import read_runs
 from gemstones.runs.schema import SCHEMA
-from gemstones.runs.table import RunTable, Source
+from gemstones.runs.table import RunTable
 from gemstones.shape import Shape
 
 if TYPE_CHECKING:

@@ -30,8 +30,8 @@ from gemstones.figures.curves import (
 )
 from gemstones.figures.style import need_altair
 from gemstones.laws.diagnostics import doubts
-from gemstones.planning.plan import Plan
 from gemstones.planning.prescriptions import by_law
+from gemstones.planning.result import Plan
 from gemstones.shape import Shapes
 from gemstones.units import Interval
 from gemstones.words import flops_words, law_words

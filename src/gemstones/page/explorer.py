@@ -25,7 +25,8 @@ from gemstones.laws.published import FrontierLaw
 from gemstones.laws.tree import Column
 from gemstones.page.colours import variable
 from gemstones.page.measured import measured_data
-from gemstones.planning.plan import NEAR, default_constraints, default_throughput
+from gemstones.planning.defaults import default_constraints, default_throughput
+from gemstones.planning.plan import NEAR
 from gemstones.planning.sight import sight
 from gemstones.runs.loss_units import WORDS
 from gemstones.runs.table import RunTable

@@ -26,7 +26,8 @@ from gemstones.paper.claim import (
     statement,
 )
 from gemstones.paper.industry_claims import Trained, industry_claims
-from gemstones.planning.plan import Plan, plan
+from gemstones.planning.plan import plan
+from gemstones.planning.result import Plan
 from gemstones.shape import FloatArray
 from gemstones.units import Interval, format_quantity
 

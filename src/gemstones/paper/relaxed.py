@@ -20,7 +20,7 @@ from gemstones.laws.dual import value_of
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import interval
 from gemstones.laws.law import Law
-from gemstones.planning.plan import default_constraints
+from gemstones.planning.defaults import default_constraints
 from gemstones.planning.sight import STEEPEST
 from gemstones.planning.surface import EVERYWHERE, Surface
 from gemstones.shape import BoolArray, FloatArray, Shape, Shapes

@@ -14,7 +14,7 @@ from gemstones.laws.law import Law
 from gemstones.units import Interval, format_quantity
 
 if TYPE_CHECKING:
-    from gemstones.planning.plan import Plan
+    from gemstones.planning.result import Plan
 
 
 @dataclass(frozen=True)

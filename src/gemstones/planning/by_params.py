@@ -22,7 +22,8 @@ from gemstones.planning.cost import flops_name, flops_of_params
 from gemstones.planning.extrapolation import Extrapolation
 from gemstones.planning.near import NearOptimal, near_optimal
 from gemstones.planning.optimum import size_optima
-from gemstones.planning.plan import NO_DRAWS, Plan, Request, no_intervals
+from gemstones.planning.request import NO_DRAWS, Request, no_intervals
+from gemstones.planning.result import Plan
 from gemstones.shape import BoolArray, FloatArray, IntArray, Shape, Shapes
 from gemstones.units import Interval
 

@@ -21,7 +21,8 @@ from gemstones.planning.cost import Cost, amount_text, flops_of_params, training
 from gemstones.planning.extrapolation import Extrapolation
 from gemstones.planning.near import near_optimal
 from gemstones.planning.optimum import on_edge, shape_optima
-from gemstones.planning.plan import Plan, Request, no_intervals
+from gemstones.planning.request import Request, no_intervals
+from gemstones.planning.result import Plan
 from gemstones.planning.sight import log_columns, loss_of_sum, sight, sum_of_terms
 from gemstones.planning.spent import spent
 from gemstones.planning.surface import EVERYWHERE, Surface

@@ -12,6 +12,7 @@ from gemstones.accounting.parameters import params
 from gemstones.laws.law import Law
 from gemstones.laws.published import LAWS, REFIT, REFIT_PLAIN, refit
 from gemstones.planning.cost import FLOPS
+from gemstones.planning.defaults import default_constraints
 from gemstones.planning.optimum import on_edge, shape_optima, size_optima
 from gemstones.planning.surface import Surface
 from gemstones.shape import FloatArray, Shapes
@@ -79,8 +80,6 @@ def compared(
 
 def _optimum(law: Law, budget_flops: float) -> tuple[float, float] | None:
     """Total parameters and tokens of the best model under a law, which counts FLOPs as its plans do."""
-    from gemstones.planning.plan import default_constraints
-
     if set(law.symbols) == {"N", "T"}:
         counted, tokens = (float(x[0]) for x in size_optima(law, law.theta[None], budget_flops))
         return counted, tokens

@@ -11,7 +11,8 @@ from gemstones.errors import EdgeOfSearch
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.planning.cost import Cost, flops_of_params
-from gemstones.planning.plan import Plan, plan
+from gemstones.planning.plan import plan
+from gemstones.planning.result import Plan
 from gemstones.planning.sight import sight
 
 SHOWN = (

@@ -3,260 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, overload
+from typing import TypedDict, Unpack, overload
 
 import msgspec
 
-from gemstones.accounting.parameters import ParamsConvention
 from gemstones.arguments import checked
 from gemstones.bounds import DEVICE_HOURS, FLOPS
 from gemstones.design.feasible import Constraints
-from gemstones.display import few_lines
 from gemstones.errors import InvalidRequest
-from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
-from gemstones.laws.law import Law, Models
-from gemstones.laws.new_run import new_run_note
+from gemstones.laws.law import Law
 from gemstones.laws.published import LAW_NAMES, REFIT, FrontierLaw, given_law
-from gemstones.planning.as_good import AsGood, as_good
-from gemstones.planning.compared import Compared
+from gemstones.planning.as_good import as_good
 from gemstones.planning.cost import FLOPS as FLOPS_ALONE
 from gemstones.planning.cost import Cost, amount_text
+from gemstones.planning.defaults import default_constraints
 from gemstones.planning.extrapolation import MOST_DECADES, Extrapolation
-from gemstones.planning.near import NearOptimal
 from gemstones.planning.plans import Plans
-from gemstones.planning.shown import plan_html, plan_notes, plan_sentence
+from gemstones.planning.request import Request
+from gemstones.planning.result import Plan
 from gemstones.planning.sight import sight
-from gemstones.runs.loss_units import LossUnit
-from gemstones.shape import FloatArray, Shape
-from gemstones.timing.step_time import StepTime, gemstones_step_time
-from gemstones.units import Interval, format_quantity
+from gemstones.shape import FloatArray
+from gemstones.timing.step_time import StepTime
 
 NEAR = 0.005
 """Default tolerance of the near-optimal set, a fraction of loss."""
-WIDTH_MULTIPLE, WIDTH_MAX, DEPTH_MAX = 256, 65_536, 1024
-"""Default search: multiples of 256 are even numbers of heads of size 128."""
-NO_DRAWS = "no interval: this law comes without bootstrap draws"
-
-
-@dataclass(frozen=True, repr=False)
-class Plan:
-    """A prescription for a budget, with its interval or a statement that it has none; what `plan` returns.
-
-    FLOPs, tokens, parameters and losses are in base units, in the conventions that it names.
-
-    >>> made = plan(1e22, "gemstones-refit")
-    >>> made
-    <Plan 1e22 FLOPs (Appendix G) by gemstones-refit [(w,d,N,T)^p]: 3072x50, 7.39B [6.74B, 10.6B] total parameters, ...
-    """
-
-    budget: float
-    """In `resource`; pays for training, and for inference where there is any."""
-    resource: Resource
-    law_name: str
-    law_form: str
-    law_source: str
-    params_convention: ParamsConvention
-    """Of `params`, `tokens_per_param`, and their intervals."""
-    flops_convention: str
-    """`gemstones` (Appendix G) where shapes are known, 6·N·T in the law's convention of N otherwise; `given (…)` where
-    the runs gave FLOPs of their own, with what was learned from them."""
-    shape: Shape | None
-    """None for a law that does not know shapes."""
-    params: float
-    params_total: float | None
-    """None where the law counts otherwise and knows no shape."""
-    tokens: float
-    flops: float
-    """Of training."""
-    inference_tokens: float
-    inference_flops: float
-    loss: float | None
-    """Predicted; None for a law of the optimum alone."""
-    intervals: dict[str, Interval] | None
-    """By quantity; `loss` is of a new run, with the error of the form by backtests, and `loss_of_fit` the narrower one
-    of the fit, if its form is right. The others are of the fit."""
-    intervals_note: str
-    relaxed: dict[str, float] | None
-    """Real-valued optimum: `width`, `depth`, `params_total`, `tokens`, `loss`; None for a law that does not know
-    shapes."""
-    near_optimal: NearOptimal | None
-    nearest_shapes: tuple[Shape, ...]
-    """Feasible shapes nearest to N, for a law that does not know shapes."""
-    extrapolation: Extrapolation
-    models: Models
-    """With what shapes were counted."""
-    loss_unit: LossUnit = "nats"
-    """Of losses."""
-    device_hours: float | None = None
-    """Of training; None without a throughput model or a shape."""
-    device_hours_interval: Interval | None = None
-    """Of what this very plan takes, from the draws of the throughput model."""
-    inference_device_hours: float | None = None
-    throughput: StepTime | None = None
-    """The throughput model that device hours are from."""
-    compared: tuple[Compared, ...] = ()
-    """What other laws would train for the same FLOPs; empty for other resources."""
-    as_good: AsGood | None = None
-    """What the forms that predict as well would train; None where the form was not chosen by backtests."""
-    notes: tuple[str, ...] = ()
-    """How shapes and hours were counted, where that needs saying."""
-    flags: tuple[str, ...] = ()
-    assumptions: tuple[str, ...] = ()
-
-    @property
-    def budget_flops(self) -> float:
-        """The budget in FLOPs: of a plan for device hours, what training and inference come to."""
-        return self.budget if self.resource == "flops" else self.flops + self.inference_flops
-
-    @property
-    def total_device_hours(self) -> float | None:
-        """Of training and inference."""
-        if self.device_hours is None or self.inference_device_hours is None:
-            return None
-        return self.device_hours + self.inference_device_hours
-
-    @property
-    def tokens_per_param(self) -> float:
-        """T / N, in the law's convention of N."""
-        return self.tokens / self.params
-
-    def __repr__(self) -> str:
-        return few_lines(f"Plan {plan_sentence(self)}", plan_notes(self))
-
-    def _repr_html_(self) -> str:
-        return plan_html(self)
-
-    def summary(self) -> dict[str, Any]:
-        """The plan as plain values: what `gemstones plan --json` prints."""
-        return {
-            "budget": self.budget,
-            "resource": self.resource,
-            "budget_flops": self.budget_flops,
-            "law": self.law_name,
-            "form": self.law_form,
-            "source": self.law_source,
-            "flops_convention": self.flops_convention,
-            "params_convention": self.params_convention,
-            "shape": None if self.shape is None else str(self.shape),
-            "width": None if self.shape is None else self.shape.width,
-            "depth": None if self.shape is None else self.shape.depth,
-            "params": self.params,
-            "params_total": self.params_total,
-            "tokens": self.tokens,
-            "tokens_per_param": self.tokens_per_param,
-            "aspect_ratio": None if self.shape is None else self.shape.aspect_ratio,
-            "loss": self.loss,
-            "loss_unit": self.loss_unit,
-            "flops": self.flops,
-            "device_hours": self.device_hours,
-            "device_hours_interval": self.device_hours_interval,
-            "inference_tokens": self.inference_tokens,
-            "inference_flops": self.inference_flops,
-            "inference_device_hours": self.inference_device_hours,
-            "intervals": None if self.intervals is None else {k: list(v) for k, v in self.intervals.items()},
-            "intervals_note": self.intervals_note,
-            "near_optimal": None if self.near_optimal is None else self.near_optimal.summary(),
-            "relaxed": self.relaxed,
-            "nearest_shapes": [str(shape) for shape in self.nearest_shapes],
-            "extrapolation": self.extrapolation.summary(),
-            "reach": self.extrapolation.reach,
-            "compared": [other.summary() for other in self.compared],
-            "as_good": None if self.as_good is None else self.as_good.summary(),
-            "models": msgspec.structs.asdict(self.models),
-            "throughput": None if self.throughput is None else self.throughput.summary(),
-            "notes": list(self.notes),
-            "flags": list(self.flags),
-            "assumptions": list(self.assumptions),
-        }
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a plan is asked for, as the kinds of plans take it."""
-
-    budget: float
-    cost: Cost
-    throughput: StepTime | None
-    """For the device hours of a plan."""
-    law: Law | FrontierLaw
-    fit: Fit | None
-    """Where the law comes from one, possibly with draws."""
-    name: str
-    constraints: Constraints
-    near: float
-    everything: bool
-
-    def plan(self, **found: Any) -> Plan:
-        """The plan with what was `found`, and what the request says of itself."""
-        unit: LossUnit = self.law.loss_unit if isinstance(self.law, Law) else "nats"
-        if found.get("near_optimal") is not None:
-            found["near_optimal"] = replace(found["near_optimal"], loss_unit=unit)
-        if self.fit is not None and found.get("intervals"):
-            found |= self._of_new_run(self.fit, **found)
-        return Plan(
-            budget=self.budget,
-            resource=self.cost.resource,
-            law_name=self.name,
-            law_form=self.law.form,
-            law_source=self.law.source,
-            params_convention=self.law.params_convention,
-            inference_tokens=self.cost.inference_tokens,
-            models=Models.of(self.constraints.template),
-            loss_unit=unit,
-            flags=() if self.fit is None else self.fit.flags,
-            assumptions=() if self.fit is None else self.fit.plan_assumptions,
-            **found,
-        )
-
-    def _of_new_run(self, fit: Fit, **found: Any) -> dict[str, Any]:
-        """Intervals with that of a new run's loss, the one of the fit under its own name; and the note on the two."""
-        intervals, beyond = dict(found["intervals"]), found["extrapolation"].distance
-        if (of_fit := intervals.pop("loss", None)) is None:
-            return {}
-        of_new_run = fit.new_run_interval(of_fit, found["loss"], beyond)
-        if of_new_run is not None:
-            intervals["loss"] = of_new_run
-        note = new_run_note(fit.new_run_error, fit.level, beyond)
-        return {
-            "intervals": {**intervals, "loss_of_fit": of_fit},
-            "notes": (note, *found.get("notes", ())),
-        }
-
-    def unaffordable(self) -> InvalidRequest:
-        """No shape of the search is cheap enough to infer with."""
-        return InvalidRequest(
-            f"inference on {format_quantity(self.cost.inference_tokens)} tokens alone takes more than "
-            f"{amount_text(self.budget, self.cost.resource)} for every shape searched: raise the budget, lower "
-            "--inference-tokens, or allow smaller shapes (--min-width, --min-depth)"
-        )
-
-
-def no_intervals(fit: Fit | None) -> str:
-    """Why a plan has none."""
-    return NO_DRAWS if fit is None or not fit.drawn else fit.interval_note
-
-
-def default_constraints(law: Law | FrontierLaw) -> Constraints:
-    """The default search, with the models that the law was fitted to.
-
-    Widths are multiples of 256 for heads of size 128; for other heads, of two of them.
-    """
-    template = law.models.template() if isinstance(law, Law) else Shape(256, 1)
-    multiple = WIDTH_MULTIPLE if template.head_size == 128 else 1
-    return Constraints(
-        width_max=WIDTH_MAX, depth_min=1, depth_max=DEPTH_MAX, width_multiple=multiple, template=template
-    )
-
-
-def default_throughput(law: Fit | Law | FrontierLaw) -> StepTime | None:
-    """The throughput model that ships, for a law whose models are stated to be those that it was measured on."""
-    bare = law.law if isinstance(law, Fit) else law
-    assumed = isinstance(law, Fit) and law.models_assumed
-    shipped = gemstones_step_time()
-    return shipped if isinstance(bare, Law) and bare.models == shipped.models and not assumed else None
 
 
 class PlanOptions(TypedDict, total=False):

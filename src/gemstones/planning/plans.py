@@ -11,7 +11,7 @@ from gemstones.planning.shown import plan_notes, plan_sentence, plans_header, pl
 if TYPE_CHECKING:
     import polars as pl
 
-    from gemstones.planning.plan import Plan
+    from gemstones.planning.result import Plan
 
 SHOWN = 12
 """Plans that a terminal shows."""

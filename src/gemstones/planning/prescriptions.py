@@ -11,7 +11,8 @@ from gemstones.errors import EdgeOfSearch, InvalidRequest
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import FrontierLaw, published
-from gemstones.planning.plan import Plan, plan
+from gemstones.planning.plan import plan
+from gemstones.planning.result import Plan
 from gemstones.units import Interval
 
 AnyLaw = Fit | Law | FrontierLaw

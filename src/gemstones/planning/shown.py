@@ -12,7 +12,7 @@ from gemstones.units import format_flops, format_quantity
 
 if TYPE_CHECKING:
     from gemstones.planning.near import NearOptimal
-    from gemstones.planning.plan import Plan
+    from gemstones.planning.result import Plan
     from gemstones.units import Interval
 
 OF_NEW_RUN, OF_FIT = "of a new run", "of the fit, if its form is right"

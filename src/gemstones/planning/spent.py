@@ -8,7 +8,7 @@ from typing import Any
 
 from gemstones.laws.law import Models
 from gemstones.planning.cost import flops_name, forward_flops, training_flops
-from gemstones.planning.plan import Request
+from gemstones.planning.request import Request
 from gemstones.shape import Shape, Shapes
 from gemstones.timing.step_time import StepTime
 

@@ -18,18 +18,17 @@ def analyse(asked: Asked, step: Callable[[str, float], Step], *, quick: bool) ->
     found: dict[str, Any] = {}
     notes: list[str] = []
     applying = [one for one in asked_of_a_study() if one.applies(asked)]
+    if quick:
+        left = listed(f"no {one.title}" for one in applying if one.slow)
+        notes.append(f"{left}: left out as asked (--quick)")
+        applying = [one for one in applying if not one.slow]
     for one in applying:
-        if quick and one.slow:
-            continue
         share = step(one.title, one.time)
         answer = one.ask(replace(asked, share=share))
         share(1.0)
         notes += answer.notes
         if answer.found is not None:
             found[one.key] = answer.found
-    if quick:
-        left = listed(f"no {one.title}" for one in applying if one.slow)
-        notes.append(f"{left}: left out as asked (--quick)")
     return Analyses(found, tuple(notes))
 
 

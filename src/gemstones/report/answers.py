@@ -5,9 +5,9 @@ from __future__ import annotations
 from gemstones.laws.diagnostics import doubts
 from gemstones.numbers import flops_text, interval_text, quantity_text
 from gemstones.page.page import Headline, Stat
-from gemstones.planning.plan import Plan
 from gemstones.planning.prescriptions import by_law
-from gemstones.report.study import Study
+from gemstones.planning.result import Plan
+from gemstones.report.result import Study
 from gemstones.runs.loss_units import WORDS
 from gemstones.words import PARAMS_WORDS, law_words
 

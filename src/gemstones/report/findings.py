@@ -9,7 +9,7 @@ from gemstones.analyses.backtest.words import percent_text, predictor_words
 from gemstones.laws.envelope import Envelope
 from gemstones.laws.fit import Fit
 from gemstones.numbers import counted, estimate_text, flops_text
-from gemstones.planning.plan import Plan
+from gemstones.planning.result import Plan
 from gemstones.runs.loss_units import PER
 from gemstones.runs.table import RunTable
 from gemstones.units import format_quantity

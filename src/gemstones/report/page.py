@@ -17,9 +17,9 @@ from gemstones.page.page import Figure, Page, Section
 from gemstones.page.table import TableBlock
 from gemstones.report.answers import description, first_plan, headline, same_budget
 from gemstones.report.findings import frontier_growth, misfit, tokens_per_param
+from gemstones.report.result import Study
 from gemstones.report.runs import runs_section
 from gemstones.report.steps import planning_fits, selected, trusted_first
-from gemstones.report.study import Study
 from gemstones.report.tables import envelopes_table, fits_table, near_optimal_table, plans_table
 from gemstones.runs.table import RunTable
 from gemstones.timing.step_time import StepTime

@@ -7,7 +7,7 @@ seed give the same `study.json`, byte for byte, for any number of workers: it ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from gemstones.analyses.analysis import Analyses, Asked, Selected, Settings, ask
 from gemstones.analyses.sensitivity.choices import check_plans
 from gemstones.arguments import checked
 from gemstones.bounds import FLOPS
-from gemstones.display import few_lines, html_table, labelled
 from gemstones.errors import MissingExtra
 from gemstones.figures.approach1 import approach1_figure
 from gemstones.figures.approach3 import approach3_figure
@@ -26,15 +25,15 @@ from gemstones.figures.save import save_figure, write_table
 from gemstones.figures.style import RunColors, need_altair
 from gemstones.files import make_folder, write_text
 from gemstones.laws.chosen import AUTO
-from gemstones.laws.envelope import BINS, Envelope
+from gemstones.laws.envelope import Envelope
 from gemstones.laws.fit import Fit
-from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.parallel import Workers
 from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.resample import check_resampling
-from gemstones.numbers import counted, flops_text
+from gemstones.numbers import flops_text
 from gemstones.output_folder import OutputFolder
-from gemstones.planning.plan import NEAR, Plan, default_throughput
+from gemstones.page.page import page_html
+from gemstones.planning.defaults import default_throughput
 from gemstones.planning.prescriptions import (
     PUBLISHED,
     AnyLaw,
@@ -44,10 +43,12 @@ from gemstones.planning.prescriptions import (
     references,
     usual_budgets,
 )
-from gemstones.planning.shown import plans_header, plans_rows
+from gemstones.planning.result import Plan
 from gemstones.report import tables
 from gemstones.report.analyses import analyse, analysis_sections, write_analyses
+from gemstones.report.page import study_page
 from gemstones.report.progress import FIGURE_TIME, PLAN_TIME, StudyProgress
+from gemstones.report.result import PAGE, Study
 from gemstones.report.steps import (
     TIMES,
     fit_laws,
@@ -58,21 +59,13 @@ from gemstones.report.steps import (
 )
 from gemstones.runs import RunTable
 from gemstones.runs.given import Runs, given_runs
-from gemstones.runs.loss_units import WORDS, LossUnit
+from gemstones.runs.loss_units import WORDS
 from gemstones.seeds import Seed, seed_number
 from gemstones.timing.step_time import StepTime
 from gemstones.units import Interval
 from gemstones.version import __version__
-from gemstones.words import resampled_words, selection_words
+from gemstones.words import selection_words
 
-CONVENTIONS = {
-    "parameters": "every count of parameters is in the convention named beside it; total counts everything",
-    "flops": "gemstones: Appendix G of the Gemstones paper; 6N_x: 6 times parameters of convention x, times tokens",
-    "laws": "L = sum of exp(log_coefficient) * x^(-exponent) over the terms x, plus exp(log_irreducible)",
-    "envelopes": "log y = slope * log resource + intercept, natural logarithms",
-    "intervals": "of resamples by run, unless a unit is named; null where there are none",
-}
-PAGE = "report.html"
 CLOSING = (PAGE, "study.json")
 PATTERNS = (
     *CLOSING,
@@ -85,65 +78,6 @@ PATTERNS = (
     *(pattern for one in asked_of_a_study() for pattern in one.patterns),
 )
 """What a study may write, by its place in the folder."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Study:
-    """What a study found (fits, plans in FLOPs, tokens and losses, analyses), and the files it wrote.
-
-    >>> study("pebbles", "out", quick=True).plans[0]  # doctest: +SKIP
-    """
-
-    dataset: str
-    settings: Settings
-    provenance: dict[str, Any]
-    """Sources with their SHA-256, assumptions, the selections' fingerprints, versions."""
-    fits: tuple[Fit, ...]
-    envelopes: tuple[Envelope, ...]
-    plans: tuple[Plan, ...]
-    analyses: Analyses
-    notes: tuple[str, ...]
-    """What was left out, and why."""
-    output: Path
-    files: tuple[Path, ...]
-    loss_unit: LossUnit = "nats"
-
-    def __repr__(self) -> str:
-        found = f"{counted(len(self.fits), 'fit')}, {counted(len(self.plans), 'plan')}"
-        return few_lines(f"Study of {self.dataset}: {found}", self._said())
-
-    def _repr_html_(self) -> str:
-        rows = plans_rows(self.plans)
-        return html_table(
-            f"Study of {self.dataset}: what it prescribes", plans_header(self.plans), rows, self._said()
-        )
-
-    def _said(self) -> list[str]:
-        page = [f"to read: {self.output / PAGE}"] if self.output / PAGE in self.files else []
-        how = resampled_words(DEFAULT_LEVEL, self.settings.bootstrap, "run")
-        flags = {f"{made.law.name}: {flag}": None for made in self.fits for flag in made.flags}
-        written = f"{counted(len(self.files), 'file')} in {self.output}"
-        return [*page, written, how, *labelled(("flag", flags), ("note", self.notes))]
-
-    @property
-    def conventions(self) -> dict[str, str]:
-        """What its numbers mean."""
-        return {"loss": WORDS[self.loss_unit], **CONVENTIONS}
-
-    def summary(self) -> dict[str, Any]:
-        """The study as plain values: what `study.json` holds."""
-        return {
-            "dataset": self.dataset,
-            "settings": asdict(self.settings) | {"bins": BINS, "near": NEAR},
-            "conventions": self.conventions,
-            "provenance": self.provenance,
-            "fits": [{"name": made.law.name, **made.summary()} for made in self.fits],
-            "envelopes": [made.summary() for made in self.envelopes],
-            "plans": [made.summary() for made in self.plans],
-            **self.analyses.summary(),
-            "notes": list(self.notes),
-            "files": [path.relative_to(self.output).as_posix() for path in self.files],
-        }
 
 
 @checked
@@ -282,9 +216,6 @@ def _left_out(spanned: Interval | None, fits: Sequence[Fit]) -> Iterator[str]:
 
 def study_html(made: Study, runs: RunTable) -> str:
     """The study of `runs` as one HTML page that needs nothing else; raises `MissingExtra` without altair."""
-    from gemstones.page.page import page_html
-    from gemstones.report.page import study_page
-
     sections = analysis_sections(made.analyses, runs)
     return page_html(study_page(made, runs, step_time=_throughput(made), sections=sections))
 

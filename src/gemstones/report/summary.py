@@ -15,12 +15,12 @@ from gemstones.numbers import (
     number_text,
     quantity_text,
 )
-from gemstones.planning.plan import Plan
 from gemstones.planning.prescriptions import by_law
+from gemstones.planning.result import Plan
 from gemstones.planning.shown import plan_sentence as line_of_plan
 from gemstones.printable import printable
 from gemstones.report.analyses import analysis_sentences
-from gemstones.report.study import Study
+from gemstones.report.result import Study
 from gemstones.runs.loss_units import PER
 from gemstones.units import Interval
 from gemstones.words import (

@@ -13,7 +13,7 @@ from gemstones.figures.table import Row, Table
 from gemstones.laws.envelope import QUANTITIES, Envelope
 from gemstones.laws.fit import Fit
 from gemstones.numbers import flops_text
-from gemstones.planning.plan import Plan
+from gemstones.planning.result import Plan
 from gemstones.units import Interval
 from gemstones.words import (
     PARAMS_WORDS,

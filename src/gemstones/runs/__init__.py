@@ -11,11 +11,12 @@ from gemstones.runs.architecture import GEMSTONES_ARCHITECTURE, Architecture
 from gemstones.runs.building import build_table
 from gemstones.runs.fetch import ENTRIES, Entry
 from gemstones.runs.mapping import parse_columns
+from gemstones.runs.provenance import Source
 from gemstones.runs.readers import read_runs
 from gemstones.runs.schema import SCHEMA, Column
 from gemstones.runs.selections import Selection, default_selection, selections_of
 from gemstones.runs.sources import DATASETS, Dataset, load
-from gemstones.runs.table import RunTable, Source
+from gemstones.runs.table import RunTable
 
 __all__ = [
     "DATASETS",

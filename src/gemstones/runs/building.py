@@ -14,6 +14,7 @@ from gemstones.runs.completion import complete
 from gemstones.runs.identity import with_runs
 from gemstones.runs.mapping import apply_mapping, check_names
 from gemstones.runs.missing import check_required
+from gemstones.runs.provenance import Source
 from gemstones.runs.rules import (
     check_identity,
     check_numbers,
@@ -23,7 +24,7 @@ from gemstones.runs.rules import (
     check_sizes,
 )
 from gemstones.runs.schema import SCHEMA
-from gemstones.runs.table import RunTable, Source
+from gemstones.runs.table import RunTable
 from gemstones.runs.typed import typed
 
 if TYPE_CHECKING:

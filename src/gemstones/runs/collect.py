@@ -47,8 +47,9 @@ from gemstones.runs.building import build_table
 from gemstones.runs.folders import RUN, SUITE, ledger_of, read_run, read_suite
 from gemstones.runs.ledger import LEDGER, Evaluation, Ledger, Rollback, Start, Step
 from gemstones.runs.one_line import listed, one_line
+from gemstones.runs.provenance import Source
 from gemstones.runs.schema import SCHEMA
-from gemstones.runs.table import RunTable, Source
+from gemstones.runs.table import RunTable
 
 if TYPE_CHECKING:
     import polars as pl

@@ -19,11 +19,11 @@ from gemstones.runs.architecture import Architecture
 from gemstones.runs.dropped import Dropped
 from gemstones.runs.loss_units import PER, LossUnit, unit_of
 from gemstones.runs.one_line import one_line
+from gemstones.runs.provenance import Source
 from gemstones.runs.schema import SCHEMA_VERSION, UNITS
-from gemstones.runs.table import RunTable, Source
 
 if TYPE_CHECKING:
-    pass
+    from gemstones.runs.table import RunTable
 
 
 class TableFields(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

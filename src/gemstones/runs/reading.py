@@ -30,9 +30,10 @@ from gemstones.runs.mapping import Mapped, apply_mapping, check_names
 from gemstones.runs.missing import check_required
 from gemstones.runs.one_line import one_line
 from gemstones.runs.plausible_table import SIZES, check_plausible
+from gemstones.runs.provenance import Source
 from gemstones.runs.rules import check_numbers, check_one_unit, check_present, check_shapes, check_sizes
 from gemstones.runs.schema import COLUMNS
-from gemstones.runs.table import RunTable, Source
+from gemstones.runs.table import RunTable
 from gemstones.runs.typed import readable, typed
 
 if TYPE_CHECKING:

@@ -33,9 +33,10 @@ from gemstones.runs.fetch import ENTRIES, Entry, Packaged, fetch
 from gemstones.runs.formats import SUFFIXES
 from gemstones.runs.formats.delimited import typed_csv
 from gemstones.runs.one_line import one_line
+from gemstones.runs.provenance import Source
 from gemstones.runs.readers import filtered, read_runs
 from gemstones.runs.selections import default_selection
-from gemstones.runs.table import RunTable, Source
+from gemstones.runs.table import RunTable
 from gemstones.shape import Shape
 
 if TYPE_CHECKING:

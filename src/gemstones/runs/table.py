@@ -18,6 +18,7 @@ from gemstones.runs.architecture import ASSUMED, Architecture
 from gemstones.runs.dropped import Dropped
 from gemstones.runs.loss_units import WORDS, LossUnit
 from gemstones.runs.one_line import listed, one_line
+from gemstones.runs.provenance import Source
 from gemstones.runs.schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -29,17 +30,6 @@ GLANCE = ("run", "family", "width", "depth", "params_total", "tokens", "loss", "
 """Columns that a notebook shows."""
 GLANCED = 5
 """Rows that it shows."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One file, or frame, that rows were read from."""
-
-    name: str
-    location: str
-    """URL or path; empty for a frame in memory."""
-    sha256: str = ""
-    licence: str = ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from gemstones.report.study import Study, study
+from gemstones.report.result import Study
+from gemstones.report.study import study
 from gemstones.runs import load
 
 FLAGS = (

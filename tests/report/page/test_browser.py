@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from gemstones.laws.published import LAW_NAMES
 from gemstones.numbers import number_text
 from gemstones.planning.plan import plan
-from gemstones.report.study import Study
+from gemstones.report.result import Study
 from gemstones.runs import RunTable
 from gemstones.units import format_quantity
 from tests.report.page.conftest import HOSTILE, Reader

@@ -27,9 +27,10 @@ from gemstones.laws.published import LAW_NAMES, FrontierLaw, published
 from gemstones.page.explorer import law_data
 from gemstones.planning import by_params, sight, surface
 from gemstones.planning.cost import Cost
+from gemstones.planning.defaults import default_constraints, default_throughput
 from gemstones.planning.extrapolation import Extrapolation
-from gemstones.planning.plan import default_constraints, default_throughput, plan
-from gemstones.report.study import Study
+from gemstones.planning.plan import plan
+from gemstones.report.result import Study
 from gemstones.shape import Shape
 from gemstones.timing.step_time import StepTime
 from gemstones.units import format_quantity, parse_quantity

@@ -29,8 +29,8 @@ from gemstones.page.table import TableBlock, download, shown
 from gemstones.planning.prescriptions import by_law
 from gemstones.report.answers import first_plan
 from gemstones.report.page import study_page
+from gemstones.report.result import Study
 from gemstones.report.runs import runs_table
-from gemstones.report.study import Study
 from gemstones.report.summary import closing_text
 from gemstones.report.tables import plans_table
 from gemstones.runs import RunTable

@@ -12,8 +12,8 @@ from gemstones.laws.columns import SHAPE_COLUMNS
 from gemstones.laws.flops_model import SIX_N
 from gemstones.laws.law import Law
 from gemstones.planning.cost import FLOPS
+from gemstones.planning.defaults import default_constraints
 from gemstones.planning.optimum import shape_optima, size_optima
-from gemstones.planning.plan import default_constraints
 from gemstones.planning.sight import TOKENS, sight
 from gemstones.planning.surface import Surface
 from gemstones.shape import FloatArray, IntArray, Shapes

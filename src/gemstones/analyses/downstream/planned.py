@@ -11,7 +11,7 @@ from gemstones.analyses.downstream.rows import MEAN
 from gemstones.display import Row, interval_text, labelled
 from gemstones.laws.interval import level_text
 from gemstones.laws.parallel import Workers
-from gemstones.planning.plan import Plan
+from gemstones.planning.result import Plan
 from gemstones.runs.given import Runs
 from gemstones.units import format_quantity
 

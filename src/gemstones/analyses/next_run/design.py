@@ -43,7 +43,7 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import REFIT, FrontierLaw, given_law
 from gemstones.planning.cost import amount_text
-from gemstones.planning.plan import default_constraints, default_throughput
+from gemstones.planning.defaults import default_constraints, default_throughput
 from gemstones.planning.sight import sight
 from gemstones.runs.given import selected_runs
 from gemstones.runs.table import RunTable

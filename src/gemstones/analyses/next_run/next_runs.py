@@ -37,7 +37,7 @@ from gemstones.files import read_bytes
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.parallel import Workers
-from gemstones.planning.plan import default_constraints
+from gemstones.planning.defaults import default_constraints
 from gemstones.runs.table import RunTable
 from gemstones.shape import Shape, Shapes
 

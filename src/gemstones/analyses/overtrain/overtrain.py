@@ -38,8 +38,11 @@ from gemstones.laws.published import FrontierLaw, given_law
 from gemstones.planning.by_params import ASPECT_RATIOS
 from gemstones.planning.by_shape import blind
 from gemstones.planning.cost import FLOPS, Cost, amount_text, flops_of_params, training_flops
+from gemstones.planning.defaults import default_constraints
 from gemstones.planning.extrapolation import Extrapolation
-from gemstones.planning.plan import Plan, default_constraints, no_intervals, of_groups, plan
+from gemstones.planning.plan import of_groups, plan
+from gemstones.planning.request import no_intervals
+from gemstones.planning.result import Plan
 from gemstones.planning.sight import sight
 from gemstones.shape import BoolArray, FloatArray, Shape, Shapes
 from gemstones.units import Interval, format_quantity

@@ -262,7 +262,7 @@ def columns_of_point(
 def _best_shape(law: Law, counted: float, tokens: float) -> dict[str, float]:
     """Width and depth of the feasible shape of about `counted` parameters that the law predicts the least loss for."""
     from gemstones.planning.by_params import ASPECT_RATIOS
-    from gemstones.planning.plan import default_constraints
+    from gemstones.planning.defaults import default_constraints
 
     constraints = default_constraints(law)
     column, row = constraints.grid()

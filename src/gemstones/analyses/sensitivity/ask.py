@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gemstones.analyses.sensitivity.choices import Levels
-from gemstones.analyses.sensitivity.files import sweep_budgets
 from gemstones.analyses.sensitivity.sensitivity import Sensitivity
 from gemstones.analyses.sensitivity.sensitivity import sensitivity as sensitivity_of_sweep
 from gemstones.analyses.sensitivity.sweep import Sweep
+from gemstones.analyses.sensitivity.tables import sweep_budgets
 from gemstones.arguments import checked
 from gemstones.bounds import FLOPS
 from gemstones.laws.parallel import Workers

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from gemstones.analyses.sensitivity.choices import CHOICES, NO_LAW
 from gemstones.analyses.sensitivity.decomposition import INTERACTIONS
-from gemstones.analyses.sensitivity.files import CHOICE_TITLES, QUANTITY_WORDS, level_words
 from gemstones.analyses.sensitivity.prescribe import Quantity
 from gemstones.analyses.sensitivity.sensitivity import Sensitivity, plain
+from gemstones.analyses.sensitivity.tables import CHOICE_TITLES, QUANTITY_WORDS, level_words
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.figures import style

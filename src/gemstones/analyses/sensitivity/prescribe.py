@@ -26,8 +26,8 @@ from gemstones.laws.interval import interval, percentile_interval
 from gemstones.laws.law import Law
 from gemstones.planning.by_params import ASPECT_RATIOS
 from gemstones.planning.cost import Cost, Flops, flops_of_params, training_flops
+from gemstones.planning.defaults import default_constraints
 from gemstones.planning.optimum import on_edge, shape_optima, size_optima
-from gemstones.planning.plan import default_constraints
 from gemstones.planning.sight import TOKENS, sight, sum_of_terms
 from gemstones.planning.surface import Surface
 from gemstones.shape import BoolArray, FloatArray, Shapes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gemstones.analyses.sensitivity.figures import shares_figure, studies_figure
-from gemstones.analyses.sensitivity.files import CHOICE_TITLES, QUANTITY_WORDS, level_rows, studies_frame
 from gemstones.analyses.sensitivity.sensitivity import Sensitivity
+from gemstones.analyses.sensitivity.tables import CHOICE_TITLES, QUANTITY_WORDS, level_rows, studies_frame
 from gemstones.figures.table import Table
 from gemstones.numbers import counted, flops_text
 from gemstones.page.page import Figure, Section

@@ -23,7 +23,7 @@ from gemstones.runs.formats.delimited import Delimited, header_of, parse_delimit
 from gemstones.runs.formats.json_text import parse_json
 from gemstones.runs.formats.text import decoded
 from gemstones.runs.one_line import listed, one_line
-from gemstones.runs.table import Source
+from gemstones.runs.provenance import Source
 
 LARGEST = 4 << 30
 """Bytes of a file, or of standard input, that are read."""

@@ -12,7 +12,7 @@ from gemstones.runs.formats.delimited import check_distinct
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.records import frame_of_records, native
 from gemstones.runs.one_line import one_line
-from gemstones.runs.table import Source
+from gemstones.runs.provenance import Source
 
 if TYPE_CHECKING:
     import polars as pl

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gemstones.runs.dropped import Dropped
-from gemstones.runs.table import Source
+from gemstones.runs.provenance import Source
 
 if TYPE_CHECKING:
     import polars as pl

@@ -21,7 +21,7 @@ from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.records import frame_of_records
 from gemstones.runs.formats.tool_names import known_by_tool
 from gemstones.runs.one_line import one_line
-from gemstones.runs.table import Source
+from gemstones.runs.provenance import Source
 
 NAME = "tensorboard"
 PATTERN = "*tfevents*"

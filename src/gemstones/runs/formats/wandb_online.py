@@ -14,7 +14,7 @@ from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.wandb_runs import LoggedRun, opened_runs
 from gemstones.runs.one_line import one_line
-from gemstones.runs.table import Source
+from gemstones.runs.provenance import Source
 
 SCHEME = "wandb://"
 

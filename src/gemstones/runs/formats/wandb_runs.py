@@ -12,7 +12,7 @@ from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.records import flat, frame_of_records
 from gemstones.runs.formats.tool_names import known_by_tool
 from gemstones.runs.formats.wandb_history import STEP_REMEDY
-from gemstones.runs.table import Source
+from gemstones.runs.provenance import Source
 
 
 @dataclass
