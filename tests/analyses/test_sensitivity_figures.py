@@ -26,9 +26,11 @@ from gemstones.analyses.sensitivity.tables import (
 )
 from gemstones.errors import InvalidRequest
 from gemstones.figures.save import render
+from gemstones.laws.fitting import fit as gs_fit
 from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.published import LAWS
-from gemstones.paper.rainbow import BUDGETS, rainbow_curves, rainbow_figure, rainbow_sensitivities, spaced
+from gemstones.paper.rainbow import BUDGETS, rainbow_curves, rainbow_figure, rainbow_sensitivities
+from gemstones.paper.spaced import spaced
 from gemstones.runs import RunTable
 
 
@@ -77,12 +79,24 @@ def test_curves_are_the_published_ones(rainbow: tuple[Sensitivity, ...]) -> None
     assert kaplan.n_opt[-1] / kaplan.n_opt[0] == pytest.approx(1e10**0.88)
 
 
-def test_the_rainbow_is_drawn(rainbow: tuple[Sensitivity, ...]) -> None:
+def test_the_rainbow_is_drawn(rainbow: tuple[Sensitivity, ...], gemstones: RunTable) -> None:
     figure = rainbow_figure(*rainbow).to_dict()
     names = {row["series"] for row in figure["datasets"]["labels-hull"]}
     assert names == {row["series"] for row in figure["datasets"]["curves-hull"]}
     assert "width 512 only" in names and "Chinchilla data, reduced" in names and "Kaplan et al. 2020" in names
     assert len({row["curve"] for row in figure["datasets"]["curves-approach3"]}) == 7 * 2 + 2 + 2
+    # Every analysis that counts all parameters, with its interval; published laws have none.
+    intervals = {(row["series"], row["by"]): row for row in figure["datasets"]["intervals"]}
+    assert len(intervals) == (7 + 2) * 2 + 2
+    for (_, by), row in intervals.items():
+        if by == "Published law":
+            assert row["low"] is None and row["high"] is None
+        else:
+            assert row["low"] <= row["n_opt"] <= row["high"]
+    drawn = intervals["all checkpoints", "Approach 3"]
+    fit = gs_fit(gemstones.select("all"), "N,T", bootstrap=100)
+    ends = fit.plan(1e22).intervals["params"]
+    assert (drawn["low"], drawn["high"]) == pytest.approx(ends, rel=0.02)  # resamples start elsewhere
     assert render(rainbow_figure(rainbow[0]), ("svg",))["svg"]
 
 

@@ -89,7 +89,7 @@ def analyse(*, bootstrap: int, seed: int, workers: Workers, part: Part) -> Analy
         epoch, "N,T", objective=Objective(delta=EPOCH_DELTA), bootstrap=EPOCH_DRAWS, unit="row", seed=seed
     )
     step(1)
-    rainbow = rainbow_sensitivities(gemstones, chinchilla, workers=workers)
+    rainbow = rainbow_sensitivities(gemstones, chinchilla, bootstrap=bootstrap, seed=seed, workers=workers)
     step(2)
     every = gemstones.select("all-2B")
     overspends = {(r, m): overspend(every, TOKENS, r, m) for r in RESOURCES for m in METHODS}

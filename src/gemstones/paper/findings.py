@@ -25,7 +25,7 @@ from gemstones.paper.figure import PaperFigure
 from gemstones.paper.fits import PAPER_FORM, PREDICTS, EnvelopeKey
 from gemstones.paper.forms import FORMS, HEADLINE, TABLED
 from gemstones.paper.overtraining_claims import at_factor
-from gemstones.paper.rainbow import EVERY, rainbow_curves
+from gemstones.paper.rainbow import AT, EVERY, nearest, rainbow_curves
 from gemstones.paper.starts_claims import FEW_STARTS
 from gemstones.paper.upstream import SETS
 from gemstones.report.findings import frontier_growth
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 LONGEST = 100
 """Characters of a line of a title: every figure is wide enough for them."""
-AT = 1e22
-"""FLOPs at which sizes are compared."""
 
 
 def titled(figure: PaperFigure, finding: str) -> PaperFigure:
@@ -109,9 +107,9 @@ def _trend(made: Analyses) -> str:
 def spread(made: Analyses) -> str:
     """Over which sizes the curves of the Gemstones spread."""
     budget, sizes_at = 0.0, []
-    for curve in rainbow_curves(*made.rainbow[:1]):
+    for curve in rainbow_curves(*(one for one in made.rainbow if one.dataset == made.gemstones.dataset)):
         if curve.kind == EVERY:
-            at = int(np.abs(np.log(np.array(curve.budgets) / AT)).argmin())
+            at = nearest(curve.budgets)
             budget = curve.budgets[at]
             sizes_at.append(float(curve.n_opt[at]))
     known = [size for size in sizes_at if math.isfinite(size)]

@@ -11,11 +11,13 @@ import numpy as np
 from gemstones.analyses.overtrain.paired import Paired, paired
 from gemstones.analyses.sensitivity.prescribe import Prescribed, ends, prescribe_law
 from gemstones.laws.fit import Fit
+from gemstones.laws.interval import level_text
 from gemstones.paper.approach3_curves import BUDGETS
 from gemstones.paper.drawn import drawn
 from gemstones.paper.figure import PaperFigure
 from gemstones.paper.fits import PAPER_FORM, PREDICTS, SHAPED_SELECTIONS, FitKey
 from gemstones.paper.rainbow import Curve, Panel, rainbow_panels, reference_curves, series_words
+from gemstones.paper.rainbow_intervals import Prescription
 from gemstones.shape import FloatArray
 from gemstones.units import Interval
 
@@ -116,7 +118,16 @@ def forms_rainbow(forms: Forms) -> PaperFigure:
         [
             "Colour: the checkpoints that were fitted, named where their curve ends",
             "laws of shapes: the best feasible shape, no line where that lies on the edge of the search",
-            "no intervals here: the page has those at 1e22 FLOPs",
+            f"below: {level_text(forms.level)} intervals from resamples by run",
+        ],
+        [
+            Prescription(
+                series_words("gemstones", selection),
+                form,
+                float(values[0]),
+                ends(values[1:], float(values[0]), discrete=form != "N,T", level=forms.level),
+            )
+            for (form, selection), values in forms.headline.items()
         ],
     )
     caption = (

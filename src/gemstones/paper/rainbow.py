@@ -22,9 +22,18 @@ from gemstones.arguments import checked
 from gemstones.figures import style
 from gemstones.figures.style import need_altair
 from gemstones.laws.hoffmann import optimal_params_tokens
+from gemstones.laws.interval import level_text
 from gemstones.laws.law import Law
 from gemstones.laws.parallel import Workers
 from gemstones.laws.published import FrontierLaw, published
+from gemstones.paper.rainbow_intervals import (
+    INTERVALS,
+    REFERENCE,
+    Prescription,
+    interval_rows,
+    intervals_panel,
+)
+from gemstones.paper.spaced import spaced
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 from gemstones.units import Interval
@@ -34,16 +43,11 @@ if TYPE_CHECKING:
     import altair as alt
 
 BUDGETS = tuple(np.geomspace(1e18, 1e28, 41).tolist())
-LEVELS = Levels(
-    approaches=("approach3", "hull"),
-    laws=("N,T",),
-    params=("total", "no_embedding", "non_embedding"),
-    flops=("gemstones", "6N"),
-    deltas=(1e-4,),
-)
-"""All that the figure needs of a sensitivity analysis."""
+AT = 1e22
+"""FLOPs at which the intervals of all analyses are drawn."""
 WITHOUT: dict[Approach, ParamsConvention] = {"hull": "non_embedding", "approach3": "no_embedding"}
 """What the paper's "No Embeds" counts."""
+DELTA = 1e-4
 REFERENCES = ("kaplan", "chinchilla-epoch")
 SELECTION_WORDS = {
     "gemstones": {
@@ -69,15 +73,15 @@ FLOPS_TITLES: dict[Approach, str] = {
     "hull": "FLOPs budget (Appendix G, of Chinchilla data 6·N·T)",
     "approach3": "FLOPs budget (6·N·T)",
 }
-EVERY, WITHOUT_WORDS, REFERENCE = "All parameters", "Without embeddings", "Published law"
+EVERY, WITHOUT_WORDS = "All parameters", "Without embeddings"
 _DASHES = {
     EVERY: style.dash(reference=False),
     WITHOUT_WORDS: [4.0, 3.0],
     REFERENCE: style.dash(reference=True),
 }
 _WIDTHS = {EVERY: style.LINE_WIDTH, WITHOUT_WORDS: 1.2, REFERENCE: style.REFERENCE_WIDTH}
-WIDTH, HEIGHT = 370, 470
-"""Of a panel, in CSS pixels."""
+WIDTH, HEIGHT = 740, 470
+"""Of all panels that stand beside each other, and of each, in CSS pixels."""
 LABEL_HEIGHT = 15.5
 """Between the labels at the ends of curves, in CSS pixels."""
 LINK = 16
@@ -97,6 +101,8 @@ class Curve:
     budgets: tuple[float, ...]
     n_opt: FloatArray
     """NaN where there is no optimum."""
+    interval: Interval | None = None
+    """Of N* at `AT`."""
 
     @property
     def kind(self) -> str:
@@ -107,13 +113,24 @@ class Curve:
 
 
 def rainbow_sensitivities(
-    gemstones: RunTable, chinchilla: RunTable | None = None, *, workers: Workers = None
+    gemstones: RunTable,
+    chinchilla: RunTable | None = None,
+    *,
+    bootstrap: int = 100,
+    seed: int = 0,
+    workers: Workers = None,
 ) -> tuple[Sensitivity, ...]:
-    """The fits of Figure 6, without resamples: of all usual selections of `gemstones`, and of two of `chinchilla`."""
-    made = [sensitivity(Sweep.of(gemstones, LEVELS), BUDGETS, bootstrap=0, workers=workers)]
+    """The fits of Figure 6: of all usual selections of `gemstones`, and of two of `chinchilla`."""
+    wanted: list[tuple[RunTable, tuple[str, ...] | None, FlopsChoice]] = [(gemstones, None, "gemstones")]
     if chinchilla is not None:
-        two = Sweep.of(chinchilla, LEVELS, selections=("epoch", "hoffmann-reduced"))
-        made.append(sensitivity(two, BUDGETS, bootstrap=0, workers=workers))
+        wanted.append((chinchilla, ("epoch", "hoffmann-reduced"), "6N"))  # shapes are not known
+    made = []
+    for runs, selections, of_hull in wanted:
+        for approach, without in WITHOUT.items():
+            flops = of_hull if approach == "hull" else "6N"
+            levels = Levels((approach,), ("N,T",), ("total", without), (flops,), (DELTA,))
+            sweep = Sweep.of(runs, levels, selections=selections)
+            made.append(sensitivity(sweep, BUDGETS, bootstrap=bootstrap, seed=seed, workers=workers))
     return tuple(made)
 
 
@@ -127,6 +144,7 @@ def rainbow_curves(*made: Sensitivity) -> list[Curve]:
             study.choices.flops,
             one.budgets,
             study.prescribed.n_opt[0],
+            study.prescribed.interval("n_opt", nearest(one.budgets), one.level) if one.bootstrap else None,
         )
         for one in made
         for study in one.studies
@@ -135,6 +153,11 @@ def rainbow_curves(*made: Sensitivity) -> list[Curve]:
     ]
     budgets = np.array(max((one.budgets for one in made), key=len))
     return [*curves, *reference_curves(budgets)]
+
+
+def nearest(budgets: Sequence[float]) -> int:
+    """The position of the budget nearest to `AT`."""
+    return int(np.abs(np.log(np.array(budgets) / AT)).argmin())
 
 
 def reference_curves(budgets: FloatArray) -> list[Curve]:
@@ -149,7 +172,7 @@ def _drawn(choices: Choices, known: set[FlopsChoice]) -> bool:
         and choices.law in {"-", "N,T"}
         and choices.flops_convention == convention
         and choices.params_convention in {"total", WITHOUT[choices.approach]}
-        and choices.delta in {None, LEVELS.deltas[0]}
+        and choices.delta in {None, DELTA}
     )
 
 
@@ -172,7 +195,7 @@ def _reference(name: str, budgets: FloatArray) -> Curve:
 
 
 @checked
-def rainbow_figure(*made: Sensitivity) -> alt.HConcatChart:
+def rainbow_figure(*made: Sensitivity) -> alt.VConcatChart:
     """Figure 6, over budgets in FLOPs, from sensitivity analyses `made` of one or more data sets.
 
     See `rainbow_sensitivities` for those of the paper. Raises `MissingExtra` without altair, `InvalidRequest` where
@@ -191,10 +214,23 @@ def rainbow_figure(*made: Sensitivity) -> alt.HConcatChart:
     said = [
         "Colour: the checkpoints that were fitted, named where their curve of all parameters ends",
         "without embeddings: Approach 1 leaves out embedding and head, Approach 3 the embedding",
-        "no intervals",
     ]
     title = "A rainbow of scaling laws: the parameters prescribed for a budget, by analysis"
-    return rainbow_panels(panels, made[0].fitted_flops, title, said)
+    found: list[Prescription] = []
+    if any(curve.interval for curve in curves):
+        level = level_text(made[0].level)
+        said.append(f"below: {level} intervals from {made[0].bootstrap} resamples by run, all parameters")
+        found = [prescription(curve) for curve in curves if curve.kind != WITHOUT_WORDS]
+    return rainbow_panels(panels, made[0].fitted_flops, title, said, found)
+
+
+BY: dict[Approach | None, str] = {"hull": "Approach 1", "approach3": "Approach 3", None: REFERENCE}
+
+
+def prescription(curve: Curve) -> Prescription:
+    """What a curve says at `AT`."""
+    at = nearest(curve.budgets)
+    return Prescription(curve.series, BY[curve.approach], float(curve.n_opt[at]), curve.interval)
 
 
 @dataclass(frozen=True)
@@ -208,9 +244,14 @@ class Panel:
 
 
 def rainbow_panels(
-    panels: Mapping[str, Panel], fitted: Interval | None, title: str, said: Sequence[str]
-) -> alt.HConcatChart:
-    """Panels of prescribed parameters over budgets beside each other, on one axis; data by their names."""
+    panels: Mapping[str, Panel],
+    fitted: Interval | None,
+    title: str,
+    said: Sequence[str],
+    found: Sequence[Prescription] = (),
+) -> alt.VConcatChart:
+    """Panels of prescribed parameters over budgets beside each other, on one axis, and below them the intervals of what
+    was `found` at `AT`; data by their names."""
     import altair as alt
 
     curves = [curve for panel in panels.values() for curve in panel.curves]
@@ -225,9 +266,17 @@ def rainbow_panels(
     for name, panel in panels.items():
         data[f"curves-{name}"] = _rows(panel.curves)
         data[f"labels-{name}"] = _labels(panel.curves, domain)
-        drawn.append(_panel(name, panel, domain, palette, kinds, fitted, first=not drawn))
-    heading = alt.TitleParams(title, subtitle=style.clauses(said, 60 * len(panels)), offset=14)
-    themed: alt.HConcatChart = style.themed(alt.hconcat(*drawn).properties(title=heading))
+        drawn.append(
+            _panel(name, panel, domain, palette, kinds, fitted, WIDTH // len(panels), first=not drawn)
+        )
+    rows: list[Any] = [alt.hconcat(*drawn)]
+    if found:
+        data[INTERVALS] = interval_rows(found)
+        rows.append(intervals_panel(found, palette, WIDTH + 60, AT))
+    heading = alt.TitleParams(title, subtitle=style.clauses(said, 120), offset=14)
+    themed: alt.VConcatChart = style.themed(
+        alt.vconcat(*rows, spacing=28).resolve_scale(shape="independent").properties(title=heading)
+    )
     themed.datasets = data
     return themed
 
@@ -239,6 +288,7 @@ def _panel(
     palette: dict[str, str],
     kinds: Sequence[str],
     fitted: Interval | None,
+    width: int,
     *,
     first: bool,
 ) -> alt.LayerChart:
@@ -249,7 +299,7 @@ def _panel(
         symbolType="stroke",
         symbolSize=520,
         orient="none",
-        legendX=WIDTH - 188,
+        legendX=width - 188,
         legendY=HEIGHT - 18 - 22 * len(kinds),
     )
 
@@ -281,15 +331,15 @@ def _panel(
     )
     labels = alt.Chart(alt.NamedData(name=f"labels-{name}"))
     links = labels.mark_rule(strokeWidth=1.3).encode(
-        x=alt.value(WIDTH), x2=alt.value(WIDTH + LINK), y=alt.Y("n_opt:Q"), y2=alt.Y2("at:Q"), color=color
+        x=alt.value(width), x2=alt.value(width + LINK), y=alt.Y("n_opt:Q"), y2=alt.Y2("at:Q"), color=color
     )
     words = labels.mark_text(align="left", fontSize=12, color=style.INK).encode(
-        x=alt.value(WIDTH + LINK + 4), y=alt.Y("at:Q"), text="series:N"
+        x=alt.value(width + LINK + 4), y=alt.Y("at:Q"), text="series:N"
     )
     heading = alt.TitleParams(panel.heading, fontSize=13.5, anchor="middle")
     layers = [*_fitted(fitted, x, first=first), lines, links, words]
     layered: Any = alt.layer(*layers)
-    chart: alt.LayerChart = layered.properties(width=WIDTH, height=HEIGHT, title=heading)
+    chart: alt.LayerChart = layered.properties(width=width, height=HEIGHT, title=heading)
     return chart
 
 
@@ -302,10 +352,10 @@ def _fitted(fitted: Interval | None, x: alt.X, *, first: bool) -> list[alt.Chart
     values = [{"budget": fitted[0], "end": fitted[1], "middle": (fitted[0] * fitted[1]) ** 0.5}]
     where = alt.Chart(alt.InlineData(values=values))
     words = where.mark_text(
-        text="fitted runs", baseline="bottom", dy=-6, fontSize=12, color=style.SOFT_INK, fontStyle="italic"
+        text="fitted runs", baseline="top", dy=6, fontSize=12, color=style.SOFT_INK, fontStyle="italic"
     )
     shade = where.mark_rect(color="#F1EEDF").encode(x, x2="end")
-    return [shade, words.encode(alt.X("middle:Q"), y=alt.value(HEIGHT))] if first else [shade]
+    return [shade, words.encode(alt.X("middle:Q"), y=alt.value(0))] if first else [shade]
 
 
 def _rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
@@ -337,22 +387,3 @@ def _labels(curves: Sequence[Curve], domain: tuple[float, float]) -> list[dict[s
         }
         for curve, at in zip(named, spaced(wanted, LABEL_HEIGHT, HEIGHT), strict=True)
     ]
-
-
-def spaced(wanted: Sequence[float], gap: float, room: float) -> list[float]:
-    """Positions in [0, `room`], `gap` or more apart, in the order of `wanted` (ascending), moved least (in squares).
-
-    Positions less their place in the order, times the gap, must not fall: an isotonic regression, by pooling neighbours
-    that would overlap into one block around the mean of what they want. Too many for the room come closer together.
-    """
-    count = len(wanted)
-    gap = min(gap, room / max(count - 1, 1))
-    blocks: list[tuple[float, int]] = []  # sum of what the members want, less their place; members
-    for place, at in enumerate(wanted):
-        blocks.append((at - place * gap, 1))
-        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] >= blocks[-1][0] / blocks[-1][1]:
-            total, members = blocks.pop()
-            blocks[-1] = (blocks[-1][0] + total, blocks[-1][1] + members)
-    last = room - (count - 1) * gap
-    starts = [min(max(total / members, 0.0), last) for total, members in blocks for _ in range(members)]
-    return [start + place * gap for place, start in enumerate(starts)]

@@ -244,8 +244,8 @@ def _paper_figures(made: Analyses) -> dict[int, Callable[[], PaperFigure]]:
 
 _RAINBOW = (
     "Prescribed parameters over a budget of FLOPs, from every selection of the Gemstones and of the Chinchilla data, "
-    "by Approach 1 (hull, FLOPs by Appendix G) and Approach 3 (N,T, 6·N·T), with and without embeddings; without "
-    "intervals: `gemstones sensitivity` has them."
+    "by Approach 1 (hull, FLOPs by Appendix G) and Approach 3 (N,T, 6·N·T), with and without embeddings; "
+    "below, those of all parameters at 1e22 FLOPs with their 95% intervals by run."
 )
 _OVERSPEND = (
     "What each shape overspent at the checkpoint nearest to 300B tokens, against the frontier of all 22 interpolated "
