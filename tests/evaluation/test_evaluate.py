@@ -372,6 +372,7 @@ def test_models_that_are_refused(cli: Cli, saved: Save, text: Path) -> None:
         ("--corpus a={text} --output nowhere/r.parquet", "does not exist"),
         ("--corpus a={text} --trust-remote-code", "--trust-remote-code"),
         ("--columns tokens=1B --corpus a={text} --field no.such", "no.such"),
+        ("--corpus a={text} --revision step_*", "model model is one model and has no revision 'step_*'"),
     ],
 )
 def test_wrong_words(cli: Cli, saved: Save, text: Path, more: str, said: str) -> None:
@@ -381,6 +382,24 @@ def test_wrong_words(cli: Cli, saved: Save, text: Path, more: str, said: str) ->
     outcome = cli("evaluate", "model", *more.format(text=text.name).split())
     assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1), outcome
     assert said in outcome.err and {*Path().rglob("*")} == before
+
+
+def test_a_folder_without_a_tokenizer(cli: Cli, saved: Save, text: Path) -> None:
+    folder = saved()
+    for file in ("tokenizer.json", "tokenizer_config.json"):  # without the latter transformers makes one up
+        (folder / file).unlink()
+        outcome = cli("evaluate", "model", "--corpus", f"a={text}", "--columns", "tokens=1B")
+        assert (outcome.status, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+        assert "model model has no tokenizer (tokenizer.json)" in outcome.err
+
+
+def test_a_text_of_one_letter(cli: Cli, saved: Save) -> None:
+    saved()
+    Path("one.txt").write_text("a")
+    for windows in ("document", "stream"):
+        words = ["evaluate", "model", "--corpus", "one.txt", "--columns", "tokens=1B", "--windows", windows]
+        (row,) = cli(*words, "--json").json["rows"]
+        assert (row["tokens"], row["bytes"], row["standard_error"]) == (1, 1, None)
 
 
 def test_two_processes_do_not_lose_rows(

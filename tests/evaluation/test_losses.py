@@ -18,8 +18,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from gemstones.evaluation.evaluate import Evaluated, evaluate
 from gemstones.evaluation.losses import evaluate_windows
 from gemstones.evaluation.options import Options
+from gemstones.evaluation.scoring import NOT_COUNTED, scored, usable_head
 from gemstones.evaluation.windows import of_documents, of_stream
-from tests.evaluation.conftest import DOCUMENTS, END, KINDS, save_tokenizer
+from tests.evaluation.conftest import DOCUMENTS, END, KINDS, model_of, save_tokenizer
 
 Save = Callable[..., Path]
 
@@ -185,3 +186,44 @@ def test_half_the_batch_where_memory_is_short() -> None:
 
 def rows_of(done: Evaluated) -> list[float]:
     return [row.values["nats_per_token"] for row in done.rows]
+
+
+@pytest.mark.parametrize("kind", ["gemma", "gpt2"])
+def test_the_head_sees_what_counts_alone(kind: str) -> None:
+    model = model_of(kind, 301)
+    head, seen = model.get_output_embeddings(), []
+
+    def logits(inputs: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = model(input_ids=inputs, use_cache=False).logits
+        return found
+
+    assert usable_head(logits, head, 301, torch.device("cpu")) is head
+    rng = np.random.default_rng(0)
+    inputs, targets = (torch.from_numpy(rng.integers(0, 301, (3, 20))) for _ in range(2))
+    counted = torch.from_numpy(rng.random((3, 20)) < 0.3)
+    counted[2] = False
+    hook = head.register_forward_hook(lambda module, given, out: seen.append(tuple(out.shape[:2])))
+    with torch.inference_mode():
+        found = scored(logits, head)(inputs, torch.where(counted, targets, NOT_COUNTED))
+        whole = torch.nn.functional.cross_entropy(
+            logits(inputs).flatten(0, 1), targets.flatten(), reduction="none"
+        )
+    hook.remove()
+    torch.testing.assert_close(found, whole.view(3, 20) * counted, rtol=1e-5, atol=1e-5)
+    assert seen == [(1, int(counted.sum())), (3, 20)]
+    assert not head._forward_pre_hooks
+
+
+def test_a_head_that_mixes_positions_is_given_all_of_them() -> None:
+    class Mixing(torch.nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x.cumsum(1))
+
+    torch.manual_seed(0)
+    embedding, head = torch.nn.Embedding(50, 8), Mixing(8, 50)
+
+    def logits(inputs: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = head(embedding(inputs))
+        return found
+
+    assert usable_head(logits, head, 50, torch.device("cpu")) is None

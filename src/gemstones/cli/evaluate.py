@@ -43,7 +43,7 @@ def evaluate(
         FLAG,
         Parameter(
             help="FILE or NAME=FILE: multiple-choice questions, a line of JSON each; or a task of "
-            "lm-evaluation-harness by name; may be repeated."
+            "lm-evaluation-harness, by name or in a YAML file; may be repeated."
         ),
     ] = (),
     output: Annotated[

@@ -44,7 +44,8 @@ def evaluate(
     A model is a folder that `from_pretrained` takes (or a folder of such folders, its revisions), a run or suite of
     ours, `OWNER/NAME` of the Hugging Face hub, or `gemstones`; weights are read from safetensors, and no code of a
     model's own is run. `corpus` is a text (files and folders as `gemstones corpus build` takes them, or a corpus, whose
-    held-out part is taken), several, or texts by name; `tasks` are files of multiple-choice questions.
+    held-out part is taken), several, or texts by name; `tasks` are files of multiple-choice questions, or tasks of
+    lm-evaluation-harness by name or in a YAML file.
 
     `revision` is a pattern or several, `every` thins them to multiples of so many training tokens, `shapes` and
     `variant` choose among released models. `columns` tells training tokens and the like where names do not, like

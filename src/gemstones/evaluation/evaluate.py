@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from gemstones.errors import Failure, GemstonesError, InvalidRequest, MissingExtra
 from gemstones.evaluation.earlier import earlier_rows, hash_of, is_done
-from gemstones.evaluation.harness import harness_scores
+from gemstones.evaluation.harness import EXPORT, HarnessTask
 from gemstones.evaluation.losses import SetLoss, evaluate_windows
 from gemstones.evaluation.models import (
     Loaded,
@@ -24,7 +24,7 @@ from gemstones.evaluation.models import (
 from gemstones.evaluation.options import Options
 from gemstones.evaluation.table import Output, Row, Settings, check_columns, described, row_of
 from gemstones.evaluation.targets import Target, Wanted, find_targets
-from gemstones.evaluation.tasks import NamedTask, Task, find_tasks, score_task, scored_before
+from gemstones.evaluation.tasks import Task, find_tasks, score_task, scored_before
 from gemstones.evaluation.texts import TextSet, read_set
 from gemstones.evaluation.windows import Windows, of_documents, of_stream
 from gemstones.files import check_writable
@@ -112,6 +112,7 @@ def evaluate(
     notes += [note for one in sets for note in one.notes] + [target.said for target in targets if target.said]
     notes = list(dict.fromkeys(notes))
     asked = find_tasks(tasks)
+    _check_tasks(asked, targets, sets, earlier, keep_going)
     work = _Work(options, device, sets, columns, say)
     writer = None if output is None else Output(output, options.loss_unit)
     rows = list(earlier.values())
@@ -157,6 +158,26 @@ def evaluate(
         tuple(scores),
         tuple(failed),
     )
+
+
+def _check_tasks(
+    asked: Sequence[Task | HarnessTask],
+    targets: Sequence[Target],
+    sets: Sequence[TextSet],
+    earlier: Mapping[Key, Row],
+    keep_going: bool,
+) -> None:
+    """Load the tasks of the harness that a model still has to do, so that what is wrong with them is told first."""
+    for task in asked:
+        if not isinstance(task, HarnessTask):
+            continue
+        for target in targets:
+            own = [earlier.get((target.model, target.revision, one.name)) for one in sets]
+            if own and all(row is not None and row.values.get(f"{task.name}_sha256") for row in own):
+                continue
+            if target.kind == "run" and not keep_going:
+                raise InvalidRequest(f"task {task.name} of {target.name}, a run of ours: {EXPORT}")
+            task.load()
 
 
 @dataclass(frozen=True)
@@ -253,15 +274,13 @@ class _Work:
             )
             yield row_of(description, commit, one.name, one.sha256, loaded.tokenizer, loss, settings)
 
-    def score(self, target: Target, task: Task | NamedTask) -> dict[str, Any]:
+    def score(self, target: Target, task: Task | HarnessTask) -> dict[str, Any]:
         """The columns of a task."""
         loaded = self._load(target)
         settings = self.options.settings(loaded.facts.context)
         batch = self._batch_tokens(loaded, settings)
-        if isinstance(task, NamedTask):
-            found: dict[str, Any] = dict(
-                harness_scores(task.name, loaded, batch_sequences=max(1, batch // settings.window_tokens))
-            )
+        if isinstance(task, HarnessTask):
+            found = task.score(loaded, batch_sequences=max(1, batch // settings.window_tokens))
         else:
             score = score_task(
                 loaded, task, context=settings.window_tokens, batch_tokens=batch, device=self.device

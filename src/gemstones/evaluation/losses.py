@@ -7,7 +7,6 @@ of the text, so that the batch does not change them beyond the rounding of a mod
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gemstones.errors import Failure
+from gemstones.evaluation.scoring import NOT_COUNTED
 from gemstones.evaluation.windows import Windows
 
 if TYPE_CHECKING:
     import torch
 
-    Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    from gemstones.evaluation.scoring import Score
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class SetLoss:
 
 
 def evaluate_windows(score: Score, windows: Windows, *, batch_tokens: int, device: torch.device) -> SetLoss:
-    """The loss over all windows; `score` takes inputs and targets, int64 (B, S), and gives losses in nats, (B, S).
+    """The loss over all windows; `score` (`scoring.py`) takes inputs and targets, int64 (B, S), and gives losses.
 
     Where the device's memory is too small for `batch_tokens`, half as many are tried, and so on. Raises `Failure` for a
     loss that is not finite.
@@ -94,13 +94,15 @@ def _score(
     starts, ends = windows.start[chosen], windows.end[chosen]
     places = starts[:, None] + np.arange(int((ends - starts).max()))
     inside = places < ends[:, None]
-    # What pads is any token at all; its targets are not counted.
+    counted = inside & (places + 1 >= windows.first[chosen][:, None])
+    # What pads is any token at all.
     places = np.where(inside, places, starts[:, None])
     with torch.inference_mode():
         inputs = torch.from_numpy(windows.tokens[places].astype(np.int64)).to(device)
-        targets = torch.from_numpy(windows.tokens[places + 1].astype(np.int64)).to(device)
-        found = score(inputs, targets).float().cpu().numpy()
-    counted = inside & (places + 1 >= windows.first[chosen][:, None])
+        targets = torch.from_numpy(
+            np.where(counted, windows.tokens[places + 1], NOT_COUNTED).astype(np.int64)
+        )
+        found = score(inputs, targets.to(device)).float().cpu().numpy()
     losses[(places + 1)[counted]] = found[counted]
 
 

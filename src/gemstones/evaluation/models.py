@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from gemstones.errors import Failure, InvalidRequest, MissingExtra
 from gemstones.evaluation.facts import Facts, bytes_per_token, facts_of, facts_of_shape
+from gemstones.evaluation.scoring import scored, usable_head
 from gemstones.runs.one_line import listed, one_line
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 Ids: TypeAlias = NDArray[np.int32]
 DTYPES = ("float32", "bfloat16", "float16")
 CONFIG = "config.json"
+_TOKENIZERS = ("tokenizer.*", "vocab*", "spiece*", "sentencepiece*", "tekken*", "*.tiktoken", "*.vocab")
+"""Files with a tokenizer's words; without one transformers makes up a tokenizer to which every word is unknown."""
 _PROBE = 8
 """Tokens of the text that shows whether a model is causal."""
 _ENCODED_AT_ONCE = 256
@@ -39,7 +42,7 @@ class Loaded:
     """A model in memory on a device."""
 
     score: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    """Inputs and targets, int64 (B, S) → negative log likelihoods in nats, float32 (B, S)."""
+    """Inputs and targets, int64 (B, S) → negative log likelihoods in nats, float32 (B, S), 0 where none is counted."""
     encode: Callable[[Sequence[str]], list[Ids]]
     """Texts → their tokens, nothing added; text that spells a special token is text."""
     begin: int
@@ -124,11 +127,11 @@ def load_folder(folder: Path, name: str, dtype: str, device: torch.device) -> Lo
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         with quiet():
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
+            tokenizer = _tokenizer(folder, name, local)
             model, problems = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, dtype=getattr(dtypes, dtype), use_safetensors=True, output_loading_info=True, **local
             )
-    except (MemoryError, GeneratorExit):
+    except (InvalidRequest, MemoryError, GeneratorExit):
         raise
     except Exception as error:  # transformers raises what its many parts raise
         raise InvalidRequest(
@@ -155,8 +158,9 @@ def load_folder(folder: Path, name: str, dtype: str, device: torch.device) -> Lo
         )
     encode, fingerprint = _encoder(tokenizer)
     rows = model.get_input_embeddings().weight.shape[0]
-    loaded = Loaded(
-        _scored(logits),
+    _check_causal(logits, rows, device, name)
+    return Loaded(
+        scored(logits, usable_head(logits, model.get_output_embeddings(), rows, device)),
         _within(encode, rows, name),
         begin,
         fingerprint,
@@ -165,8 +169,24 @@ def load_folder(folder: Path, name: str, dtype: str, device: torch.device) -> Lo
         bytes_per_token(model.config, rows),
         parts=(model, tokenizer),
     )
-    _check_causal(logits, rows, device, name)
-    return loaded
+
+
+def _tokenizer(folder: Path, name: str, local: dict[str, Any]) -> Any:
+    """The tokenizer in a folder; `InvalidRequest` where there is none."""
+    wordless = not any(path for kind in _TOKENIZERS for path in folder.glob(kind))
+    try:
+        tokenizer = require_transformers().AutoTokenizer.from_pretrained(folder, **local)
+        found = not wordless or not tokenizer.vocab_files_names
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        if not wordless:
+            raise
+        found = False
+    if not found:
+        raise InvalidRequest(
+            f"model {name} has no tokenizer (tokenizer.json): save that which it was trained with to its folder "
+            "(save_pretrained)"
+        )
+    return tokenizer
 
 
 def load_run(folder: Path, step: int | None, dtype: str, device: torch.device) -> Loaded:
@@ -201,7 +221,7 @@ def load_run(folder: Path, step: int | None, dtype: str, device: torch.device) -
     memory = 4.0 * (3 * shape.vocabulary + 8 * shape.width + 3 * shape.mlp_width)
     sha256 = corpus.manifest.tokenizer.sha256
     return Loaded(
-        _scored(model),
+        scored(model, model.head),
         encode,
         corpus.manifest.end_of_document,
         _tokenizer_hash(tokenizer),
@@ -227,19 +247,6 @@ def _torch() -> Any:
         return import_module("torch")
     except ImportError:
         raise MissingExtra("train", "evaluating models") from None
-
-
-def _scored(
-    logits: Callable[[torch.Tensor], torch.Tensor],
-) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    from torch.nn.functional import cross_entropy
-
-    def score(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        found = logits(inputs)
-        losses = cross_entropy(found.flatten(0, 1).float(), targets.flatten(), reduction="none")
-        return losses.view(targets.shape)
-
-    return score
 
 
 def _encoder(tokenizer: Any) -> tuple[Callable[[Sequence[str]], list[Ids]], str]:

@@ -168,6 +168,11 @@ def _local(path: Path, wanted: Wanted) -> list[Target]:
     if (path / RUN).is_file():
         return _run(path, wanted)
     if (path / CONFIG).is_file():
+        if wanted.revisions and not any(fnmatch.fnmatchcase("main", pattern) for pattern in wanted.revisions):
+            raise InvalidRequest(
+                f"model {one_line(path, 80)} is one model and has no revision {one_line(wanted.revisions[0], 60)!r}: "
+                "leave --revision out, and write MODEL@REVISION of the others"
+            )
         return [_folder(path)]
     inside = {child.name: str(child) for child in sorted(path.iterdir()) if (child / CONFIG).is_file()}
     if not inside:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gemstones.errors import InvalidRequest
-from gemstones.evaluation.harness import require_harness
+from gemstones.evaluation.harness import SUFFIXES, HarnessTask, named_task, read_harness_file
 from gemstones.evaluation.losses import nats_by_document
 from gemstones.evaluation.windows import Windows
 from gemstones.files import Wrong, read_bytes, trouble
@@ -64,15 +64,6 @@ class Task:
 
 
 @dataclass(frozen=True)
-class NamedTask:
-    """A task of lm-evaluation-harness."""
-
-    name: str
-    sha256: str = "lm-evaluation-harness"
-    """In place of the hash of questions: who has them."""
-
-
-@dataclass(frozen=True)
 class TaskScore:
     """How a model does on a task; standard errors are of questions drawn at random, None of one question."""
 
@@ -97,22 +88,31 @@ class TaskScore:
         }
 
 
-def find_tasks(given: Sequence[str]) -> list[Task | NamedTask]:
-    """Tasks in files, and by name those of lm-evaluation-harness, which then has to be installed."""
-    found: dict[str, Task | NamedTask] = {}
+def find_tasks(given: Sequence[str]) -> list[Task | HarnessTask]:
+    """Tasks in files, of questions or of lm-evaluation-harness, and by name those of the latter, which then has to be
+    installed."""
+    found: dict[str, Task | HarnessTask] = {}
     for text in given:
-        is_file = "=" in text or "/" in text or "." in text or Path(text).is_file()
-        if not is_file:
-            require_harness()
-        task = read_task(text) if is_file else NamedTask(text)
+        task = _find_task(text)
         if task.name in found:
             raise InvalidRequest(f"task {task.name} is given twice: call one otherwise, like NAME=FILE")
         found[task.name] = task
     return list(found.values())
 
 
+def _find_task(text: str) -> Task | HarnessTask:
+    if not ("=" in text or "/" in text or "." in text or Path(text).is_file()):
+        return named_task(text)
+    name, equals, file = text.partition("=")
+    if not (file if equals else text).lower().endswith(SUFFIXES):
+        return read_task(text)
+    if equals and not task_name(name):
+        raise InvalidRequest(f"task {one_line(text)} has no name before the =: write it like exam=exam.yaml")
+    return read_harness_file(Path(file if equals else text), name if equals else "")
+
+
 def scored_before(
-    rows: Sequence[Mapping[str, Any]], task: Task | NamedTask, name: str
+    rows: Sequence[Mapping[str, Any]], task: Task | HarnessTask, name: str
 ) -> dict[str, Any] | None:
     """The task's columns, where every row of a checkpoint has them.
 
@@ -127,7 +127,8 @@ def scored_before(
         )
     if not there or None in there:
         return None
-    return {key: value for key, value in rows[0].items() if key.startswith(f"{task.name}_")}
+    others = (rows[0].get(f"{task.name}_columns") or "").split(",")
+    return {key: value for key, value in rows[0].items() if key.startswith(f"{task.name}_") or key in others}
 
 
 def read_task(text: str) -> Task:

@@ -50,12 +50,18 @@ class Windows:
         return int((self.end + 1 - self.first).sum())
 
     def batches(self, most_tokens: int) -> Iterator[NDArray[np.int64]]:
-        """Windows that are evaluated together, the longest first, padded to the longest of them."""
+        """Windows that are evaluated together, the longest first, padded to the longest of them.
+
+        One that would be a quarter padding waits for the next batch, unless this one is small yet.
+        """
         lengths = self.end - self.start
         order = np.argsort(-lengths, kind="stable")
         at = 0
         while at < len(order):
-            size = max(1, most_tokens // int(lengths[order[at]]))
+            longest = int(lengths[order[at]])
+            size, small = max(1, most_tokens // longest), max(1, most_tokens // 4 // longest)
+            alike = int((lengths[order[at : at + size]] >= 0.75 * longest).sum())
+            size = max(alike, min(size, small))
             yield order[at : at + size]
             at += size
 
@@ -99,7 +105,7 @@ def of_stream(
         raise InvalidRequest("a stream of one token has nothing to predict: give more text")
     whole = targets if targets < context else context + (targets - context) // stride * stride
     spans = [_spans(whole, context, stride)]
-    return _windows(tokens, document, spans, len(parts), round(text_bytes * whole / len(tokens)))
+    return _windows(tokens, document, spans, len(parts), max(1, round(text_bytes * whole / len(tokens))))
 
 
 def _windows(
