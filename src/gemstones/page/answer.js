@@ -3,7 +3,7 @@
 {
   const { MAP_BANDS, NEAR_BUDGET, UNITS, createIsoflop, createMap, flopsText, general, measuredNear } =
     globalThis.gemstones;
-  const { newRunNote, numberText } = globalThis.gemstones;
+  const { newRunNote, numberText, offerPlot } = globalThis.gemstones;
 
   const byId = (id) => document.getElementById(id);
 
@@ -17,12 +17,16 @@
   const LOUDER = [0, 0.5, 1.5];
 
   /**
-   * What `show`s plans in `answer`; `paramsWords` are the words for conventions of N, `measured` the runs. `choose` is told
-   * which law the reader picks of the others.
+   * What `show`s plans in `answer`; `paramsWords` are the words for conventions of N, `measured` the runs, `industry` models
+   * of others. `choose` is told which law the reader picks of the others.
    */
-  function createAnswer(answer, paramsWords, measured, choose) {
-    const map = createMap(byId("map"), measured, (shape) => isoflop.point(shape));
+  function createAnswer(answer, paramsWords, { measured, industry }, choose) {
+    const map = createMap(byId("map"), measured, industry, (shape) => isoflop.point(shape));
     const isoflop = createIsoflop(byId("isoflop-curve"), measured, (point) => map.point(point?.shape ?? null));
+
+    const titled = (id) => () => `${byId("prescription").textContent} ${byId(id).textContent.split(/[.,;:] /)[0]}`;
+    offerPlot(byId("map-downloads"), byId("map"), "shapes", titled("map-caption"), map.table);
+    offerPlot(byId("isoflop-downloads"), byId("isoflop-curve"), "isoflop", titled("isoflop-caption"), isoflop.table);
 
     const ofConvention = (convention) => paramsWords[convention];
     const emphasised = (text) => Object.assign(document.createElement("strong"), { textContent: text });
@@ -70,16 +74,17 @@
         (untested ? `; no backtest of this law reaches so far${far > 2 ? ": treat it as a guess" : ""}.` : ".");
     }
 
-    /** Every law's plan for one budget; `rows` are those of `allLaws` so far, `count` how many there will be. */
-    function showOthers(rows, { law: of, budget }) {
+    /** Every law's plan for one budget, `rows` of `allLaws`, and what was trained for about as much, of `modelsNear`. */
+    function showOthers(rows, models, { law: of, budget }) {
       byId("others-title").textContent = `Every law, for ${flopsText(budget)} FLOPs`;
-      byId("others").replaceChildren(...rows.filter((row) => row.made).map((row) => otherRow(row, of)));
+      byId("others").replaceChildren(...rows.filter((row) => row.made).map((row) => otherRow(row, of)), ...models.map(modelRow));
       const without = rows.filter((row) => !row.made).map((row) => row.law.label);
       byId("others-caption").textContent =
         (of.kind === "frontier"
           ? "This law predicts no loss, so not what another costs."
           : `Costs: how much higher the loss is at another law's N, if ${of.label} is right (–: no such shape).`) +
         " N as each law counts it." +
+        (models.length ? " Diamonds: models that took half to twice these FLOPs (6·N·T), with the tokens that they had; their costs are of their N alone." : "") +
         (without.length ? ` No answer here: ${without.join(", ")}.` : "");
     }
 
@@ -97,10 +102,23 @@
       name.innerHTML = '<svg class="swatch" viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="5"/></svg>';
       name.firstChild.style.fill = `var(--${law.color})`;
       name.append(button);
-      row.append(name);
-      const percent = cost === null ? "–" : law === of ? "0" : `${cost < 0 ? "−" : "+"}${(100 * Math.abs(cost)).toFixed(2)}%`;
-      for (const text of [numberText(made.params), numberText(made.tokens), numberText(made.tokens / made.params), percent])
-        row.append(Object.assign(document.createElement("td"), { className: "number", textContent: text }));
+      row.append(name, ...numbers(made, law === of ? "0" : percent(cost)));
+      return row;
+    }
+
+    const percent = (cost) => (cost === null ? "–" : `${cost < 0 ? "−" : "+"}${(100 * Math.abs(cost)).toFixed(2)}%`);
+
+    const numbers = ({ params, tokens }, cost) =>
+      [numberText(params), numberText(tokens), numberText(tokens / params), cost].map((text) =>
+        Object.assign(document.createElement("td"), { className: "number", textContent: text }),
+      );
+
+    function modelRow({ model, cost }) {
+      const row = Object.assign(document.createElement("tr"), { className: "industry" });
+      const name = document.createElement("td");
+      name.innerHTML = '<svg class="swatch" viewBox="0 0 10 10" aria-hidden="true"><path d="M5,0L10,5L5,10L0,5Z"/></svg>';
+      name.append(model.name);
+      row.append(name, ...numbers(model, percent(cost)));
       return row;
     }
 
@@ -255,6 +273,7 @@
       if (found?.optima.length)
         items.push(['<circle class="draw" cx="8" cy="8" r="3.5"/>', `optima of ${found.optima.length} resamples`]);
       if (of.own && measured.some((run) => run.width)) items.push(['<circle class="run" cx="8" cy="8" r="2.5"/>', "runs"]);
+      if (map.industryShown()) items.push(['<path class="industry" d="M8,3L13,8L8,13L3,8Z"/>', "industry models"]);
       byId("key").replaceChildren(...items.map(keyItem));
       byId("map-caption").textContent =
         of.kind === "frontier"

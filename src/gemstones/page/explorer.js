@@ -2,7 +2,7 @@
 
 {
   const { Mistake, address, budgetText, createAnswer, flopsText, formatQuantity, general } = globalThis.gemstones;
-  const { allLaws, curveIntervals, intervals, isoflopCurve, parseCount, parseQuantity, plan } = globalThis.gemstones;
+  const { allLaws, curveIntervals, intervals, isoflopCurve, modelsNear, parseCount, parseQuantity, plan } = globalThis.gemstones;
 
   const source = document.getElementById("explorer-data");
   if (source) start(JSON.parse(source.textContent));
@@ -18,7 +18,7 @@
     const field = (name) => form.elements[name];
     const byId = (id) => document.getElementById(id);
     panel.hidden = false;
-    const { show, showCurve, showOthers } = createAnswer(answer, data.params_words, data.measured, chooseLaw);
+    const { show, showCurve, showOthers } = createAnswer(answer, data.params_words, data, chooseLaw);
 
     // ---- State: what the controls hold, as text; only what differs from the start is in the address
 
@@ -197,7 +197,12 @@
         rows.push(row);
         yield;
       }
-      showOthers(rows, { law, budget });
+      const models = [];
+      for (const row of modelsNear(data.industry, law, budget)) {
+        models.push(row);
+        yield;
+      }
+      showOthers(rows, models, { law, budget });
       yield;
       if (law.draws.length) showCurve(refined, yield* curveIntervals(refined, isoflopCurve(refined)));
       answer.dataset.complete = "true";

@@ -30,6 +30,7 @@ from gemstones.planning.plan import NEAR
 from gemstones.planning.sight import sight
 from gemstones.runs.loss_units import WORDS
 from gemstones.runs.table import RunTable
+from gemstones.runs.trained_models import trained_points
 from gemstones.shape import FloatArray
 from gemstones.timing.step_time import StepTime
 from gemstones.words import PARAMS_WORDS, law_words
@@ -84,6 +85,7 @@ def explorer_data(explorer: Explorer) -> dict[str, Any]:
         "presets": list(explorer.presets),
         "near": NEAR,
         "params_words": PARAMS_WORDS,
+        "industry": trained_points(),
         "measured": [] if explorer.measured is None else measured_data(explorer.measured),
     }
 

@@ -181,8 +181,19 @@
       chose(null);
     });
 
+    /** The curve with its interval, and what was measured near it, as a table. */
+    function table() {
+      const { curve, bands, points } = view;
+      const columns = ["name", "params", "tokens", "loss", "low", "high"];
+      const row = (name, { params: counted, tokens, loss }, ends) => [name, counted, tokens, loss, ...(ends ?? [null, null])];
+      return {
+        columns,
+        rows: [...curve.map((p, i) => row("curve", p, bands?.[i])), ...points.map((p) => row(p.name, p, null))],
+      };
+    }
+
     new ResizeObserver(() => view && draw(view.shown, view.bands)).observe(plot);
-    return { draw, point };
+    return { draw, point, table };
   }
 
   Object.assign(globalThis.gemstones, { NEAR_BUDGET, createIsoflop, curveIntervals, isoflopCurve, measuredNear });

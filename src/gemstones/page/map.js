@@ -35,7 +35,7 @@
   }
 
   /** `measured` are the runs of the page's own laws; `chose` is told which shape is pointed at, and null. */
-  function createMap(plot, measured, chose) {
+  function createMap(plot, measured, industry, chose) {
     const canvas = plot.querySelector("canvas");
     const svg = plot.querySelector("svg");
     const tip = plot.querySelector(".tip");
@@ -131,6 +131,12 @@
       for (const { name, width, depth } of law.own ? measured : []) {
         if (width && inside(width, x) && inside(depth, y))
           list.push(element("circle", { class: "run", cx: x(width), cy: y(depth), r: 2.5 }, "", name));
+      }
+      for (const { name, width, depth, params, tokens } of industry) {
+        if (!inside(width, x) || !inside(depth, y)) continue;
+        const [cx, cy] = [x(width), y(depth)];
+        const said = `${name}: ${width}x${depth}, ${formatQuantity(params)} parameters on ${formatQuantity(tokens)} tokens`;
+        list.push(element("path", { class: "industry", d: `M${cx},${cy - 5}l5,5l-5,5l-5,-5Z` }, "", said));
       }
       const counts = new Map();
       for (const { width, depth } of found?.optima ?? []) {
@@ -244,7 +250,24 @@
       else unchoose();
     }
 
-    return { draw, point };
+    /** The shapes that are coloured, as a table. */
+    function table() {
+      const { made, near, law } = view;
+      const rows = [];
+      const most = made.optimum.loss * (1 + BANDS.at(-1)[0] * near);
+      made.surface.widths.forEach((width, i) =>
+        made.surface.depths.forEach((depth, j) => {
+          const k = i * made.surface.depths.length + j;
+          if (law.kind !== "frontier" && made.losses[k] <= most)
+            rows.push([width, depth, made.shapeTokens[k], made.losses[k], made.losses[k] / made.optimum.loss - 1]);
+        }),
+      );
+      return { columns: ["width", "depth", "tokens", "loss", "over_least"], rows };
+    }
+
+    const industryShown = () => svg.querySelector(".industry") !== null;
+
+    return { draw, point, table, industryShown };
   }
 
   Object.assign(globalThis.gemstones, { createMap, MAP_BANDS: BANDS });

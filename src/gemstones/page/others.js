@@ -91,5 +91,28 @@
     }
   }
 
-  Object.assign(globalThis.gemstones, { allLaws, briefPlan });
+  const NEAR_SPENT = 2; // an industry model's FLOPs are within this factor of the budget's
+  const MOST = 4;
+
+  /**
+   * A generator of { model, cost }, a model at every step, of the few that spent nearest to the budget: what their N costs on the
+   * tokens that the budget buys, by the chosen law. The number of tokens that they had is another question: they were to be
+   * used a lot.
+   */
+  function* modelsNear(models, law, budget) {
+    let least = null;
+    try {
+      least = leastLoss(law, briefPlan(law, budget));
+    } catch (error) {
+      if (!(error instanceof Mistake)) throw error;
+    }
+    const far = ({ flops }) => Math.abs(Math.log(flops / budget));
+    const near = models.filter((model) => far(model) <= Math.log(NEAR_SPENT)).sort((a, b) => far(a) - far(b));
+    for (const model of near.slice(0, MOST)) {
+      const loss = least === null ? null : lossOfSize(law, budget, model.params, "total");
+      yield { model, cost: loss === null ? null : loss / least - 1 };
+    }
+  }
+
+  Object.assign(globalThis.gemstones, { allLaws, briefPlan, modelsNear });
 }

@@ -48,9 +48,9 @@ from gemstones.paper.rainbow import rainbow_figure
 from gemstones.paper.shapes import shapes_figure
 from gemstones.paper.suite_claims import suite_chapter
 from gemstones.paper.text import paper_text
-from gemstones.paper.trained_models import trained_models
 from gemstones.paper.upstream_claims import upstream_chapter
 from gemstones.paper.upstream_figures import upstream_figures
+from gemstones.runs.trained_models import trained_models
 from gemstones.seeds import Seed, seed_number
 
 if TYPE_CHECKING:

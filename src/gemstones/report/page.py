@@ -15,12 +15,14 @@ from gemstones.numbers import counted, flops_text
 from gemstones.page.explorer import OURS, PUBLISHED, Explorer
 from gemstones.page.page import Figure, Page, Section
 from gemstones.page.table import TableBlock
+from gemstones.planning.result import Plan
 from gemstones.report.answers import description, first_plan, headline, same_budget
 from gemstones.report.findings import frontier_growth, misfit, tokens_per_param
 from gemstones.report.result import Study
 from gemstones.report.runs import runs_section
 from gemstones.report.steps import planning_fits, selected, trusted_first
 from gemstones.report.tables import envelopes_table, fits_table, near_optimal_table, plans_table
+from gemstones.runs.selections import dense_selection
 from gemstones.runs.table import RunTable
 from gemstones.timing.step_time import StepTime
 from gemstones.words import (
@@ -130,7 +132,7 @@ def _envelopes(study: Study) -> Section | None:
             "approach1",
             "Approach 1: loss and tokens per parameter over the budget",
             caption,
-            {e.selection: frontier_growth([e]) for e in reversed(study.envelopes)},
+            _of_selections(study, {e.selection: frontier_growth([e]) for e in reversed(study.envelopes)}),
             "envelopes",
         ),
         tables=(
@@ -142,6 +144,13 @@ def _envelopes(study: Study) -> Section | None:
             ),
         ),
     )
+
+
+def _of_selections(study: Study, findings: Mapping[str, str]) -> dict[str, str]:
+    """Findings by the selections that were fitted, of those whose checkpoints their frontiers are read off."""
+    names = [record["selection"] for record in study.provenance["selections"]]
+    every = {name: dense_selection(study.dataset, name) for name in names}
+    return {name: findings[dense] for name, dense in every.items() if dense in findings}
 
 
 def _drawn(
@@ -244,11 +253,17 @@ def _plans(study: Study) -> Section | None:
             "approach3",
             "Approach 3: width over depth, and tokens per parameter, over the budget",
             "What the laws prescribe over the budget, with intervals, within the fitted runs and beyond.",
-            dict.fromkeys(selections, tokens_per_param(first)),
+            {of: tokens_per_param(plan) for of in selections if (plan := _plan_of(study, of, first))},
             "plans",
         ),
         tables=tuple(tables),
     )
+
+
+def _plan_of(study: Study, selection: str, first: Plan) -> Plan | None:
+    """The plan of a selection's most trusted fit for the budget of the first."""
+    laws = {fit.law.name for fit in study.fits if fit.selection == selection}
+    return next((plan for plan in same_budget(study, first) if plan.law_name in laws), None)
 
 
 def _provenance(study: Study) -> Section:

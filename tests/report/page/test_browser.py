@@ -17,6 +17,7 @@ from gemstones.numbers import number_text
 from gemstones.planning.plan import plan
 from gemstones.report.result import Study
 from gemstones.runs import RunTable
+from gemstones.runs.trained_models import trained_points
 from gemstones.units import format_quantity
 from tests.report.page.conftest import HOSTILE, Reader
 
@@ -238,6 +239,60 @@ def test_figures_are_downloaded(stones_page: Path, reader: Reader, kind: str) ->
         assert content.startswith(b"\x89PNG")
     else:
         assert download.value.suggested_filename == "fits.csv"
+
+
+@pytest.mark.parametrize("name", ["shapes", "isoflop"])
+def test_plots_of_the_explorer_are_downloaded(stones_page: Path, reader: Reader, name: str) -> None:
+    page = reader.open(stones_page)
+    fill(page, "budget", "1e21")
+    page.wait_for_selector(".answer[data-complete]", state="attached")
+
+    def given(kind: str) -> bytes:
+        with page.expect_download() as download:
+            page.get_by_label(f"Download {kind} of the figure {name}").click()
+        assert download.value.suggested_filename == f"{name}.{'csv' if kind == 'data' else kind.lower()}"
+        return download.value.path().read_bytes()
+
+    picture = given("SVG").decode()
+    assert picture.startswith("<svg") and "var(--" not in picture and "Train " in picture
+    assert ("data:image/png" in picture) == (name == "shapes")  # what is painted is in it
+    assert 'class="frame"' in picture and re.search(r'class="frame"[^>]* fill="none"', picture)
+    assert given("PNG").startswith(b"\x89PNG")
+    rows = list(csv.DictReader(io.StringIO(given("data").decode())))
+    least = min(rows, key=lambda row: float(row["loss"]))
+    if name == "shapes":
+        assert f"{least['width']}x{least['depth']}" in prescription(page)
+        assert float(least["over_least"]) == 0
+    else:
+        curve = [row for row in rows if row["name"] == "curve"]
+        assert all(float(row["low"]) <= float(row["loss"]) <= float(row["high"]) for row in curve)
+
+
+def test_industry_models_stand_beside_the_laws(stones_page: Path, reader: Reader) -> None:
+    """Those that took about the budget: what they were, and what their N costs by the law."""
+    page = reader.open(stones_page)
+    fill(page, "budget", "1e21")
+    page.wait_for_selector(".answer[data-complete]", state="attached")
+    assert page.locator("#others tr.industry").count() == 0  # none was so small
+    fill(page, "budget", "1e23")
+    page.wait_for_selector(".answer[data-complete]", state="attached")
+    nearest = sorted(trained_points(), key=lambda model: abs(math.log(model["flops"] / 1e23)))[:4]
+    expected = {m["name"]: m for m in nearest}
+    assert all(0.5e23 <= m["flops"] <= 2e23 for m in nearest)
+    found = {
+        name: rest
+        for name, *rest in (
+            r.locator("td").all_inner_texts() for r in page.locator("#others tr.industry").all()
+        )
+    }
+    assert found.keys() == expected.keys() and "Llama-2-7b" in found
+    for name, (params, tokens, _, cost) in found.items():
+        assert params == number_text(expected[name]["params"]) and tokens == number_text(
+            expected[name]["tokens"]
+        )
+        assert cost.startswith("+")
+    expect(page.locator("#others-caption")).to_contain_text("Diamonds")
+    assert any("Llama-2-7b: 4096x32" in t for t in page.locator("#map .industry title").all_text_contents())
 
 
 def test_every_law_answers(stones_page: Path, reader: Reader) -> None:

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -28,7 +29,7 @@ from gemstones.page.svg import compact
 from gemstones.page.table import TableBlock, download, shown
 from gemstones.planning.prescriptions import by_law
 from gemstones.report.answers import first_plan
-from gemstones.report.page import study_page
+from gemstones.report.page import _of_selections, _plan_of, study_page
 from gemstones.report.result import Study
 from gemstones.report.runs import runs_table
 from gemstones.report.summary import closing_text
@@ -226,3 +227,23 @@ def test_the_page_begins_with_the_law_that_the_terminal_names(stones_study: Stud
     without = replace(stones_study, plans=tuple(rest))
     plan = first_plan(without)
     assert plan is not None and plan.law_name == most_trusted and plan.budget_flops != wanted
+
+
+def test_findings_are_of_the_selection_that_is_drawn(stones_study: Study) -> None:
+    """A frontier is read off the dense rows of a selection, and its finding stands above the selection's figure."""
+    drawn = replace(
+        stones_study,
+        dataset="gemstones",
+        provenance={"selections": [{"selection": name} for name in ("all", "all-2B", "le100B", "le100B-2B")]},
+    )
+    found = _of_selections(drawn, {"all-2B": "all grow", "le100B-2B": "these grow"})
+    assert (found["all"], found["le100B"]) == ("all grow", "these grow")
+    of = stones_study.fits[0]
+    ours = msgspec.structs.replace(of, selection="le100B", law=msgspec.structs.replace(of.law, name="other"))
+    first = next(p for p in stones_study.plans if p.law_name == stones_study.fits[0].law.name)
+    both = replace(
+        stones_study, fits=(*stones_study.fits, ours), plans=(first, replace(first, law_name="other"))
+    )
+    plan = _plan_of(both, "le100B", first)
+    assert plan is not None and plan.law_name == "other"
+    assert _plan_of(both, "none such", first) is None

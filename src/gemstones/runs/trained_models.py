@@ -1,7 +1,8 @@
-"""Industry models as points of Figures 5 and 12 to 21: their shapes, and on how many tokens they were trained.
+"""Industry models as points of figures and of the explorer: their shapes, and on how many tokens they were trained.
 
-Shapes and parameters are published beside the runs (`gemstones.runs.industry`); FLOPs are 6·N·T, N in total, a matrix
-that is embedding and head at once counted once.
+Figures take shapes and parameters from what is published beside the runs (`gemstones.runs.industry`); `SHAPES` are the
+same, so that a page has them without that file. FLOPs are 6·N·T, N in total, a matrix that is embedding and head at
+once counted once.
 """
 
 from __future__ import annotations
@@ -59,6 +60,47 @@ TRAINED_ON = MappingProxyType(
     }
 )
 """By name on the Hugging Face hub."""
+SHAPES = MappingProxyType(
+    {
+        "google/Gemma-2b": (2_506_172_416, 2048, 18),
+        "google/Gemma-7b": (8_537_680_896, 3072, 28),
+        "google/Gemma-2-2b": (2_614_341_888, 2304, 26),
+        "google/Gemma-2-9b": (9_241_705_984, 3584, 42),
+        "google/Gemma-2-27b": (27_227_128_320, 4608, 46),
+        "meta-llama/Llama-2-7b-hf": (6_738_415_616, 4096, 32),
+        "meta-llama/Llama-2-13b-hf": (13_015_864_320, 5120, 40),
+        "meta-llama/Llama-2-70b-hf": (68_976_648_192, 8192, 80),
+        "meta-llama/Llama-3-8B": (8_030_261_248, 4096, 32),
+        "meta-llama/Llama-3.1-70B": (70_553_706_496, 8192, 80),
+        "meta-llama/Llama-3.2-1B": (1_235_814_400, 2048, 16),
+        "meta-llama/Llama-3.2-3B": (3_212_749_824, 3072, 28),
+        "Qwen/Qwen2-0.5B": (494_032_768, 896, 24),
+        "Qwen/Qwen2-1.5B": (1_543_714_304, 1536, 28),
+        "Qwen/Qwen2-7B": (7_615_616_512, 3584, 28),
+        "Qwen/Qwen2.5-0.5B": (494_032_768, 896, 24),
+        "Qwen/Qwen2.5-1.5B": (1_543_714_304, 1536, 28),
+        "Qwen/Qwen2.5-3B": (3_085_938_688, 2048, 36),
+        "Qwen/Qwen2.5-7B": (7_615_616_512, 3584, 28),
+        "Qwen/Qwen2.5-14B": (14_770_033_664, 5120, 48),
+        "Qwen/Qwen2.5-32B": (32_763_876_352, 5120, 64),
+    }
+)
+"""Total parameters, width and depth, by the same names."""
+
+
+def trained_points() -> list[dict[str, Any]]:
+    """Every model with its shape, parameters (total), tokens and FLOPs (6·N·T); needs no published file."""
+    return [
+        {
+            "name": name.rpartition("/")[2].removesuffix("-hf"),
+            "params": params,
+            "width": width,
+            "depth": depth,
+            "tokens": TRAINED_ON[name].tokens,
+            "flops": 6.0 * params * TRAINED_ON[name].tokens,
+        }
+        for name, (params, width, depth) in SHAPES.items()
+    ]
 
 
 def trained_models(models: Iterable[IndustryModel]) -> list[dict[str, Any]]:
