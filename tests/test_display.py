@@ -19,6 +19,7 @@ import gemstones as gs
 from gemstones.display import (
     LONGEST,
     MOST_ROWS,
+    caution,
     few_lines,
     html_table,
     interval_text,
@@ -194,8 +195,8 @@ def test_flags_are_shown(runs: RunTable) -> None:
     flagged = gs.fit(runs, "w,d,N,T")
     assert flagged.flags
     for shown in (repr(flagged), html.unescape(flagged._repr_html_())):
-        assert all(f"flag: {flag}" in shown for flag in flagged.flags)
-    assert "flag: devices_vary" in gemstones_step_time()._repr_html_()
+        assert all(f"caution: {caution(flag)}" in shown for flag in flagged.flags)
+    assert "[devices_vary]" in gemstones_step_time()._repr_html_()
 
 
 def test_what_the_shipped_fit_shows() -> None:
@@ -205,7 +206,7 @@ def test_what_the_shipped_fit_shows() -> None:
     assert "chosen by backtests: (w,d,N,T)^p predicts held-out rows to 0.28%" in shown
     made = gs.published("gemstones-refit").plan(1e22)
     assert "3072x50, 7.39B [6.74B, 10.6B] total parameters, 214B [150B, 230B] tokens" in repr(made)
-    assert "over all forms that predict as well, this plan included: N 7.39B to 9.4B" in repr(made)
+    assert "forms that predict as well, this one included: N 7.39B to 9.4B" in repr(made)
     cells = Text(made._repr_html_()).cells
     assert cells[:6] == ["", "optimum", "interval", "width", "3072", "[1792, 3840]"]
     assert "729 shapes" in repr(made.near_optimal) and "Member(" not in repr(made.near_optimal)

@@ -65,10 +65,25 @@ def with_interval(
     return write(value) if ends is None else f"{write(value)} {interval_text(ends, write)}"
 
 
-def labelled(*groups: tuple[str, Iterable[str]]) -> list[str]:
-    """`flag: …` for every flag, and so on.
+def caution(flag: str) -> str:
+    """A flag as people read it: what it means, with its identifier in brackets.
 
-    >>> labelled(("flag", ["too_few_runs: …"]), ("assumed", []))
-    ['flag: too_few_runs: …']
+    >>> caution("too_few_runs: 3 runs hardly determine 5 constants")
+    '3 runs hardly determine 5 constants [too_few_runs]'
+    """
+    identifier, colon, means = flag.partition(": ")
+    return f"{means} [{identifier}]" if colon and identifier.isidentifier() else flag
+
+
+def cautions(flags: Iterable[str]) -> list[str]:
+    """Flags as people read them."""
+    return [caution(flag) for flag in flags]
+
+
+def labelled(*groups: tuple[str, Iterable[str]]) -> list[str]:
+    """`note: …` for every note, and so on.
+
+    >>> labelled(("note", ["no figures"]), ("assumed", []))
+    ['note: no figures']
     """
     return [f"{name}: {said}" for name, every in groups for said in every]

@@ -65,22 +65,25 @@ def test_words_wrap_at_the_width(columns: int, words: str, cli: Cli) -> None:
 
 
 def test_how_far_a_plan_reaches_has_a_colour() -> None:
-    assert "\033[33mextrapolation: 0.3 decades" in in_terminal(200, "plan", "1e22")
-    assert "\033[32mextrapolation: " in in_terminal(200, "plan", "1e20")
-    assert "\033[31mextrapolation: " in in_terminal(200, "plan", "1e25")
+    assert "\033[33mtrust: 0.3 decades" in in_terminal(200, "plan", "1e22")
+    assert "\033[32mtrust: " in in_terminal(200, "plan", "1e20")
+    assert "\033[31mtrust: " in in_terminal(200, "plan", "1e25")
     assert "\033[33m" not in in_terminal(200, "plan", "1e22", NO_COLOR="1")
 
 
 def test_a_plan_answers_first_and_says_the_rest_when_asked(cli: Cli) -> None:
     short, whole = cli("plan", "1e22").out, cli("plan", "1e22", "--verbose").out
-    assert len(short.splitlines()) <= 24 < len(whole.splitlines())
-    assert "flags: term_at_zero, " in short and "flag: term_at_zero: " in whole
+    assert len(in_terminal(80, "plan", "1e22").rstrip().splitlines()) <= 12
+    assert "; 4 cautions and the rest: --verbose" in short and "[term_at_zero]" not in short
+    assert "caution: the irreducible loss is at most " in whole and "[term_at_zero]" in whole
     for said in (
         "Chinchilla (Epoch's constants) would train",
         "95% intervals from 400",
-        "extrapolation: 0.3",
+        "of a new run",
+        "forms that predict as well, this one included: N ",
     ):
         assert said in short and said in whole
+    assert "trust: 0.3 decades" in short and "extrapolation: 0.3 decades" in whole
     for said in ("relaxed (real-valued)", "form chosen by backtests", "near-optimal in"):
         assert said in whole and said not in short
     assert cli("plan", "1e22", "--json").json == cli("plan", "1e22", "--verbose", "--json").json

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from gemstones.display import caution
 from gemstones.errors import UserError
 from gemstones.figures.save import markdown, write_table
 from gemstones.figures.table import TITLES, Table
@@ -143,10 +144,10 @@ def test_flags_are_said_once_a_law(stones_study: Study) -> None:
     flagged = msgspec.structs.replace(stones_study.fits[2], flags=("rough: be careful",))
     plans, _ = prescriptions({flagged.law.name: flagged}, [1e20, 1e21, 1e22])
     text = markdown(tables.plans_table(plans), {})
-    assert text.count("rough: be careful") == 1 and "\n- w,d,N,T fitted to all: caution: rough" in text
+    assert text.count("be careful [rough]") == 1 and "\n- w,d,N,T fitted to all: caution: be careful" in text
     said = summary_text(replace(stones_study, plans=plans, fits=(), envelopes=()))
-    assert said.count("rough: be careful") == 1
-    assert said.index("rough: be careful") < said.index("For 1e20 FLOPs")
+    assert said.count("be careful [rough]") == 1
+    assert said.index("be careful [rough]") < said.index("For 1e20 FLOPs")
 
 
 def test_near_optimal_sets_have_a_table(stones_study: Study) -> None:
@@ -205,7 +206,7 @@ def test_summary_says_what_and_how_surely(gemstones_study: Study, chinchilla_stu
     assert "95% intervals from 40 resamples by run: width " in text
     assert "1,096 shapes lie within 0.5% of its loss" in text
     assert "0.3 decades of FLOPs beyond the fitted runs" in text
-    assert "caution: term_at_zero" in text
+    assert "[term_at_zero]" in text
     assert "N 4,020x the largest fitted" in text
     for selection in ("all", "le100B"):
         assert f"\n  N,T fitted to {selection}:\n" in text and f"\n  w,d,N,T fitted to {selection}:\n" in text
@@ -244,6 +245,6 @@ def test_a_study_ends_with_ten_lines(stones_study: Study) -> None:
     assert len(lines) <= 10 and "report.html" in lines[-2] and str(stones_study.output) in lines[-1]
     assert any("parameters" in line and "FLOPs" in line and "[" in line for line in lines[1:5])
     flags = stones_study.plans[0].flags
-    assert not flags or any(line.startswith(f"  caution: {flags[0]}") for line in lines)
+    assert not flags or any(line.startswith(f"  caution: {caution(flags[0])}") for line in lines)
     none = closing_text(replace(stones_study, plans=()))
     assert "nothing is prescribed: " in none and len(none.splitlines()) <= 10

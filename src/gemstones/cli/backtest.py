@@ -13,6 +13,7 @@ from gemstones.analyses.backtest.backtest import backtest as run_backtest
 from gemstones.analyses.backtest.splits import SPLITS
 from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
 from gemstones.cli.output import print_json, print_notes, print_table, progress_bar, say
+from gemstones.display import cautions
 from gemstones.laws.solver.objective import Objective
 from gemstones.lists import listed
 
@@ -101,6 +102,6 @@ def _print(made: Backtest) -> None:
     say(f"\n{LEGEND}")
     print_notes(
         ("no error", missing_lines(made)),
-        ("flag", flag_lines(made)),
+        ("caution", cautions(flag_lines(made))),
         ("assumed", made.tables[0].assumptions),
     )

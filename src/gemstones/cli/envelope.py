@@ -17,6 +17,7 @@ from gemstones.cli.output import (
     progress_bar,
     say,
 )
+from gemstones.display import cautions
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.envelope import BINS, Envelope
 from gemstones.laws.envelope import envelope as find_envelope
@@ -98,4 +99,4 @@ def _print(found: Envelope) -> None:
                 for p in found.frontier
             ],
         )
-    print_notes(("flag", found.flags), ("assumed", found.assumptions))
+    print_notes(("caution", cautions(found.flags)), ("assumed", found.assumptions))

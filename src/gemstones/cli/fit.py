@@ -18,6 +18,7 @@ from gemstones.cli.output import (
     say,
 )
 from gemstones.cli.values import values_by_column
+from gemstones.display import cautions
 from gemstones.files import check_output
 from gemstones.laws.chosen import CANDIDATE_HEADER, candidate_rows
 from gemstones.laws.diagnostics import LEAST_RUNS
@@ -159,6 +160,6 @@ def _print(fitted: Fit, best: Optimum | None, output: Path | None, written: str)
         say("no intervals by run from so few runs" if fitted.runs < LEAST_RUNS else ASK_FOR_INTERVALS)
     if best is not None:
         say(best.sentence())
-    print_notes(("flag", fitted.flags), ("assumed", fitted.assumptions))
+    print_notes(("caution", cautions(fitted.flags)), ("assumed", fitted.assumptions))
     if output is not None:
         say(f"written to {printable(output)}")

@@ -12,9 +12,12 @@ from gemstones.cli.law_option import Of, law_of
 from gemstones.cli.options import Json, Ranges, worker_count
 from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.cli.plan_runs import RunsToPlan, budget_and_runs
+from gemstones.display import cautions
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
 from gemstones.laws.published import LAW_NAMES, REFIT, FrontierLaw
+from gemstones.numbers import counted
+from gemstones.planning.compared import OTHERS
 from gemstones.planning.cost import Cost
 from gemstones.planning.defaults import default_constraints, default_throughput
 from gemstones.planning.flop_optimal import Beside, flop_optimal
@@ -29,6 +32,7 @@ from gemstones.planning.shown import (
     member_rows,
     near_sentence,
     plan_rows,
+    short_rows,
 )
 from gemstones.printable import printable
 from gemstones.runs.loss_units import SHORT
@@ -155,6 +159,8 @@ def plan(
 
 TRUST: dict[str | None, str] = {"within": "green", "near": "yellow", "far": "red", None: "yellow"}
 """Colours of how far a plan lies from the fitted runs."""
+MOST_NEAREST = 5
+"""Shapes nearest to N in the short answer."""
 
 
 def _scored(made: Plan, reading: RunsToPlan, runs: tuple[str, ...], want: str) -> PlannedTask:
@@ -191,37 +197,60 @@ def _print(made: Plan, beside: Beside | None, verbose: bool, everything: bool) -
         if made.inference_tokens
         else ""
     )
+    asked = f"For {budget_text(made)}{included} by {made.law_name} [{made.law_form}]"
+    if verbose:
+        _print_whole(made, asked, beside, everything)
+    else:
+        _print_short(made, asked, beside, everything)
+    print_notes(("assumed", made.assumptions))
+
+
+def _print_short(made: Plan, asked: str, beside: Beside | None, everything: bool) -> None:
+    """The answer, how far to trust it and what others would train: a dozen lines of 80 columns."""
+    how, *_ = made.intervals_note.split("; ")
+    say(f"{asked}: {how}")
+    rows = short_rows(made)
+    widths = [max(len(row[i]) for row in rows) for i in range(2)]
+    for name, value, interval in rows:
+        say(f"  {name:<{widths[0]}}  {value:>{widths[1]}}  {interval}".rstrip())
+    if made.nearest_shapes:
+        say(f"  shapes nearest to N: {', '.join(map(str, made.nearest_shapes[:MOST_NEAREST]))}")
+    if beside is not None:
+        _print_beside(beside)
+    if everything:
+        _print_near(made, True, everything)
+    forms = () if made.as_good is None else made.as_good.notes
+    for note in forms[-1:]:
+        say(note)
+    for other in made.compared:
+        if other.law in OTHERS:
+            say(other.sentence)
+    count = len(made.flags) + (0 if made.throughput is None else len(made.throughput.flags))
+    more = f"{counted(count, 'caution')} and the rest" if count else "the rest"
+    say(f"trust: {made.extrapolation.sentence()}; {more}: --verbose", TRUST[made.extrapolation.reach])
+
+
+def _print_whole(made: Plan, asked: str, beside: Beside | None, everything: bool) -> None:
+    """All that is known of the answer."""
     shape = f"shape {made.shape}, " if made.shape else ""
     say(
-        f"For {budget_text(made)}{included} by {made.law_name} [{made.law_form}]: {shape}"
-        f"{format_quantity(made.params)} {made.params_convention} parameters, {format_quantity(made.tokens)} tokens"
+        f"{asked}: {shape}{format_quantity(made.params)} {made.params_convention} parameters, "
+        f"{format_quantity(made.tokens)} tokens"
     )
     print_table("", ("", "optimum", "interval"), plan_rows(made))
     for note in (made.intervals_note, *made.notes):
         say(note)
     if beside is not None:
         _print_beside(beside)
-    if verbose:
-        _print_ground(made)
+    _print_ground(made)
     say(f"extrapolation: {made.extrapolation.sentence()}", TRUST[made.extrapolation.reach])
-    for other in made.compared:
-        say(other.sentence)
-    forms = () if made.as_good is None else made.as_good.notes
-    for note in forms if verbose else forms[-1:]:
+    for note in (*(other.sentence for other in made.compared), *(made.as_good.notes if made.as_good else ())):
         say(note)
     if made.nearest_shapes:
         say(f"shapes nearest to N: {', '.join(map(str, made.nearest_shapes))}")
-    _print_near(made, verbose or everything, everything)
+    _print_near(made, True, everything)
     measured = () if made.throughput is None else made.throughput.flags
-    if verbose:
-        print_notes(("flag", made.flags), ("flag of the step times", measured))
-    elif made.flags or measured:
-        names = [flag.partition(":")[0] for flag in made.flags]
-        names += [f"{flag.partition(':')[0]} (of the step times)" for flag in measured]
-        say(f"flags: {', '.join(dict.fromkeys(names))}", "yellow")
-    print_notes(("assumed", made.assumptions))
-    if not verbose:
-        say("what flags mean, the forms that predict as well, near-optimal shapes: --verbose")
+    print_notes(("caution", cautions(made.flags)), ("caution about the step times", cautions(measured)))
 
 
 def _print_ground(made: Plan) -> None:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from gemstones.bounds import DELTA, FLOPS
 from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
 from gemstones.cli.output import format_interval, print_json, print_notes, print_table, progress_bar, say
+from gemstones.display import cautions
 from gemstones.laws.interval import level_text
 from gemstones.lists import listed
 from gemstones.printable import printable
@@ -189,7 +190,7 @@ def _print(made: Any, files: list[Path]) -> None:
     for one in made.refused:
         levels = "; ".join(f"{name} {', '.join(map(str, of))}" for name, of in one.choices.items())
         say(f"refused ({counted(one.combinations, 'combination')}; {levels or 'all'}): {one.reason}")
-    print_notes(("flag", made.flags), ("assumed", made.assumptions))
+    print_notes(("caution", cautions(made.flags)), ("assumed", made.assumptions))
     if files:
         say(f"written to {printable(files[0].parent)}: {', '.join(path.name for path in files)}")
     say(made.sentence)

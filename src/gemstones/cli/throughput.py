@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from gemstones.cli.options import OUTPUT, Json, Reading, Runs, files_of
 from gemstones.cli.output import format_interval, print_json, print_notes, print_table, say
+from gemstones.display import cautions
 from gemstones.files import check_output
 from gemstones.lists import listed
 from gemstones.printable import printable
@@ -95,6 +96,6 @@ def _print(model: StepTime, output: Path | None) -> None:
             for one in model.observations
         ],
     )
-    print_notes(("flag", model.flags), ("assumed", model.assumptions))
+    print_notes(("caution", cautions(model.flags)), ("assumed", model.assumptions))
     if output is not None:
         say(f"written to {printable(output)}")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gemstones.accounting.parameters import ParamsConvention, params_convention
 from gemstones.arguments import checked
-from gemstones.display import few_lines, html_table, interval_text, labelled, with_interval
+from gemstones.display import cautions, few_lines, html_table, interval_text, labelled, with_interval
 from gemstones.errors import InvalidRequest
 from gemstones.laws.diagnostics import LEAST_RUNS, few_draws_flags, run_flags
 from gemstones.laws.interval import DEFAULT_LEVEL, NO_DRAWS, enough, interval, interval_note
@@ -154,7 +154,7 @@ class Envelope:
         return few_lines(
             f"Envelope of {self.dataset}, {self.selection}: {len(self.frontier)} of {self.rows:,} checkpoints by "
             f"{self.method} over {self.resource} ({self.resource_convention}); {self.params_convention} parameters",
-            (slopes, self.interval_note, *labelled(("flag", self.flags))),
+            (slopes, self.interval_note, *labelled(("caution", cautions(self.flags)))),
         )
 
     @property
@@ -185,7 +185,7 @@ class Envelope:
             (
                 f"resource: {self.resource} ({self.resource_convention}); {self.params_convention} parameters",
                 self.interval_note,
-                *labelled(("flag", self.flags), ("assumed", self.assumptions)),
+                *labelled(("caution", cautions(self.flags)), ("assumed", self.assumptions)),
             ),
         )
 

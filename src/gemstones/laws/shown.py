@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from gemstones.display import Row, few_lines, html_table, labelled, with_interval
+from gemstones.display import Row, cautions, few_lines, html_table, labelled, with_interval
 from gemstones.laws.constants import HEADER, constant_row, constant_rows
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.interval import NO_DRAWS
@@ -57,7 +57,7 @@ def fit_lines(fit: Fit) -> str:
             constants if fit.law.formula is not None else _exponents(fit),
             fit_intervals(fit),
             *([] if fit.chosen is None else fit.chosen.notes),
-            *labelled(("flag", fit.flags)),
+            *labelled(("caution", cautions(fit.flags))),
         ),
     )
 
@@ -88,6 +88,6 @@ def fit_html(fit: Fit) -> str:
             fit_evidence(fit),
             fit_intervals(fit),
             *([] if fit.chosen is None else fit.chosen.notes),
-            *labelled(("flag", fit.flags), ("assumed", fit.assumptions)),
+            *labelled(("caution", cautions(fit.flags)), ("assumed", fit.assumptions)),
         ),
     )

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from gemstones.design.feasible import Constraints
+from gemstones.display import cautions
 from gemstones.errors import InvalidRequest
 from gemstones.figures.style import GREY, REFERENCES, law_colors
 from gemstones.laws.diagnostics import doubts
@@ -126,7 +127,7 @@ def law_data(name: str, law: AnyLaw) -> dict[str, Any]:
         "fitted": msgspec.structs.asdict(bare.fitted),
         "models": constraints.template.architecture,
         "ranges": _ranges(constraints),
-        "flags": [] if fit is None else list(doubts(fit.flags)),
+        "flags": [] if fit is None else cautions(doubts(fit.flags)),
         "assumptions": [] if fit is None else list(fit.plan_assumptions),
         "draws": "" if fit is None or not fit.has_intervals else packed(fit.theta_draws),
         "level": None if fit is None or not fit.has_intervals else fit.level,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from gemstones.display import caution
 from gemstones.figures.approach1 import FIGURE_4, approach1_figure
 from gemstones.figures.style import RunColors
 from gemstones.laws.envelope import OF_FRONTIER, QUANTITIES, Envelope
@@ -81,7 +82,7 @@ def _caption(envelopes: list[Envelope]) -> str:
         what = "points of the hull" if envelope.method == "hull" else "bins"
         slopes.append(f"{len(envelope.frontier)} {what} over {resource} {line.slope:.3f} ({interval})")
     flags = dict.fromkeys(flag for envelope in envelopes for flag in envelope.flags)
-    cautions = "".join(f" Flagged: {flag}." for flag in flags)
+    cautions = "".join(f" Caution: {caution(flag)}." for flag in flags)
     return (
         f"Approach 1 on {selection_words(first.dataset, first.selection)}: {counted(first.rows, 'checkpoint')} of "
         f"{counted(first.runs, 'run')}. FLOPs by Appendix G, parameters in total. Slopes of log tokens per parameter: "

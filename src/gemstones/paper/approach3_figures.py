@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gemstones.display import caution
 from gemstones.errors import InvalidRequest
 from gemstones.figures import style
 from gemstones.figures.approach3 import budget_axis
@@ -335,5 +336,5 @@ def _caption(fits: Sequence[Fit], curves: Sequence[Curve], with_models: bool) ->
             "Circles: industry models by 6·N·T, tokens as published (of Llama 3.2 and Qwen2.5 at most so many)."
         )
     said += [f"{note[:1].upper()}{note[1:]}." for curve in curves for note in (*curve.notes, *curve.edges)]
-    said += [f"Flagged, {fit.law.name}: {flag}." for fit in fits for flag in fit.flags]
+    said += [f"Caution, {fit.law.name}: {caution(flag)}." for fit in fits for flag in fit.flags]
     return " ".join(dict.fromkeys(said))

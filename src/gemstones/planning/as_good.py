@@ -83,7 +83,7 @@ class AsGood:
         return [
             *said,
             f"forms that predict as well would train: {'; '.join(form.sentence for form in self.forms)}",
-            f"over all forms that predict as well, this plan included: N {low} to {high}, T/N {least} to {most}",
+            f"forms that predict as well, this one included: N {low} to {high}, T/N {least} to {most}",
         ]
 
 

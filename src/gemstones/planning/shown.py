@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gemstones.display import Row, html_table, interval_text, labelled
+from gemstones.display import Row, cautions, html_table, interval_text, labelled
 from gemstones.planning.cost import amount_text
 from gemstones.runs.loss_units import SHORT, LossUnit
 from gemstones.units import format_flops, format_quantity
@@ -84,6 +84,48 @@ def plan_rows(plan: Plan) -> list[Row]:
     return rows
 
 
+def short_rows(plan: Plan) -> list[Row]:
+    """The answer alone: each quantity once, with its interval; that of the loss is of a new run where there is one."""
+    intervals = plan.intervals or {}
+
+    def interval(name: str, write: Callable[[float], str]) -> str:
+        return interval_text(intervals[name], write) if name in intervals else ""
+
+    rows: list[Row] = []
+    if plan.shape is not None:
+        sizes = (
+            f"{name} {interval(name, '{:.0f}'.format)}" for name in ("width", "depth") if name in intervals
+        )
+        rows.append(("shape", str(plan.shape), ", ".join(sizes)))
+    ratio = f"{plan.tokens_per_param:.3g} a parameter {interval('tokens_per_param', '{:.3g}'.format)}".strip()
+    tokens = interval("tokens", format_quantity)
+    rows += [
+        (
+            f"N ({plan.params_convention})",
+            format_quantity(plan.params),
+            interval("params", format_quantity),
+        ),
+        ("T (tokens)", format_quantity(plan.tokens), f"{tokens}; {ratio}" if tokens else ratio),
+    ]
+    if plan.loss is not None:
+        of_new_run = interval("loss", "{:.4f}".format)
+        of_fit = interval("loss_of_fit", "{:.4f}".format)
+        said = f"{of_new_run} {OF_NEW_RUN}" if of_new_run else f"{of_fit} {OF_FIT}" if of_fit else ""
+        rows.append((f"loss ({SHORT[plan.loss_unit]})", f"{plan.loss:.4f}", said))
+    if plan.resource != "flops" or plan.inference_tokens:
+        rows.append(("training FLOPs", format_flops(plan.flops), interval("flops", format_flops)))
+    if plan.inference_tokens:
+        rows.append(("inference FLOPs", format_flops(plan.inference_flops), ""))
+    if plan.device_hours is not None:
+        ends = plan.device_hours_interval
+        said = "" if ends is None else interval_text(ends, format_quantity)
+        by = "" if plan.throughput is None else f"by the step times of {plan.throughput.dataset}"
+        rows.append(("device hours", format_quantity(plan.device_hours), f"{said} {by}".strip()))
+    if plan.inference_tokens and plan.inference_device_hours is not None:
+        rows.append(("  of inference", format_quantity(plan.inference_device_hours), ""))
+    return rows
+
+
 def loss_rows(plan: Plan, intervals: Mapping[str, Interval]) -> list[Row]:
     """The predicted loss with its interval of a new run, and beside it the one of the fit, which promises less."""
     named, value = f"predicted loss ({SHORT[plan.loss_unit]})", f"{plan.loss:.4f}"
@@ -133,7 +175,7 @@ def plan_notes(plan: Plan) -> list[str]:
         f"extrapolation: {plan.extrapolation.sentence()}",
         *(other.sentence for other in plan.compared),
         *([] if plan.as_good is None else plan.as_good.notes),
-        *labelled(("flag", plan.flags), ("flag of the step times", measured)),
+        *labelled(("caution", cautions(plan.flags)), ("caution about the step times", cautions(measured))),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gemstones.display import caution
 from gemstones.laws.diagnostics import doubts
 from gemstones.numbers import flops_text, interval_text, quantity_text
 from gemstones.page.page import Headline, Stat
@@ -53,7 +54,7 @@ def headline(study: Study) -> Headline | None:
     return Headline(
         f"{flops_text(plan.budget_flops)} FLOPs are best spent on",
         tuple(stats),
-        tuple(f"{law_words(plan.law_name)}: {flag}" for flag in plan.flags),
+        tuple(f"{law_words(plan.law_name)}: {caution(flag)}" for flag in plan.flags),
     )
 
 

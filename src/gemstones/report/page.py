@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from gemstones.display import caution
 from gemstones.errors import InvalidTable
 from gemstones.figures.predicted import MOST_PANELS, predicted_figure
 from gemstones.figures.style import RunColors
@@ -178,7 +179,7 @@ def _drawn(
 def _fits(study: Study, runs: RunTable | None) -> Section | None:
     if not study.fits:
         return None
-    flags = [f"† {fit.law.name}: {flag}" for fit in study.fits for flag in fit.flags]
+    flags = [f"† {fit.law.name}: {caution(flag)}" for fit in study.fits for flag in fit.flags]
     table = fits_table(study.fits)
     notes = tuple(n for n in table.notes if ": caution: " not in n and not n.startswith("L = "))
     exponents = [

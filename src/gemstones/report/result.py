@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gemstones.analyses.analysis import Analyses, Settings
-from gemstones.display import few_lines, html_table, labelled
+from gemstones.display import caution, few_lines, html_table, labelled
 from gemstones.laws.envelope import BINS, Envelope
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL
@@ -64,9 +64,9 @@ class Study:
     def _said(self) -> list[str]:
         page = [f"to read: {self.output / PAGE}"] if self.output / PAGE in self.files else []
         how = resampled_words(DEFAULT_LEVEL, self.settings.bootstrap, "run")
-        flags = {f"{made.law.name}: {flag}": None for made in self.fits for flag in made.flags}
+        flags = {f"{made.law.name}: {caution(flag)}": None for made in self.fits for flag in made.flags}
         written = f"{counted(len(self.files), 'file')} in {self.output}"
-        return [*page, written, how, *labelled(("flag", flags), ("note", self.notes))]
+        return [*page, written, how, *labelled(("caution", flags), ("note", self.notes))]
 
     @property
     def conventions(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from gemstones.display import caution
 from gemstones.laws.envelope import Envelope
 from gemstones.laws.fit import Fit
 from gemstones.numbers import (
@@ -90,7 +91,7 @@ def closing_text(study: Study) -> str:
         lines += [f"  nothing is prescribed: {printable(first)}", *(f"  {printable(why)}" for why in others)]
     elif plans[0].flags:
         first, *others = plans[0].flags
-        lines.append(f"  caution: {first}" + (f"; and {len(others)} more" if others else ""))
+        lines.append(f"  caution: {caution(first)}" + (f"; and {len(others)} more" if others else ""))
     if study.analyses.sensitivity is not None:
         lines.append(f"  {study.analyses.sensitivity.sentence}")
     left = f"; {counted(len(study.notes), 'note')} on what was left out" if study.notes else ""
@@ -151,7 +152,7 @@ def _fit(fit: Fit) -> Iterable[str]:
             f"T to {_exponent(optimal['tokens'], ends.get('tokens'))}"
         )
     yield f"  {resampled_words(fit.level, len(fit.drawn), fit.resampling.unit if fit.resampling else '')}"
-    yield from (f"  caution: {flag}" for flag in fit.flags)
+    yield from (f"  caution: {caution(flag)}" for flag in fit.flags)
 
 
 def _envelope(envelope: Envelope) -> Iterable[str]:
@@ -166,7 +167,7 @@ def _envelope(envelope: Envelope) -> Iterable[str]:
     title = resource_title(envelope.resource, envelope.resource_convention).replace("Device", "device")
     yield f"{envelope.selection}, {title}, {points}: {powers}"
     yield (f"  {PARAMS_WORDS[envelope.params_convention]} parameters; {frontier_resampled_words(envelope)}")
-    yield from (f"  caution: {flag}" for flag in envelope.flags)
+    yield from (f"  caution: {caution(flag)}" for flag in envelope.flags)
 
 
 def _prescriptions(study: Study) -> Iterable[str]:
@@ -175,7 +176,7 @@ def _prescriptions(study: Study) -> Iterable[str]:
         first = plans[0]
         yield f"{law_words(first.law_name)}:"
         # Before the numbers, which are not to be used without it.
-        yield from (f"  caution: {flag}" for flag in first.flags)
+        yield from (f"  caution: {caution(flag)}" for flag in first.flags)
         for plan in plans:
             head, *rest = _facts(plan)
             yield f"  {head}"

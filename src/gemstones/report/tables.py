@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from gemstones.display import caution
 from gemstones.figures.table import Row, Table
 from gemstones.laws.envelope import QUANTITIES, Envelope
 from gemstones.laws.fit import Fit
@@ -107,7 +108,9 @@ def _notes(said: Iterable[tuple[str, str, tuple[str, ...]]]) -> Iterable[str]:
     for how, names in hows.items():
         # Names of laws have commas in them.
         yield how if len(hows) == 1 else f"{'; '.join(dict.fromkeys(names))}: {how}"
-    yield from dict.fromkeys(f"{name}: caution: {flag}" for name, _, flags in named for flag in flags)
+    yield from dict.fromkeys(
+        f"{name}: caution: {caution(flag)}" for name, _, flags in named for flag in flags
+    )
 
 
 def _unit(fit: Fit) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gemstones.display import Row, html_table, interval_text, labelled
+from gemstones.display import Row, cautions, html_table, interval_text, labelled
 from gemstones.laws.constants import HEADER
 from gemstones.laws.interval import DEFAULT_LEVEL, NO_DRAWS, interval, interval_note
 from gemstones.units import format_quantity
@@ -64,6 +64,6 @@ def step_time_html(model: StepTime) -> str:
         (
             f"device seconds per token = {model}",
             *step_time_notes(model),
-            *labelled(("flag", model.flags), ("assumed", model.assumptions)),
+            *labelled(("caution", cautions(model.flags)), ("assumed", model.assumptions)),
         ),
     )

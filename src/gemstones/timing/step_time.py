@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from gemstones.accounting.flops import flops_per_token
-from gemstones.display import few_lines, labelled
+from gemstones.display import cautions, few_lines, labelled
 from gemstones.errors import InvalidRequest, InvalidShape
 from gemstones.files import read_bytes, trouble, write_text
 from gemstones.laws.fit import Resampling
@@ -255,7 +255,7 @@ class StepTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         off = "" if self.held_out_error is None else f", {self.held_out_error:.0%} off for shapes left out"
         return few_lines(
             f"StepTime: device seconds per token = {self}{off}",
-            (*step_time_notes(self), *labelled(("flag", self.flags))),
+            (*step_time_notes(self), *labelled(("caution", cautions(self.flags)))),
         )
 
     def _repr_html_(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gemstones.display import few_lines, html_table, interval_text, labelled, with_interval
+from gemstones.display import cautions, few_lines, html_table, interval_text, labelled, with_interval
 from gemstones.laws.interval import NO_DRAWS, level_text
 from gemstones.units import format_quantity
 
@@ -29,7 +29,7 @@ def score_line(score: Score) -> str:
     return few_lines(
         f"Score {score.selection}, {split_text(score)}, {score.target} rows by {score_name(score)}: {error} over "
         f"{score.test_rows:,} rows of {score.test_runs:,} runs held out",
-        labelled(("no error", [score.reason] if score.reason else []), ("flag", score.flags)),
+        labelled(("no error", [score.reason] if score.reason else []), ("caution", cautions(score.flags))),
     )
 
 
@@ -73,7 +73,7 @@ def backtest_notes(backtest: Backtest) -> list[str]:
         if resamples.draws
         else NO_DRAWS,
         f"frontier: held-out points of the lower hull of all rows; N counts {backtest.params_convention} parameters",
-        *labelled(("flag", backtest.flags)),
+        *labelled(("caution", cautions(backtest.flags))),
         *([f"{flagged} of {len(backtest.scores)} rows have flags: see scores"] if flagged else []),
         *labelled(
             ("no error", dict.fromkeys(score.reason for score in backtest.scores if score.reason)),

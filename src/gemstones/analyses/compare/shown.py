@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from gemstones.display import Row, labelled
+from gemstones.display import Row, cautions, labelled
 from gemstones.laws.interval import level_text
 from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_flops, format_quantity
@@ -145,4 +145,4 @@ def compare_notes(made: Comparison) -> list[str]:
         f"{level_text(made.level)} intervals of the expected difference, with the form's error as a smooth misfit and "
         "noise by run; a compute multiplier of 2 means that A needs twice the FLOPs for B's loss (docs/compare.md)"
     )
-    return [*said, *labelled(("flag", made.flags), ("assumed", made.assumptions))]
+    return [*said, *labelled(("caution", cautions(made.flags)), ("assumed", made.assumptions))]

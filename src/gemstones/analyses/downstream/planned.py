@@ -8,7 +8,7 @@ from typing import Any
 from gemstones.analyses.downstream.downstream import DRAWS, downstream
 from gemstones.analyses.downstream.result import Downstream, TaskPrediction
 from gemstones.analyses.downstream.rows import MEAN
-from gemstones.display import Row, interval_text, labelled
+from gemstones.display import Row, cautions, interval_text, labelled
 from gemstones.laws.interval import level_text
 from gemstones.laws.parallel import Workers
 from gemstones.planning.result import Plan
@@ -94,7 +94,7 @@ class PlannedTask:
         return [
             self.sentence,
             f"by the law of {self.law.task} on {self.law.dataset}: {self.law.reason}",
-            *labelled(("flag of the task", self.law.flags)),
+            *labelled(("caution about the task", cautions(self.law.flags))),
         ]
 
 

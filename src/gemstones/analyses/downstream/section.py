@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gemstones.analyses.downstream.result import Downstream
 from gemstones.analyses.downstream.shown import TASKS_WORDS, task_sentence
+from gemstones.display import caution
 from gemstones.figures.table import Table
 from gemstones.page.page import Section
 from gemstones.page.rows import typed_frame, with_ends
@@ -39,5 +40,5 @@ def tasks_section(made: Sequence[Downstream]) -> Section:
         "Tasks",
         (*TASKS_WORDS, *(f"{task_sentence(one)}." for one in made[:1])),
         tables=(TableBlock("tasks", "Laws of tasks", Table(typed_frame(rows, {"task", "law"}))),),
-        notes=tuple(dict.fromkeys(f"{one.task}: {flag}" for one in made for flag in one.flags)),
+        notes=tuple(dict.fromkeys(f"{one.task}: {caution(flag)}" for one in made for flag in one.flags)),
     )

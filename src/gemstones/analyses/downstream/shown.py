@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gemstones.analyses.predict.shown import at_text
-from gemstones.display import Row, interval_text, labelled
+from gemstones.display import Row, cautions, interval_text, labelled
 from gemstones.laws.interval import level_text
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def downstream_notes(made: Downstream) -> list[str]:
             f"the interval of a new run includes what held-out accuracies were off by, {within} points for runs left "
             f"out, {beyond} beyond the cut"
         )
-    return [*said, *labelled(("flag", made.flags), ("assumed", made.assumptions))]
+    return [*said, *labelled(("caution", cautions(made.flags)), ("assumed", made.assumptions))]
 
 
 TASKS_WORDS = (

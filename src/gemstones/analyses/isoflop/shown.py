@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gemstones.display import Row, interval_text, labelled, with_interval
+from gemstones.display import Row, cautions, interval_text, labelled, with_interval
 from gemstones.laws.interval import level_text
 from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_flops, format_quantity
@@ -80,5 +80,5 @@ def isoflop_notes(made: IsoFlop) -> list[str]:
         *isoflop_lines(made),
         how,
         made.budgets_are,
-        *labelled(("flag", made.flags), ("assumed", made.assumptions)),
+        *labelled(("caution", cautions(made.flags)), ("assumed", made.assumptions)),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gemstones.display import Row, interval_text, labelled
+from gemstones.display import Row, cautions, interval_text, labelled
 from gemstones.laws.interval import level_text
 from gemstones.planning.shown import OF_NEW_RUN, budget_text
 from gemstones.runs.loss_units import SHORT
@@ -72,7 +72,7 @@ def overtrain_notes(found: Overtraining) -> list[str]:
         *labelled(
             ("no design", [f"factor {p.factor:.3g}: {p.reason}" for p in found.points if p.reason]),
             ("note", found.notes),
-            ("flag", best.flags),
+            ("caution", cautions(best.flags)),
             ("assumed", best.assumptions),
         ),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from gemstones.display import Row, interval_text, labelled
+from gemstones.display import Row, cautions, interval_text, labelled
 from gemstones.laws.interval import level_text
 from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_quantity
@@ -76,4 +76,4 @@ def predict_notes(made: Predictions) -> list[str]:
             else f"; {made.held:.0%} of the measured losses lie in the interval of a new run"
         )
         said.append(f"off by {made.root_mean_square:.2%} (rms of log loss) where measured{held}")
-    return [*said, *labelled(("flag", made.flags), ("assumed", made.assumptions))]
+    return [*said, *labelled(("caution", cautions(made.flags)), ("assumed", made.assumptions))]

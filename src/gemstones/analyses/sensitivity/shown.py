@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gemstones.display import html_table, interval_text, labelled
+from gemstones.display import cautions, html_table, interval_text, labelled
 from gemstones.laws.envelope import OF_FRONTIER
 from gemstones.laws.interval import NO_DRAWS, level_text
 from gemstones.units import format_flops
@@ -48,7 +48,7 @@ def sensitivity_notes(found: Sensitivity) -> list[str]:
         resampled if found.bootstrap else NO_DRAWS,
         f"base study: {base}; N counts, and FLOPs are counted, as each study's conventions say",
         *labelled(
-            ("flag", found.flags),
+            ("caution", cautions(found.flags)),
             ("refused", [f"{one.combinations:,} combinations: {one.reason}" for one in found.refused]),
             ("assumed", found.assumptions),
         ),

@@ -16,7 +16,7 @@ from gemstones.analyses.sensitivity.choices import Choices, DistinctFit, Levels,
 from gemstones.analyses.sensitivity.frontier_lines import FrontierLines, frontier_lines
 from gemstones.analyses.sensitivity.kept import folder_of_fits, kept
 from gemstones.analyses.sensitivity.prescribe import Prescribed, prescribe_law, prescribe_lines
-from gemstones.display import few_lines, labelled
+from gemstones.display import cautions, few_lines, labelled
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.laws.diagnostics import doubts
 from gemstones.laws.fit import Fit
@@ -46,7 +46,7 @@ class Studied:
 
     def __repr__(self) -> str:
         choices = ", ".join(f"{value}" for value in self.choices.summary().values() if value is not None)
-        return few_lines(f"Studied {choices}: {self.prescribed}", labelled(("flag", self.flags)))
+        return few_lines(f"Studied {choices}: {self.prescribed}", labelled(("caution", cautions(self.flags))))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
