@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from gemstones.display import caution, cautions
 from gemstones.figures.table import Table
 from gemstones.laws.diagnostics import doubts
 from gemstones.laws.fit import Fit
@@ -134,9 +135,11 @@ def test_sections_that_others_prepare_take_their_place(stones_study: Study, ston
     made = study_page(
         stones_study,
         stones_runs,
-        sensitivity=Section("sensitivity", "Sensitivity"),
-        backtests=Section("backtests", "Backtests"),
-        overspend=Section("overspend", "Overspend"),
+        sections=[
+            Section("sensitivity", "Sensitivity"),
+            Section("backtests", "Backtests"),
+            Section("overspend", "Overspend"),
+        ],
     )
     assert [section.name for section in made.sections] == [
         "runs", "envelope", "fits", "prescriptions", "sensitivity", "backtests", "overspend", "conventions",
@@ -156,7 +159,7 @@ def test_flags_are_said_wherever_their_fit_is_used(stones_study: Study) -> None:
     doubtful = next(fit for fit in stones_study.fits if fit.flags and "T" in fit.law.terms)
     made = study_page(stones_study)
     fits = next(section for section in made.sections if section.name == "fits")
-    assert any(doubtful.law.name in flag and doubtful.flags[0] in flag for flag in fits.flags)
+    assert any(doubtful.law.name in flag and caution(doubtful.flags[0]) in flag for flag in fits.flags)
 
 
 def test_explorer_data_is_exact(stones_study: Study) -> None:
@@ -168,7 +171,7 @@ def test_explorer_data_is_exact(stones_study: Study) -> None:
     draws = np.frombuffer(base64.b64decode(data["laws"][0]["draws"]), "<f8")
     assert (draws.reshape(fit.theta_draws.shape) == fit.theta_draws).all()
     assert np.frombuffer(base64.b64decode(packed(fit.law.theta)), "<f8").tolist() == fit.law.theta.tolist()
-    assert isinstance(fit, Fit) and data["laws"][0]["flags"] == list(doubts(fit.flags))
+    assert isinstance(fit, Fit) and data["laws"][0]["flags"] == cautions(doubts(fit.flags))
 
 
 def test_figures_are_small_and_follow_the_theme(stones_study: Study) -> None:

@@ -19,7 +19,7 @@ MOST_BUDGETS = 4
 def overtraining_section(made: Sequence[Overtraining]) -> Section:
     """What more tokens than optimal cost, by budget."""
     return Section(
-        "overtraining",
+        "overtrain",  # the explorer has an `overtraining`
         "Overtraining",
         ("Overtraining spends the same budget on a smaller model, trained on more tokens than is optimal.",),
         figures=(
