@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gemstones.analyses.analysis import Asked, Selected, Settings
+from gemstones.analyses.sensitivity import in_study
 from gemstones.analyses.sensitivity.choices import CHOICES, Choices, Levels, selected
 from gemstones.analyses.sensitivity.sensitivity import Sensitivity, headline_position, sensitivity
 from gemstones.analyses.sensitivity.sweep import Sweep
@@ -391,6 +393,18 @@ def test_losses_are_chosen_by_set_or_column() -> None:
     assert [study.choices.loss for study in made.studies] == ["loss", "loss_far"]
     (refused,) = made.refused
     assert refused.choices == {"loss": ("loss_near",)} and "not known of every row" in refused.reason
+
+
+def test_a_study_asks_it_of_its_own_loss_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept: list[Sweep] = []
+    monkeypatch.setattr(in_study, "sensitivity", lambda sweep, *rest, **more: swept.append(sweep))
+    runs = load(on_sets())
+    settings = Settings(None, BUDGETS, 0, 0, 1e-4)
+    asked = Asked(runs, [Selected(runs, runs)], [], settings, tmp_path, 1, lambda share: None)
+    answer = in_study.ANALYSIS.ask(asked)
+    assert {choices.loss for choices in swept[0].combinations} == {"loss"}
+    (note,) = answer.notes
+    assert "of loss alone, not of loss_near, loss_far: `gemstones sensitivity`" in note
 
 
 def test_sets_of_an_evaluation_are_losses() -> None:

@@ -363,6 +363,8 @@ def test_models_that_are_refused(cli: Cli, saved: Save, text: Path) -> None:
         ("--corpus a={text} --columns loss=1", "loss is measured here"),
         ("--corpus a={text} --columns tokens=nothing", "nothing"),
         ("--corpus a={text} --columns tokens", "is not NAME=EXPRESSION"),
+        ("--corpus a={text} --columns tokens=0", "model model: training tokens 0 must be positive"),
+        ("--corpus a={text} --columns tokens=-1e9", "training tokens -1e+09 must be positive"),
         (
             "--corpus a={text}",
             "model model: its training tokens are not told by its name: give them with --columns",

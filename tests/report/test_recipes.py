@@ -58,6 +58,7 @@ def test_tasks_have_a_section(tmp_path: Path) -> None:
     assert written[1]["predictions"][0]["interval"] is not None
     page = (made.output / "report.html").read_text()
     assert 'id="tasks"' in page and "Laws of tasks" in page
+    assert "Error of mean over loss, and predicted over measured error of held-out checkpoints" in page
     assert "tasks: the mean of 3 tasks at flops=" in summary_text(made)
 
 

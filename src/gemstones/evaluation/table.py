@@ -115,7 +115,12 @@ def described(target: Target, columns: Mapping[str, str], facts: Facts | None = 
         except InvalidTable as error:
             raise InvalidRequest(str(error)) from None
         known |= {name: made[name][0] for name in columns}
-    if known["tokens"] is None:
+    tokens = known["tokens"]
+    if tokens is not None and not 0 < tokens < float("inf"):
+        raise InvalidRequest(
+            f"model {target.name}: training tokens {tokens:g} must be positive: give others with --columns"
+        )
+    if tokens is None:
         expression = columns.get("tokens")
         waits = (
             facts is None and expression and set(parse_expression(expression, known).names) & {*KNOWN_AFTER}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gemstones.analyses.downstream.figure import downstream_figure
 from gemstones.analyses.downstream.result import Downstream
 from gemstones.analyses.downstream.shown import TASKS_WORDS, task_sentence
 from gemstones.display import caution
 from gemstones.figures.table import Table
-from gemstones.page.page import Section
+from gemstones.page.page import Figure, Section
 from gemstones.page.rows import typed_frame, with_ends
 from gemstones.page.table import TableBlock
+from gemstones.words import capital
 
 
 def tasks_section(made: Sequence[Downstream]) -> Section:
@@ -35,10 +37,26 @@ def tasks_section(made: Sequence[Downstream]) -> Section:
                 },
             }
         )
+    drawn = [one for one in made[:1] if one.checkpoints is not None and one.checkpoints.height]
     return Section(
         "tasks",
         "Tasks",
-        (*TASKS_WORDS, *(f"{task_sentence(one)}." for one in made[:1])),
+        (*TASKS_WORDS, *(f"{capital(task_sentence(one))}." for one in made[:1] if not drawn)),
+        figures=tuple(
+            _figure(one) for one in made[:1] if one.checkpoints is not None and one.checkpoints.height
+        ),
         tables=(TableBlock("tasks", "Laws of tasks", Table(typed_frame(rows, {"task", "law"}))),),
         notes=tuple(dict.fromkeys(f"{one.task}: {caution(flag)}" for one in made for flag in one.flags)),
+    )
+
+
+def _figure(made: Downstream) -> Figure:
+    return Figure(
+        "task",
+        f"Error of {made.task} over loss, and predicted over measured error of held-out checkpoints",
+        "Left, every checkpoint, the law with its band, and the error of guessing. Right, checkpoints that the law was "
+        "not fitted to, each with the loss that a loss law predicted.",
+        downstream_figure(made),
+        capital(task_sentence(made)),
+        "tasks",
     )
