@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import json
 import re
@@ -161,6 +162,26 @@ def test_commands(page: str, command: str) -> None:
     )
     called, *_ = build().parse_args([*words], exit_on_error=False, print_error=False)
     assert called.__module__.startswith("gemstones.cli."), command
+
+
+@pytest.mark.long
+@pytest.mark.published_data
+def test_examples_from_python() -> None:
+    """Every line of docs/python.md, with fewer resamples, says something; what is named there is there."""
+    (block,) = [text for page, text in blocks("python") if page == "python.md"]
+    names: dict[str, Any] = {}
+    for line in block.replace("bootstrap=400", "bootstrap=40").split("\n"):
+        if not line:
+            continue
+        code = ast.parse(line).body
+        assert len(code) == 1, line
+        if isinstance(code[0], ast.Expr):
+            value = eval(line, names)
+            parts = value if isinstance(value, tuple) else (value,)
+            assert all(part is not None for part in parts), line
+        else:
+            exec(line, names)
+    assert names["law"].has_intervals and names["runs"].selection == "le100B"
 
 
 def test_pages_are_linked_and_found() -> None:

@@ -1,8 +1,9 @@
 """A chart as SVG to be part of a page: small, in the page's colours and font, with one description.
 
 Vega describes every mark for screen readers and writes coordinates to fifteen digits. Here the figure has
-one label, curves of runs are named by a tooltip, coordinates have two decimals, what is the same in all marks of a
-group is said once, and marks that are alike are drawn from one definition.
+one label, curves of runs are named by a tooltip, coordinates have two decimals (of long curves one), what is the same
+in all marks of a group is said once, marks that are alike are drawn from one definition, and clips that are alike are
+one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ SHOWN = 0.92
 """Of a figure's size: its type is of 12 to 14 units, so of 11 to 13 pixels in a page of any width."""
 ABOVE = 6.0
 """Units that are left free above a figure whose title is gone."""
+CURVE = 400
+"""Characters of a path, from which it is one of many points."""
 _SVG = "{http://www.w3.org/2000/svg}"
 _DROPPED = {"class", "role", "pointer-events", "font-family", "version", "stroke-miterlimit"}
 _DEFAULTS = {("transform", "translate(0,0)"), ("opacity", "1"), ("x", "0"), ("y", "0")}
@@ -31,7 +34,9 @@ _PAINTED = ("fill", "stroke", "stop-color")
 _PATHS = {"d", "transform", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "offset", "dx", "dy"}
 _HOISTED = ("fill", "stroke", "stroke-width", "opacity", "stroke-dasharray", "font-size", "text-anchor")
 _NUMBER = re.compile(r"-?\d*\.\d+(?:e-?\d+)?")
-_RUN = re.compile(r"(?:^|; )run: (.*?); loss: ", re.DOTALL)
+_RUN = re.compile(r"(?:^|; )run: (.*?); (?:loss|held_out): ", re.DOTALL)
+_TICK = re.compile(r"M[\d.]+,[\d.]+h1v[\d.]+h-1Z")
+"""A tick of a strip plot: one unit wide."""
 _TRANSLATED = re.compile(r"translate\((-?[\d.]+),(-?[\d.]+)\)")
 
 
@@ -67,7 +72,9 @@ def compact(svg: str, name: str, label: str) -> Drawing:
     _prune(root)
     _flatten(root)
     for group in root.iter("g"):
+        _join_ticks(group)
         _hoist(group)
+    _share_clips(root)
     _define_marks(root, name)
     root.set("role", "img")
     width, height = (round(SHOWN * float(root.get(side, "0"))) for side in ("width", "height"))
@@ -78,6 +85,32 @@ def compact(svg: str, name: str, label: str) -> Drawing:
     titled.text = label
     root.insert(0, titled)
     return Drawing(ET.tostring(root, encoding="unicode"), frozenset(colours), words)
+
+
+def _join_ticks(group: ET.Element) -> None:
+    """Ticks of one colour as one path; they do not overlap, so their order does not matter."""
+    ticks = [e for e in group if e.tag == "path" and not len(e) and _TICK.fullmatch(e.get("d", ""))]
+    alike: dict[tuple[tuple[str, str], ...], ET.Element] = {}
+    for tick in ticks:
+        key = tuple(sorted((k, v) for k, v in tick.attrib.items() if k != "d"))
+        if (first := alike.setdefault(key, tick)) is not tick:
+            first.set("d", first.get("d", "") + tick.get("d", ""))
+            group.remove(tick)
+
+
+def _share_clips(root: ET.Element) -> None:
+    """Clips that are alike as one: Vega defines one for every mark that is clipped."""
+    known: dict[bytes, str] = {}
+    same: dict[str, str] = {}
+    for parent in [*root.iter()]:
+        for clip in parent.findall("clipPath"):
+            first = known.setdefault(b"".join(ET.tostring(child) for child in clip), clip.get("id", ""))
+            if first != clip.get("id", ""):
+                same[f"url(#{clip.get('id')})"] = f"url(#{first})"
+                parent.remove(clip)
+    for element in root.iter():
+        if (clip_path := element.get("clip-path")) in same:
+            element.set("clip-path", same[clip_path])
 
 
 def _untitled(root: ET.Element) -> str:
@@ -127,7 +160,7 @@ def _clean(element: ET.Element, name: str, colours: set[str]) -> None:
         if key in _DROPPED or key.startswith("aria-") or usual:
             del element.attrib[key]
         elif key in _PATHS:
-            element.set(key, _NUMBER.sub(_rounded, value))
+            element.set(key, _NUMBER.sub(_coarse if key == "d" and len(value) > CURVE else _rounded, value))
         elif key == "id":
             element.set(key, f"{name}-{value}")
         elif "url(#" in value:
@@ -138,8 +171,12 @@ def _clean(element: ET.Element, name: str, colours: set[str]) -> None:
                 colours.add(hexadecimal(value) or "")
 
 
-def _rounded(number: re.Match[str]) -> str:
-    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".").replace("-0.", "-.") or "0"
+def _rounded(number: re.Match[str], decimals: int = 2) -> str:
+    return f"{float(number[0]):.{decimals}f}".rstrip("0").rstrip(".").replace("-0.", "-.") or "0"
+
+
+def _coarse(number: re.Match[str]) -> str:
+    return _rounded(number, 1)
 
 
 def _prune(parent: ET.Element) -> None:

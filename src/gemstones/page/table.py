@@ -9,7 +9,7 @@ from typing import Any
 from gemstones.figures.table import TITLES, Table
 from gemstones.numbers import interval_text, quantity_of, quantity_text
 
-MOST_ROWS = 200
+MOST_ROWS = 50
 """Shown; the download has all."""
 FLAGGED = "†"
 """Beside every estimate of a fit with a caution."""

@@ -250,3 +250,25 @@ def test_findings_are_of_the_selection_that_is_drawn(stones_study: Study) -> Non
     plan = _plan_of(both, "le100B", first)
     assert plan is not None and plan.law_name == "other"
     assert _plan_of(both, "none such", first) is None
+
+
+def test_ticks_and_clips_that_are_alike_are_one() -> None:
+    ticks = "".join(
+        f'<path d="M{x}.125,2h1v11h-1Z" fill="{fill}" opacity="0.7"/>'
+        for x, fill in ((1, "red"), (3, "blue"), (5, "red"), (7, "blue"))
+    )
+    clips = "".join(
+        f'<clipPath id="clip{i}"><rect x="0" width="{width}" height="9"/></clipPath>'
+        for i, width in enumerate((10, 10, 20))
+    )
+    marks = "".join(f'<g clip-path="url(#clip{i})"><path d="M0,{i}L1,1" stroke="red"/></g>' for i in range(3))
+    frame = 'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9" width="9" height="9"'
+    svg = f'<svg {frame}><defs>{clips}</defs><g clip-path="url(#clip2)">{ticks}</g>{marks}</svg>'
+    made = ET.fromstring(compact(svg, "f", "said").svg)
+    drawn = sorted(re.findall(r"M([\d.]+),2h1v11h-1Z", ET.tostring(made, encoding="unicode")))
+    assert drawn == ["1.12", "3.12", "5.12", "7.12"]  # every tick is there, a path a colour
+    assert sum("h1v11" in path.get("d", "") for path in made.iter() if path.tag.endswith("path")) == 2
+    defined = {clip.get("id") for clip in made.iter() if clip.tag.endswith("clipPath")}
+    used = [e.get("clip-path") for e in made.iter() if e.get("clip-path")]
+    assert defined == {"f-clip0", "f-clip2"}
+    assert used == ["url(#f-clip2)", "url(#f-clip0)", "url(#f-clip0)", "url(#f-clip2)"]
