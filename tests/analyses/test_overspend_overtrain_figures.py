@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,17 @@ def test_figure_8_of_a_law_without_shapes_draws_or_models(tmp_path: Path) -> Non
 def test_factors_without_a_design_are_left_out() -> None:
     chart = overtrain_figure([overtrain(1e19, published("gemstones-refit-plain"))])
     assert len(chart.datasets["curve-0"]) == 16
+
+
+def test_a_loss_beyond_the_panel_has_no_words_in_it() -> None:
+    """They are not clipped: a law with a wild exponent made the figure as high as ten."""
+    made = overtrain(1e22, "chinchilla", [1, 4])
+    points = [p if p.factor == 1 else replace(p, loss=3e4, loss_increase=1e4) for p in made.points]
+    wild = replace(made, points=tuple(points))
+    words = {row["factor"]: row["text"] for row in overtrain_figure(wild).datasets["curve-0"]}
+    assert words[1] is not None and words[4] is None
+    assert wild.sentence is not None and "multiplies predicted loss by 1e+04 (" in wild.sentence
+    assert made.sentence is not None and "raises predicted loss by " in made.sentence
 
 
 def test_nothing_to_draw_is_said() -> None:

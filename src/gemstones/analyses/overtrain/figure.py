@@ -72,6 +72,11 @@ def overtrain_figure(
         y_domain = one.optimum.loss * math.exp(-below), one.optimum.loss * math.exp(above)
         data[f"curve-{i}"] = [_row(one, p) for p in one.points if p.loss is not None]
         cut = cut or any(_beyond(row, y_domain) for row in data[f"curve-{i}"])
+        for row in data[f"curve-{i}"]:
+            if (
+                row["loss"] > y_domain[1]
+            ):  # words are not clipped, and would make the figure as high as they are
+                row["text"] = None
         data[f"models-{i}"] = _models(industry, data[f"curve-{i}"], y_domain)
         panels.append(_panel(i, one, data, x_domain, y_domain, first=i == 0, several=_laws(found) > 1))
     title = alt.TitleParams("The cost of overtraining", subtitle=_subtitle(found, data, cut=cut), offset=16)

@@ -122,16 +122,21 @@ class Overtraining:
         if not above:
             return None
         point = min(above, key=lambda p: abs(np.log(p.factor / TYPICAL)))
-        assert point.params is not None
+        assert point.params is not None and point.loss_increase is not None
         ends = point.increase_interval
+        absurd = point.loss_increase > 10  # of a law that was fitted to too few depths or widths
+
+        def said(increase: float) -> str:
+            return f"{1 + increase:.3g}" if absurd else f"{increase:.2%}"
+
         within = (
             "no interval"
             if ends is None or self.level is None
-            else f"{level_text(self.level)} interval {ends[0]:.2%} to {ends[1]:.2%}"
+            else f"{level_text(self.level)} interval {said(ends[0])} to {said(ends[1])}"
         )
         return (
             f"for {amount_text(self.budget, self.resource)}, training on {point.factor:.3g} times the optimal tokens "
-            f"raises predicted loss by {point.loss_increase:.2%} ({within}) "
+            f"{'multiplies' if absurd else 'raises'} predicted loss by {said(point.loss_increase)} ({within}) "
             f"and saves {1 - point.params / self.optimum.params:.0%} of the parameters: "
             f"{format_quantity(point.params)} instead of {format_quantity(self.optimum.params)} "
             f"({self.params_convention})"
