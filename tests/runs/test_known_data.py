@@ -35,9 +35,9 @@ GEMSTONES_LOSSES = {"all": (770, 22), "le100B": (220, 22), "gt120B": (528, 22), 
 CHINCHILLA = {"epoch": (240, 240), "all": (245, 245), "hoffmann-reduced": (28, 28)}
 # 13 shapes, 9 of them at half the rate too, evaluated 30 times; 5 cooled down at 3 points
 PEBBLES = {"all": (13 * 30, 13), "lr-ablation": (9 * 30, 9), "cooldown": (5 * 3, 5)}
-# 18 shapes, evaluated 6 times; cooled down where they come to 1e12 (6 shapes) to 1.6e13 FLOPs
+# 20 shapes, evaluated 6 times; cooled down where they come to 1e12 (8 shapes) to 1.6e13 FLOPs
 PEBBLES_2 = {
-    "all": (18 * 6, 18), "cooldown": (6 + 13 + 15 + 18 + 5, 18), "fitted": (51, 15), "held-back": (3 * 2, 3),
+    "all": (20 * 6, 20), "cooldown": (8 + 15 + 17 + 20 + 5, 20), "fitted": (59, 17), "held-back": (3 * 2, 3),
     "lr-half": (5 * 2, 5), "muon": (6 * 2, 6), "seed": (6, 6),
 }  # fmt: skip
 

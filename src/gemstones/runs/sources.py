@@ -266,7 +266,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             ),
             Dataset(
                 "pebbles-2",
-                "Pebbles, the second: 18 shapes of 0.05M to 2.2M, cooled down at equal FLOPs; two recipes, two seeds",
+                "Pebbles, the second: 20 shapes of 0.02M to 2.2M, cooled down at equal FLOPs; two recipes, two seeds",
                 (Packaged("pebbles-2", "pebbles-2.parquet", "MIT"),),
                 "MIT",
                 _read_pebbles,

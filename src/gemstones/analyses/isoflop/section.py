@@ -40,12 +40,14 @@ def isoflop_section(made: IsoFlop) -> Section:
                 "Approach 2: a parabola in log N through the runs of each budget (docs/isoflop.md).",
                 isoflop_figure(made),
                 capital(next(iter(isoflop_lines(made)), isoflop_heading(made))),
-                "isoflop",
+                "isoflop-budgets",
             ),
         ),
         tables=(
             TableBlock(
-                "isoflop", "Budgets", Table(typed_frame(rows, {"status"}, {"runs"}), loss_unit=made.loss_unit)
+                "isoflop-budgets",
+                "Budgets",
+                Table(typed_frame(rows, {"status"}, {"runs"}), loss_unit=made.loss_unit),
             ),
         ),
         notes=tuple(isoflop_notes(made)[len(isoflop_lines(made)) :]),
