@@ -204,13 +204,17 @@ def test_assumptions_are_said_by_every_command(cli: Cli, tmp_path: Path) -> None
         ("envelope pebbles", ("FLOPs (Appendix G)", "total parameters", "natural logs")),
         ("plan 1e22", ("FLOPs (Appendix G)", "total parameters", "95% intervals from 400 resamples by run")),
         (
+            "plan --device-hours 1e5 --verbose",
+            ("10% off (rms of log error)", "caution about the step times: ", "[devices_vary]"),
+        ),
+        (
             "plan --device-hours 1e5",
             (
                 "device hours by gemstones-refit",
-                "10% off (rms of log error)",
+                "by the step times of gemstones",
                 "each with a resample of the step times",
                 "best for as many FLOPs",
-                "devices_vary (of the step times)",
+                "4 cautions and the rest: --verbose",
             ),
         ),
         (

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from gemstones.display import caution
 from gemstones.figures.save import render
 from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit
@@ -239,7 +240,7 @@ def test_a_doubtful_fit_says_so_in_the_picture_and_below(twelve: PaperFigure, in
         "Best feasible shape",
     ):
         assert words.count(once) == 1
-    assert FLAG in twelve.caption and "left edge" in twelve.caption
+    assert caution(FLAG) in twelve.caption and "left edge" in twelve.caption
     assert "flagged" not in str(
         twelve.data.filter(pl.col("series").str.starts_with("N,T"))["series"].to_list()
     )

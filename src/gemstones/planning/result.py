@@ -28,8 +28,8 @@ class Plan:
 
     FLOPs, tokens, parameters and losses are in base units, in the conventions that it names.
 
-    >>> made = plan(1e22, "gemstones-refit")
-    >>> made
+    >>> from gemstones import plan
+    >>> plan(1e22, "gemstones-refit")
     <Plan 1e22 FLOPs (Appendix G) by gemstones-refit [(w,d,N,T)^p]: 3072x50, 7.39B [6.74B, 10.6B] total parameters, ...
     """
 

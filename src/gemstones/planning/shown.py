@@ -48,13 +48,9 @@ def budget_text(plan: Plan) -> str:
 def plan_rows(plan: Plan) -> list[Row]:
     """Every quantity of a plan, with its interval or a dash."""
     intervals, counted = plan.intervals or {}, f"{plan.params_convention} parameters"
-    training, inference = (flops_convention(plan.flops_convention, x) for x in ("6·N·T", "2·N a token"))
 
     def quantity(name: str, value: float, ends: Interval | None = None) -> Row:
         return name, format_quantity(value), interval_text(ends, format_quantity)
-
-    def flops(name: str, value: float, ends: Interval | None = None) -> Row:
-        return name, format_flops(value), interval_text(ends, format_flops)
 
     rows: list[Row] = []
     if plan.shape is not None:
@@ -73,14 +69,24 @@ def plan_rows(plan: Plan) -> list[Row]:
     ]
     if plan.loss is not None:
         rows += loss_rows(plan, intervals)
-    if plan.resource != "flops" or plan.inference_tokens:
-        rows.append(flops(f"training FLOPs ({training})", plan.flops, intervals.get("flops")))
-    if plan.inference_tokens:
-        rows.append(flops(f"inference FLOPs ({inference})", plan.inference_flops))
+    rows += _flops_rows(plan, "-")
     if plan.device_hours is not None:
         rows.append(quantity("training device hours", plan.device_hours, plan.device_hours_interval))
     if plan.inference_tokens and plan.inference_device_hours is not None:
         rows.append(quantity("inference device hours", plan.inference_device_hours))
+    return rows
+
+
+def _flops_rows(plan: Plan, none: str) -> list[Row]:
+    """Of a plan for device hours, or with inference: the FLOPs that it comes to; `none` stands for no interval."""
+    training, inference = (flops_convention(plan.flops_convention, x) for x in ("6·N·T", "2·N a token"))
+    ends = (plan.intervals or {}).get("flops")
+    of_training = none if ends is None else interval_text(ends, format_flops)
+    rows: list[Row] = []
+    if plan.resource != "flops" or plan.inference_tokens:
+        rows.append((f"training FLOPs ({training})", format_flops(plan.flops), of_training))
+    if plan.inference_tokens:
+        rows.append((f"inference FLOPs ({inference})", format_flops(plan.inference_flops), none))
     return rows
 
 
@@ -112,10 +118,9 @@ def short_rows(plan: Plan) -> list[Row]:
         of_fit = interval("loss_of_fit", "{:.4f}".format)
         said = f"{of_new_run} {OF_NEW_RUN}" if of_new_run else f"{of_fit} {OF_FIT}" if of_fit else ""
         rows.append((f"loss ({SHORT[plan.loss_unit]})", f"{plan.loss:.4f}", said))
-    if plan.resource != "flops" or plan.inference_tokens:
-        rows.append(("training FLOPs", format_flops(plan.flops), interval("flops", format_flops)))
-    if plan.inference_tokens:
-        rows.append(("inference FLOPs", format_flops(plan.inference_flops), ""))
+    else:
+        rows.append(("loss", "-", "this law predicts no loss"))
+    rows += _flops_rows(plan, "")
     if plan.device_hours is not None:
         ends = plan.device_hours_interval
         said = "" if ends is None else interval_text(ends, format_quantity)
