@@ -51,8 +51,8 @@ OWN: dict[str, Callable[[], dict[str, Any]]] = {
 NOT_CALLED = {
     # values that functions return, errors, and functions without arguments
     "Backtest", "Comparison", "Design", "Downstream", "Envelope", "Fit", "FrontierLaw", "GemstonesError", "IsoFlop",
-    "Law", "NextRuns", "Overspend", "Overtraining", "Plan", "PlanOptions", "Plans", "Predictions", "RunTable", "Sensitivity", "Shapes",
-    "StepTime", "Study", "UserError", "gemstones_step_time", "load_industry",
+    "Law", "NextRuns", "Overspend", "Overtraining", "Plan", "PlanOptions", "Plans", "Predictions", "RunTable",
+    "Sensitivity", "Shapes", "StepTime", "Study", "UserError", "gemstones_step_time", "load_industry",
     # these work for minutes, or on what those do: by their annotations, below
     "backtest_figure", "compare", "compare_by", "compare_figure", "compare_increases", "design_figure",
     "design_runs", "downstream_figure", "evaluate", "isoflop_figure", "next_runs", "overspend_figure",
