@@ -25,8 +25,8 @@ paper: export GEMSTONES_DATA_DIR := $(abspath ../shared/data)
 endif
 endif
 
-study: $(STAMPS)/report ## Study our own suite, pebbles, in out/study
-	$(VENV)/bin/gemstones study pebbles --output out/study
+study: $(STAMPS)/report ## Study our own suite, pebbles-2, in out/study
+	$(VENV)/bin/gemstones study pebbles-2 --select cooldown --output out/study
 
 paper: $(STAMPS)/report ## Make every figure and claim of the paper again, in out/paper
 	$(VENV)/bin/gemstones paper --output out/paper

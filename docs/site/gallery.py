@@ -94,8 +94,9 @@ def page() -> str:
         "# Gallery",
         "Eight figures, most of them of [Pebbles](../studies/pebbles/README.md), the suite that comes with the "
         "package, drawn by the code below each when this site was built. So small a suite shows how things look, and "
-        "not what to train: [what it can show](../pebbles.md). `make study` makes its page, with the explorer, in "
-        "`out/study/report.html`, `gemstones study gemstones` and `gemstones study chinchilla` those of published "
+        "not what to train: [what it can show](../pebbles.md). `make study` makes the page of the second, with the "
+        "explorer, in `out/study/report.html`, `gemstones study gemstones` "
+        "and `gemstones study chinchilla` those of published "
         "runs; `make paper` makes the paper's figures from its own runs ([the paper again](../paper.md)).",
         f"A picture opens in full by a click. All of them begin so:\n\n```python\n{START}\n```",
     ]

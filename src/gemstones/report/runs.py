@@ -23,6 +23,7 @@ MOST_POINTS = 150
 """Drawn of a curve: more cannot be told apart."""
 HEIGHT = 215
 """Of a panel of curves, in CSS pixels."""
+PANELS_A_ROW = 4
 FAMILY_WORDS = {"main": "Main runs", "lr-ablation": "Halved learning rate", "cooldown": "Cooled down"}
 COLUMNS = ("run", "family", "shape", "params_total", "tokens", "checkpoints", "final_loss")
 
@@ -99,12 +100,13 @@ def loss_curves(runs: RunTable) -> alt.TopLevelMixin | None:
             by_family.setdefault(str(family or ""), []).extend(thinned)
     if not by_family:
         return None
+    by_family = {family: by_family[family] for family in sorted(by_family, key=_first_usual)}
     every = [point for points in by_family.values() for point in points]
     tokens, losses = (
         style.padded(min(p[name] for p in every), max(p[name] for p in every), 0.03)
         for name in ("tokens", "loss")
     )
-    last = list(by_family)[-1]
+    last = list(by_family)[min(len(by_family), PANELS_A_ROW) - 1]
     panels = []
     for family, points in by_family.items():
         # `resource` as in Approach 1's figure, whose curves a page names in the same way.
@@ -125,6 +127,17 @@ def loss_curves(runs: RunTable) -> alt.TopLevelMixin | None:
             panel.properties(title=alt.TitleParams(title, fontSize=13.5)) if len(by_family) > 1 else panel
         )
     width = 250 if len(panels) > 2 else style.PANEL_WIDTH
-    chart = alt.hconcat(*(panel.properties(width=width) for panel in panels))
-    themed: alt.HConcatChart = style.themed(chart.resolve_scale(color="independent"))
+    rows = [panels[i : i + PANELS_A_ROW] for i in range(0, len(panels), PANELS_A_ROW)]
+    chart = alt.vconcat(
+        *(
+            alt.hconcat(*(panel.properties(width=width) for panel in row)).resolve_scale(color="independent")
+            for row in rows
+        )
+    )
+    themed: alt.VConcatChart = style.themed(chart.resolve_scale(color="independent"))
     return themed
+
+
+def _first_usual(family: str) -> tuple[bool, bool]:
+    """Families of a usual name before variants, and those before their cooldowns."""
+    return family not in ("", *FAMILY_WORDS), family.endswith("-cooldown")
