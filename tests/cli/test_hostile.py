@@ -111,7 +111,7 @@ def commands(cli: Cli) -> Iterator[str]:
 
 
 def test_every_command_is_tried(cli: Cli, here: Path) -> None:
-    assert set(commands(cli)) == {*GOOD}
+    assert set(commands(cli)) == {*GOOD}, "add it to GOOD"
     assert options_of(cli, "runs collect") == {"--output": "PATH"}
     assert options_of(cli, "plan")["--near"] == "FLOAT"
 

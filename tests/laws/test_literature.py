@@ -128,7 +128,7 @@ def constants_of(fitted: Fit) -> dict[str, float]:
 
 
 def test_every_form_is_planted() -> None:
-    assert set(PLANTED) == set(NAMED)
+    assert set(PLANTED) == set(NAMED), "add its constants to PLANTED"
     for named in NAMED.values():
         assert named.source and named.means
 

@@ -207,14 +207,14 @@ def _print(made: Plan, beside: Beside | None, verbose: bool, everything: bool) -
 
 def _print_short(made: Plan, asked: str, beside: Beside | None, everything: bool) -> None:
     """The answer, how far to trust it and what others would train: a dozen lines of 80 columns."""
-    how, *_ = made.intervals_note.split("; ")
-    say(f"{asked}: {how}")
+    say(f"{asked}:")
     rows = short_rows(made)
     widths = [max(len(row[i]) for row in rows) for i in range(2)]
     for name, value, interval in rows:
         say(f"  {name:<{widths[0]}}  {value:>{widths[1]}}  {interval}".rstrip())
     if made.nearest_shapes:
         say(f"  shapes nearest to N: {', '.join(map(str, made.nearest_shapes[:MOST_NEAREST]))}")
+    say(made.intervals_note.partition("; ")[0])
     if beside is not None:
         _print_beside(beside)
     if everything:

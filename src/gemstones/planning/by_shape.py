@@ -7,11 +7,13 @@ ratio, and the quickest of them win.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from gemstones.accounting.parameters import params
+from gemstones.design.feasible import Constraints
 from gemstones.errors import EdgeOfSearch, InvalidRequest
 from gemstones.laws.interval import enough, interval, known, percentile_interval
 from gemstones.laws.law import Law
@@ -104,19 +106,19 @@ def _share(
     return agreed / counted if counted else None
 
 
+@lru_cache(maxsize=2)
+def _searched(law: Law, constraints: Constraints, cost: Cost) -> Surface:
+    """All that is searched; kept, since a figure plans for many budgets by one law."""
+    column, row = constraints.grid()
+    ratios = ASPECT_RATIOS if blind(law) else None
+    return Surface.of(law, column[:, 0], row[0], constraints, cost, aspect_ratios=ratios)
+
+
 def plan_shape(request: Request, law: Law) -> Plan:
     """The plan of a law over shapes; see `gemstones.planning.plan.plan`."""
     constraints, budget, cost = request.constraints, request.budget, request.cost
-    column, row = constraints.grid()
-    widths, depths = column[:, 0], row[0]
-    surface = Surface.of(
-        law,
-        widths,
-        depths,
-        constraints,
-        cost,
-        aspect_ratios=ASPECT_RATIOS if blind(law) else None,
-    )
+    surface = _searched(law, constraints, cost)
+    widths, depths = surface.widths, surface.depths
     if surface.outside is not None and surface.outside.all():
         raise InvalidRequest(
             f"no shape searched has width/depth {ASPECT_RATIOS[0]:g} to {ASPECT_RATIOS[1]:g}, which law {request.name} "

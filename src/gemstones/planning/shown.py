@@ -103,7 +103,7 @@ def short_rows(plan: Plan) -> list[Row]:
             f"{name} {interval(name, '{:.0f}'.format)}" for name in ("width", "depth") if name in intervals
         )
         rows.append(("shape", str(plan.shape), ", ".join(sizes)))
-    ratio = f"{plan.tokens_per_param:.3g} a parameter {interval('tokens_per_param', '{:.3g}'.format)}".strip()
+    ratio = f"T/N {plan.tokens_per_param:.3g} {interval('tokens_per_param', '{:.3g}'.format)}".strip()
     tokens = interval("tokens", format_quantity)
     rows += [
         (

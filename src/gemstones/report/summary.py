@@ -84,7 +84,7 @@ def closing_text(study: Study) -> str:
     # Without a fit, plans are of published laws: no answer from these runs.
     plans = next(iter(by_law(study.plans).values()), []) if study.fits else []
     shown = plans if len(plans) <= MOST_BUDGETS else [*plans[: MOST_BUDGETS - 1], plans[-1]]
-    lines += [f"  {printable(line_of_plan(plan))}" for plan in shown]
+    lines += [f"  {printable(line_of_plan(plan))}; {plan.extrapolation.sentence()}" for plan in shown]
     if not plans:
         reasons = sorted(study.notes, key=lambda note: not note.startswith("no plan"))
         first, *others = reasons[:MOST_NOTES] or ["no law was fitted"]

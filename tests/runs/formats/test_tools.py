@@ -179,7 +179,7 @@ def test_a_file_is_told_by_its_content(tmp_path: Path, name: str) -> None:
 
 def test_every_format_has_a_sample() -> None:
     elsewhere = {"parquet", "arrow", "tensorboard", "lm-eval", "lighteval", "lighteval-table"}
-    assert {known.name for known in FILES} == set(SAMPLES) | elsewhere
+    assert {known.name for known in FILES} == set(SAMPLES) | elsewhere, "add one to SAMPLES"
     assert {known.name for known in FOLDERS} == {"ledgers", "tensorboard", "wandb-offline"}
     assert {known.name for known in ADDRESSES} == {"wandb"}
 

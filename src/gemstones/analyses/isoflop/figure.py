@@ -57,7 +57,7 @@ def _title(made: IsoFlop) -> alt.TitleParams:
         said = "too few budgets show a best size for a line"
     parts = [
         f"{found} of {len(made.budgets)} budgets have a minimum",
-        f"{made.rows:,} runs",
+        f"{made.rows:,} losses of {made.runs:,} runs",
         f"{level_text(made.level)} intervals from {made.asked} draws by run"
         if made.has_intervals
         else "no intervals",

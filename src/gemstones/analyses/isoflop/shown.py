@@ -8,6 +8,7 @@ from gemstones.display import Row, cautions, interval_text, labelled, with_inter
 from gemstones.laws.interval import level_text
 from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_flops, format_quantity
+from gemstones.words import flops_words
 
 if TYPE_CHECKING:
     from gemstones.analyses.isoflop.result import IsoFlop
@@ -21,7 +22,8 @@ def isoflop_heading(made: IsoFlop) -> str:
     which = f"{made.dataset}, {made.selection}" if made.selection else made.dataset
     return (
         f"IsoFLOP profiles (Approach 2) of {which}: {found} of {len(made.budgets)} budgets have a minimum; "
-        f"{made.rows:,} runs, N counts {made.params_convention} parameters, FLOPs {made.flops_convention or 'given'}"
+        f"{made.rows:,} losses of {made.runs:,} runs, N counts {made.params_convention} parameters, "
+        f"FLOPs: {flops_words(made.flops_convention)}"
     )
 
 

@@ -44,7 +44,7 @@ def _overtrained(point: Overtrained) -> Row:
         *written,
         format_quantity(point.params),
         format_quantity(point.tokens),
-        f"{point.tokens / point.params:.3g}",
+        format_quantity(point.tokens / point.params),
         f"{point.loss:.4f}",
         interval_text(point.loss_interval, "{:.4f}".format),
         f"{point.loss_increase:.2%}",
