@@ -10,16 +10,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gemstones.analyses import QUESTIONS
 from gemstones.errors import EdgeOfSearch, InvalidRequest, InvalidTable
+from gemstones.figures.save import save_figure
+from gemstones.files import make_folder
 from gemstones.laws.chosen import AUTO
 from gemstones.laws.fit import Fit
 from gemstones.laws.parallel import Workers
 from gemstones.page.page import Section
 from gemstones.runs.losses import with_loss
 from gemstones.runs.table import RunTable
+
+if TYPE_CHECKING:
+    import altair as alt
 
 Step = Callable[[float], None]
 """Told what share of a step is done."""
@@ -97,6 +102,11 @@ def attempt(what: str, make: Callable[[], FoundT | None]) -> Answer[FoundT]:
         return Answer(None, (f"no {what}: {error.said}",))
 
 
+def _summary(found: Any) -> Any:
+    """Of one result, or of each of several."""
+    return [one.summary() for one in found] if isinstance(found, tuple) else found.summary()
+
+
 @dataclass(frozen=True, eq=False)
 class Analysis(Generic[FoundT]):
     """A question as a study asks it."""
@@ -108,14 +118,18 @@ class Analysis(Generic[FoundT]):
     time: float
     """How long it takes in terms of a fit of `N,T`."""
     ask: Callable[[Asked], Answer[FoundT]]
-    summary: Callable[[FoundT], Any]
-    """Plain values, for study.json."""
-    section: Callable[[FoundT, RunTable], Section | None]
+    section: Callable[[FoundT, RunTable], Section | None] = lambda found, runs: None
     """Of the page, if it has one."""
-    sentences: Callable[[FoundT], Iterable[str]]
+    sentences: Callable[[FoundT], Iterable[str]] = lambda found: ()
     """What it comes to, a line each; the first word says of what."""
+    summary: Callable[[FoundT], Any] = _summary
+    """Plain values, for study.json."""
+    figure: str = ""
+    """The name of its figure in the study's folder `figures`, if it has one."""
+    draw: Callable[[FoundT], alt.TopLevelMixin | None] = lambda found: None
+    """That figure, or None where there is nothing to draw."""
     files: Callable[[FoundT, RunTable, Path], list[Path]] = lambda found, runs, folder: []
-    """Written into the folder of the study."""
+    """Written into the folder of the study beside it."""
     patterns: tuple[str, ...] = ()
     """What `files` may write, by its place in that folder."""
     applies: Callable[[Asked], bool] = lambda asked: True
@@ -124,6 +138,18 @@ class Analysis(Generic[FoundT]):
     """Left out of a quick study."""
     nothing: Any = None
     """Found where there is nothing: None, or () of what comes in several."""
+
+    def write(self, found: FoundT, runs: RunTable, folder: Path) -> list[Path]:
+        """Its figure and its files in the folder of the study; raises `MissingExtra` without altair."""
+        chart = self.draw(found) if self.figure else None
+        drawn = [] if chart is None else save_figure(chart, make_folder(folder / "figures") / self.figure)
+        return [*drawn, *self.files(found, runs, folder)]
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """What it may write, by its place in the folder of the study."""
+        drawn = (f"figures/{self.figure}.png", f"figures/{self.figure}.svg") if self.figure else ()
+        return (*drawn, *self.patterns)
 
 
 def asked_of_a_study() -> tuple[Analysis[Any], ...]:

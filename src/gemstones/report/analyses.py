@@ -34,7 +34,7 @@ def analyse(asked: Asked, step: Callable[[str, float], Step], *, quick: bool) ->
 
 def write_analyses(analyses: Analyses, runs: RunTable, folder: Path) -> list[Path]:
     """What was found as files in `folder`: tables and figures; raises `MissingExtra` without altair."""
-    return [path for one, found in analyses.each() for path in one.files(found, runs, folder)]
+    return [path for one, found in analyses.each() for path in one.write(found, runs, folder)]
 
 
 def analysis_sections(analyses: Analyses, runs: RunTable) -> Sequence[Section]:

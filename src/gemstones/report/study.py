@@ -75,7 +75,7 @@ PATTERNS = (
         for kind in ("parquet", "md")
     ),
     *(f"figures/approach*.{kind}" for kind in ("png", "svg")),
-    *(pattern for one in asked_of_a_study() for pattern in one.patterns),
+    *(pattern for one in asked_of_a_study() for pattern in one.writes),
 )
 """What a study may write, by its place in the folder."""
 

@@ -43,7 +43,6 @@ ANALYSIS = Analysis(
     title="backtests",
     time=40.0,
     ask=_ask,
-    summary=Backtest.summary,
     section=backtest_section,
     sentences=_sentences,
     files=_files,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gemstones.analyses.analysis import Analysis, Answer, Asked, attempt
 from gemstones.analyses.compare.by import compare_by
@@ -13,11 +12,12 @@ from gemstones.analyses.compare.figure import compare_figure
 from gemstones.analyses.compare.result import Comparison
 from gemstones.analyses.compare.section import compare_section
 from gemstones.analyses.compare.shown import about, sentence
-from gemstones.figures.save import save_figure
-from gemstones.files import make_folder
 from gemstones.laws.columns import group_values
-from gemstones.runs import DATASETS, RunTable
+from gemstones.runs import DATASETS
 from gemstones.runs.selections import rivals_of
+
+if TYPE_CHECKING:
+    import altair as alt
 
 RECIPE = "recipe"
 """Column by which recipes are compared where none is named."""
@@ -67,10 +67,8 @@ def _comparer(asked: Asked) -> Callable[[], Comparisons] | None:
     )
 
 
-def _files(made: Comparisons, runs: RunTable, folder: Path) -> list[Path]:
-    if not any(at.interval is not None for one in made for at in one.at):
-        return []
-    return [*save_figure(compare_figure(made), make_folder(folder / "figures") / "compare")]
+def _draw(made: Comparisons) -> alt.TopLevelMixin | None:
+    return compare_figure(made) if any(at.interval is not None for one in made for at in one.at) else None
 
 
 def _sentences(made: Comparisons) -> Iterator[str]:
@@ -83,11 +81,10 @@ ANALYSIS = Analysis(
     title="comparison of recipes",
     time=20.0,
     ask=_ask,
-    summary=lambda made: [one.summary() for one in made],
     section=lambda made, runs: compare_section(made),
     sentences=_sentences,
-    files=_files,
-    patterns=("figures/compare.png", "figures/compare.svg"),
+    figure="compare",
+    draw=_draw,
     applies=_applies,
     slow=True,
     nothing=(),

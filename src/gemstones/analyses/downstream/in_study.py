@@ -37,7 +37,6 @@ ANALYSIS = Analysis(
     title="laws of tasks",
     time=20.0,
     ask=_ask,
-    summary=lambda made: [one.summary() for one in made],
     section=lambda made, runs: tasks_section(made),
     sentences=_sentences,
     applies=lambda asked: bool(all_tasks(asked.first.fitted)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from gemstones.analyses.analysis import Analysis, Answer, Asked
 from gemstones.analyses.isoflop.figure import isoflop_figure
@@ -12,9 +11,6 @@ from gemstones.analyses.isoflop.result import IsoFlop
 from gemstones.analyses.isoflop.section import isoflop_section
 from gemstones.analyses.isoflop.shown import isoflop_lines
 from gemstones.errors import InvalidRequest, InvalidTable
-from gemstones.figures.save import save_figure
-from gemstones.files import make_folder
-from gemstones.runs.table import RunTable
 
 
 def _ask(asked: Asked) -> Answer[IsoFlop]:
@@ -29,10 +25,6 @@ def _ask(asked: Asked) -> Answer[IsoFlop]:
     return Answer(found if found.fits else None)
 
 
-def _files(made: IsoFlop, runs: RunTable, folder: Path) -> list[Path]:
-    return [*save_figure(isoflop_figure(made), make_folder(folder / "figures") / "isoflop")]
-
-
 def _sentences(made: IsoFlop) -> Iterator[str]:
     yield from (f"isoFLOP profiles: {said}" for said in isoflop_lines(made)[:1])
 
@@ -42,9 +34,8 @@ ANALYSIS = Analysis(
     title="isoFLOP profiles",
     time=0.5,
     ask=_ask,
-    summary=IsoFlop.summary,
     section=lambda made, runs: isoflop_section(made),
     sentences=_sentences,
-    files=_files,
-    patterns=("figures/isoflop.png", "figures/isoflop.svg"),
+    figure="isoflop",
+    draw=isoflop_figure,
 )

@@ -28,7 +28,6 @@ ANALYSIS = Analysis(
     title="value of a further run",
     time=0.5,
     ask=_ask,
-    summary=NextRuns.summary,
     section=lambda made, runs: next_run_section(made),
     sentences=_sentences,
 )

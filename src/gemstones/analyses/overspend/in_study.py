@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 
 from gemstones.analyses.analysis import Analysis, Answer, Asked, attempt
 from gemstones.analyses.overspend.figure import overspend_figure
 from gemstones.analyses.overspend.overspend import Overspend, overspend
 from gemstones.analyses.overspend.section import overspend_section
-from gemstones.figures.save import save_figure
-from gemstones.files import make_folder
 from gemstones.runs.table import RunTable
 from gemstones.words import RESOURCE_WORDS
 
@@ -35,23 +30,13 @@ def common_tokens(table: RunTable) -> float:
     return float(last.min())
 
 
-def _files(made: tuple[Overspend, ...], runs: RunTable, folder: Path) -> list[Path]:
-    return [*save_figure(overspend_figure(made), make_folder(folder / "figures") / "overspend")]
-
-
-def _sentences(made: tuple[Overspend, ...]) -> Iterator[str]:
-    yield from ()
-
-
 ANALYSIS = Analysis(
     key="overspend",
     title="overspend",
     time=0.5,
     ask=_ask,
-    summary=lambda made: [one.summary() for one in made],
     section=lambda made, runs: overspend_section(made),
-    sentences=_sentences,
-    files=_files,
-    patterns=("figures/overspend.png", "figures/overspend.svg"),
+    figure="overspend",
+    draw=overspend_figure,
     nothing=(),
 )

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from gemstones.analyses.analysis import Analysis, Answer, Asked, attempt
 from gemstones.analyses.overtrain.figure import overtrain_figure
 from gemstones.analyses.overtrain.overtrain import Overtraining, overtrain
 from gemstones.analyses.overtrain.section import MOST_BUDGETS, overtraining_section
-from gemstones.figures.save import save_figure
-from gemstones.files import make_folder
 from gemstones.numbers import flops_text
-from gemstones.runs.table import RunTable
 
 
 def _ask(asked: Asked) -> Answer[tuple[Overtraining, ...]]:
@@ -31,11 +27,6 @@ def _ask(asked: Asked) -> Answer[tuple[Overtraining, ...]]:
     return Answer(None, tuple(notes))
 
 
-def _files(made: tuple[Overtraining, ...], runs: RunTable, folder: Path) -> list[Path]:
-    figure = overtrain_figure(made[:MOST_BUDGETS])
-    return [*save_figure(figure, make_folder(folder / "figures") / "overtraining")]
-
-
 def _sentences(made: tuple[Overtraining, ...]) -> Iterator[str]:
     yield from (f"overtraining: {one.sentence}" for one in made[:1] if one.sentence is not None)
 
@@ -45,10 +36,9 @@ ANALYSIS = Analysis(
     title="overtraining",
     time=0.5,
     ask=_ask,
-    summary=lambda made: [one.summary() for one in made],
     section=lambda made, runs: overtraining_section(made),
     sentences=_sentences,
-    files=_files,
-    patterns=("figures/overtraining.png", "figures/overtraining.svg"),
+    figure="overtraining",
+    draw=lambda made: overtrain_figure(made[:MOST_BUDGETS]),
     nothing=(),
 )
