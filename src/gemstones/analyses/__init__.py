@@ -12,6 +12,7 @@ class Question(NamedTuple):
     """A question, by the command that asks it."""
 
     command: str
+    """Empty where a study alone asks it."""
     about: str
     """In the list of commands."""
     section: str
@@ -36,6 +37,7 @@ QUESTIONS: Final = (
     Question(
         "sensitivity", "What the same runs prescribe under every choice of an analyst's.", FIT, "sensitivity"
     ),
+    Question("", "What each held-out set prescribes.", "", "sets"),
     Question("backtest", "How well laws predict runs that they were not fitted to.", FIT, "backtest"),
     Question("predict", "What the loss will be, with intervals.", PLAN, "predict", in_study=False),
     Question("overspend", "What each run spent beyond the frontier for its loss.", PLAN, "overspend"),

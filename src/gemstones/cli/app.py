@@ -43,7 +43,7 @@ COMMANDS = {
     "plan": "What to train for a budget of FLOPs or device hours.",
     "study": "From runs to prescriptions: fits, frontiers, plans, tables, figures.",
     "paper": "Every figure and claim of the paper, made again from its runs.",
-    **{question.command: question.about for question in QUESTIONS},
+    **{question.command: question.about for question in QUESTIONS if question.command},
 }
 
 SECTIONS = {

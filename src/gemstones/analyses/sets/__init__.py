@@ -1,0 +1,1 @@
+"""Whether what is prescribed depends on the set that losses are of; all choices are `sensitivity`'s."""
