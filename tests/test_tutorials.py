@@ -22,6 +22,8 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "docs" / "tutorials"
 TUTORIALS = sorted(FOLDER.glob("*.ipynb"))
+CHECK = "check-"
+"""Before the identifiers of cells that only check."""
 LARGEST = 400_000
 """Bytes of a committed notebook, pictures included."""
 
@@ -36,9 +38,29 @@ def read(path: Path) -> Any:
     return nbformat.read(path, as_version=4)
 
 
+def checks(path: Path) -> dict[str, str]:
+    """What must hold after a cell, by the cell's first line: statements of `tests/tutorials`, which teach nothing."""
+    text = (Path(__file__).parent / "tutorials" / f"{path.stem}.txt").read_text("utf-8")
+    parts = (part.partition("\n") for part in text.split("\n@ ")[1:])
+    return {first: code for first, _, code in parts}
+
+
+def checked(notebook: Any, path: Path) -> Any:
+    """The notebook with a cell of assertions after each that has some."""
+    wanted, cells = checks(path), []
+    for cell in notebook.cells:
+        cells.append(cell)
+        first = cell.source.partition("\n")[0]
+        if cell.cell_type == "code" and first in wanted:
+            cells.append(nbformat.v4.new_code_cell(wanted.pop(first), id=CHECK + cell.id))
+    assert not wanted, f"no cell begins so: {[*wanted]}"
+    notebook.cells = cells
+    return notebook
+
+
 def executed(path: Path, folder: Path) -> Any:
-    """The notebook, run in `folder`; a cell that raises is an error here."""
-    notebook = read(path)
+    """The notebook, run in `folder` with its checks; a cell that raises is an error here."""
+    notebook = checked(read(path), path)
     state = {name: str(folder / name.lower()) for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR")}
     commands = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     work = folder / "work"
@@ -51,6 +73,12 @@ def executed(path: Path, folder: Path) -> Any:
         resources={"metadata": {"path": str(work)}},
     )
     client.execute(env=os.environ | state | {"PATH": commands, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"})
+    notebook.cells = [cell for cell in notebook.cells if not cell.id.startswith(CHECK)]
+    for count, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), 1):
+        cell.execution_count = count
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = count
     for output in outputs(notebook):
         if output.output_type == "stream":  # kernels ask commands for bold
             output.text = re.sub(r"\x1b\[[\d;]*m", "", output.text)
@@ -99,6 +127,13 @@ def test_what_is_committed_is_clean(path: Path) -> None:
     drawn = [cell for cell in code if re.search(r"^gs\.\w+_figure\(", cell.source, re.MULTILINE)]
     assert len(drawn) >= 3
     assert all(any("image/png" in output.get("data", {}) for output in cell.outputs) for cell in drawn)
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_it_teaches_and_its_checks_are_here(path: Path) -> None:
+    code = [cell.source for cell in read(path).cells if cell.cell_type == "code"]
+    assert not any(re.search(r"^assert ", source, re.MULTILINE) for source in code)
+    assert sum(text.count("assert ") for text in checks(path).values()) >= 15
 
 
 def test_there_are_two() -> None:
