@@ -29,6 +29,7 @@ def main() -> int:
     )
     if done.returncode:
         return done.returncode
+    gallery.write_study(output)
     if lost := links.broken(output):
         print("docs: links that lead nowhere:", *lost, sep="\n  ", file=sys.stderr)
         return 1

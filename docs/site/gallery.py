@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gemstones
 from docs.site.sources import write_if_new
 
 FOLDER = "gallery"
+STUDY = "pebbles-2"
+"""The data set whose study is shown."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,9 @@ class Picture:
 
 START = """\
 import gemstones as gs
-runs = gs.load("pebbles").select("all")"""
+runs = gs.load("pebbles").select("all")
+suite = gs.load("pebbles-2")
+grid = suite.select("cooldown")"""
 """What comes before the code of every figure."""
 
 PICTURES = (
@@ -32,6 +39,28 @@ PICTURES = (
         "frontier", "The frontier of least loss (Approach 1)",
         "Training curves of all runs, the frontier below them by two methods, and how T/N grows with compute along it.",
         'gs.approach1_figure(runs, [gs.envelope(runs, method="bins"), gs.envelope(runs, method="hull")])',
+    ),
+    Picture(
+        "isoflop", "The best size of every budget (Approach 2)",
+        "A parabola through the losses of each budget, its minimum, and how that grows, with a law's beside it.",
+        "gs.isoflop_figure(gs.isoflop(grid))",
+    ),
+    Picture(
+        "own-laws", "What laws of these runs prescribe (Approach 3)",
+        "Fits with and without an exponent around the sum, with intervals by run, within the runs and beyond.",
+        'gs.approach3_figure([gs.fit(grid, law, bootstrap=100) for law in ("N,T", "(N,T)^p")])',
+    ),
+    Picture(
+        "compare", "Is Muon better, and is half the rate worse?",
+        "The difference of loss at a budget with its interval, and what the largest pairs of runs measured.",
+        "gs.compare_figure([\n"
+        '    gs.compare(grid, suite.select(other), budgets=[2e12], law="N,T", names=("AdamW", other))\n'
+        '    for other in ("muon", "lr-half")\n])',
+    ),
+    Picture(
+        "cooled", "The frontier of runs that were cooled down",
+        "The losses at the ends of cooldowns, five budgets apart by a factor of two, and the frontier below them.",
+        'gs.approach1_figure(grid, [gs.envelope(grid, method="hull")])',
     ),
     Picture(
         "laws", "What several laws prescribe (Approach 3)",
@@ -92,12 +121,14 @@ def page() -> str:
     parts = [
         "---\nhide-toc: true\n---",
         "# Gallery",
-        "Eight figures, most of them of [Pebbles](../studies/pebbles/README.md), the suite that comes with the "
-        "package, drawn by the code below each when this site was built. So small a suite shows how things look, and "
-        "not what to train: [what it can show](../pebbles.md). `make study` makes the page of the second, with the "
-        "explorer, in `out/study/report.html`, `gemstones study gemstones` "
-        "and `gemstones study chinchilla` those of published "
-        "runs; `make paper` makes the paper's figures from its own runs ([the paper again](../paper.md)).",
+        "Twelve figures, most of them of [Pebbles](../studies/pebbles/README.md) and "
+        "[its second suite](../studies/pebbles/second.md), which come with the package, drawn by the code below each "
+        "when this site was built. So small suites show how things look, and not what to train: "
+        "[what they can show](../pebbles.md).",
+        f'<a href="{STUDY}.html">The page of a study</a>, with the explorer, is what `make study` makes in '
+        "`out/study/report.html` (here with fewer resamples and without the slow analyses). `gemstones study "
+        "gemstones` and `gemstones study chinchilla` make those of published runs, `make paper` the paper's figures from "
+        "its own runs ([the paper again](../paper.md)).",
         f"A picture opens in full by a click. All of them begin so:\n\n```python\n{START}\n```",
     ]
     for picture in PICTURES:
@@ -115,3 +146,12 @@ def write(folder: Path) -> None:
     """Write the page and the figures below the folder of sources."""
     write_if_new(folder / FOLDER / "index.md", page())
     draw(folder / FOLDER)
+
+
+def write_study(site: Path) -> None:
+    """Put the page of a study into the built site."""
+    with tempfile.TemporaryDirectory() as scratch:
+        made = gemstones.study(
+            STUDY, Path(scratch) / "study", select="cooldown", law="N,T", bootstrap=100, quick=True
+        )
+        shutil.copyfile(made.output / "report.html", site / FOLDER / f"{STUDY}.html")
