@@ -127,8 +127,8 @@ def page() -> str:
         "[what they can show](../pebbles.md).",
         f'<a href="{STUDY}.html">The page of a study</a>, with the explorer, is what `make study` makes in '
         "`out/study/report.html` (here with fewer resamples and without the slow analyses). `gemstones study "
-        "gemstones` and `gemstones study chinchilla` make those of published runs, `make paper` the paper's figures from "
-        "its own runs ([the paper again](../paper.md)).",
+        "gemstones` and `gemstones study chinchilla` make those of published runs, `make paper` the paper's figures "
+        "from its own runs ([the paper again](../paper.md)).",
         f"A picture opens in full by a click. All of them begin so:\n\n```python\n{START}\n```",
     ]
     for picture in PICTURES:

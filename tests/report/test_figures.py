@@ -384,3 +384,14 @@ def test_cut_bands_are_said_to_be() -> None:
 def test_law_colours_do_not_depend_on_company() -> None:
     alone, among = style.law_colors(["kaplan"]), style.law_colors(["mine", "other", "kaplan"])
     assert alone == among[2:] and len(set(among)) == 3
+
+
+def test_a_frontier_by_one_method_is_drawn(stones_runs: RunTable, tmp_path: Path) -> None:
+    """A size of one mark alone is no range: Vega drew nothing, and said nothing."""
+    for method in ("hull", "bins"):
+        found = envelope(stones_runs, method=method)  # type: ignore[arg-type]
+        _, svg = save_figure(approach1_figure(stones_runs, [found]), tmp_path / method)
+        text = svg.read_text()
+        assert text.count('aria-roledescription="point"') >= len(found.frontier) > 1 and "NaN" not in text, (
+            method
+        )

@@ -270,7 +270,9 @@ def _frontier_layer(
     key = alt.Legend(title="Frontier", symbolSize=90, symbolOpacity=1) if legend else None
 
     def by_method(marks: dict[str, Any]) -> dict[str, Any]:
-        scale = alt.Scale(domain=[FRONTIER_WORDS[m] for m in methods], range=[marks[m] for m in methods])
+        # Ordinal, also for sizes: of one method alone another scale would take its size for a range, and draw nothing.
+        words, values = [FRONTIER_WORDS[m] for m in methods], [marks[m] for m in methods]
+        scale = alt.Scale(type="ordinal", domain=words, range=values)
         return {"scale": scale, "legend": key}
 
     unexplained = {"legend": None}

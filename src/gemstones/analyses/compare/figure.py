@@ -21,6 +21,10 @@ ROW = 46
 """Pixels of a row."""
 
 
+TEXT_ROOM = 0.5
+"""Of the intervals' span, beside them for what is said of the last one."""
+
+
 @checked
 def compare_figure(made: Comparison | Sequence[Comparison]) -> alt.LayerChart:
     """A row for each recipe and budget (FLOPs): its difference of loss to A with the interval, measured pairs beside.
@@ -69,7 +73,7 @@ def compare_figure(made: Comparison | Sequence[Comparison]) -> alt.LayerChart:
     x = alt.X(
         "difference:Q",
         title="Loss relative to A (below 0: better)",
-        scale=alt.Scale(domain=[low - room, high + 5 * room], nice=False),
+        scale=alt.Scale(domain=[low - room, high + TEXT_ROOM * (high - low)], nice=False),
         axis=alt.Axis(format="+.1%", tickCount=6),
     )
     labels = list(dict.fromkeys(row["label"] for row in rows))

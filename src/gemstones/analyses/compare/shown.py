@@ -41,12 +41,14 @@ def times(value: float) -> str:
 def probability_text(value: float) -> str:
     """A probability from draws: never 0 or 1.
 
-    >>> probability_text(0.0), probability_text(0.17)
-    ('< 0.001', '0.17')
+    >>> probability_text(0.0), probability_text(0.17), probability_text(0.9986)
+    ('< 0.001', '0.17', '0.999')
     """
     if value < 1 - SURE:
         return "< 0.001"
-    return "> 0.999" if value > SURE else f"{value:.2g}"
+    if value > SURE:
+        return "> 0.999"
+    return text if (text := f"{value:.2g}") != "1" else f"{value:.3f}"
 
 
 def about(made: Comparison) -> str:
