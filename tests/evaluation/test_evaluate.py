@@ -128,8 +128,7 @@ def test_a_folder_of_revisions_and_a_fit_to_it(cli: Cli, saved: Save, text: Path
     assert "mixed" not in fitted.out
     cli(*words[:-2], "--corpus", f"b={text}", "--output", "two.parquet")
     assert (
-        "caution: losses on 2 sets together, a, b"
-        in cli("fit", "two.parquet", "--law", "T", "--force").out
+        "caution: losses on 2 sets together, a, b" in cli("fit", "two.parquet", "--law", "T", "--force").out
     )
     assert "mixed" not in cli("fit", "two.parquet", "--law", "T", "--force", "--where", "set = 'b'").out
 
