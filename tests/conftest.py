@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from joblib.externals.loky import get_reusable_executor
 
 from gemstones.runs import RunTable, load
 from tests import published_data
@@ -223,6 +224,8 @@ def published_files(pytestconfig: pytest.Config) -> Files:
     def found() -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("GEMSTONES_DATA_DIR", str(pytestconfig.stash[FOLDER]))
+            # Workers of an earlier test have the environment of when they began, and would not find the files.
+            get_reusable_executor().shutdown(wait=True)
             yield
 
     return found
