@@ -1,4 +1,4 @@
-"""Analyses and figures of several steps in one call, as a notebook wants them."""
+"""The sensitivity of runs in one call, as a notebook wants it."""
 
 from __future__ import annotations
 
