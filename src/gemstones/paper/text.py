@@ -12,7 +12,7 @@ from gemstones.paper.headlines import Headline, headlines, with_interval
 from gemstones.runs import RunTable
 from gemstones.runs.fetch import ENTRIES
 from gemstones.version import __version__
-from gemstones.words import listed
+from gemstones.words import capital, listed
 
 NOT_MADE = {1: "it is a drawing of a transformer"}
 """Figures of the paper that are not of data."""
@@ -140,11 +140,6 @@ def _headlines(found: Sequence[Headline], captions: Mapping[int, str]) -> Iterat
         yield ""
         if said.figure in captions:
             yield from (f"[![Figure {said.figure}]({path})]({path})", "")
-
-
-def capital(text: str) -> str:
-    """With a capital first letter."""
-    return text[:1].upper() + text[1:]
 
 
 def outcome(chapters: Sequence[Chapter]) -> str:
