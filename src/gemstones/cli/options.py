@@ -103,7 +103,16 @@ Device = Annotated[
 MicroBatch = Annotated[
     int | None, Parameter(help="Sequences at a time on a process, to save memory (default: all).")
 ]
-Compiled = Annotated[bool, FLAG, Parameter(name="--compile", help="Compile the model with torch.compile.")]
+Compiled = Annotated[
+    bool | None,
+    Parameter(
+        name="--compile",
+        negative="--no-compile",
+        show_default=False,
+        help="Compile the model with torch.compile, or do not (default: what the run's ledger says, else, on a CPU, "
+        "where a measurement says that it pays for a run of 20 minutes or more).",
+    ),
+]
 Recomputed = Annotated[
     Literal["none", "attention", "block"],
     Parameter(

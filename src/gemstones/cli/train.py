@@ -32,7 +32,7 @@ def train(
     device: Device = "",
     threads: Annotated[int | None, Parameter(help="CPU threads of a process.")] = None,
     micro_batch: MicroBatch = None,
-    compiled: Compiled = False,
+    compiled: Compiled = None,
     recompute: Recomputed = "none",
     products: MatrixProducts = None,
     budget: Annotated[

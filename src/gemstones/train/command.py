@@ -23,7 +23,8 @@ class TrainOptions:
     """cpu or cuda; the accelerator if there is one."""
     micro_sequences: int | None = None
     """Sequences at a time on a process; its whole share of the batch if None."""
-    compiled: bool = False
+    compiled: bool | None = None
+    """With torch.compile; where it pays if None."""
     sinks: tuple[str, ...] = ()
     """tensorboard, wandb, beside the ledger."""
     recompute: Recompute = "none"
@@ -45,8 +46,8 @@ class TrainOptions:
         made = ["--device", self.device] if self.device else []
         if self.micro_sequences is not None:
             made += ["--micro-batch", str(self.micro_sequences)]
-        if self.compiled:
-            made.append("--compile")
+        if self.compiled is not None:
+            made.append("--compile" if self.compiled else "--no-compile")
         if self.recompute != "none":
             made += ["--recompute", self.recompute]
         if self.products is not None:

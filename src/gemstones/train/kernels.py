@@ -2,7 +2,7 @@
 
 Forward values are those of the plain PyTorch expression to the last bit, `summed_losses`, `quick` products and
 `quick` attention excepted, which differ from it in rounding. On a CPU, `x @ w` in float32 calls MKL; oneDNN, which
-PyTorch ships too, is faster on some processors (`gemstones.train.products`). In bfloat16 PyTorch takes oneDNN by
+PyTorch ships too, is faster on some processors (`gemstones.train.ways`). In bfloat16 PyTorch takes oneDNN by
 itself. On tensors that are not plain
 ones on a CPU (accelerators, tensor parallelism) and under `torch.compile` every function is the plain expression.
 Under autocast, so are products by a weight.

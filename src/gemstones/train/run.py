@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -60,12 +59,12 @@ from gemstones.train.loop import Ended, Position, Setup, train_steps
 from gemstones.train.model import Block, Transformer
 from gemstones.train.optimizer import build_optimizer
 from gemstones.train.peak import matmul_flops_per_second
-from gemstones.train.products import products_of
 from gemstones.train.ranks import Ranks
 from gemstones.train.record import Recorder
 from gemstones.train.sinks import Sink
 from gemstones.train.start import device_name, device_of, start_event
 from gemstones.train.stopping import Stopping, exit_status
+from gemstones.train.ways import Way, way_of
 
 ORPHAN_SECONDS = 30.0
 """For which the lock of a run is waited for: a process whose queue was killed lets go of it by itself."""
@@ -83,7 +82,8 @@ class Options:
     threads: int | None = None
     """Per process; torch's default if None."""
     micro_sequences: int | None = None
-    compiled: bool = False
+    compiled: bool | None = None
+    """With torch.compile; None for what the run's ledger says, else where it pays: see `gemstones.train.ways`."""
     recompute: Recompute = "none"
     """Activations that are computed again in the backward pass: less memory, more work, the same bits."""
     products: Products | None = None
@@ -159,11 +159,12 @@ def _session(
         ranks.by_first(lambda: _check_kept(folder, spec, ledger))
         return Outcome(ledger.state, ledger.last_step, spec.steps)
     ranks.by_first(lambda: clear_unfinished(folder))
-    setup = _setup(folder, spec, texts, options, ranks)
+    way = _way(spec, options, ledger, ranks)
+    setup = _setup(folder, spec, texts, options, ranks, way)
     checkpoint = ranks.by_first(lambda: _newest(folder, ledger, options.say))
     origin = _origin(folder, spec)
     with ExitStack() as stack:
-        if options.compiled:
+        if way.compiled:
             stack.enter_context(same_bits(ranks.device))
         recorder = stack.enter_context(Recorder(folder / LEDGER)) if ranks.first else None
         sinks = options.sinks if ranks.first else ()
@@ -177,8 +178,7 @@ def _session(
         inherited = origin.complete.skipped_batches if origin else 0
         position = _position(ledger, checkpoint, spec, inherited)
         _load(setup, checkpoint or origin)
-        products = _products(setup, options, ledger)
-        start = start_event(setup, options, position, checkpoint or origin, products)
+        start = start_event(setup, options, position, checkpoint or origin, way)
         if recorder is not None:
             recorder.write(start)
             for sink in sinks:
@@ -237,7 +237,7 @@ def _train(
         return ("stopped" if ended.stop else "finished"), ended
 
 
-def _setup(folder: Path, spec: RunSpec, texts: Texts, options: Options, ranks: Ranks) -> Setup:
+def _setup(folder: Path, spec: RunSpec, texts: Texts, options: Options, ranks: Ranks, way: Way) -> Setup:
     with torch.device("meta"):
         model = Transformer(spec.shape)
     distribute(model, options.layout, ranks.mesh)
@@ -250,25 +250,25 @@ def _setup(folder: Path, spec: RunSpec, texts: Texts, options: Options, ranks: R
             block.recompute = options.recompute
     if spec.document_mask:
         model.end_of_document = texts.corpus.manifest.end_of_document
-    if options.compiled:
+    if way.compiled:
         compile_model(model)
+    if way.products:
+        use_products(way.products)
     peak = matmul_flops_per_second(ranks.device, spec.precision)
     return Setup(folder, spec, texts, model, optimizer, ranks, peak, options.micro_sequences)
 
 
-def _products(setup: Setup, options: Options, ledger: Ledger) -> Products | Literal[""]:
-    """The library of products that this session uses from here on; nothing where there is no choice."""
-    spec, ranks = setup.spec, setup.ranks
-    if (
-        ranks.device.type != "cpu"
-        or ranks.mesh is not None
-        or options.compiled
-        or spec.precision != "float32"
-    ):
-        return ""
-    found = products_of(spec, ledger, options.products, device_name(ranks.device), options.micro_sequences)
-    use_products(found)
-    return found
+def _way(spec: RunSpec, options: Options, ledger: Ledger, ranks: Ranks) -> Way:
+    return way_of(
+        spec,
+        ledger,
+        products=options.products,
+        compiled=options.compiled,
+        alone_on_cpu=ranks.device.type == "cpu" and ranks.mesh is None,
+        processor=device_name(ranks.device),
+        sequences=options.micro_sequences,
+        say=options.say,
+    )
 
 
 def _load(setup: Setup, checkpoint: Checkpoint | None) -> None:

@@ -7,12 +7,12 @@ import os
 import platform
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 
 from gemstones.errors import InvalidRequest
-from gemstones.runs.ledger import Products, Start
+from gemstones.runs.ledger import Start
 from gemstones.train.beside import bytes_per_token
 from gemstones.train.checkpoint import Checkpoint
 from gemstones.train.loop import Position, Setup
@@ -20,6 +20,7 @@ from gemstones.version import __version__
 
 if TYPE_CHECKING:
     from gemstones.train.run import Options
+    from gemstones.train.ways import Way
 
 
 def device_of(options: Options) -> torch.device:
@@ -54,7 +55,7 @@ def start_event(
     options: Options,
     position: Position,
     resumed: Checkpoint | None,
-    products: Products | Literal[""],
+    way: Way,
 ) -> Start:
     """What a session says of itself as it starts: where it goes on, on which machine, with what."""
     spec, layout = setup.spec, options.layout
@@ -69,9 +70,9 @@ def start_event(
         tensor_parallel=layout.tensor,
         threads=torch.get_num_threads(),
         matmul_flops_per_second=setup.matmul_flops_per_second,
-        compiled=options.compiled,
+        compiled=way.compiled,
         recompute=options.recompute,
-        products=products,
+        products=way.products,
         micro_sequences=options.micro_sequences or 0,
         epochs=setup.texts.epochs_needed(spec.trained_tokens, spec.context),
         versions={

@@ -86,7 +86,7 @@ def run(
     ] = False,
     device: Device = "",
     micro_batch: MicroBatch = None,
-    compiled: Compiled = False,
+    compiled: Compiled = None,
     recompute: Recomputed = "none",
     products: MatrixProducts = None,
     sink: Sinks = (),
@@ -226,7 +226,7 @@ def _notes(prepared: Prepared, folder: Path) -> list[str]:
 def _train_options(
     device: str,
     micro_batch: int | None,
-    compiled: bool,
+    compiled: bool | None,
     sinks: tuple[str, ...],
     recompute: Recompute,
     products: Products | None,

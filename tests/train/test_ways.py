@@ -1,0 +1,164 @@
+"""How a session computes is measured once, recorded, and kept when a run goes on: products, and whether compiled."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch._inductor.config
+
+from gemstones.runs.folders import ledger_of
+from gemstones.shape import Shape
+from gemstones.train import kernels, ways
+from gemstones.train.run import Options, train
+from tests.train.compare import SignalAt, trained
+
+MakeRun = Callable[..., Path]
+SMALL = Shape(32, 4, head_size=16, queries_per_kv=1, vocabulary=256, context=64)
+
+
+@pytest.fixture(autouse=True)
+def own_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GEMSTONES_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / ways.SEEN
+
+
+@pytest.fixture(autouse=True)
+def default_products() -> Iterator[None]:
+    yield
+    kernels.use_products("onednn")
+
+
+def measures(monkeypatch: pytest.MonkeyPatch, mkl: float, onednn: float) -> list[int]:
+    """What the machine measures; the list grows by one whenever it does."""
+    calls: list[int] = []
+
+    def seconds(shape: object, sequences: int, precision: str) -> ways.Seconds:
+        calls.append(sequences)
+        return ways.Seconds(mkl, onednn)
+
+    monkeypatch.setattr(ways, "step_seconds", seconds)
+    return calls
+
+
+def used(folder: Path) -> list[str]:
+    return [start.products for start in ledger_of(folder).starts]
+
+
+def test_the_faster_one_is_found_once_and_remembered(
+    make_run: MakeRun, own_machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = measures(monkeypatch, mkl=1.0, onednn=2.0)
+    first, second = make_run("first", steps=3), make_run("second", steps=3, seed=1)
+    train(first, Options(threads=1))
+    train(second, Options(threads=1))
+    assert used(first) == used(second) == ["mkl"] and len(calls) == 1
+    assert [known["mkl"] for known in json.loads(own_machine.read_text()).values()] == [1.0]
+    wider = make_run("wider", shape="64x2", steps=3)
+    train(wider, Options(threads=1))
+    assert len(calls) == 2
+
+
+def test_a_resumed_run_takes_what_its_ledger_says_to_the_bit(
+    make_run: MakeRun, own_machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measures(monkeypatch, mkl=1.0, onednn=2.0)
+    alone, halved = make_run("alone"), make_run("halved")
+    train(alone, Options(threads=1))
+    train(halved, Options(threads=1, sinks=(SignalAt(10),)))
+    own_machine.unlink()
+    measures(monkeypatch, mkl=2.0, onednn=1.0)  # it goes on elsewhere
+    train(halved, Options(threads=1))
+    assert used(halved) == ["mkl", "mkl"] and trained(halved) == trained(alone)
+
+
+def test_what_is_asked_for_is_taken_and_rounds_otherwise(make_run: MakeRun) -> None:
+    one, other = make_run("one"), make_run("other")
+    train(one, Options(threads=1, products="mkl"))
+    train(other, Options(threads=1, products="onednn"))
+    assert (used(one), used(other)) == (["mkl"], ["onednn"])
+    left, right = trained(one)["steps"], trained(other)["steps"]
+    assert left != right
+    assert [step[2] for step in left] == pytest.approx([step[2] for step in right], abs=1e-4)
+
+
+def test_where_there_is_no_choice_none_is_recorded(make_run: MakeRun) -> None:
+    folder = make_run(steps=3, precision="bfloat16")
+    train(folder, Options(threads=1))
+    assert used(folder) == [""]
+
+
+def test_it_is_really_measured(make_run: MakeRun) -> None:
+    folder = make_run(steps=3)
+    train(folder, Options(threads=1))
+    assert used(folder)[0] in {"mkl", "onednn"}
+
+
+def compilation(monkeypatch: pytest.MonkeyPatch, plain: float, compiled: float) -> list[int]:
+    """What the machine measures of compiling; every run is long enough to ask. The list grows whenever it is asked."""
+    calls: list[int] = []
+
+    def seconds(known: ways.Seconds, shape: object, sequences: int, precision: str) -> ways.Seconds:
+        calls.append(sequences)
+        return ways.Seconds(known.mkl, known.onednn, compiled, 1e-9)
+
+    monkeypatch.setattr(ways, "LONG", 0.0)
+    monkeypatch.setattr(ways, "compiled_too", seconds)
+    monkeypatch.setattr(ways, "compile_model", lambda model: None)
+    monkeypatch.setattr("gemstones.train.run.compile_model", lambda model: None)
+    measures(monkeypatch, plain, plain)
+    return calls
+
+
+def compiled(folder: Path) -> list[bool]:
+    return [start.compiled for start in ledger_of(folder).starts]
+
+
+def test_a_long_run_is_compiled_where_that_is_faster_and_stays_so(
+    make_run: MakeRun, own_machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = compilation(monkeypatch, plain=1.0, compiled=0.8)
+    folder, asked_not = make_run("folder"), make_run("asked_not", seed=1)
+    train(folder, Options(threads=1, sinks=(SignalAt(10),)))
+    own_machine.unlink()
+    compilation(monkeypatch, plain=1.0, compiled=2.0)  # it goes on elsewhere
+    train(folder, Options(threads=1))
+    assert compiled(folder) == [True, True] and used(folder) == ["", ""] and len(calls) == 1
+    train(asked_not, Options(threads=1, compiled=False))
+    assert compiled(asked_not) == [False]
+
+
+@pytest.mark.parametrize(("seconds", "long"), [(0.97, 0.0), (0.0, 0.0), (0.5, 1e9)])
+def test_a_run_is_not_compiled_where_it_gains_little_cannot_be_or_is_short(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, seconds: float, long: float
+) -> None:
+    calls = compilation(monkeypatch, plain=1.0, compiled=seconds)
+    monkeypatch.setattr(ways, "LONG", long)
+    folder = make_run()
+    train(folder, Options(threads=1))
+    assert compiled(folder) == [False] and used(folder) == ["onednn"] and len(calls) == (long == 0)
+
+
+def test_who_names_a_library_has_it_used(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    compilation(monkeypatch, plain=1.0, compiled=0.1)
+    folder = make_run(steps=3)
+    train(folder, Options(threads=1, products="mkl"))
+    assert compiled(folder) == [False] and used(folder) == ["mkl"]
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch, in its own modules
+def test_compiling_is_really_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = ways.step_seconds(SMALL, 2)
+    measured = ways.compiled_too(plain, SMALL, 2, "float32")
+    assert (measured.mkl, measured.onednn) == (plain.mkl, plain.onednn)
+    assert measured.compiled and measured.compilation > 0
+    assert not torch.are_deterministic_algorithms_enabled()
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("/nonexistent/c++",))
+    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
+    assert ways.compiled_too(plain, SMALL, 2, "float32").compiled == 0
