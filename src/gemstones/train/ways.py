@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 SEEN = "ways.json"
 """In the cache folder: what was measured on this machine."""
 PATIENCE = 1.0
-"""Seconds of the measurement of each way, once it has been tried twice."""
+"""Seconds of the measurement for each way, once all have been tried twice."""
 MARGIN = 0.03
 """By so much MKL must be faster: nearly equal, the choice is always the same."""
 LONG = 1200.0
@@ -164,32 +164,34 @@ def step_seconds(like: Shape, sequences: int, precision: Precision = "float32") 
     """Of a pass through one layer of `like`, by each library of products."""
     step = _pass(like, sequences, precision)
     if precision != "float32" or not has_onednn():
-        return Seconds(_least(step))
-    least: dict[Products, float] = {"mkl": float("inf"), "onednn": float("inf")}
-    began, tries = time.perf_counter(), 0
-    while (
-        tries < 3 or time.perf_counter() - began < PATIENCE
-    ):  # by turns: other work on the machine hits both
-        for way, best in least.items():
-            use_products(way)
-            taken = step()
-            if tries:  # the first pays for what is set up once
-                least[way] = min(best, taken)
-        tries += 1
-    return Seconds(**least)
+        return Seconds(*_least(step))
+
+    def by(products: Products) -> Callable[[], float]:
+        def of_library() -> float:
+            use_products(products)
+            return step()
+
+        return of_library
+
+    return Seconds(*_least(by("mkl"), by("onednn")))
 
 
 def compiled_too(plain: Seconds, like: Shape, sequences: int, precision: Precision) -> Seconds:
-    """`plain` with the seconds of a compiled pass, and of compiling it."""
+    """`plain`, measured again beside a compiled pass, with the seconds of that and of compiling it."""
+    use_products(plain.products)
+    step = _pass(like, sequences, precision)
     with same_bits(torch.device("cpu")):
-        step = _pass(like, sequences, precision, compiled=True)
+        compiled = _pass(like, sequences, precision, compiled=True)
         try:
-            first, least = step(), _least(step)
+            first = compiled()
+            of_plain, least = _least(step, compiled)
         except RuntimeError:  # no compiler of C++, or one that cannot: all that PyTorch raises there is one
             return msgspec.structs.replace(plain, compiled=0.0)
         finally:
             torch.compiler.reset()
-    return msgspec.structs.replace(plain, compiled=least, compilation=max(0.0, first - least))
+    return msgspec.structs.replace(
+        plain, compiled=least * plain.plain / of_plain, compilation=max(0.0, first - least)
+    )
 
 
 def _pass(
@@ -215,11 +217,14 @@ def _pass(
     return step
 
 
-def _least(step: Callable[[], float]) -> float:
-    least, began, tries = float("inf"), time.perf_counter(), 0
-    while tries < 3 or time.perf_counter() - began < PATIENCE:
-        taken = step()
-        least = min(least, taken) if tries else least
+def _least(*steps: Callable[[], float]) -> list[float]:
+    """Least seconds of each, by turns, so that other work on the machine is beside all of them."""
+    least = [float("inf")] * len(steps)
+    began, tries = time.perf_counter(), 0
+    while tries < 3 or time.perf_counter() - began < PATIENCE * len(steps):
+        taken = [step() for step in steps]
+        if tries:  # the first pays for what is set up once
+            least = [min(pair) for pair in zip(least, taken, strict=True)]
         tries += 1
     return least
 
