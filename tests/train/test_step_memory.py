@@ -20,13 +20,15 @@ from gemstones.train.step import train_step
 SMALL = {"head_size": 16, "vocabulary": 512, "context": 256}
 LARGE = {"head_size": 64, "queries_per_kv": 2, "vocabulary": 4096, "context": 256}
 SHAPES = [Shape(64, 2, **SMALL), Shape(96, 6, **SMALL), Shape(128, 4, **LARGE), Shape(256, 3, **LARGE)]
+LONG = Shape(128, 2, head_size=64, vocabulary=512, context=1088)
 
 
-def allocated(shape: Shape, sequences: int, precision: Any, recompute: Any) -> int:
+def allocated(shape: Shape, sequences: int, precision: Any, recompute: Any, masked: bool) -> int:
     """The most bytes at once in a step, by PyTorch's profiler, and those of weights and moments before it."""
     torch.set_num_threads(1)
     model = Transformer(shape)
     initialise(model, shape, seed=0)
+    model.end_of_document = 0 if masked else None
     for block in model.modules():
         if isinstance(block, Block):
             block.recompute = recompute
@@ -48,11 +50,17 @@ def allocated(shape: Shape, sequences: int, precision: Any, recompute: Any) -> i
 @pytest.mark.long
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("recompute", ["none", "attention", "block"])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(
+    ("shape", "masked"),
+    [*((shape, False) for shape in [*SHAPES, LONG]), (SHAPES[1], True), (LONG, True)],
+    ids=str,
+)
 @pytest.mark.parametrize("sequences", [2, 8])
-def test_within_15_percent(shape: Shape, sequences: int, precision: Any, recompute: Any) -> None:
-    measured = allocated(shape, sequences, precision, recompute)
-    assert step_bytes(shape, sequences, precision, recompute) == pytest.approx(measured, rel=0.15)
+def test_within_15_percent(
+    shape: Shape, sequences: int, precision: Any, recompute: Any, masked: bool
+) -> None:
+    measured = allocated(shape, sequences, precision, recompute, masked)
+    assert step_bytes(shape, sequences, precision, recompute, masked) == pytest.approx(measured, rel=0.15)
 
 
 def test_a_step_holds_no_less_than_the_states() -> None:

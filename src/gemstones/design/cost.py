@@ -199,7 +199,7 @@ def run_cost(spec: RunSpec, flops_per_second_per_device: float) -> RunCost:
         flops_matmul=flops_matmul,
         # Under autocast too, weights, gradients and moments are float32.
         memory_bytes=memory_bytes(shape, "float32")["total"],
-        step_bytes=step_bytes(shape, spec.batch_sequences, spec.precision),
+        step_bytes=step_bytes(shape, spec.batch_sequences, spec.precision, document_mask=spec.document_mask),
         checkpoints=len(spec.checkpoint_steps),
         checkpoints_kept=len(spec.permanent_steps),
         bytes_per_checkpoint=CHECKPOINT_BYTES_PER_PARAM * params(shape),
