@@ -40,7 +40,8 @@ def step_bytes(
 
     On one process and a CPU, not compiled; weights, gradients and moments are float32 in either `precision`
     (bfloat16 is autocast). `recompute` are the activations that are computed again and not kept; with a
-    `document_mask` tokens attend to their own document only. Within 15% of what PyTorch allocates (`tests/train/test_step_memory.py`). Raises `InvalidRequest` for no sequences.
+    `document_mask` tokens attend to their own document only. Within 15% of what PyTorch allocates
+    (`tests/train/test_step_memory.py`). Raises `InvalidRequest` for no sequences.
 
     >>> one = Shape(256, 4, head_size=64, queries_per_kv=2, vocabulary=4096, context=256)
     >>> [round(step_bytes(one, 8, recompute=kind) / 1e6) for kind in ("none", "attention", "block")]
