@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.coordinate_check import coordinate_check
 from gemstones.design.corpora import HeldOut, Source
 from gemstones.design.layout import Layout
 from gemstones.design.recipes import RECIPES
@@ -20,7 +21,6 @@ from gemstones.runs.collect import collect
 from gemstones.runs.folders import RunFile, ledger_of, read_run, write_run
 from gemstones.shape import Shape
 from gemstones.train.checkpoint import read_weights
-from gemstones.train.coordinates import coordinate_check
 from gemstones.train.corpus import Corpus, Options, build
 from gemstones.train.corpus.errors import InvalidCorpus
 from gemstones.train.model import Transformer

@@ -118,7 +118,7 @@ def muon_rate_factor(shape: Shape, tensor: AnyTensor) -> float:
 GEMSTONES = Recipe("gemstones", LR_BASE, learning_rate, sigma, _one_rate)
 """The paper's."""
 MUP = Recipe("mup", LR_BASE, learning_rate, mup_sigma, mup_rate_factor)
-"""Width transfers: rates tuned at one width hold at others (`gemstones.train.coordinates` checks it)."""
+"""Width transfers: rates tuned at one width hold at others (`benchmarks/coordinate_check.py` checks it)."""
 MUON = Recipe("muon", MUON_LR_BASE, muon_learning_rate, sigma, muon_rate_factor, optimizer="muon")
 """Muon beside AdamW."""
 RECIPES: MappingProxyType[str, Recipe] = MappingProxyType(

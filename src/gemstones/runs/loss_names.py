@@ -20,50 +20,12 @@ _TRAINING = {"train", "training", "trn", "ema", "smooth", "smoothed", "running",
 _LOSS = {"loss", "losses", "nll", "xent", "bpb", "bpt", "crossentropy", "crossentropyloss", "ce"}
 _PERPLEXITY = {"ppl", "perplexity"}
 _OTHER_NUMBERS = {
-    *(
-        "std",
-        "stderr",
-        "stdev",
-        "se",
-        "sem",
-        "var",
-        "variance",
-        "scale",
-        "scaler",
-        "delta",
-        "diff",
-        "difference",
-    ),
-    *(
-        "ratio",
-        "weight",
-        "coef",
-        "coefficient",
-        "aux",
-        "auxiliary",
-        "z",
-        "router",
-        "balance",
-        "balancing",
-        "lr",
-    ),
-    *("grad", "norm", "time", "seconds", "count", "samples", "predicted", "prediction", "residual", "spike"),
-    *(
-        "accuracy",
-        "acc",
-        "max",
-        "mask",
-        "unit",
-        "type",
-        "name",
-        "increase",
-        "gap",
-        "low",
-        "high",
-        "lower",
-        "upper",
-    ),
-}
+    "std", "stderr", "stdev", "se", "sem", "var", "variance", "scale", "scaler", "delta", "diff",
+    "difference", "ratio", "weight", "coef", "coefficient", "aux", "auxiliary", "z", "router", "balance",
+    "balancing", "lr", "grad", "norm", "time", "seconds", "count", "samples", "predicted", "prediction",
+    "residual", "spike", "accuracy", "acc", "max", "mask", "unit", "type", "name", "increase", "gap",
+    "low", "high", "lower", "upper",
+}  # fmt: skip
 
 
 def loss_kind(name: str) -> Kind:
