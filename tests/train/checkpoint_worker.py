@@ -14,7 +14,7 @@ from gemstones.design.layout import Layout
 from gemstones.shape import Shape
 from gemstones.train.checkpoint import checkpoints, restore
 from gemstones.train.initialisation import initialise
-from gemstones.train.layout import build_mesh, distribute, materialise
+from gemstones.train.layout import build_mesh, distribute
 from gemstones.train.model import Transformer
 from gemstones.train.optimizer import build_optimizer
 from gemstones.train.ranks import Ranks, leave_group
@@ -30,7 +30,7 @@ def run(layout: Layout, shape: Shape, folder: Path, *, saves: bool) -> dict[str,
     with torch.device("meta"):
         model = Transformer(shape)
     distribute(model, layout, ranks.mesh)
-    materialise(model, ranks.device)
+    model.to_empty(device=ranks.device)
     initialise(model, shape, seed=1 if saves else 2)
     optimizer = build_optimizer(model)
     if saves:

@@ -15,7 +15,7 @@ from torch.distributed.tensor import DTensor
 from gemstones.design.recipe import learning_rate
 from gemstones.shape import Shape
 from gemstones.train.initialisation import initialise
-from gemstones.train.layout import Layout, build_mesh, distribute, materialise
+from gemstones.train.layout import Layout, build_mesh, distribute
 from gemstones.train.model import Transformer
 from gemstones.train.optimizer import build_optimizer, set_rate
 from gemstones.train.step import train_step
@@ -39,7 +39,7 @@ def run(layout: Layout, micro_sequences: int | None = None) -> dict[str, object]
     with torch.device("meta"):
         model = Transformer(SHAPE)
     distribute(model, layout, mesh)
-    materialise(model, torch.device("cpu"))
+    model.to_empty(device=torch.device("cpu"))
     initialise(model, SHAPE, seed=7)
     initial = digest(model)
     optimizer = build_optimizer(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from functools import cache
@@ -154,17 +155,12 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             rate_power=rate_power,
             width=shape.width,
             depth=shape.depth,
-            head_size=shape.head_size,
-            queries_per_kv=shape.queries_per_kv,
-            mlp_expansion=shape.mlp_expansion,
-            vocabulary=shape.vocabulary,
-            context=shape.context,
             lr_base=lr_base,
             learning_rate=RECIPES[recipe].learning_rate(shape, lr_base, patch, rate_power),
             patch_threshold=patch.threshold,
             patch_inclusive=patch.inclusive,
             patch_mode=patch.mode,
-            **others,
+            **(others | shape.architecture),
         )
 
     def __post_init__(self) -> None:
@@ -185,15 +181,7 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     @property
     def shape(self) -> Shape:
         """The shape of the model."""
-        return Shape(
-            self.width,
-            self.depth,
-            head_size=self.head_size,
-            queries_per_kv=self.queries_per_kv,
-            mlp_expansion=self.mlp_expansion,
-            vocabulary=self.vocabulary,
-            context=self.context,
-        )
+        return Shape(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Shape)})
 
     @property
     def patch(self) -> Patch:

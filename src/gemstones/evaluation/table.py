@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.errors import Failure, InvalidPath, InvalidRequest, InvalidTable
@@ -27,9 +27,6 @@ from gemstones.runs.readers import read_runs
 from gemstones.runs.schema import SCHEMA
 from gemstones.runs.table import RunTable
 from gemstones.shape import Shape
-
-if TYPE_CHECKING:
-    pass
 
 FORMAT = "evaluation"
 """Of these tables, as `gemstones data show` says it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -53,9 +53,6 @@ from gemstones.runs.table import RunTable
 from gemstones.seeds import Seed, seed_number
 from gemstones.shape import FloatArray
 from gemstones.units import Interval
-
-if TYPE_CHECKING:
-    pass
 
 MOST_STARTS = 10_000
 """Starting points that a fit is polished from."""

@@ -194,16 +194,12 @@ def _by_run(table: RunTable) -> _Runs | None:
 def _of_params(log_n: FloatArray, log_flops: FloatArray, convention: ParamsConvention) -> FlopsModel:
     groups = np.unique(log_n.round(6), return_inverse=True)[1].astype(np.int64)
 
-    def proportional(x: FloatArray, y: FloatArray) -> Callable[[FloatArray], FloatArray]:
-        level = float((y - x[:, 0]).mean())
-        return lambda other: level + other[:, 0]
-
     def power(x: FloatArray, y: FloatArray) -> Callable[[FloatArray], FloatArray]:
         slope, level = _line(x[:, 0], y)
         return lambda other: level + slope * other[:, 0]
 
     columns = log_n[:, None]
-    error = _left_out(proportional, columns, log_flops, groups)
+    error = _left_out(_proportional, columns, log_flops, groups)
     if error is not None and groups.max() >= 2:  # a line leaves two sizes no error of their own
         of_power = _left_out(power, columns, log_flops, groups)
         assert of_power is not None
@@ -219,16 +215,12 @@ def _of_shapes(runs: _Runs) -> FlopsModel:
     groups = np.unique(np.column_stack([width, depth]), axis=0, return_inverse=True)[1]
     groups = groups.reshape(-1).astype(np.int64)
 
-    def ratio(x: FloatArray, y: FloatArray) -> Callable[[FloatArray], FloatArray]:
-        level = float((y - x[:, 0]).mean())
-        return lambda other: level + other[:, 0]
-
     def terms(x: FloatArray, y: FloatArray) -> Callable[[FloatArray], FloatArray]:
         constants = _terms(x[:, 1:], y)
         return lambda other: np.log(np.maximum(other[:, 1:] @ constants, np.finfo(float).tiny))
 
     columns = np.column_stack([log_counted, depth * width**2, depth * width, width])
-    error = _left_out(ratio, columns, log_flops, groups)
+    error = _left_out(_proportional, columns, log_flops, groups)
     relative = columns[:, 1:] / np.exp(log_flops)[:, None]
     scaled = relative / np.linalg.norm(relative, axis=0)
     if error is not None and groups.max() >= 3 and np.linalg.svd(scaled, compute_uv=False)[-1] > LEAST_APART:
@@ -238,6 +230,11 @@ def _of_shapes(runs: _Runs) -> FlopsModel:
             a, b, c = (float(x) for x in _terms(columns[:, 1:], log_flops))
             return FlopsModel("terms", (a, b, c), of_terms)
     return FlopsModel("ratio", (float(np.exp((log_flops - log_counted).mean())),), error)
+
+
+def _proportional(x: FloatArray, y: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    level = float((y - x[:, 0]).mean())
+    return lambda other: level + other[:, 0]
 
 
 def _line(x: FloatArray, y: FloatArray) -> tuple[float, float]:

@@ -51,11 +51,6 @@ class Linear:
         of = {name: _multiplied(p, factor) for name, p in self.of.items()}
         return Linear(of, tuple((_multiplied(p, factor), e) for p, e in self.rest))
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether no constant is in it."""
-        return not self.rest and set(self.of) <= {""}
-
 
 def log_of(tree: Expression, positive: frozenset[str]) -> Linear:
     """The log of a positive expression; `positive` are the constants that are known by their logs."""

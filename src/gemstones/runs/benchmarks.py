@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 LAST_STEP = 83_475
-TOKENS_PER_STEP = 2048 * 2048
 KEY = ("width", "depth", "step")
 TASKS = (
     "arc_challenge", "arc_easy", "commonsense_qa", "hellaswag", "mmlu", "openbookqa", "piqa", "siqa", "winogrande",

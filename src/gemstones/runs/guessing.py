@@ -94,6 +94,11 @@ class _Guesses:
         self.definitions[name] = expression
         self.said.append(why)
 
+    def take_column(self, name: str, column: str, words: str, then: str = "to change") -> None:
+        """Define a name as a column, and say so."""
+        why = f"{one_line(column, 60)} taken for {words} (--columns {name}=… {then})"
+        self.take(name, quoted(column), why)
+
     # ---------------------------------------------------------------- required
 
     def loss(self) -> None:
@@ -140,11 +145,7 @@ class _Guesses:
             raise missing_loss(
                 self.frame.columns, kinds.get("training", []), kinds.get("perplexity", []), self.file
             )
-        self.take(
-            "loss",
-            quoted(others[0]),
-            f"{one_line(others[0], 60)} taken for the loss{_stated_unit(others[0])} (--columns loss=… takes another)",
-        )
+        self.take_column("loss", others[0], f"the loss{_stated_unit(others[0])}", "takes another")
 
     def required_tokens(self) -> None:
         """Training tokens; `InvalidTable` where several columns may be them."""
@@ -154,11 +155,7 @@ class _Guesses:
         if len(found) > 1:
             raise several("tokens", found, self.file)
         if found:
-            self.take(
-                "tokens",
-                quoted(found[0]),
-                f"{one_line(found[0], 60)} taken for the training tokens (--columns tokens=… takes others)",
-            )
+            self.take_column("tokens", found[0], "the training tokens", "takes others")
             return
         self.take_with_unit("tokens", "training tokens")
 
@@ -173,11 +170,7 @@ class _Guesses:
             return False
         ((column, factor),) = found.items()
         self.units[name] = factor
-        self.take(
-            name,
-            quoted(column),
-            f"{one_line(column, 60)} taken for the {words} (--columns {name}=… to change)",
-        )
+        self.take_column(name, column, f"the {words}")
         return True
 
     # ---------------------------------------------------------------- sizes
@@ -232,11 +225,7 @@ class _Guesses:
             return
         found = self.source.candidates(KNOWN[name])
         if len(found) == 1 and self.source.fits(found[0], whole=False, least=np.nextafter(0, 1)):
-            self.take(
-                name,
-                quoted(found[0]),
-                f"{one_line(found[0], 60)} taken for the {words} (--columns {name}=… to change)",
-            )
+            self.take_column(name, found[0], f"the {words}")
 
     def optional(self, name: str, *, least: float = float(np.nextafter(0, 1))) -> None:
         """The one column that is called so, if its values can be what it says."""
@@ -244,11 +233,7 @@ class _Guesses:
             return
         found = self.source.candidates(KNOWN[name])
         if len(found) == 1 and self.source.fits(found[0], whole=COLUMNS[name].dtype == "Int64", least=least):
-            self.take(
-                name,
-                quoted(found[0]),
-                f"{one_line(found[0], 60)} taken for {name} (--columns {name}=… to change)",
-            )
+            self.take_column(name, found[0], name)
 
     def flops(self) -> None:
         """Training FLOPs; of a table without them the budgets of its runs, if they come near 6·N·T."""
@@ -259,19 +244,11 @@ class _Guesses:
             self.said.append(f"FLOPs are not taken from any of {listed(found)}: {_choices('flops', found)}")
             return
         if found:
-            self.take(
-                "flops",
-                quoted(found[0]),
-                f"{one_line(found[0], 60)} taken for the training FLOPs (--columns flops=… to change)",
-            )
+            self.take_column("flops", found[0], "the training FLOPs")
             return
         budgets = self.source.candidates(BUDGET)
         if len(budgets) == 1 and self._near_six_n_t(budgets[0]):
-            self.take(
-                "flops",
-                quoted(budgets[0]),
-                f"{one_line(budgets[0], 60)} taken for the training FLOPs of every run (--columns flops=… to change)",
-            )
+            self.take_column("flops", budgets[0], "the training FLOPs of every run")
             return
         for column in self.frame.columns:
             factor = unit_in_name(column, KNOWN["flops"])
@@ -312,11 +289,7 @@ class _Guesses:
                     (of_run.group_by("run").agg(pl.col("size").drop_nulls().n_unique())["size"] > 1).any()
                 ):
                     continue
-            self.take(
-                "run",
-                quoted(column),
-                f"{one_line(column, 60)} taken for the names of the runs (--columns run=… to change)",
-            )
+            self.take_column("run", column, "the names of the runs")
             return
 
 

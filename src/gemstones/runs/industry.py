@@ -41,15 +41,15 @@ class IndustryModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The published file."""
+    """The published file; columns in the order of a model's fields."""
 
     hf_name: tuple[str, ...]
-    loss: tuple[float, ...]
     params: tuple[int, ...]
     non_emb_params: tuple[int, ...]
     width: tuple[int, ...]
     depth: tuple[int, ...]
     vocab_size: tuple[int, ...]
+    loss: tuple[float, ...]
 
 
 def load_industry() -> tuple[IndustryModel, ...]:
@@ -69,25 +69,14 @@ def parse_industry(text: bytes, entry: Entry) -> tuple[IndustryModel, ...]:
         columns = msgspec.json.decode(text, type=_Columns)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidTable(one_line(error), file=entry.name) from None
-    lengths = {len(column) for column in msgspec.structs.astuple(columns)}
+    by_field = msgspec.structs.astuple(columns)
+    lengths = {len(column) for column in by_field}
     if lengths != {entry.rows}:
         raise InvalidTable(
             f"has columns of {', '.join(map(str, sorted(lengths)))} values, expected {entry.rows} of each",
             file=entry.name,
         )
-    models = tuple(
-        IndustryModel(*row)
-        for row in zip(
-            columns.hf_name,
-            columns.params,
-            columns.non_emb_params,
-            columns.width,
-            columns.depth,
-            columns.vocab_size,
-            columns.loss,
-            strict=True,
-        )
-    )
+    models = tuple(IndustryModel(*row) for row in zip(*by_field, strict=True))
     for number, model in enumerate(models, start=1):
         if (broken := _broken_rule(model)) is not None:
             raise InvalidTable(f"{one_line(model.name, 60)}: {broken}", file=entry.name, row=number)

@@ -43,9 +43,6 @@ from gemstones.train.ranks import Ranks
 COMPLETE = "complete.json"
 UNFINISHED = "."
 """Start of the names of folders that are being filled or deleted."""
-KEPT = KEPT_CHECKPOINTS
-"""Checkpoints kept beside the permanent ones and those of the last `2 * LEVEL_STEPS` steps: where a run that
-diverges goes back to, and one earlier if it must go back again."""
 _READ = 1 << 22
 """Bytes read at a time."""
 
@@ -200,7 +197,10 @@ def retire(run_folder: Path, spec: RunSpec, step: int) -> None:
     passing = [c for c in checkpoints(run_folder) if c.step not in spec.permanent_steps and c.step < step]
     # What a signal or the budget saved is for resuming only: no rollback may depend on it.
     incidental = [c for c in passing if c.step not in regular]
-    for checkpoint in (*incidental, *[c for c in passing if c.step in regular and safe(c, step)][:-KEPT]):
+    for checkpoint in (
+        *incidental,
+        *[c for c in passing if c.step in regular and safe(c, step)][:-KEPT_CHECKPOINTS],
+    ):
         delete(checkpoint.folder)
 
 

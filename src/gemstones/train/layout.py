@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import os
 
-import torch
 import torch.distributed as dist
-from torch import nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import Replicate, Shard
@@ -28,7 +26,7 @@ from gemstones.design.layout import Layout
 from gemstones.errors import InvalidRequest
 from gemstones.train.model import Block, Transformer
 
-__all__ = ["Layout", "build_mesh", "distribute", "materialise"]
+__all__ = ["Layout", "build_mesh", "distribute"]
 
 
 def build_mesh(layout: Layout, device_type: str = "cpu") -> DeviceMesh | None:
@@ -90,8 +88,3 @@ def _split_tensors(model: Transformer, mesh: DeviceMesh) -> None:
                 "mlp.output": RowwiseParallel(output_layouts=sequence),
             },
         )
-
-
-def materialise(model: nn.Module, device: torch.device) -> None:
-    """Give a model from the meta device memory on `device`; contents are undefined."""
-    model.to_empty(device=device)

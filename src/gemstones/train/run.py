@@ -53,7 +53,7 @@ from gemstones.train.compiled import compile_model, same_bits
 from gemstones.train.corpus import Corpus
 from gemstones.train.initialisation import initialise
 from gemstones.train.kernels import use_products
-from gemstones.train.layout import build_mesh, distribute, materialise
+from gemstones.train.layout import build_mesh, distribute
 from gemstones.train.lock import RUN_LOCK, locked
 from gemstones.train.loop import Ended, Position, Setup, train_steps
 from gemstones.train.model import Block, Transformer
@@ -241,7 +241,7 @@ def _setup(folder: Path, spec: RunSpec, texts: Texts, options: Options, ranks: R
     with torch.device("meta"):
         model = Transformer(spec.shape)
     distribute(model, options.layout, ranks.mesh)
-    materialise(model, ranks.device)
+    model.to_empty(device=ranks.device)
     optimizer = build_optimizer(
         model, spec.rules, betas=spec.betas, epsilon=spec.epsilon, weight_decay=spec.weight_decay
     )

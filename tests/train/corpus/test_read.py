@@ -13,7 +13,6 @@ from gemstones.train.corpus import (
     batch,
     epochs_needed,
     order,
-    sequence,
     sequences,
     validation_windows,
     windows,
@@ -96,10 +95,10 @@ def test_one_window_and_those_that_do_not_exist(corpus: Corpus) -> None:
     count = windows(corpus, "train", 300)
     for index in (0, 3, count - 1):  # 3 spans the first two shards of 1,000
         expected = stream(corpus, "train")[index * 300 : index * 300 + 301]
-        assert sequence(corpus, "train", index, 300).tolist() == expected
+        assert sequences(corpus, "train", np.array([index]), 300)[0].tolist() == expected
     for index in (-1, count):
         with pytest.raises(IndexError):
-            sequence(corpus, "train", index, 300)
+            sequences(corpus, "train", np.array([index]), 300)
 
 
 @pytest.mark.long

@@ -11,14 +11,14 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gemstones.units import read_number
 
 if TYPE_CHECKING:
     import polars as pl
 
-OPERATORS: Mapping[str, Callable[..., float]] = MappingProxyType(
+OPERATORS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "negative": operator.neg,
         "+": operator.add,
@@ -77,20 +77,11 @@ def of_series(name: str, operands: list[pl.Series]) -> pl.Series:
         value = getattr(first, name)()
     elif name in ("//", "%"):
         value = (first / operands[1]).floor() if name == "//" else first % operands[1]
+    elif name == "^":
+        value = first ** operands[1]
     else:
-        value = _BINARY[name](first, operands[1])
+        value = OPERATORS[name](first, operands[1])
     return finite(value)
-
-
-_BINARY: Mapping[str, Callable[[pl.Series, pl.Series], pl.Series]] = MappingProxyType(
-    {
-        "+": lambda a, b: a + b,
-        "-": lambda a, b: a - b,
-        "*": lambda a, b: a * b,
-        "/": lambda a, b: a / b,
-        "^": lambda a, b: a**b,
-    }
-)
 
 
 def finite(series: pl.Series) -> pl.Series:

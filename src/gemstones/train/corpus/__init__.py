@@ -18,7 +18,6 @@ from gemstones.train.corpus.order import Order, order
 from gemstones.train.corpus.read import (
     batch,
     epochs_needed,
-    sequence,
     sequences,
     validation_windows,
     windows,
@@ -37,7 +36,6 @@ __all__ = [
     "epochs_needed",
     "import_tokens",
     "order",
-    "sequence",
     "sequences",
     "validation_windows",
     "windows",

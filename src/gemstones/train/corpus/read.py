@@ -34,12 +34,6 @@ def windows(corpus: Corpus, split: SplitName, context: int) -> int:
     return count
 
 
-def sequence(corpus: Corpus, split: SplitName, index: int, context: int) -> Indices:
-    """Window `index` of a split: int64 of context+1 tokens."""
-    row: Indices = sequences(corpus, split, np.array([index]), context)[0]
-    return row
-
-
 def sequences(corpus: Corpus, split: SplitName, indices: Indices, context: int) -> Batch:
     """Several windows: int64 (len(indices), context+1). Raises `IndexError` for one that does not exist.
 
