@@ -251,8 +251,8 @@ def test_draws_give_the_exact_optimum_of_each_at_its_own_cost(law: Law) -> None:
         own = Cost(step_time=gemstones_step_time(), inference_tokens=1e11).of_draw(i)
         priced = Surface.of(*grid, own, aspect_ratios=bounds)
         everywhere = priced.loss(theta, 1e5, slice(None), slice(None))
-        at = surface.minimise(theta, 1e5, own)
-        assert everywhere[at] <= everywhere.min() * (1 + 1e-9)
+        ((row, depth),) = surface.minimise(theta[None], 1e5, own)
+        assert everywhere[row, depth] <= everywhere.min() * (1 + 1e-9)
 
 
 def test_without_resampled_step_times_the_draws_are_of_the_law_alone() -> None:

@@ -1,5 +1,6 @@
 """Prescriptions: the shapes of paper.md §5, the exact optimum against brute force, the edges."""
 
+import dataclasses
 import math
 
 import msgspec
@@ -18,7 +19,7 @@ from gemstones.laws.parse_form import parse_form
 from gemstones.laws.published import LAWS, published
 from gemstones.planning.defaults import default_constraints
 from gemstones.planning.near import _spread, connected
-from gemstones.planning.plan import plan
+from gemstones.planning.plan import curve_point, plan
 from gemstones.planning.surface import Surface
 from gemstones.runs import RunTable
 from gemstones.shape import Shape, Shapes
@@ -179,9 +180,22 @@ def test_draws_give_the_exact_optimum_of_each() -> None:
     constraints = default_constraints(refit.law)
     column, row = constraints.grid()
     surface = Surface.of(refit.law, column[:, 0], row[0], constraints)
-    for theta in refit.theta_draws[::2]:
+    draws = refit.theta_draws[::2]
+    at = surface.minimise(draws, 1e22)
+    assert len({tuple(one) for one in at}) > 10  # they are not all the same
+    for theta, (i, j) in zip(draws, at, strict=True):
         everywhere = surface.loss(theta, 1e22, slice(None), slice(None))
-        assert everywhere[surface.minimise(theta, 1e22)] == everywhere.min()
+        assert everywhere[i, j] == everywhere.min()
+    assert surface.minimise(draws[:0], 1e22).shape == (0, 2)
+
+
+@pytest.mark.parametrize("name", ["gemstones-refit", "chinchilla", "kaplan"])
+def test_a_point_of_a_curve_is_the_plan_without_what_stands_beside_it(name: str) -> None:
+    law = published(name)
+    of_curve, whole = curve_point(1e21, law, name), plan(1e21, law, name=name)
+    beside = {"near_optimal": None, "nearest_shapes": (), "compared": (), "as_good": None}
+    assert of_curve == dataclasses.replace(whole, **beside)
+    assert whole != of_curve
 
 
 def test_a_steep_draw_overflows_nothing() -> None:
@@ -192,7 +206,7 @@ def test_a_steep_draw_overflows_nothing() -> None:
     steep = np.array([300.0, 0.3, 300.0 * np.log(1e6), 3.0, 0.0])
     loss = surface.loss(steep, 1e13, slice(None), slice(None))
     assert np.isfinite(loss).all() and loss.max() > 1e200
-    i, j = surface.minimise(steep, 1e13)
+    ((i, j),) = surface.minimise(steep[None], 1e13)
     assert loss[i, j] == loss.min() < 100
 
 

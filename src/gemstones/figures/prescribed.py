@@ -42,7 +42,7 @@ def approach3_figure(
     wanted = grid(fitted) if budgets is None else FLOPS.each(budgets)
     if not wanted:
         raise InvalidRequest("Approach 3 needs a budget to draw a law at: none was given")
-    plans, missing = prescriptions(named | references(fitted) if compare else named, wanted)
+    plans, missing = prescriptions(named | references(fitted) if compare else named, wanted, curves=True)
     if not any(plan.law_name in named for plan in plans):
         raise InvalidRequest(f"no law has a plan to draw: {missing[0]}")
     return figure_of_plans(plans, fitted, title)

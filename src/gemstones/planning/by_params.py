@@ -53,7 +53,7 @@ def plan_params(request: Request, law: Law) -> Plan:
         loss=best,
         intervals=intervals,
         intervals_note=note,
-        near_optimal=_near(request, law, counted, best),
+        near_optimal=None if request.alone else _near(request, law, counted, best),
         compared=_compared(request, law, best),
     )
 
@@ -87,7 +87,7 @@ def _without_shape(request: Request, counted: float, tokens: float, **found: Any
         params_total=counted if law.params_convention == "total" else None,
         tokens=tokens,
         relaxed=None,
-        nearest_shapes=_nearest(counted, law, request.constraints),
+        nearest_shapes=() if request.alone else _nearest(counted, law, request.constraints),
         extrapolation=Extrapolation.of(
             law.fitted, flops=request.budget - inference_flops, params=counted, tokens=tokens
         ),
@@ -113,7 +113,7 @@ def _optima(law: Law, theta: FloatArray, request: Request) -> tuple[FloatArray, 
 
 
 def _compared(request: Request, law: Law, best: float) -> tuple[Compared, ...]:
-    if law.params_convention != "total" or request.cost.inference_tokens:
+    if request.alone or law.params_convention != "total" or request.cost.inference_tokens:
         return ()
 
     flops = _counting(request)

@@ -22,7 +22,7 @@ from gemstones.planning.compared import Compared, compared, increase_on_grid
 from gemstones.planning.cost import Cost, amount_text, flops_of_params, training_flops
 from gemstones.planning.extrapolation import Extrapolation
 from gemstones.planning.near import near_optimal
-from gemstones.planning.optimum import on_edge, shape_optima
+from gemstones.planning.optimum import draw_optima, on_edge
 from gemstones.planning.request import Request, no_intervals
 from gemstones.planning.result import Plan
 from gemstones.planning.sight import log_columns, loss_of_sum, sight, sum_of_terms
@@ -66,8 +66,8 @@ class _Draws:
         theta = np.vstack([fit.law.theta, fit.theta_draws])
         resampled = cost.step_time is not None and bool(cost.step_time.draws)
         costs = [cost, *(cost.of_draw(i) for i in range(len(fit.drawn)))]
-        at = shape_optima(surface, theta, [request.budget], costs if resampled else None)[:, 0]
-        at[0] = best
+        drawn = draw_optima(surface, theta[1:], request.budget, costs[1:] if resampled else None)
+        at = np.vstack([best, drawn])
         return cls(theta, costs, at, resampled)
 
     def tokens(self, surface: Surface, budget: float) -> FloatArray:
@@ -146,7 +146,9 @@ def plan_shape(request: Request, law: Law) -> Plan:
         intervals=intervals,
         intervals_note=intervals_note,
         relaxed=None if blind(law) else _relaxed(request, law, float(widths[i]), float(depths[j])),
-        near_optimal=near_optimal(
+        near_optimal=None
+        if request.alone
+        else near_optimal(
             widths,
             depths,
             loss,
@@ -178,7 +180,7 @@ def _as_counted(request: Request, law: Law, counted: float) -> float:
 
 
 def _compared(request: Request, surface: Surface, loss: FloatArray) -> tuple[Compared, ...]:
-    if request.cost.resource != "flops" or request.cost.inference_tokens:
+    if request.alone or request.cost.resource != "flops" or request.cost.inference_tokens:
         return ()
     shapes = Shapes.of(surface.widths[:, None], surface.depths[None, :], surface.template)
     total = params(shapes)

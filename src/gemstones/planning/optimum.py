@@ -38,14 +38,24 @@ def shape_optima(
     (`Surface.minimise`), each at its own of `costs` if there are any.
     """
 
-    def best(draw: int, budget: float) -> tuple[int, int]:
-        if draw:
-            return surface.minimise(theta[draw], budget, None if costs is None else costs[draw])
+    def best(budget: float) -> IntArray:
         total = surface.sum(theta[0], budget, EVERYWHERE, EVERYWHERE)
-        i, j = np.unravel_index(int(total.argmin()), total.shape)
-        return int(i), int(j)
+        first = np.stack(np.unravel_index(int(total.argmin()), total.shape))
+        drawn = draw_optima(surface, theta[1:], budget, None if costs is None else costs[1:])
+        return np.vstack([first, drawn])
 
-    return np.array([[best(draw, budget) for budget in budgets] for draw in range(len(theta))])
+    return np.stack([best(budget) for budget in budgets], axis=1)
+
+
+def draw_optima(
+    surface: Surface, theta: FloatArray, budget: float, costs: Sequence[Cost] | None = None
+) -> IntArray:
+    """Row and column of the best shape under each draw of θ (D, m), (D, 2); each at its own of `costs` if there are
+    any."""
+    if costs is None:
+        return surface.minimise(theta, budget)
+    each = [surface.minimise(one[None], budget, cost) for one, cost in zip(theta, costs, strict=True)]
+    return np.concatenate([np.zeros((0, 2), np.int64), *each])
 
 
 def size_optima(

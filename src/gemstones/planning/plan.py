@@ -93,9 +93,6 @@ def plan(
     >>> [str(one.shape) for one in plan([1e20, 1e21])]
     ['1280x19', '2048x30']
     """
-    from gemstones.planning.by_params import plan_frontier, plan_params
-    from gemstones.planning.by_shape import plan_shape
-
     if name is None and isinstance(law, str) and law in LAW_NAMES:
         name = law
     if not isinstance(budget, float | int | str):
@@ -109,10 +106,50 @@ def plan(
         return Plans([plan(one, law, **of_each) for one in budget])
     if not 0 <= near < 1:
         raise InvalidRequest(f"near {near} must be a fraction of loss from 0 to below 1, like 0.005")
-    law = of_groups(given_law(law), of)
+    request = _request(
+        budget,
+        of_groups(given_law(law), of),
+        cost,
+        throughput,
+        constraints,
+        name,
+        near=near,
+        everything=everything,
+    )
+    found = _found(request, force)
+    if request.fit is None or request.fit.chosen is None:
+        return found
+    chosen = request.fit.chosen
+
+    def other(law: Law) -> Plan:
+        return plan(budget, law, cost=request.cost, constraints=request.constraints, near=0.0, force=True)
+
+    return replace(
+        found, as_good=as_good(found, chosen.near_laws, len(chosen.candidates), chosen.reason, other)
+    )
+
+
+def curve_point(budget: float, law: Fit | Law | FrontierLaw, name: str | None = None) -> Plan:
+    """The plan for so many FLOPs as a curve over budgets draws it: the optimum and its intervals, without what is near
+    it, beside it or as good. Raises as `plan` does."""
+    return _found(_request(budget, law, FLOPS_ALONE, None, None, name, alone=True), force=False)
+
+
+def _request(
+    budget: float | str,
+    law: Fit | Law | FrontierLaw,
+    cost: Cost,
+    throughput: StepTime | None,
+    constraints: Constraints | None,
+    name: str | None,
+    *,
+    near: float = NEAR,
+    everything: bool = False,
+    alone: bool = False,
+) -> Request:
     bare = law.law if isinstance(law, Fit) else law
     cost = cost.of_law(bare)
-    request = Request(
+    return Request(
         (FLOPS if cost.resource == "flops" else DEVICE_HOURS).parse(budget),
         cost,
         cost.step_time or throughput,
@@ -122,27 +159,26 @@ def plan(
         constraints or default_constraints(bare),
         near,
         everything,
+        alone,
     )
-    if not force and cost.resource == "flops":  # before the search ends on its edge
-        _check_reach(request, Extrapolation.of(bare.fitted, flops=request.budget, params=None, tokens=None))
-    if isinstance(bare, FrontierLaw):
-        found = plan_frontier(request, bare)
-    elif sight(bare) == "size" and cost.resource == "flops":
-        found = plan_params(request, bare)
+
+
+def _found(request: Request, force: bool) -> Plan:
+    from gemstones.planning.by_params import plan_frontier, plan_params
+    from gemstones.planning.by_shape import plan_shape
+
+    law = request.law
+    if not force and request.cost.resource == "flops":  # before the search ends on its edge
+        _check_reach(request, Extrapolation.of(law.fitted, flops=request.budget, params=None, tokens=None))
+    if isinstance(law, FrontierLaw):
+        found = plan_frontier(request, law)
+    elif sight(law) == "size" and request.cost.resource == "flops":
+        found = plan_params(request, law)
     else:
-        found = plan_shape(request, bare)
+        found = plan_shape(request, law)
     if not force:
         _check_reach(request, found.extrapolation)
-    if request.fit is None or request.fit.chosen is None:
-        return found
-    chosen = request.fit.chosen
-
-    def other(law: Law) -> Plan:
-        return plan(budget, law, cost=cost, constraints=request.constraints, near=0.0, force=True)
-
-    return replace(
-        found, as_good=as_good(found, chosen.near_laws, len(chosen.candidates), chosen.reason, other)
-    )
+    return found
 
 
 def _check_reach(request: Request, extrapolation: Extrapolation) -> None:

@@ -11,7 +11,7 @@ from gemstones.errors import EdgeOfSearch, InvalidRequest
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import FrontierLaw, published
-from gemstones.planning.plan import plan
+from gemstones.planning.plan import curve_point, plan
 from gemstones.planning.result import Plan
 from gemstones.units import Interval
 
@@ -64,11 +64,12 @@ def references(flops: Interval | None = None) -> dict[str, AnyLaw]:
 
 
 def prescriptions(
-    laws: Mapping[str, AnyLaw], budgets: Iterable[float]
+    laws: Mapping[str, AnyLaw], budgets: Iterable[float], *, curves: bool = False
 ) -> tuple[tuple[Plan, ...], tuple[str, ...]]:
     """Plans of every law for every budget, by law and budget, and why those that are missing are.
 
-    A budget whose optimum lies on the edge of the search has no plan, nor has a law without an optimum.
+    A budget whose optimum lies on the edge of the search has no plan, nor has a law without an optimum. For `curves`
+    they are the optima and their intervals alone (`curve_point`).
     """
     plans: list[Plan] = []
     missing: list[str] = []
@@ -76,7 +77,7 @@ def prescriptions(
     for name, law in laws.items():
         for budget in wanted:
             try:
-                plans.append(plan(budget, law, name=name))
+                plans.append(curve_point(budget, law, name) if curves else plan(budget, law, name=name))
             except (EdgeOfSearch, InvalidRequest) as error:
                 missing.append(error.said)
     return tuple(plans), tuple(dict.fromkeys(missing))

@@ -35,6 +35,8 @@ class Request:
     constraints: Constraints
     near: float
     everything: bool
+    alone: bool = False
+    """Whether the optimum and its intervals are all that is asked for, as a curve over budgets draws them."""
 
     def plan(self, **found: Any) -> Plan:
         """The plan with what was `found`, and what the request says of itself."""

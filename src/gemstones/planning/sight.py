@@ -64,12 +64,15 @@ def log_columns(law: Law, shapes: Shapes) -> tuple[FloatArray | None, ...]:
 
 def sum_of_terms(law: Law, theta: FloatArray, columns: Sequence[FloatArray]) -> FloatArray:
     """Σ exp(ηᵢ) for θ (m,) and logs of the law's symbols, which broadcast: a column that varies along one axis costs
-    no more than that."""
+    no more than that. For θ (D, m), (D, …)."""
     form = law.parsed_form
     powers = form.powers(theta)
     if powers is None:
         return np.exp(np.minimum(value_of(form.log_sum(theta, columns)), STEEPEST))
     names, exponents, coefficients = powers
+    if theta.ndim > 1:  # a number for each θ, beside the axes of the columns
+        shape = (len(names), *theta.shape[:-1], *[1] * max(np.ndim(column) for column in columns))
+        exponents, coefficients = (np.moveaxis(x, -1, 0).reshape(shape) for x in (exponents, coefficients))
     total: FloatArray = np.zeros(())
     at = {symbol: i for i, symbol in enumerate(law.symbols)}
     # T varies along both axes: first, so that the sum has the full shape from the start.

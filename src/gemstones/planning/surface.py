@@ -8,6 +8,7 @@ million shapes take milliseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -22,6 +23,8 @@ COARSE_RATIO = 1.08
 REACH = 4
 """Steps around its best that the second pass covers: along the valley of equal FLOPs neighbouring widths differ
 by a thousandth of a percent of loss, so the first pass may be a few steps off."""
+TOGETHER = 65_536
+"""Losses that are computed at once: as many as stay near the processor."""
 EVERYWHERE = slice(None)
 
 
@@ -100,7 +103,8 @@ class Surface:
         )
 
     def sum(self, theta: FloatArray, budget: float, rows: slice, columns: slice) -> FloatArray:
-        """The sum of the law's terms on a window of the grid, (rows, columns), for θ (m,): least where loss is.
+        """The sum of the law's terms on a window of the grid, (rows, columns), for θ (m,): least where loss is; for
+        θ (D, m), (D, rows, columns).
 
         Infinite where no token is left.
         """
@@ -112,31 +116,46 @@ class Surface:
         windows = [
             tokens if column is None else _window(column, rows, columns) for column in self.log_columns
         ]
-        total = np.broadcast_to(sum_of_terms(self.law, theta, windows), tokens.shape)
+        total = np.broadcast_to(sum_of_terms(self.law, theta, windows), (*theta.shape[:-1], *tokens.shape))
         return np.where(unaffordable, np.inf, total) if np.any(unaffordable) else total
 
     def loss(self, theta: FloatArray, budget: float, rows: slice, columns: slice) -> FloatArray:
         """Predicted loss on a window of the grid, (rows, columns), for θ (m,); infinite where no token is left."""
         return loss_of_sum(self.law, theta, self.sum(theta, budget, rows, columns))
 
-    def minimise(self, theta: FloatArray, budget: float, cost: Cost | None = None) -> tuple[int, int]:
-        """Row and column of the least loss: a coarse pass over the whole grid, then all around its best.
+    @cached_property
+    def _first_pass(self) -> tuple[IntArray, IntArray, Surface]:
+        """The rows and columns of the first pass of `minimise`, and the surface over them."""
+        rows, columns = _coarse(self.widths), _coarse(self.depths)
+        return rows, columns, self.part(rows, columns)
+
+    def minimise(self, theta: FloatArray, budget: float, cost: Cost | None = None) -> IntArray:
+        """Row and column (D, 2) of the least loss under each θ (D, m): a coarse pass over the whole grid, then all
+        around its best.
 
         Used for bootstrap draws, whose `cost` may be their own; a prescription itself is the minimum over every
         shape.
         """
+        rows, columns, coarse = self._first_pass
+        first, place = np.unique(coarse._least(theta, budget, cost), axis=0, return_inverse=True)
+        at = np.zeros((len(theta), 2), np.int64)
+        for number, (i, j) in enumerate(first):
+            draws = np.flatnonzero(place.reshape(-1) == number)
+            near, deep = _around(rows, i), _around(columns, j)
+            found = self.part(near, deep)._least(theta[draws], budget, cost)
+            at[draws] = np.add(found, (near.start, deep.start))
+        return at
 
-        def best(surface: Surface) -> tuple[int, int]:
-            priced = surface if cost is None else surface.at_cost(cost)
-            total = priced.sum(theta, budget, EVERYWHERE, EVERYWHERE)
-            i, j = np.unravel_index(int(total.argmin()), total.shape)
-            return int(i), int(j)
-
-        i_coarse, j_coarse = _coarse(self.widths), _coarse(self.depths)
-        i, j = best(self.part(i_coarse, j_coarse))
-        rows, columns = _around(i_coarse, i), _around(j_coarse, j)
-        a, b = best(self.part(rows, columns))
-        return rows.start + a, columns.start + b
+    def _least(self, theta: FloatArray, budget: float, cost: Cost | None) -> IntArray:
+        """Row and column (D, 2) of the least sum of terms on the whole of this surface."""
+        priced = self if cost is None else self.at_cost(cost)
+        size = self.log_cost_per_token.size
+        at = np.zeros(len(theta), np.int64)
+        step = max(1, TOGETHER // size)
+        for begin in range(0, len(theta), step):
+            total = priced.sum(theta[begin : begin + step], budget, EVERYWHERE, EVERYWHERE)
+            at[begin : begin + step] = total.reshape(-1, size).argmin(1)
+        return np.stack(np.unravel_index(at, self.log_cost_per_token.shape), axis=-1)
 
 
 def _window(column: FloatArray, rows: slice | IntArray, columns: slice | IntArray) -> FloatArray:

@@ -268,7 +268,7 @@ def _figures(
             fitted = best.law.fitted.flops
             laws: dict[str, AnyLaw] = {made.law.name: made for made in planning}
             others = references(fitted) if runs.loss_unit == "nats" else {}
-            drawn, _ = prescriptions(laws | others, grid(fitted))
+            drawn, _ = prescriptions(laws | others, grid(fitted), curves=True)
             if drawn:
                 title = f"Approach 3: {selection_words(best.dataset, best.selection)}"
                 figure3 = approach3_figure(drawn, fitted, title)

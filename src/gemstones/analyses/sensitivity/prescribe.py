@@ -30,11 +30,15 @@ from gemstones.planning.defaults import default_constraints
 from gemstones.planning.optimum import on_edge, shape_optima, size_optima
 from gemstones.planning.sight import TOKENS, sight, sum_of_terms
 from gemstones.planning.surface import Surface
-from gemstones.shape import BoolArray, FloatArray, Shapes
+from gemstones.shape import BoolArray, FloatArray, IntArray, Shapes
 from gemstones.units import Interval, format_flops, format_quantity
 
 Quantity = Literal["n_opt", "t_opt", "w_opt", "d_opt"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+BLOCK = 128
+"""Shapes that are looked into, or left, together."""
+ROUNDING = 1e-9
+"""Relative; far more than that of a sum of terms."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -164,13 +168,35 @@ def _by_params(
     usable = np.repeat(np.isfinite(size_optima(law, theta, budgets[0])[0])[:, None], len(budgets), axis=1)
     at = np.zeros((len(theta), len(budgets)), np.intp)
     log_n, log_cost = np.log(counted), np.log(cost)
-    for row in np.flatnonzero(usable[:, 0]):
-        for column, budget in enumerate(budgets):
-            pair = {"N": log_n, TOKENS: np.log(budget) - log_cost}
-            at[row, column] = sum_of_terms(law, theta[row], [pair[s] for s in law.symbols]).argmin()
+    for column, budget in enumerate(budgets):
+        log_tokens = np.log(budget) - log_cost
+        for row in np.flatnonzero(usable[:, 0]):
+            at[row, column] = _least(law, theta[row], log_n, log_tokens)
     edge = usable & ((at == 0) | (at == len(counted) - 1))
     chosen = replace(shapes, width=shapes.width[at], depth=shapes.depth[at])
     return _of_shapes(chosen, edge, usable, convention, flops, budgets, widths_known=False)
+
+
+def _least(law: Law, theta: FloatArray, log_n: FloatArray, log_tokens: FloatArray) -> int:
+    """Position of the least sum of terms among shapes of ascending N and descending T.
+
+    Where loss falls with both, no shape of a block has less than its largest N would have with its most tokens: only
+    the blocks that may hold the least are looked into, which is the same and takes a twentieth of the time.
+    """
+
+    def total(of_n: IntArray, of_tokens: IntArray) -> FloatArray:
+        pair = {"N": log_n[of_n], TOKENS: log_tokens[of_tokens]}
+        return sum_of_terms(law, theta, [pair[s] for s in law.symbols])
+
+    first = np.arange(0, len(log_n), BLOCK)
+    last = np.minimum(first + BLOCK, len(log_n)) - 1
+    powers = law.parsed_form.powers(theta)
+    if powers is not None and (powers[1] > 0).all():
+        possible = total(last, first) <= total(first, first).min() * (1 + ROUNDING)
+        first = first[possible]
+    inside = (first[:, None] + np.arange(BLOCK)).ravel()
+    inside = inside[inside < len(log_n)]
+    return int(inside[total(inside, inside).argmin()])
 
 
 @lru_cache(maxsize=16)
