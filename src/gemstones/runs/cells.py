@@ -244,12 +244,8 @@ def number_column(
     else:
         present = first_index(series.is_not_null())
         at = 0 if present is None else present
-        raise InvalidTable(
-            f"{one_line(series[at], 40)} is not a number: the column holds {one_line(series.dtype, 40)}",
-            file=file,
-            row=row_number(at, rows),
-            column=column.name,
-        )
+        problem = f"{one_line(series[at], 40)} is not a number: the column holds {one_line(series.dtype, 40)}"
+        raise cell_error(problem, file, at, rows, column.name)
     numbers = numbers.fill_nan(None)
     if column.dtype == "Int64":
         # Infinities are left to the rule that names them as such.
@@ -257,12 +253,7 @@ def number_column(
             numbers.is_finite() & ((numbers != numbers.floor()) | (numbers.abs() > _WHOLE_LIMIT))
         )
         if broken is not None:
-            raise InvalidTable(
-                f"{numbers[broken]!r} must be a whole number",
-                file=file,
-                row=row_number(broken, rows),
-                column=column.name,
-            )
+            raise cell_error(f"{numbers[broken]!r} must be a whole number", file, broken, rows, column.name)
     return numbers.alias(column.name)
 
 
@@ -273,25 +264,18 @@ def _parsed(
     at = first_index(found.unreadable)
     if at is not None:
         cell = one_line(series[at], 40)
-        raise InvalidTable(
-            f"{cell!r} is not a number{_remedy(cell, column)}",
-            file=file,
-            row=row_number(at, rows),
-            column=column.name,
-        )
+        raise cell_error(f"{cell!r} is not a number{_remedy(cell, column)}", file, at, rows, column.name)
     plain = found.values.is_not_null() & ~found.suffixed
     if found.suffixed.any() and plain.any():
         few, many = sorted((found.suffixed, plain), key=lambda mask: int(mask.sum()))
         odd, usual = int(few.arg_true()[0]), int(many.arg_true()[0])
         if few.sum() == many.sum():
             odd, usual = (int(mask.arg_true()[0]) for mask in (plain, found.suffixed))
-        raise InvalidTable(
+        problem = (
             f"mixed units: {one_line(series[odd], 40)!r} beside {one_line(series[usual], 40)!r}: "
-            "give every value a suffix, or none",
-            file=file,
-            row=row_number(odd, rows),
-            column=column.name,
+            "give every value a suffix, or none"
         )
+        raise cell_error(problem, file, odd, rows, column.name)
     return found.values
 
 
@@ -313,6 +297,11 @@ def first_row(mask: pl.Series) -> int | None:
     """The first row (counted from 1) where `mask` is true."""
     found = first_index(mask)
     return None if found is None else found + 1
+
+
+def cell_error(problem: str, file: str, index: int, rows: RowNumbers | None, column: str) -> InvalidTable:
+    """What is wrong with a cell, at an index of what is left of a file."""
+    return InvalidTable(problem, file=file, row=row_number(index, rows), column=column)
 
 
 def row_number(index: int, rows: RowNumbers | None) -> int:

@@ -16,9 +16,8 @@ import numpy as np
 from gemstones.accounting.device_hours import device_hours
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params, params_by_group
-from gemstones.errors import InvalidTable
 from gemstones.runs.architecture import Architecture
-from gemstones.runs.cells import RowNumbers, row_number
+from gemstones.runs.cells import RowNumbers, cell_error
 from gemstones.shape import FloatArray, Shapes
 
 if TYPE_CHECKING:
@@ -89,14 +88,12 @@ def _complete_params(
         wrong = np.flatnonzero(values <= 0)
         vocabulary = np.broadcast_to(shapes.vocabulary, values.shape)
         if wrong.size:
-            raise InvalidTable(
+            problem = (
                 f"{values[wrong[0]]:.0f} is not positive: {total[wrong[0]]:.0f} parameters in all are fewer "
                 f"than the embeddings of width {shapes.width[wrong[0]]:.0f}, vocabulary {vocabulary[wrong[0]]:.0f}"
-                ": set --vocabulary, or give this column",
-                file=file,
-                row=row_number(int(wrong[0]), rows),
-                column=name,
+                ": set --vocabulary, or give this column"
             )
+            raise cell_error(problem, file, int(wrong[0]), rows, name)
     return sizes, any(bool(np.any(np.isnan(known[name]) & ~np.isnan(sizes[name]))) for name in PARAMS_COLUMNS)
 
 

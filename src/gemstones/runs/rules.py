@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gemstones.accounting.parameters import params
-from gemstones.errors import InvalidShape, InvalidTable
+from gemstones.errors import InvalidShape
 from gemstones.runs.architecture import Architecture
-from gemstones.runs.cells import RowNumbers, first_index, row_number
+from gemstones.runs.cells import RowNumbers, cell_error, first_index, row_number
 from gemstones.runs.one_line import one_line
 from gemstones.runs.schema import SCHEMA
 from gemstones.shape import Shape
@@ -33,12 +33,8 @@ def check_present(frame: pl.DataFrame, file: str, rows: RowNumbers | None = None
     """Required columns have a value in every row."""
     for column in SCHEMA:
         if column.required and (at := first_index(frame[column.name].is_null())) is not None:
-            raise InvalidTable(
-                f"is missing: fill it in, or leave such rows out: --where '{column.name} IS NOT NULL'",
-                file=file,
-                row=row_number(at, rows),
-                column=column.name,
-            )
+            problem = f"is missing: fill it in, or leave such rows out: --where '{column.name} IS NOT NULL'"
+            raise cell_error(problem, file, at, rows, column.name)
 
 
 def check_numbers(frame: pl.DataFrame, file: str, rows: RowNumbers | None = None) -> None:
@@ -48,21 +44,14 @@ def check_numbers(frame: pl.DataFrame, file: str, rows: RowNumbers | None = None
             continue
         series = frame[column.name]
         if (at := first_index(~series.is_finite())) is not None:
-            raise InvalidTable(
-                f"{series[at]} must be finite", file=file, row=row_number(at, rows), column=column.name
-            )
+            raise cell_error(f"{series[at]} must be finite", file, at, rows, column.name)
         low = series < 0 if column.zero_allowed else series <= 0
         if (at := first_index(low)) is not None:
             rule = "must not be negative" if column.zero_allowed else "must be positive"
             remedy = "" if column.name == "loss" else f" (--where '{column.name} > 0' leaves such rows out)"
             if column.zero_allowed:
                 remedy = ""
-            raise InvalidTable(
-                f"{series[at]:g} {rule}{remedy}",
-                file=file,
-                row=row_number(at, rows),
-                column=column.name,
-            )
+            raise cell_error(f"{series[at]:g} {rule}{remedy}", file, at, rows, column.name)
 
 
 def check_one_unit(frame: pl.DataFrame, file: str, rows: RowNumbers | None = None) -> None:
@@ -83,12 +72,8 @@ def check_one_unit(frame: pl.DataFrame, file: str, rows: RowNumbers | None = Non
         odd = values <= known[widest] if below else values >= known[widest + 1]
         at = int(np.flatnonzero(odd)[0])
         other = known[widest + 1] if below else known[widest]
-        raise InvalidTable(
-            f"mixed units: {values[at]:g} beside {other:g}: give the whole column in {column.unit}",
-            file=file,
-            row=row_number(at, rows),
-            column=column.name,
-        )
+        problem = f"mixed units: {values[at]:g} beside {other:g}: give the whole column in {column.unit}"
+        raise cell_error(problem, file, at, rows, column.name)
     _check_rows_agree(frame, file, rows)
 
 
@@ -107,13 +92,11 @@ def _check_rows_agree(frame: pl.DataFrame, file: str, rows: RowNumbers | None) -
     if not away.any():
         return
     at = int(np.flatnonzero(away)[0])
-    raise InvalidTable(
+    problem = (
         f"mixed units: FLOPs are {np.exp(off[at]):.2g} of 6·N·T here, {np.exp(typical):.2g} in other rows: "
-        "give every row of params_total, tokens and flops in one unit",
-        file=file,
-        row=row_number(at, rows),
-        column="flops",
+        "give every row of params_total, tokens and flops in one unit"
     )
+    raise cell_error(problem, file, at, rows, "flops")
 
 
 def check_shapes(
@@ -139,9 +122,7 @@ def check_shapes(
         except InvalidShape as error:
             divides = values["width"] % fields["head_size"] == 0
             option = "--head-size or --queries-per-kv" if divides else "--head-size"
-            raise InvalidTable(
-                f"{error} ({option})", file=file, row=row_number(values["_index"], rows), column="width"
-            ) from None
+            raise cell_error(f"{error} ({option})", file, values["_index"], rows, "width") from None
 
 
 def check_sizes(
@@ -159,15 +140,13 @@ def check_sizes(
     if far.size:
         at = int(far[0])
         vocabulary = np.broadcast_to(shapes.vocabulary, given.shape)[at]
-        raise InvalidTable(
+        problem = (
             f"{given[at]:g} is more than {FARTHEST_FROM_CLOSED_FORM} times off the "
             f"{format_quantity(float(expected[at]))} of shape {frame['width'][at]:.0f}x"
             f"{frame['depth'][at]:.0f} at vocabulary {vocabulary:.0f}: "
-            "give it in parameters, or set --vocabulary",
-            file=file,
-            row=row_number(at, rows),
-            column="params_total",
+            "give it in parameters, or set --vocabulary"
         )
+        raise cell_error(problem, file, at, rows, "params_total")
 
 
 def check_identity(frame: pl.DataFrame, file: str, rows: RowNumbers | None = None) -> None:
@@ -178,10 +157,8 @@ def check_identity(frame: pl.DataFrame, file: str, rows: RowNumbers | None = Non
     run, tokens = frame["run"][at], frame["tokens"][at]
     first = first_index((frame["run"] == run) & (frame["tokens"] == tokens))
     assert first is not None
-    raise InvalidTable(
+    problem = (
         f"run {one_line(run, 60)!r} has {tokens:.17g} tokens in row {row_number(first, rows)} already: "
-        "give every run a name of its own",
-        file=file,
-        row=row_number(at, rows),
-        column="tokens",
+        "give every run a name of its own"
     )
+    raise cell_error(problem, file, at, rows, "tokens")

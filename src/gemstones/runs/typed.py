@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gemstones.errors import InvalidTable
 from gemstones.runs.cells import (
     RowNumbers,
+    cell_error,
     first_index,
     inferred,
     number_column,
     read_numbers,
-    row_number,
     text_column,
 )
 from gemstones.runs.mapping import SHAPE_COLUMNS
@@ -65,9 +64,7 @@ def _shape_field(series: pl.Series, file: str, rows: RowNumbers | None, *, decim
     column = _SHAPE_FIELDS[series.name]
     numbers = number_column(series, column, file, rows, decimal_comma=decimal_comma)
     if (at := first_index(~numbers.is_finite() | (numbers < 1))) is not None:
-        raise InvalidTable(
-            f"{numbers[at]:g} must be at least 1", file=file, row=row_number(at, rows), column=series.name
-        )
+        raise cell_error(f"{numbers[at]:g} must be at least 1", file, at, rows, series.name)
     return numbers.cast(pl.Int64)
 
 
