@@ -18,9 +18,10 @@ from gemstones.design import suite_file
 from gemstones.design.spec import RunSpec
 from gemstones.design.suite import expand, load_suite
 from gemstones.runs import ledger
-from gemstones.runs.collect import COLUMNS, PROVENANCE, TIMINGS
+from gemstones.runs.collect import COLUMNS
 from gemstones.runs.folders import RunFile, SuiteFolder
 from gemstones.runs.schema import SCHEMA
+from tests.runs.collected import PROVENANCE, TIMINGS
 
 ROOT = Path(__file__).parents[1]
 FORMATS = (ROOT / "docs" / "ledger.md").read_text("utf-8")

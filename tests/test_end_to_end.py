@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from gemstones.runs.collect import PROVENANCE, TIMINGS
+from tests.runs.collected import PROVENANCE, TIMINGS
 
 for module in ("torch", "tokenizers", "transformers"):
     pytest.importorskip(module)

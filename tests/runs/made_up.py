@@ -23,6 +23,7 @@ from gemstones.runs.ledger import (
     Start,
     Step,
     parse,
+    passed_over,
     stitched,
 )
 from gemstones.shape import Shape
@@ -142,7 +143,7 @@ class Trainer:
         # What is unusable stays so: if it came back, an evaluation that was cut might not be made again.
         self.checkpoints = set(sorted(self.checkpoints)[: max(0, len(self.checkpoints) - older)])
         step = max(self.checkpoints, default=spec.fork_step)
-        skipped = ledger.skipped_batches(step + 1, self.inherited)
+        skipped = passed_over(ledger.rollbacks, step + 1, self.inherited)
         self.write(
             Start(
                 step=step,
@@ -166,7 +167,7 @@ class Trainer:
                 self.write(
                     Rollback(step=step + 1, to_step=to, loss=None, reason="bad", skipped_batches=passed)
                 )
-                step, skipped = to, self.ledger.skipped_batches(to + 1, self.inherited)
+                step, skipped = to, passed_over(self.ledger.rollbacks, to + 1, self.inherited)
                 assert skipped == passed
                 continue
             loss = self.loss(step + 1, step + skipped)
@@ -183,7 +184,7 @@ class Trainer:
                 )
             )
             # Where a session begins, step by step, the batches to pass over are those that this one passed.
-            skipped = self.ledger.skipped_batches(step + 1, self.inherited)
+            skipped = passed_over(self.ledger.rollbacks, step + 1, self.inherited)
             if step in spec.evaluation_steps:
                 self.write(
                     Evaluation(step=step, tokens=tokens, loss=self.held_out(step), sequences=8, seconds=0.25)

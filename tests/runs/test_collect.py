@@ -19,10 +19,11 @@ from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidRequest, InvalidTable
 from gemstones.runs import RunTable, load, read_runs
 from gemstones.runs.architecture import Architecture
-from gemstones.runs.collect import COLUMNS, PROVENANCE, TIMINGS, collect
+from gemstones.runs.collect import COLUMNS, collect
 from gemstones.runs.folders import RUN, SUITE
 from gemstones.runs.ledger import LEDGER, Diverged, Step
 from gemstones.runs.schema import SCHEMA
+from tests.runs.collected import PROVENANCE, TIMINGS
 from tests.runs.made_up import Kill, Trainer, cooldown_of, noise, put, put_suite, spec_of
 
 WIDE, DEEP = spec_of("128x1"), spec_of("32x4")

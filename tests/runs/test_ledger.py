@@ -23,6 +23,7 @@ from gemstones.runs.ledger import (
     Stopped,
     line_of,
     parse,
+    passed_over,
     read_ledger,
     stitched,
 )
@@ -57,8 +58,8 @@ def test_no_history_shows(
     assert [evaluation.step for evaluation in ledger.evaluations] == list(spec.evaluation_steps)
     assert ledger.rollbacks == undisturbed.rollbacks
     assert (ledger.state, ledger.last_step) == ("finished", spec.steps)
-    skipped = [ledger.skipped_batches(step, inherited) for step in own]
-    assert skipped == [undisturbed.skipped_batches(step, inherited) for step in own]
+    skipped = [passed_over(ledger.rollbacks, step, inherited) for step in own]
+    assert skipped == [passed_over(undisturbed.rollbacks, step, inherited) for step in own]
     # What was read, batch by batch, is in the losses: none of the bad ones, none twice.
     read = [round((step.loss - 3.0 - step.step / 7) * 1e6) for step in ledger.steps]
     assert read == [step - 1 + more for step, more in zip(own, skipped, strict=True)]
@@ -79,7 +80,7 @@ def test_a_step_is_of_the_session_that_did_it_last() -> None:
 
 def test_states() -> None:
     assert stitched([]) == Ledger()
-    assert (Ledger().state, Ledger().last_step, Ledger().skipped_batches(1, 3)) == (None, 0, 3)
+    assert (Ledger().state, Ledger().last_step, passed_over(Ledger().rollbacks, 1, 3)) == (None, 0, 3)
     trainer = Trainer(CHILD)
     begun = trainer.stop_after(1)
     assert (begun.state, begun.last_step, begun.steps) == ("begun", 10, ())
@@ -125,17 +126,17 @@ def test_given_up_after_a_stretch_that_does_not_count() -> None:
 def test_back_to_the_very_start() -> None:
     ledger = stitched([start(), *map(step, range(1, 6)), start(5), step(6), rollback(6, 0, 6)])
     assert (ledger.last_step, ledger.steps, ledger.sessions, ledger.state) == (0, (), (), "begun")
-    assert ledger.skipped_batches(1) == 6
+    assert passed_over(ledger.rollbacks, 1) == 6
 
 
 def test_rollbacks_that_a_later_one_goes_back_beyond_are_out_of_force() -> None:
     history = [start(), *map(step, range(1, 9)), rollback(9, 8, 1), step(9), step(10)]
     ledger = stitched([*history, rollback(10, 4, 7)])
     assert [back.to_step for back in ledger.rollbacks] == [4]
-    assert [ledger.skipped_batches(n) for n in (4, 5, 9, 20)] == [0, 7, 7, 7]
+    assert [passed_over(ledger.rollbacks, n) for n in (4, 5, 9, 20)] == [0, 7, 7, 7]
     later = stitched([*history, rollback(10, 9, 2)])
     assert [back.to_step for back in later.rollbacks] == [8, 9]
-    assert [later.skipped_batches(n) for n in (8, 9, 10)] == [0, 1, 2]
+    assert [passed_over(later.rollbacks, n) for n in (8, 9, 10)] == [0, 1, 2]
 
 
 def test_an_evaluation_made_again_counts_once() -> None:

@@ -13,9 +13,10 @@ from gemstones.accounting.parameters import params
 from gemstones.laws.fitting import fit
 from gemstones.planning.plan import plan
 from gemstones.runs import DATASETS, Architecture, RunTable, load
-from gemstones.runs.collect import COLUMNS, PROVENANCE
+from gemstones.runs.collect import COLUMNS
 from gemstones.runs.fetch import fetch
 from gemstones.shape import Shapes
+from tests.runs.collected import PROVENANCE
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch.distributed.tensor import DTensor
 
 from gemstones.design.layout import Layout
 from gemstones.shape import Shape
-from gemstones.train.checkpoint import checkpoints, restore
+from gemstones.train.checkpoint import checkpoints, restore, state_of
 from gemstones.train.initialisation import initialise
 from gemstones.train.layout import build_mesh, distribute
 from gemstones.train.model import Transformer
@@ -37,7 +37,7 @@ def run(layout: Layout, shape: Shape, folder: Path, *, saves: bool) -> dict[str,
         for parameter in model.parameters():
             moments = {"exp_avg": parameter.detach() * 3, "exp_avg_sq": parameter.detach() ** 2}
             optimizer.state[parameter] = {"step": torch.tensor(float(STEP)), **moments}
-        save(folder, model, optimizer, ranks, run="any", step=STEP, skipped_batches=5)
+        save(folder, state_of(model, optimizer), ranks, run="any", step=STEP, skipped_batches=5)
     else:
         (checkpoint,) = checkpoints(folder)
         assert (checkpoint.step, checkpoint.complete.skipped_batches) == (STEP, 5)

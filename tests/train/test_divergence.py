@@ -11,7 +11,7 @@ import pytest
 
 from gemstones.design.divergence import LEVEL_STEPS, MOST_ROLLBACKS
 from gemstones.runs.folders import ledger_of
-from gemstones.runs.ledger import Rollback
+from gemstones.runs.ledger import Rollback, passed_over
 from gemstones.train import loop
 from gemstones.train.checkpoint import checkpoints
 from gemstones.train.corpus import Corpus
@@ -59,8 +59,8 @@ def test_a_bad_stretch_is_passed_over(make_run: MakeRun, poison: Poison) -> None
     assert [s.step for s in ledger.steps] == list(range(1, STEPS + 1))
     assert [e.step for e in ledger.evaluations] == list(range(5, STEPS + 1, 5))
     assert [s.tokens for s in ledger.steps] == [n * STEP for n in range(1, STEPS + 1)]
-    assert ledger.skipped_batches(30) == 0
-    assert ledger.skipped_batches(31) == rollback.skipped_batches
+    assert passed_over(ledger.rollbacks, 30) == 0
+    assert passed_over(ledger.rollbacks, 31) == rollback.skipped_batches
     # From the checkpoint on, the run is one that never saw the stretch.
     state = checkpoints(folder)[-1].complete
     assert (state.step, state.skipped_batches) == (STEPS, rollback.skipped_batches)

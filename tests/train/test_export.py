@@ -24,6 +24,7 @@ from gemstones.errors import Failure, InvalidPath, InvalidRequest, MissingExtra
 from gemstones.runs.folders import RunFile, write_run
 from gemstones.runs.ledger import LEDGER, Evaluation, Start, Step
 from gemstones.shape import Shape
+from gemstones.train.checkpoint import state_of
 from gemstones.train.corpus import Corpus, Options, build, sequences
 from gemstones.train.initialisation import initialise
 from gemstones.train.model import Transformer
@@ -457,7 +458,7 @@ def run_folder(corpus: Corpus, tmp_path: Path) -> Path:
             parameter.grad = torch.zeros_like(parameter)
         optimizer.step()  # at the rate 0: only to have a state to save
         ranks = Ranks(None, torch.device("cpu"))
-        save(folder, model, optimizer, ranks, run=spec.id, step=at, skipped_batches=0)
+        save(folder, state_of(model, optimizer), ranks, run=spec.id, step=at, skipped_batches=0)
     return folder
 
 

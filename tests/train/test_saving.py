@@ -33,9 +33,9 @@ class Slow:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds, self.threads, self.at_once, self.most = 0.3, set[int](), 0, 0
-        plain = saving.save_state
+        plain = saving.save
 
-        def save_state(*arguments: object, **named: object) -> Complete:
+        def save(*arguments: object, **named: object) -> Complete:
             self.threads.add(threading.get_ident())
             self.at_once += 1
             self.most = max(self.most, self.at_once)
@@ -45,7 +45,7 @@ class Slow:
             finally:
                 self.at_once -= 1
 
-        monkeypatch.setattr(saving, "save_state", save_state)
+        monkeypatch.setattr(saving, "save", save)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_what_goes_wrong_in_the_thread_is_told(make_run: MakeRun, monkeypatch: p
 
     folder = make_run(steps=400)
     with monkeypatch.context() as patch:
-        patch.setattr(saving, "save_state", fail)
+        patch.setattr(saving, "save", fail)
         with pytest.raises(Failure, match="step-4 cannot be saved: No space"):
             train(folder, PLAIN)
     assert ledger_of(folder).last_step < 400  # soon, and not at the next save

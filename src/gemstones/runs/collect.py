@@ -89,23 +89,6 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Columns after those of the schema, and their types."""
-TIMINGS = ("seconds_per_step", "device_hours")
-"""Columns that no two trainings of a run have in common."""
-PROVENANCE = (
-    "devices",
-    "host",
-    "device",
-    "threads",
-    "layout",
-    "gemstones_version",
-    "torch_version",
-    "sessions",
-    "state",
-)
-"""Columns that tell where and how a run was trained.
-
-All columns but these and `TIMINGS` are equal, row by row, for a suite that was interrupted and one that was not.
-"""
 
 
 @dataclass(frozen=True, eq=False)

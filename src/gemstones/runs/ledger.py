@@ -186,10 +186,6 @@ class Ledger:
             return self.steps[-1].step
         return self.starts[0].step if self.starts else 0
 
-    def skipped_batches(self, step: int, inherited: int = 0) -> int:
-        """Batches passed over before step number `step`: see `passed_over`."""
-        return passed_over(self.rollbacks, step, inherited)
-
 
 def passed_over(rollbacks: Iterable[Rollback], step: int, inherited: int = 0) -> int:
     """Batches passed over before step number `step`, which reads batch step − 1 + this many.

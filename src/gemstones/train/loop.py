@@ -20,7 +20,7 @@ from gemstones.design.divergence import HISTORY_STEPS, diverged
 from gemstones.design.spec import RunSpec
 from gemstones.runs.ledger import Evaluation, Event, Rollback, Saved, Step, passed_over
 from gemstones.train.beside import Texts
-from gemstones.train.checkpoint import Complete, retire
+from gemstones.train.checkpoint import Complete, retire, state_of
 from gemstones.train.evaluate import BrokenOffError, evaluate
 from gemstones.train.model import Transformer
 from gemstones.train.optimizer import set_rate
@@ -226,7 +226,7 @@ class _Loop:
         setup, start = self.setup, time.perf_counter()
         if setup.ranks.first:
             self.sync()  # a checkpoint stands for a ledger up to its step
-        what = (setup.folder, setup.model, setup.optimizer, setup.ranks)
+        what = (setup.folder, state_of(setup.model, setup.optimizer), setup.ranks)
         skipped = self.here().skipped_batches
         self.saved = self.step
         if setup.ranks.mesh is None:

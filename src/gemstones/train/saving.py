@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from torch import nn
+from torch import Tensor
 
-from gemstones.train.checkpoint import Complete, state_of
+from gemstones.train.checkpoint import Complete
 from gemstones.train.ranks import Ranks
-from gemstones.train.write_checkpoint import save_state
+from gemstones.train.write_checkpoint import save
 
 
 class Saving:
@@ -57,18 +56,16 @@ class Saving:
 
 def begin_save(
     run_folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    state: dict[str, Tensor],
     ranks: Ranks,
     *,
     run: str,
     step: int,
     skipped_batches: int,
 ) -> Saving:
-    """Copy the state after `step`, and begin to save it; of one process alone. Model and optimizer may go on."""
+    """Copy the state after `step`, and begin to save the copy; of one process alone."""
     assert ranks.mesh is None
-    state = {name: tensor.to("cpu", copy=True) for name, tensor in state_of(model, optimizer).items()}
+    copied = {name: tensor.to("cpu", copy=True) for name, tensor in state.items()}
     return Saving(
-        step,
-        lambda: save_state(run_folder, state, ranks, run=run, step=step, skipped_batches=skipped_batches),
+        step, lambda: save(run_folder, copied, ranks, run=run, step=step, skipped_batches=skipped_batches)
     )

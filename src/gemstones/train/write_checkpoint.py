@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
 from torch.distributed.checkpoint.state_dict_saver import save as save_shards
@@ -29,7 +28,6 @@ from gemstones.train.checkpoint import (
     crc32_of,
     delete,
     name_of,
-    state_of,
 )
 from gemstones.train.ranks import Ranks
 
@@ -41,24 +39,6 @@ T = TypeVar("T")
 
 def save(
     run_folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    ranks: Ranks,
-    *,
-    run: str,
-    step: int,
-    skipped_batches: int,
-) -> Complete:
-    """Save the state after `step`; every rank calls it. When it returns, the checkpoint is complete.
-
-    Raises `Failure` on every rank where one cannot write (a full disk, a quota): nothing of it is left then.
-    """
-    state = state_of(model, optimizer)
-    return save_state(run_folder, state, ranks, run=run, step=step, skipped_batches=skipped_batches)
-
-
-def save_state(
-    run_folder: Path,
     state: dict[str, Tensor],
     ranks: Ranks,
     *,
@@ -66,7 +46,11 @@ def save_state(
     step: int,
     skipped_batches: int,
 ) -> Complete:
-    """As `save`, of a state, of which nothing may change meanwhile."""
+    """Save the state after `step`, of which nothing may change meanwhile; every rank calls it.
+
+    When it returns, the checkpoint is complete. Raises `Failure` on every rank where one cannot write (a full disk, a
+    quota): nothing of it is left then.
+    """
     final = run_folder / CHECKPOINTS / name_of(step)
     filling = final.parent / f"{UNFINISHED}saving-{final.name}"
     try:
