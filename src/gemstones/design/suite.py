@@ -50,6 +50,11 @@ WRITTEN_AT = {
     "checkpoint_tokens": "training.checkpoint_every",
 }
 """Where a suite file sets what `RunSpec` may still refuse in a main run."""
+AS_GIVEN = (
+    "batch_sequences", "rate_power", "norm_gain", "betas", "epsilon", "weight_decay", "spike_nats", "keep", "precision",
+    "document_mask",
+)  # fmt: skip
+"""What a suite file and `RunSpec` call alike."""
 
 
 def expand(
@@ -253,25 +258,16 @@ def _run(ground: _Ground, training: Training, shape: Shape, tokens: int, **other
         return RunSpec.of(
             shape,
             tokens=tokens,
-            batch_sequences=training.batch_sequences,
-            rate_power=training.rate_power,
             warmup_tokens=int(training.warmup_tokens),
             **falling(training, tokens, batch_tokens),
-            norm_gain=training.norm_gain,
-            betas=training.betas,
-            epsilon=training.epsilon,
-            weight_decay=training.weight_decay,
             clip_norm=training.clip,
             evaluate_tokens=evaluate,
             evaluate_sequences=windows if isinstance(windows, int) else 0,
             held_out=ground.held_out,
             mixture=mixture,
-            spike_nats=training.spike_nats,
             checkpoint_tokens=save,
-            keep=training.keep,
             corpus_fingerprint=ground.corpus_fingerprint,
-            precision=training.precision,
-            document_mask=training.document_mask,
+            **{name: getattr(training, name) for name in AS_GIVEN},
             **others,
         )
 

@@ -224,13 +224,11 @@ def _times(columns: Columns, factors: Mapping[str, float]) -> Columns:
     def times(x: FloatArray | None, name: str) -> FloatArray | None:
         return None if x is None else x * factors[name]
 
-    return Columns(
-        columns.tokens * factors["tokens"],
-        columns.loss,
-        times(columns.params, "params"),
-        times(columns.flops, "flops"),
-        columns.closed_form,
-        loss_unit=columns.loss_unit,
+    return dataclasses.replace(
+        columns,
+        tokens=columns.tokens * factors["tokens"],
+        params=times(columns.params, "params"),
+        flops=times(columns.flops, "flops"),
     )
 
 

@@ -13,13 +13,12 @@ from gemstones.runs.building import build_table
 from gemstones.runs.dropped import Dropped, merged
 from gemstones.runs.duplicates import duplicates_rule
 from gemstones.runs.expressions import parse_condition
-from gemstones.runs.formats import Opened, open_frame, open_runs
-from gemstones.runs.loss_units import LossUnit, unit_of
+from gemstones.runs.formats import open_frame, open_runs
 from gemstones.runs.loss_units import loss_unit as checked_loss_unit
 from gemstones.runs.mapping import parse_columns
 from gemstones.runs.one_line import one_line
 from gemstones.runs.parquet import check_units
-from gemstones.runs.reading import Facts, Request, read_table
+from gemstones.runs.reading import Request, read_table
 from gemstones.runs.table import RunTable
 
 
@@ -99,22 +98,7 @@ def read_runs(
             warnings=fields.warnings,
         )
         return filtered(table, where)
-    return read_table(
-        opened.frame,
-        request,
-        Facts(
-            known=opened.known,
-            remedies=opened.remedies,
-            loss_unit=_format_unit(opened),
-            format=opened.format,
-            decimal_comma=opened.decimal_comma,
-            dropped=opened.dropped,
-            assumptions=opened.assumptions,
-        ),
-        dataset=opened.dataset,
-        file=opened.file,
-        sources=opened.sources,
-    )
+    return read_table(opened, request)
 
 
 def filtered(table: RunTable, where: str | None) -> RunTable:
@@ -135,13 +119,6 @@ def filtered(table: RunTable, where: str | None) -> RunTable:
         dropped=merged((*table.dropped, lost)),
         assumptions=(*table.assumptions, str(lost)) if lost.rows else table.assumptions,
     )
-
-
-def _format_unit(opened: Opened) -> LossUnit | None:
-    """The unit of the loss that the format or the file itself states."""
-    if opened.loss_unit is not None:
-        return checked_loss_unit(opened.loss_unit)
-    return unit_of(opened.units.get(opened.known.get("loss", "loss")))
 
 
 def is_path(source: Any) -> bool:

@@ -22,15 +22,15 @@ from gemstones.runs.completion import complete
 from gemstones.runs.dropped import Dropped, merged
 from gemstones.runs.duplicates import Duplicates, resolve
 from gemstones.runs.expressions import Expression, parse_condition
+from gemstones.runs.formats.opened import Opened
 from gemstones.runs.guessing import guess
 from gemstones.runs.identity import with_runs
 from gemstones.runs.loss_names import unit_in_loss_name
-from gemstones.runs.loss_units import LossUnit
+from gemstones.runs.loss_units import LossUnit, unit_of
 from gemstones.runs.mapping import Mapped, apply_mapping, check_names
 from gemstones.runs.missing import check_required
 from gemstones.runs.one_line import one_line
 from gemstones.runs.plausible_table import SIZES, check_plausible
-from gemstones.runs.provenance import Source
 from gemstones.runs.rules import check_numbers, check_one_unit, check_present, check_shapes, check_sizes
 from gemstones.runs.schema import COLUMNS
 from gemstones.runs.table import RunTable
@@ -57,20 +57,6 @@ class Request:
     """Take what cannot be for what it is called, with a warning."""
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What the source of a frame says about it, beside its cells."""
-
-    known: Mapping[str, str] = field(default_factory=dict)
-    """Expressions that a format defines."""
-    remedies: Mapping[str, str] = field(default_factory=dict)
-    loss_unit: LossUnit | None = None
-    format: str = "frame"
-    decimal_comma: bool = False
-    dropped: tuple[Dropped, ...] = ()
-    assumptions: tuple[str, ...] = ()
-
-
 @dataclass(eq=False)
 class _Draft:
     """Rows on their way to a table."""
@@ -91,42 +77,34 @@ class _Draft:
             self.dropped.append(Dropped(reason, lost))
 
 
-def read_table(
-    frame: pl.DataFrame,
-    request: Request,
-    facts: Facts,
-    *,
-    dataset: str = "frame",
-    file: str = "frame",
-    sources: tuple[Source, ...] = (),
-) -> RunTable:
-    """The run table of a user's frame, as its source has it: see the order at the head of this module.
+def read_table(opened: Opened, request: Request) -> RunTable:
+    """The run table of a source: see the order at the head of this module.
 
     Raises `InvalidTable` or `InvalidRequest`, in one line with the remedy.
     """
-    frame = _with_printable_names(frame)
+    file, frame = opened.file, _with_printable_names(opened.frame)
     check_rows(frame, file)
-    known = {name: text for name, text in facts.known.items() if name not in request.columns}
+    known = {name: text for name, text in opened.known.items() if name not in request.columns}
     definitions = {**known, **request.columns}
     check_names(request.columns, frame.columns)
     # A column of the user's own may be one that a name is guessed for.
     own = {name: text for name, text in request.columns.items() if name not in COLUMNS}
     seen = frame if not own else apply_mapping(frame, own | _named_by(own, definitions, frame), file).frame
-    decimal_comma = facts.decimal_comma or _has_decimal_commas(seen)
+    decimal_comma = opened.decimal_comma or _has_decimal_commas(seen)
     guessed = guess(seen, definitions, file, decimal_comma=decimal_comma)
     definitions = {**guessed.definitions, **definitions}
     mapped = apply_mapping(frame, definitions, file, decimal_comma=decimal_comma)
-    check_required(mapped.frame, frame.columns, definitions, facts.remedies, file)
+    check_required(mapped.frame, frame.columns, definitions, opened.remedies, file)
     rows = np.arange(1, frame.height + 1, dtype=np.int64)
-    said = [*facts.assumptions, *guessed.said]
-    draft = _Draft(mapped.frame, rows, file, list(facts.dropped), said)
+    said = [*opened.assumptions, *guessed.said]
+    draft = _Draft(mapped.frame, rows, file, list(opened.dropped), said)
     if decimal_comma:
         draft.said.append("commas read as decimal signs, as of the whole file")
     late = _filter(draft, request.where, decimal_comma)
     _drop_without_loss(draft, decimal_comma)
     draft.frame = typed(draft.frame, file, draft.rows, infer=True, decimal_comma=decimal_comma)
     check_numbers(draft.frame, file, draft.rows)
-    unit = _loss_unit(request, facts, mapped, draft)
+    unit = _loss_unit(request, opened, mapped, draft)
     architecture = request.architecture.told_by(draft.frame)
     mapped = _with_shapes_that_can_be(draft, mapped, architecture, request)
     named = with_runs(draft.frame)
@@ -157,13 +135,13 @@ def read_table(
     )
     return RunTable(
         frame=schema_types(result),
-        dataset=dataset,
+        dataset=opened.dataset,
         assumptions=tuple(stated),
         flops_convention=completed.flops_convention,
-        sources=sources,
+        sources=opened.sources,
         architecture=architecture,
         loss_unit=unit,
-        format=facts.format,
+        format=opened.format,
         mapped=dict(mapped.expressions),
         where=one_line(request.where) if request.where else "",
         dropped=lost,
@@ -276,10 +254,12 @@ def _drop_without_loss(draft: _Draft, decimal_comma: bool) -> None:
     draft.keep(~infinite, "an infinite loss")
 
 
-def _loss_unit(request: Request, facts: Facts, mapped: Mapped, draft: _Draft) -> LossUnit:
+def _loss_unit(request: Request, opened: Opened, mapped: Mapped, draft: _Draft) -> LossUnit:
     """Whose word it is: the caller's, the format's of the loss that it defines, the column's name, else nats."""
     expression = mapped.expressions.get("loss", "loss")
-    formats = facts.loss_unit if facts.known.get("loss", "loss") == expression else None
+    formats = None
+    if opened.known.get("loss", "loss") == expression:
+        formats = unit_of(opened.loss_unit or opened.units.get(expression))
     stated = None if "loss" in mapped.computed else unit_in_loss_name(expression)
     if request.loss_unit is not None:
         other = formats or stated

@@ -13,11 +13,6 @@ from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 
 
-def _assumed(table: RunTable) -> tuple[str, ...]:
-    """What counting FLOPs from the shapes of a table assumes."""
-    return table.architecture.assumed_beside(table.frame).assumptions(params=False, flops=True)
-
-
 def recounted(table: RunTable, convention: FlopsConvention) -> RunTable:
     """`table` with `flops_per_token` and `flops` by `convention`, itself if they are that already.
 
@@ -35,7 +30,8 @@ def recounted(table: RunTable, convention: FlopsConvention) -> RunTable:
         table.numbers("width"), table.numbers("depth")  # refused where a row has none
         shapes = table.architecture.shapes(table.frame)
         per_token = flops_per_token(shapes, convention)
-        assumptions = tuple(dict.fromkeys((*assumptions, *_assumed(table))))
+        assumed = table.architecture.assumed_beside(table.frame).assumptions(params=False, flops=True)
+        assumptions = tuple(dict.fromkeys((*assumptions, *assumed)))
     frame = table.frame.with_columns(
         pl.Series("flops_per_token", per_token), pl.Series("flops", per_token * table.numbers("tokens"))
     )

@@ -27,7 +27,7 @@ def _open(content: Content) -> Opened:
     frame = content.table.frame
     known = {name: column for name, column in _MEANINGS.items() if column in frame.columns}
     if "model_dim" in frame.columns:
-        known |= {"head_size": "128", "queries_per_kv": "1"}
+        known |= _HEADS
         if "params_wte" in frame.columns:
             known["vocabulary"] = "params_wte/model_dim"
     if "num_params" in frame.columns:
@@ -35,8 +35,6 @@ def _open(content: Content) -> Opened:
     if set(_GROUPS) <= set(frame.columns):
         known["params_no_embedding"] = "+".join(_GROUPS)
         known["params_non_embedding"] = "+".join(_GROUPS[1:])
-    if {"params_wte", "model_dim"} <= set(frame.columns):
-        known["vocabulary"] = "params_wte/model_dim"
     return Opened(
         frame,
         NANOCHAT.name,
