@@ -18,6 +18,8 @@ Asserts guard our own logic only; everything a user can cause is one of these.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 from gemstones.remedies import for_caller
@@ -108,3 +110,12 @@ class MissingExtra(Failure):
     def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
         # As it was made: an exception is pickled with its message alone, and workers send theirs to the caller.
         return type(self), (self.extra, self.needed_for)
+
+
+@contextmanager
+def extra(name: str, needed_for: str) -> Iterator[None]:
+    """Imports of an optional dependency: `MissingExtra` where it is not installed."""
+    try:
+        yield
+    except ImportError:
+        raise MissingExtra(name, needed_for) from None

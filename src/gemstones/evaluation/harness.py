@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gemstones.errors import GemstonesError, InvalidRequest, MissingExtra, Unavailable
+from gemstones.errors import GemstonesError, InvalidRequest, Unavailable, extra
 from gemstones.evaluation import hub
 from gemstones.evaluation.models import quiet
 from gemstones.files import Wrong, read_bytes, trouble
@@ -220,11 +220,9 @@ def _add_data(config: Mapping[str, Any], digest: Any, path: Path) -> None:
 
 def _require() -> None:
     """`MissingExtra` where the harness, or what its models import, is not installed."""
-    try:
+    with extra("tasks", "a task by name (a file of questions needs none)"):
         import_module("lm_eval")
         import_module("lm_eval.models.huggingface")
-    except ImportError:
-        raise MissingExtra("tasks", "a task by name (a file of questions needs none)") from None
 
 
 @contextlib.contextmanager

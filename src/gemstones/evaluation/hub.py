@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gemstones.errors import Failure, InvalidRequest, MissingExtra, Unavailable
+from gemstones.errors import Failure, InvalidRequest, Unavailable, extra
 from gemstones.runs.one_line import listed, one_line
 
 T = TypeVar("T")
@@ -76,11 +76,9 @@ def offline() -> bool:
 
 
 def _hub() -> Any:
-    try:
+    with extra("export", "models of the Hugging Face hub"):
         import huggingface_hub
         import huggingface_hub.constants
-    except ImportError:
-        raise MissingExtra("export", "models of the Hugging Face hub") from None
     return huggingface_hub
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gemstones.errors import Failure, InvalidRequest, MissingExtra
+from gemstones.errors import Failure, InvalidRequest, extra
 from gemstones.evaluation.facts import Facts, bytes_per_token, facts_of, facts_of_shape
 from gemstones.evaluation.scoring import scored, usable_head
 from gemstones.runs.one_line import listed, one_line
@@ -234,19 +234,15 @@ def load_run(folder: Path, step: int | None, dtype: str, device: torch.device) -
 
 def require_transformers() -> Any:
     """The module, untyped as its own types are wrong; `MissingExtra` where it is not installed."""
-    try:
+    with extra("export", "evaluating models of transformers"):
         import safetensors.torch  # noqa: F401
 
         return import_module("transformers")
-    except ImportError:
-        raise MissingExtra("export", "evaluating models of transformers") from None
 
 
 def _torch() -> Any:
-    try:
+    with extra("train", "evaluating models"):
         return import_module("torch")
-    except ImportError:
-        raise MissingExtra("train", "evaluating models") from None
 
 
 def _encoder(tokenizer: Any) -> tuple[Callable[[Sequence[str]], list[Ids]], str]:

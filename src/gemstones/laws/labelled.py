@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gemstones.errors import InvalidRequest, MissingExtra
+from gemstones.errors import InvalidRequest, extra
 from gemstones.laws.form import Form
 from gemstones.laws.interval import check_level, enough, interval, interval_note
 from gemstones.shape import FloatArray
@@ -123,10 +123,8 @@ def inference_data(fit: Fit) -> Any:
     """
     if not fit.drawn:
         raise InvalidRequest("the fit has no resamples to hand to arviz: fit with --bootstrap 1000")
-    try:
+    with extra("arviz", "an arviz InferenceData"):
         import arviz  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        raise MissingExtra("arviz", "an arviz InferenceData") from None
     unit = fit.resampling.unit if fit.resampling else "run"
     said = {"inference_library": "gemstones", "draws": f"bootstrap resamples by {unit}, not a posterior"}
     chain = {column.name: column.to_numpy()[None] for column in draws_frame(fit)}

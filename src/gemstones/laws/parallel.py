@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 from gemstones.arguments import shown
-from gemstones.errors import InvalidRequest, MissingExtra, Unavailable
+from gemstones.errors import InvalidRequest, Unavailable, extra
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
@@ -102,11 +102,9 @@ def _done(work: Callable[[Chunk], Result], todo: list[Chunk], workers: Workers) 
 @contextmanager
 def _cluster(address: str) -> Iterator[None]:
     """Within the block, joblib's work goes to the Dask cluster of that scheduler."""
-    try:
+    with extra("dask", f"a cluster ({address})"):
         from dask.distributed import Client
         from joblib import parallel_config
-    except ImportError:
-        raise MissingExtra("dask", f"a cluster ({address})") from None
     try:
         client = Client(re.sub("^dask:", "tcp:", address), timeout=CLUSTER_SECONDS)
     except (OSError, TimeoutError) as error:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gemstones.display import html_table, labelled
-from gemstones.errors import InvalidTable, MissingExtra
+from gemstones.errors import InvalidTable, extra
 from gemstones.runs.architecture import ASSUMED, Architecture
 from gemstones.runs.dropped import Dropped
 from gemstones.runs.loss_units import WORDS, LossUnit
@@ -111,10 +111,8 @@ class RunTable:
         >>> float(load("pebbles").to_pandas()["loss"].min())
         3.181
         """
-        try:
+        with extra("pandas", "a frame of pandas"):
             return self.frame.to_pandas()
-        except ImportError:
-            raise MissingExtra("pandas", "a frame of pandas") from None
 
     @property
     def rows(self) -> int:

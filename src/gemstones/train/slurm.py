@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gemstones.design.layout import Layout
-from gemstones.errors import Failure, InvalidRequest, MissingExtra, Unavailable
+from gemstones.errors import Failure, InvalidRequest, Unavailable, extra
 from gemstones.files import write_text
 from gemstones.runs.one_line import listed, one_line
 from gemstones.train.command import PLAIN, TrainOptions, gemstones_train, train_command
@@ -164,11 +164,9 @@ def submit_suite(folder: Path, tasks: Sequence[RunTask], options: SlurmOptions) 
     Called under `suite_locked`. Raises `Unavailable` without SLURM, `InvalidRequest` where jobs of this suite are
     in its queue already, `Failure` where sbatch refuses.
     """
-    try:
+    with extra("cluster", "--executor slurm"):
         import submitit
         from submitit.core.utils import FailedSubmissionError, UncompletedJobError
-    except ModuleNotFoundError:
-        raise MissingExtra("cluster", "--executor slurm") from None
     missing = [tool for tool in ("sbatch", "srun", "squeue") if shutil.which(tool) is None]
     if missing:
         raise Unavailable(

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gemstones.errors import InvalidTable, MissingExtra
+from gemstones.errors import InvalidTable, extra
 from gemstones.runs.formats.content import Content
 from gemstones.runs.formats.folders import files_in, has_file
 from gemstones.runs.formats.format import Format
@@ -97,11 +97,9 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 def _events(path: Path) -> dict[str, list[tuple[int, float]]]:
     """Steps and values by tag, of summaries of both of TensorBoard's versions."""
-    try:
+    with extra("trackers", "reading TensorBoard's event files"):
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
         from tensorboard.util.tensor_util import make_ndarray
-    except ImportError:
-        raise MissingExtra("trackers", "reading TensorBoard's event files") from None
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     events: dict[str, list[tuple[int, float]]] = {}
     try:

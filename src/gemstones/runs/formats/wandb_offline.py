@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gemstones.errors import InvalidTable, MissingExtra
+from gemstones.errors import InvalidTable, extra
 from gemstones.runs.formats.content import read_content
 from gemstones.runs.formats.folders import files_in, has_file
 from gemstones.runs.formats.format import Format
@@ -49,11 +49,9 @@ def _open(folder: Path) -> Opened:
 
 
 def _run(data: bytes, file: str, said: list[str]) -> LoggedRun:
-    try:
+    with extra("trackers", "reading W&B's offline runs"):
         from google.protobuf.message import DecodeError
         from wandb.proto import wandb_internal_pb2 as messages
-    except ImportError:
-        raise MissingExtra("trackers", "reading W&B's offline runs") from None
     run = LoggedRun()
     try:
         for chunk in _records(data, file, said):

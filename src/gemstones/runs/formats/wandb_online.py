@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from gemstones.errors import InvalidRequest, MissingExtra, Unavailable
+from gemstones.errors import InvalidRequest, Unavailable, extra
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.wandb_runs import LoggedRun, opened_runs
@@ -47,10 +47,8 @@ def open_address(address: str, api: Any = None) -> Opened:
 
 
 def _client() -> Any:
-    try:
+    with extra("trackers", f"reading {SCHEME}…"):
         import wandb
-    except ImportError:
-        raise MissingExtra("trackers", f"reading {SCHEME}…") from None
     try:
         return wandb.Api()
     except Exception as error:

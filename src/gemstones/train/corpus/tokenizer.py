@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gemstones.errors import InvalidRequest, MissingExtra
+from gemstones.errors import InvalidRequest, extra
 from gemstones.runs.one_line import one_line
 
 if TYPE_CHECKING:
@@ -54,10 +54,8 @@ class Vocabulary:
 
 def require_tokenizers() -> str:
     """The version of `tokenizers`; raises `MissingExtra` where it is not installed."""
-    try:
+    with extra("train", "tokenising"):
         import tokenizers
-    except ImportError:
-        raise MissingExtra("train", "tokenising") from None
     return str(tokenizers.__version__)
 
 

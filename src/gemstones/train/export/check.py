@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gemstones.errors import Failure, MissingExtra
+from gemstones.errors import Failure, extra
 from gemstones.runs.one_line import one_line
 from gemstones.shape import Shape
 from gemstones.train.corpus.tokenizer import parse_tokenizer
@@ -28,13 +28,11 @@ MOST_WINDOWS = 4
 
 def require_transformers() -> dict[str, str]:
     """Versions of what computes the comparison; `MissingExtra` where it is not installed."""
-    try:
+    with extra("export", "export to a Hugging Face folder"):
         import huggingface_hub  # noqa: F401
         import safetensors.torch  # noqa: F401
 
         transformers = _transformers()
-    except ImportError:
-        raise MissingExtra("export", "export to a Hugging Face folder") from None
     return {"torch": str(torch.__version__), "transformers": str(transformers.__version__)}
 
 
