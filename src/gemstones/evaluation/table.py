@@ -17,6 +17,7 @@ from gemstones.errors import Failure, InvalidPath, InvalidRequest, InvalidTable
 from gemstones.evaluation.facts import Facts
 from gemstones.evaluation.losses import SetLoss
 from gemstones.evaluation.targets import Target
+from gemstones.lazy import pl
 from gemstones.runs.building import build_table
 from gemstones.runs.expressions import parse_expression
 from gemstones.runs.loss_units import LossUnit
@@ -95,8 +96,6 @@ def described(target: Target, columns: Mapping[str, str], facts: Facts | None = 
 
     Raises `InvalidRequest` where its tokens are not known, or an expression cannot be.
     """
-    import polars as pl
-
     known: dict[str, Any] = {
         "model": target.model, "revision": target.revision or None, "number": target.number,
         "family": target.family or None, "tokens": target.tokens, "step": target.step, "suite": target.suite or None,
@@ -187,8 +186,6 @@ def row_of(
 
 def table_of(rows: Sequence[Row], unit: LossUnit, notes: Iterable[str]) -> RunTable:
     """The run table of rows, in their order. Raises `InvalidTable` where they cannot be one."""
-    import polars as pl
-
     several = len({row.values["set"] for row in rows}) > 1
     per_nat = [row.values["bits_per_byte"] / row.values["nats_per_token"] for row in rows]
     bits = unit == "bits_per_byte"

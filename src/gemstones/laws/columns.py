@@ -12,6 +12,7 @@ from gemstones.accounting.parameters import PARAMS_CONVENTIONS, ParamsConvention
 from gemstones.arguments import shown
 from gemstones.errors import InvalidRequest, InvalidTable, UserError
 from gemstones.laws.tree import SYMBOLS
+from gemstones.lazy import pl
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray, IntArray, Shapes
 from gemstones.units import parse_quantity
@@ -128,8 +129,6 @@ def shape_terms(terms: Sequence[str], convention: ParamsConvention) -> list[str]
 
 def group_values(column: str, table: RunTable) -> list[str]:
     """The value of a text or whole-number column in every row; `InvalidTable` where it is absent or has a null."""
-    import polars as pl
-
     if column not in table.frame.columns:
         text = [
             c for c in table.frame.columns if table.frame[c].dtype in (pl.String, pl.Categorical, pl.Enum)

@@ -34,14 +34,11 @@ from gemstones.laws.shown import fit_html, fit_lines
 from gemstones.laws.solver.objective import ObjectiveKind
 from gemstones.laws.solver.resample import Unit
 from gemstones.laws.summarised import fit_summary
+from gemstones.lazy import pl
 from gemstones.runs.given import Runs, selected_runs
 from gemstones.runs.table import RunTable
 from gemstones.shape import Column, FloatArray
 from gemstones.units import Interval
-
-if TYPE_CHECKING:
-    import polars as pl
-
 
 Status = Literal["converged", "not_converged"]
 

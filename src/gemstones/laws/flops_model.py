@@ -23,6 +23,7 @@ import numpy as np
 
 from gemstones.accounting.flops import flops_per_token, inference_flops_per_token
 from gemstones.accounting.parameters import PARAMS_CONVENTIONS, ParamsConvention, params
+from gemstones.lazy import pl
 from gemstones.shape import FloatArray, IntArray, Shapes
 from gemstones.units import format_number
 
@@ -165,8 +166,6 @@ class _Runs:
 
 def _by_run(table: RunTable) -> _Runs | None:
     """None where no FLOPs were given."""
-    import polars as pl
-
     if "given" not in table.flops_convention.split("+"):
         return None
     by_rule = flops_per_token(table.architecture.shapes(table.frame))

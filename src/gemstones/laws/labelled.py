@@ -9,11 +9,10 @@ import numpy as np
 from gemstones.errors import InvalidRequest, extra
 from gemstones.laws.form import Form
 from gemstones.laws.interval import check_level, enough, interval, interval_note
+from gemstones.lazy import pl
 from gemstones.shape import FloatArray
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from gemstones.laws.fit import Fit
 
 
@@ -80,8 +79,6 @@ def exponents_of(fit: Fit) -> dict[str, float]:
 
 def draws_frame(fit: Fit) -> pl.DataFrame:
     """A row a draw, a column a constant."""
-    import polars as pl
-
     form = fit.law.parsed_form
     values = values_of(form, fit.theta_draws)
     return pl.DataFrame({entry.name: values[:, i] for i, entry in enumerate(form.entries)})
@@ -100,8 +97,6 @@ def intervals_frame(fit: Fit, level: float) -> pl.DataFrame:
 
 def constants_frame(fit: Fit, level: float) -> pl.DataFrame:
     """A row a constant: its name, what it is, the estimate, and the ends of its interval, null where there is none."""
-    import polars as pl
-
     form = fit.law.parsed_form
     estimates, draws = values_of(form, fit.law.theta), values_of(form, fit.theta_draws)
     ends = [interval(draws[:, i], float(x), level=level) or (None, None) for i, x in enumerate(estimates)]

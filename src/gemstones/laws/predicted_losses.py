@@ -14,13 +14,12 @@ from gemstones.laws.columns import column_symbol, group_values, table_columns
 from gemstones.laws.interval import interval
 from gemstones.laws.law import Law
 from gemstones.laws.new_run import decades_beyond, error_at, law_flops, widened
+from gemstones.lazy import pl
 from gemstones.runs.loss_units import LossUnit
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from gemstones.laws.fit import Fit
 
 
@@ -51,7 +50,6 @@ class PredictedLosses:
         >>> published("gemstones-refit").predict(w=2048, d=24, N="1.5B", T="300B").to_frame().columns
         ['loss', 'low', 'high', 'low_of_fit', 'high_of_fit']
         """
-        import polars as pl
 
         def ends(pairs: FloatArray | None, side: int) -> pl.Series:
             values = [None] * len(self) if pairs is None else pairs.reshape(-1, 2)[:, side]

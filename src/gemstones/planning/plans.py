@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from gemstones.display import few_lines, html_table
+from gemstones.lazy import pl
 from gemstones.planning.shown import plan_notes, plan_sentence, plans_header, plans_rows
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from gemstones.planning.result import Plan
 
 SHOWN = 12
@@ -57,8 +56,6 @@ class Plans(Sequence["Plan"]):
         >>> plan([1e20, 1e21], "chinchilla").to_frame()["tokens_per_param"].to_list()
         [40.1, 50.1]
         """
-        import polars as pl
-
         rows = []
         for plan in self._plans:
             said, intervals = plan.summary(), plan.intervals or {}

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from gemstones.lazy import pl
 from gemstones.shape import FloatArray, Shape, Shapes
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -102,8 +99,6 @@ class Architecture:
 
 def _counts(series: pl.Series) -> bool:
     """Whether a column holds counts: whole numbers from 1, in one row at least."""
-    import polars as pl
-
     if not series.dtype.is_numeric():
         return False
     known = series.drop_nulls().cast(pl.Float64)

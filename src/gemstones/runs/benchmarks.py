@@ -8,15 +8,12 @@ a thousand a task), which are the same for every checkpoint.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from gemstones.errors import InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.fetch import Entry, fetch
 from gemstones.runs.one_line import one_line
 from gemstones.runs.tasks import STANDARD_ERROR, task_name
-
-if TYPE_CHECKING:
-    import polars as pl
 
 LAST_STEP = 83_475
 KEY = ("width", "depth", "step")
@@ -44,8 +41,6 @@ def read_benchmarks(accuracies: Entry, errors: Entry) -> pl.DataFrame:
 
 
 def _read(entry: Entry) -> pl.DataFrame:
-    import polars as pl
-
     frame = pl.read_parquet(fetch(entry))
     if frame.height != entry.rows:
         raise InvalidTable(f"has {frame.height} rows, expected {entry.rows}", file=entry.name)

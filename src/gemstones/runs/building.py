@@ -6,9 +6,9 @@ What users have goes through `reading.py`, which maps, filters and guesses first
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from gemstones.errors import InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.architecture import ASSUMED, Architecture
 from gemstones.runs.completion import complete
 from gemstones.runs.identity import with_runs
@@ -26,9 +26,6 @@ from gemstones.runs.rules import (
 from gemstones.runs.schema import SCHEMA
 from gemstones.runs.table import RunTable
 from gemstones.runs.typed import typed
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 def build_table(
@@ -86,6 +83,4 @@ def check_rows(frame: pl.DataFrame, file: str) -> None:
 
 def schema_types(frame: pl.DataFrame) -> pl.DataFrame:
     """The schema's columns in its types."""
-    import polars as pl
-
     return frame.with_columns(pl.col(column.name).cast(getattr(pl, column.dtype)) for column in SCHEMA)

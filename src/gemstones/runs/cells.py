@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gemstones.errors import InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.one_line import one_line
 from gemstones.runs.schema import Column
 from gemstones.units import SUFFIXES
-
-if TYPE_CHECKING:
-    import polars as pl
 
 RowNumbers = NDArray[np.int64]
 """Numbers of rows as the file counts them, from 1."""
@@ -45,7 +43,6 @@ _CONTROL = r"[\p{C}\p{Zl}\p{Zp}]"
 def series_of_cells(name: str, cells: Sequence[Any]) -> pl.Series:
     """Python values as a series: booleans, whole numbers, floats, or else text."""
     import msgspec
-    import polars as pl
 
     kinds = {type(cell) for cell in cells if cell is not None}
     if kinds <= {bool}:
@@ -74,8 +71,6 @@ def _text(cell: object, msgspec: Any) -> str:
 
 def inferred(series: pl.Series, *, decimal_comma: bool = False) -> pl.Series:
     """A column of text as whole numbers, floats or booleans if all of its cells are, or say that there is none."""
-    import polars as pl
-
     text = series.str.strip_chars()
     text = pl.select(pl.when(text != "").then(text)).to_series().alias(series.name)
     if text.null_count() == len(text):
@@ -103,8 +98,6 @@ def is_missing(text: pl.Series) -> pl.Series:
 
 def text_column(series: pl.Series, column: Column, file: str) -> pl.Series:
     """`series` as text, empty cells as null, control characters written as escapes (`\\x1b`)."""
-    import polars as pl
-
     if series.dtype.is_nested() or series.dtype in (pl.Object, pl.Binary):
         raise InvalidTable(f"holds {series.dtype}: it must be text", file=file, column=column.name)
     if series.dtype.is_float():
@@ -118,8 +111,6 @@ def text_column(series: pl.Series, column: Column, file: str) -> pl.Series:
 
 def escaped(text: pl.Series) -> pl.Series:
     """`text` with control characters and the like as escapes, so that different names stay different."""
-    import polars as pl
-
     strange = text.filter(text.str.contains(_CONTROL)).unique().to_list()
     if not strange:
         return text
@@ -159,8 +150,6 @@ def read_numbers(series: pl.Series, *, thousands: bool = True, decimal_comma: bo
     `thousands`: whether whole numbers may have separators of thousands, in groups of three. A column that may
     not (a loss) has decimal commas where it has commas and no points. `decimal_comma` holds for all of a file.
     """
-    import polars as pl
-
     text = series.str.strip_chars()
     text = text.set(is_missing(text), None)
     values = text.cast(pl.Float64, strict=False)
@@ -189,7 +178,6 @@ def read_numbers(series: pl.Series, *, thousands: bool = True, decimal_comma: bo
 
 def _with_points(text: pl.Series, thousands: bool, decimal_comma: bool) -> tuple[pl.Series, bool]:
     """`text` with decimal points and without separators of thousands, and whether commas were decimal signs."""
-    import polars as pl
 
     def without(text: pl.Series, separator: str, rest: str = r"(?:\.0*)?") -> pl.Series:
         grouped = text.str.contains(_GROUPED % (separator, rest)).fill_null(False)
@@ -233,8 +221,6 @@ def number_column(
 
     Cells that say that there is no number are null, and so is NaN. `rows` are the numbers of the rows in errors.
     """
-    import polars as pl
-
     if series.dtype in (pl.Categorical, pl.Enum):
         series = series.cast(pl.String)
     if series.dtype == pl.String:

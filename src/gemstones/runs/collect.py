@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass, fields
 from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -42,6 +42,7 @@ from gemstones.design.corpora import VALIDATION
 from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidTable
 from gemstones.files import of_the_path
+from gemstones.lazy import pl
 from gemstones.runs.architecture import Architecture
 from gemstones.runs.building import build_table
 from gemstones.runs.folders import RUN, SUITE, ledger_of, read_run, read_suite
@@ -50,9 +51,6 @@ from gemstones.runs.one_line import listed, one_line
 from gemstones.runs.provenance import Source
 from gemstones.runs.schema import SCHEMA
 from gemstones.runs.table import RunTable
-
-if TYPE_CHECKING:
-    import polars as pl
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -324,8 +322,6 @@ def _sets(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    import polars as pl
-
     dtypes = {**{column.name: column.dtype for column in SCHEMA}, **COLUMNS, **_sets(rows)}
     return pl.DataFrame(
         {

@@ -9,19 +9,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gemstones.accounting.device_hours import device_hours
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params, params_by_group
+from gemstones.lazy import pl
 from gemstones.runs.architecture import Architecture
 from gemstones.runs.cells import RowNumbers, cell_error
 from gemstones.shape import FloatArray, Shapes
-
-if TYPE_CHECKING:
-    import polars as pl
 
 PARAMS_COLUMNS = ("params_total", "params_no_embedding", "params_non_embedding")
 """In the order of the V·w that each leaves out."""
@@ -40,8 +37,6 @@ def complete(
     frame: pl.DataFrame, architecture: Architecture, file: str, rows: RowNumbers | None = None
 ) -> Completed:
     """`frame` (all schema columns, numbers as Float64) with every number that the others determine."""
-    import polars as pl
-
     known = {
         name: frame[name].fill_null(float("nan")).to_numpy()
         for name, dtype in frame.schema.items()

@@ -9,20 +9,18 @@ anything else                   refused, unless `--duplicates last` or `first`
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.cells import RowNumbers
 from gemstones.runs.dropped import Dropped
 from gemstones.runs.identity import Named, row_runs
 from gemstones.runs.one_line import one_line
 from gemstones.runs.schema import SCHEMA
 from gemstones.shape import BoolArray, IntArray
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Duplicates = Literal["last", "first", "refuse"]
 
@@ -104,8 +102,6 @@ def _rows(count: int) -> str:
 
 def _codes(frame: pl.DataFrame, columns: list[str]) -> IntArray:
     """A number for every row, the same where all of `columns` are."""
-    import polars as pl
-
     numbers: IntArray = frame.select(pl.struct(columns).rank("dense")).to_series().cast(pl.Int64).to_numpy()
     return numbers
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gemstones.errors import InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.cells import read_numbers
 from gemstones.runs.guessing_shape import guess_shape
 from gemstones.runs.known_names import ACTIVE, BUDGET, KNOWN, names_of, plain, unit_in_name
@@ -23,9 +23,6 @@ from gemstones.runs.one_line import listed, one_line
 from gemstones.runs.schema import COLUMNS
 from gemstones.runs.source_columns import SourceColumns
 from gemstones.shape import FloatArray
-
-if TYPE_CHECKING:
-    import polars as pl
 
 RUN_ORDER = ("run", "run_name", "runname", "run_id", "wandb_name", "name", "experiment", "experiment_name")
 """Of several names for a run the first of these, then as the file has them."""
@@ -105,7 +102,6 @@ class _Guesses:
         """The loss of an evaluation; `InvalidTable` where several may be it, or none."""
         if "loss" in self.defined:
             return
-        import polars as pl
 
         def present(column: str) -> bool:
             series = self.frame[column]
@@ -274,8 +270,6 @@ class _Guesses:
         """The column that names the runs: text or whole numbers in every row, and one size in every run."""
         if self.known("run"):
             return
-        import polars as pl
-
         found = names_of(self.frame.columns, KNOWN["run"])
         found.sort(key=lambda c: RUN_ORDER.index(plain(c)) if plain(c) in RUN_ORDER else len(RUN_ORDER))
         sizes = self.values_of("params_total")

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gemstones.lazy import pl
 from gemstones.runs.known_names import BUDGET, names_of
 from gemstones.runs.one_line import one_line
 from gemstones.shape import FloatArray, IntArray
-
-if TYPE_CHECKING:
-    import polars as pl
 
 SAME_BUDGET = 0.03
 """FLOPs of an isoFLOP table's runs differ by less within a budget (of the log)."""
@@ -40,8 +37,6 @@ class Named:
 
 def with_runs(frame: pl.DataFrame) -> Named:
     """`frame` with a name in `run` in every row if it had none at all."""
-    import polars as pl
-
     if frame["run"].null_count() < frame.height:
         return Named(frame)
     whole = {
@@ -76,8 +71,6 @@ def with_runs(frame: pl.DataFrame) -> Named:
 
 def row_runs(frame: pl.DataFrame, why: str) -> Named:
     """`frame` with a run in every row, and why."""
-    import polars as pl
-
     digits = len(str(frame.height))
     rows = pl.int_range(1, frame.height + 1, eager=True).cast(pl.String).str.zfill(digits)
     because = f", {why}" if why else ""

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.dropped import Dropped
 from gemstones.runs.loss_names import loss_kind
 from gemstones.runs.one_line import listed
@@ -63,8 +64,6 @@ def loss_named(table: RunTable, loss: str) -> str:
 
 def with_loss(table: RunTable, loss: str | None) -> RunTable:
     """The table with the loss that was asked for in its column `loss`; of rows without it, none, and it says so."""
-    import polars as pl
-
     if loss is None:
         return table
     name = loss_named(table, loss)

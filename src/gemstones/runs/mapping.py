@@ -13,18 +13,15 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.lazy import pl
 from gemstones.remedies import split_outside
 from gemstones.runs.expressions import parse_expression
 from gemstones.runs.known_names import KNOWN, SHAPE_FIELDS
 from gemstones.runs.nearest import nearest
 from gemstones.runs.one_line import listed, one_line
 from gemstones.runs.schema import COLUMNS
-
-if TYPE_CHECKING:
-    import polars as pl
 
 SHAPE_COLUMNS = ("vocabulary", "head_size", "context", "queries_per_kv", "mlp_expansion")
 """Fields of the shape that a table may have a row at a time."""
@@ -128,8 +125,6 @@ def apply_mapping(
             rest.append(series)
         elif not work.is_itself(series.name):
             rest.append(series.alias(_free_name(f"source_{series.name}", {*frame.columns, *definitions})))
-    import polars as pl
-
     return Mapped(
         pl.DataFrame([*(series.alias(name) for name, series in made.items()), *rest]),
         {name: text for name, text in definitions.items() if not work.is_itself(name)},
@@ -193,8 +188,6 @@ class _Definitions:
             used: self._frame[used] if used == name or used not in self._definitions else self.value(used)
             for used in parsed.names
         }
-        import polars as pl
-
         alone = self.bare(name)
         if alone is not None:
             made = inputs[alone]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from gemstones.errors import InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.known_names import (
     BATCH_SEQUENCES,
     BATCH_TOKENS,
@@ -19,9 +19,6 @@ from gemstones.runs.mapping import option, quoted
 from gemstones.runs.nearest import nearest
 from gemstones.runs.one_line import listed
 from gemstones.runs.schema import COLUMNS
-
-if TYPE_CHECKING:
-    import polars as pl
 
 STEP_TOKENS = 524_288
 """Tokens of a step in examples: of nanoGPT's and many others' batches."""

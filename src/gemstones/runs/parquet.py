@@ -15,6 +15,7 @@ import msgspec
 
 from gemstones.errors import InvalidTable
 from gemstones.files import write_bytes
+from gemstones.lazy import pl
 from gemstones.runs.architecture import Architecture
 from gemstones.runs.dropped import Dropped
 from gemstones.runs.loss_units import PER, LossUnit, unit_of
@@ -65,8 +66,6 @@ def fields_of(table: RunTable) -> TableFields:
 
 def write_parquet(table: RunTable, path: Path) -> None:
     """Write under a temporary name in the same folder, then rename: a reader never sees half a file."""
-    import polars as pl
-
     metadata = {
         "gemstones": msgspec.json.encode(fields_of(table)).decode(),
         "units": msgspec.json.encode({**UNITS, "loss": PER[table.loss_unit]}).decode(),

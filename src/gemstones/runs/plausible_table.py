@@ -9,6 +9,7 @@ import numpy as np
 
 from gemstones.accounting.parameters import params
 from gemstones.errors import InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.architecture import Architecture
 from gemstones.runs.known_names import KNOWN, names_of
 from gemstones.runs.loss_names import loss_kind
@@ -19,8 +20,6 @@ from gemstones.runs.plausibility import UNIT_WORDS, Columns, TooHigh, counts_ste
 from gemstones.shape import FloatArray
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from gemstones.runs.guessing import Guessed
     from gemstones.runs.loss_units import LossUnit
     from gemstones.runs.mapping import Mapped
@@ -93,8 +92,6 @@ def _flops_name(frame: pl.DataFrame) -> str:
 
 
 def _columns(frame: pl.DataFrame, size: str | None, architecture: Architecture, unit: LossUnit) -> Columns:
-    import polars as pl
-
     def floats(name: str) -> FloatArray | None:
         series = frame[name].cast(pl.Float64)
         return None if series.null_count() == frame.height else series.fill_null(float("nan")).to_numpy()
@@ -128,8 +125,6 @@ def _perplexity(columns: Columns, mapped: Mapped) -> TooHigh | None:
 
 def _steps(frame: pl.DataFrame, columns: Columns, mapped: Mapped, request: Request) -> str | None:
     """Why `tokens` are steps, and how many tokens a step may be."""
-    import polars as pl
-
     if "tokens" in mapped.computed:
         return None
     named = [name for name in names_of(frame.columns, KNOWN["step"]) if frame[name].dtype.is_numeric()]

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.architecture import ASSUMED, Architecture
 from gemstones.runs.building import check_rows, schema_types
 from gemstones.runs.cells import RowNumbers, escape, is_missing, read_numbers
@@ -35,9 +35,6 @@ from gemstones.runs.rules import check_numbers, check_one_unit, check_present, c
 from gemstones.runs.schema import COLUMNS
 from gemstones.runs.table import RunTable
 from gemstones.runs.typed import readable, typed
-
-if TYPE_CHECKING:
-    import polars as pl
 
 LOW_LOSS = 1.3
 """In nats per token: text has about 1.7 that no model takes away; bits per byte are about 0.7 to 1.2."""
@@ -153,8 +150,6 @@ def _with_shapes_that_can_be(
     draft: _Draft, mapped: Mapped, architecture: Architecture, request: Request
 ) -> Mapped:
     """Refuse widths that no model can have; where they were not called so by the caller, take them for none."""
-    import polars as pl
-
     try:
         check_shapes(draft.frame, architecture, draft.file, draft.rows)
     except InvalidTable as error:
@@ -187,8 +182,6 @@ def _with_printable_names(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _has_decimal_commas(frame: pl.DataFrame) -> bool:
     """Whether a loss has: then the file does, for a loss has no thousands."""
-    import polars as pl
-
     return any(
         series.dtype == pl.String
         and bool(series.str.contains(",", literal=True).any())
@@ -226,8 +219,6 @@ def _late(frame: pl.DataFrame, condition: Expression, file: str) -> tuple[pl.Dat
 
 def _drop_without_loss(draft: _Draft, decimal_comma: bool) -> None:
     """Rows of logs without an evaluation, and of evaluations that diverged."""
-    import polars as pl
-
     loss = draft.frame["loss"]
     if loss.dtype == pl.String:
         missing = is_missing(loss)

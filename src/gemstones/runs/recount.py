@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gemstones.accounting.flops import FlopsConvention, flops_per_token
+from gemstones.lazy import pl
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 
@@ -18,8 +19,6 @@ def recounted(table: RunTable, convention: FlopsConvention) -> RunTable:
 
     Raises `InvalidTable` where a row lacks what the convention counts.
     """
-    import polars as pl
-
     if table.flops_convention == convention:
         return table
     assumptions = table.assumptions

@@ -5,21 +5,17 @@ Each broken rule is one `InvalidTable` that names the file, the row, the column 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from gemstones.accounting.parameters import params
 from gemstones.errors import InvalidShape
+from gemstones.lazy import pl
 from gemstones.runs.architecture import Architecture
 from gemstones.runs.cells import RowNumbers, cell_error, first_index, row_number
 from gemstones.runs.one_line import one_line
 from gemstones.runs.schema import SCHEMA
 from gemstones.shape import Shape
 from gemstones.units import format_quantity
-
-if TYPE_CHECKING:
-    import polars as pl
 
 UNIT_GAP = 30_000
 """Neighbouring values further apart are in two units: suites span 10^3 in a step of theirs, billions 10^9."""
@@ -129,8 +125,6 @@ def check_sizes(
     frame: pl.DataFrame, architecture: Architecture, file: str, rows: RowNumbers | None = None
 ) -> None:
     """Given parameters are of the size that the shapes of their rows imply."""
-    import polars as pl
-
     given = frame["params_total"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
     shapes = architecture.shapes(frame)
     expected = params(shapes, "total")

@@ -43,12 +43,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.expressions import parse_condition
 from gemstones.runs.one_line import listed, one_line
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from gemstones.runs.table import RunTable
 
 STEPS_2B, STEPS_10B = 477, 2385
@@ -97,34 +96,24 @@ class Selection:
 
 
 def _main(frame: pl.DataFrame, every: int, first: int = 0, last: int | None = None) -> pl.DataFrame:
-    import polars as pl
-
     kept = (pl.col("family") == "main") & (pl.col("step") % every == 0) & (pl.col("step") >= first)
     return frame.filter(kept if last is None else kept & (pl.col("step") <= last))
 
 
 def _lr_ablation(frame: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
     steps = [*(STEPS_10B * tenth for tenth in range(1, 10)), LAST_STEP_LR_ABLATION]
     return _family(frame, "lr-ablation").filter(pl.col("step").is_in(steps))
 
 
 def _family(frame: pl.DataFrame, family: str) -> pl.DataFrame:
-    import polars as pl
-
     return frame.filter(pl.col("family") == family)
 
 
 def _width512(frame: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
     return _main(frame, STEPS_10B).filter(pl.col("width") == 512)
 
 
 def _chinchilla_reduced(frame: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
     # Checkpoints are 2B tokens apart: a Chinchilla run goes to the nearest multiple of that (half-way, as Python's
     # `round` has it, to the even multiple), and those that meet there are one row. The fit uses the rounded tokens,
     # and the FLOPs have to be theirs.
@@ -141,21 +130,15 @@ def _chinchilla_reduced(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _epoch(frame: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
     return frame.filter(pl.col("loss") < pl.col("loss").top_k(5).min())
 
 
 def _hoffmann_reduced(frame: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
     size = pl.col("params_total")
     return frame.filter(pl.any_horizontal(size.is_between(low, high) for low, high in HOFFMANN_REDUCED_SIZES))
 
 
 def _cooldown_ends(frame: pl.DataFrame, family: str = "cooldown") -> pl.DataFrame:
-    import polars as pl
-
     # On the way the rate is not 0 yet. Those of one parent are branches of one run, and are resampled as one.
     cooled = _family(frame, family)
     ends = cooled.filter(pl.col("tokens") == pl.col("tokens").max().over("run"))
@@ -165,8 +148,6 @@ def _cooldown_ends(frame: pl.DataFrame, family: str = "cooldown") -> pl.DataFram
 
 
 def _main_or_no_family(frame: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
     families = set(frame["family"].drop_nulls().unique())
     of_a_suite = families <= set(FAMILIES) or ("main" in families and "fork_tokens" in frame.columns)
     if not of_a_suite:  # a column of the user's own: Pythia, Llama
@@ -243,8 +224,6 @@ def _ends_by_size(*, largest: bool) -> Callable[[pl.DataFrame], pl.DataFrame]:
     """Ends of the cooldowns of the three largest shapes, or of the others."""
 
     def rows(frame: pl.DataFrame) -> pl.DataFrame:
-        import polars as pl
-
         return _cooldown_ends(frame.filter((pl.col("params_total") > PEBBLES_2_HELD_BACK) == largest))
 
     return rows

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from gemstones.lazy import pl
 from gemstones.runs.cells import read_numbers
 from gemstones.runs.known_names import names_of
 from gemstones.shape import FloatArray
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 class SourceColumns:
@@ -30,8 +26,6 @@ class SourceColumns:
         return self._numbers[column]
 
     def _read(self, column: str) -> FloatArray | None:
-        import polars as pl
-
         series = self.frame[column]
         if series.dtype in (pl.Categorical, pl.Enum):
             series = series.cast(pl.String)

@@ -19,13 +19,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from gemstones.accounting.parameters import params
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.architecture import GEMSTONES_ARCHITECTURE
 from gemstones.runs.benchmarks import KEY, read_benchmarks
 from gemstones.runs.building import build_table
@@ -38,9 +39,6 @@ from gemstones.runs.readers import filtered, read_runs
 from gemstones.runs.selections import default_selection
 from gemstones.runs.table import RunTable
 from gemstones.shape import Shape
-
-if TYPE_CHECKING:
-    import polars as pl
 
 DEVICES_PER_NODE = 8
 """Of the machine that trained the Gemstones: MI250X cards, of which each is two devices (paper §3)."""
@@ -91,8 +89,6 @@ def _read_gemstones_losses(dataset: Dataset) -> RunTable:
 
 def _gemstones_table(dataset: Dataset, families: Mapping[Entry, str]) -> RunTable:
     """The rows of run files, each of one family, as one table."""
-    import polars as pl
-
     table = build_table(
         pl.concat([_gemstones_family(entry, family) for entry, family in families.items()]),
         dataset=dataset.name,
@@ -117,8 +113,6 @@ def _gemstones_table(dataset: Dataset, families: Mapping[Entry, str]) -> RunTabl
 
 
 def _gemstones_family(entry: Entry, family: str) -> pl.DataFrame:
-    import polars as pl
-
     decoder = msgspec.json.Decoder(GemstonesRow)
     rows = []
     for number, line in enumerate(fetch(entry).read_bytes().splitlines(), start=1):
@@ -171,8 +165,6 @@ def _read_gemstones_benchmarks(dataset: Dataset) -> RunTable:
 
 
 def _read_chinchilla(dataset: Dataset) -> RunTable:
-    import polars as pl
-
     (entry,) = dataset.entries
     frame = typed_csv(fetch(entry).read_bytes(), entry.name)
     size, flops = frame["Model Size"], frame["Training FLOP"]

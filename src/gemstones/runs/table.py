@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gemstones.display import html_table, labelled
 from gemstones.errors import InvalidTable, extra
+from gemstones.lazy import pl
 from gemstones.runs.architecture import ASSUMED, Architecture
 from gemstones.runs.dropped import Dropped
 from gemstones.runs.loss_units import WORDS, LossUnit
@@ -23,7 +24,6 @@ from gemstones.runs.schema import SCHEMA
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped, unused-ignore]
-    import polars as pl
 
 
 GLANCE = ("run", "family", "width", "depth", "params_total", "tokens", "loss", "flops", "device_hours")
@@ -148,8 +148,6 @@ class RunTable:
 
     def numbers(self, column: str) -> NDArray[np.float64]:
         """A numeric column as floats, one per row; `InvalidTable` where it is absent or has a null."""
-        import polars as pl
-
         name = one_line(column, 60)
         if column not in self.frame.columns or self.frame[column].null_count() == self.rows:
             known = [

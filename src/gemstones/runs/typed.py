@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from gemstones.lazy import pl
 from gemstones.runs.cells import (
     RowNumbers,
     cell_error,
@@ -15,9 +14,6 @@ from gemstones.runs.cells import (
 )
 from gemstones.runs.mapping import SHAPE_COLUMNS
 from gemstones.runs.schema import COLUMNS, SCHEMA, Column
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _SHAPE_FIELDS = {name: Column(name, "Int64", "", "") for name in SHAPE_COLUMNS}
 
@@ -35,8 +31,6 @@ def typed(
     `infer`: whether text of the source's own columns is read as what all of its cells are. Raises `InvalidTable` for
     the first cell that is not what its column holds, by its number in `rows`.
     """
-    import polars as pl
-
     columns = []
     for column in SCHEMA:
         series = (
@@ -59,8 +53,6 @@ def typed(
 
 
 def _shape_field(series: pl.Series, file: str, rows: RowNumbers | None, *, decimal_comma: bool) -> pl.Series:
-    import polars as pl
-
     column = _SHAPE_FIELDS[series.name]
     numbers = number_column(series, column, file, rows, decimal_comma=decimal_comma)
     if (at := first_index(~numbers.is_finite() | (numbers < 1))) is not None:
@@ -73,8 +65,6 @@ def readable(frame: pl.DataFrame, *, decimal_comma: bool) -> pl.DataFrame:
 
     For a condition, which may leave out the rows in which something else stands.
     """
-    import polars as pl
-
     read = []
     for name in (*COLUMNS, *SHAPE_COLUMNS):
         column = COLUMNS.get(name) or _SHAPE_FIELDS[name]

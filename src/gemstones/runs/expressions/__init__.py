@@ -21,15 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from gemstones.lazy import pl
 from gemstones.runs.expressions.evaluation import Evaluation
 from gemstones.runs.expressions.parser import Parser
 from gemstones.runs.expressions.tokens import Tokens
 from gemstones.runs.expressions.tree import Name, Node, columns_of, is_condition
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["Expression", "parse_condition", "parse_expression"]
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from gemstones.errors import InvalidRequest, InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.cells import first_row, is_missing, number_column
 from gemstones.runs.expressions.functions import finite, of_series, sizes
 from gemstones.runs.expressions.tree import (
@@ -27,9 +28,6 @@ from gemstones.runs.expressions.tree import (
 )
 from gemstones.runs.one_line import one_line
 from gemstones.runs.schema import Column
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Kind = Literal["number", "text", "truth", "cells", "nothing"]
 """What a node holds. `cells`: a column of text, which may be read as numbers or truths; `nothing`: all null."""
@@ -62,8 +60,6 @@ class Evaluation:
 
     def column(self, node: Name) -> pl.Series:
         """The column as the frame has it; categories as text, decimals as floats."""
-        import polars as pl
-
         if node.name not in self.frame.columns:
             self.error(node, f"the table has no column {one_line(node.name, 60)} any more")
         series = self.frame[node.name]
@@ -73,8 +69,6 @@ class Evaluation:
 
     def kind(self, node: Node) -> Kind:
         """What the node holds; refuses columns of lists, structures and bytes."""
-        import polars as pl
-
         if is_condition(node):
             return "truth"
         if not isinstance(node, Name):
@@ -88,16 +82,12 @@ class Evaluation:
 
     def constant(self, value: float | str | None, dtype: type[pl.DataType]) -> pl.Series:
         """A column of one value."""
-        import polars as pl
-
         return pl.repeat(value, self.frame.height, dtype=dtype, eager=True)
 
     # ---------------------------------------------------------------- numbers
 
     def numbers(self, node: Node) -> pl.Series:
         """The node as Float64, null where there is no finite value."""
-        import polars as pl
-
         if isinstance(node, Number):
             return self.constant(float(node.value), pl.Float64)
         if isinstance(node, Name):
@@ -110,8 +100,6 @@ class Evaluation:
 
     def number_cells(self, node: Name) -> pl.Series:
         """A column as numbers of any type: text is read, and refused if a cell is none."""
-        import polars as pl
-
         kind = self.kind(node)
         if kind == "number":
             return self.column(node)
@@ -150,8 +138,6 @@ class Evaluation:
 
     def sizes(self, node: Node) -> pl.Series:
         """The quantity with a suffix in every text, each text looked at once."""
-        import polars as pl
-
         texts = self.texts(node)
         found: dict[str, float] = {}
         for text in texts.drop_nulls().unique():
@@ -173,8 +159,6 @@ class Evaluation:
 
     def texts(self, node: Node) -> pl.Series:
         """The node as text."""
-        import polars as pl
-
         if isinstance(node, Text):
             return self.constant(node.value, pl.String)
         kind = self.kind(node)
@@ -188,8 +172,6 @@ class Evaluation:
 
     def truths(self, node: Node) -> pl.Series:
         """The node as a column of true, false and null: unknown where a value is missing."""
-        import polars as pl
-
         if isinstance(node, Truth):
             return self.constant(node.value, pl.Boolean)
         if not isinstance(node, Operation):
@@ -211,8 +193,6 @@ class Evaluation:
 
     def truth_cells(self, node: Node) -> pl.Series:
         """A column as true and false."""
-        import polars as pl
-
         kind = self.kind(node)
         if kind == "nothing":
             return self.constant(None, pl.Boolean)
@@ -233,8 +213,6 @@ class Evaluation:
 
     def among(self, node: Operation) -> pl.Series:
         """Whether a value is one of a list."""
-        import polars as pl
-
         value, *members = node.operands
         if all(isinstance(member, Number) for member in members) or all(
             isinstance(member, Text) for member in members
@@ -262,8 +240,6 @@ class Evaluation:
 
     def tested(self, operation: Operation) -> pl.Series:
         """IS NULL: no value, also NaN, and in text an empty cell or N/A; IS NAN."""
-        import polars as pl
-
         node = operation.operands[0]
         kind = self.kind(node)
         if operation.operator == "is null":
@@ -307,8 +283,6 @@ class Evaluation:
 
     def ordered(self, node: Node) -> pl.Series:
         """The node as numbers to compare: whole ones exactly, infinities kept, NaN as no value."""
-        import polars as pl
-
         if isinstance(node, Number) and isinstance(node.value, int):
             return self.constant(node.value, pl.Int64)
         if not isinstance(node, Name):
@@ -320,8 +294,6 @@ class Evaluation:
 
     def comparable(self, columns: list[pl.Series]) -> list[pl.Series]:
         """All as whole numbers, or all as floats."""
-        import polars as pl
-
         whole = all(column.dtype == pl.Int64 for column in columns)
         return columns if whole else [column.cast(pl.Float64) for column in columns]
 

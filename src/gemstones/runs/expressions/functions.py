@@ -11,12 +11,10 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gemstones.lazy import pl
 from gemstones.units import read_number
-
-if TYPE_CHECKING:
-    import polars as pl
 
 OPERATORS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
@@ -61,8 +59,6 @@ def of_constants(name: str, values: list[float]) -> float | None:
 
 def of_series(name: str, operands: list[pl.Series]) -> pl.Series:
     """As `of_constants` for columns of Float64, row by row; null where an operand is, or there is no value."""
-    import polars as pl
-
     first, value = operands[0], operands[0]
     if name == "negative":
         value = -first

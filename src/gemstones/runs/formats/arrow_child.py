@@ -15,10 +15,9 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import polars as pl
+from gemstones.lazy import pl
 
 SECONDS, BYTES_A_SECOND = 15.0, 10e6
 """A child is given so long, and a second more for so many bytes."""
@@ -37,8 +36,6 @@ def read_in_child(kind: str, data: bytes) -> tuple[pl.DataFrame, dict[str, str],
 
     Raises `Unreadable`.
     """
-    import polars as pl
-
     searched = os.pathsep.join(path for path in sys.path if path)
     try:
         done = subprocess.run(
@@ -63,8 +60,6 @@ def read_in_child(kind: str, data: bytes) -> tuple[pl.DataFrame, dict[str, str],
 
 def read(kind: str, data: bytes) -> tuple[pl.DataFrame, dict[str, str], list[str]]:
     """As `read_in_child`, here: of files that are known to be whole."""
-    import polars as pl
-
     metadata: dict[str, str] = {}
     if kind == "parquet":
         metadata = pl.read_parquet_metadata(io.BytesIO(data))
@@ -83,8 +78,6 @@ def plain(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     Whole numbers are widened, for narrow ones overflow in silence when they are multiplied. Structs become a column
     a field, `parent.field`.
     """
-    import polars as pl
-
     notes = []
     for _ in range(8):
         structs = [name for name, dtype in frame.schema.items() if dtype == pl.Struct]
@@ -101,8 +94,6 @@ def plain(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _plain(series: pl.Series) -> pl.Series:  # noqa: PLR0911
-    import polars as pl
-
     dtype = series.dtype
     if dtype in (pl.Boolean, pl.Int64, pl.Float64, pl.String, pl.Null):
         return series

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gemstones.errors import InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.formats.arrow_child import Unreadable, read, read_in_child
 from gemstones.runs.formats.content import Content
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.one_line import one_line
 from gemstones.runs.parquet import declared_units, table_fields
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _MAGIC, _ARROW, _STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gemstones.errors import InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.one_line import one_line
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _MARKED = r"^[+-]?\d*{mark}\d+([eE][+-]?\d+)?$"
 """A number with one mark in it."""

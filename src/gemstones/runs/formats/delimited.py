@@ -13,18 +13,15 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gemstones.errors import InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.cells import inferred
 from gemstones.runs.formats.decimal_comma import has_decimal_commas
 from gemstones.runs.formats.text import decoded
 from gemstones.runs.one_line import one_line
-
-if TYPE_CHECKING:
-    import polars as pl
 
 SEPARATORS = (",", "\t", ";")
 _SAMPLED_ROWS = 20
@@ -126,8 +123,6 @@ def _sampled(text: str, separator: str) -> Iterator[list[str]]:
 
 def _parse_rows(text: str, separator: str, file: str) -> pl.DataFrame:
     """Columns of text, under the names of the header."""
-    import polars as pl
-
     frame = _alike(text, separator)
     if frame is None:
         frame = _row_by_row(text, separator, file)
@@ -151,8 +146,6 @@ def _parse_rows(text: str, separator: str, file: str) -> pl.DataFrame:
 
 def _alike(text: str, separator: str) -> pl.DataFrame | None:
     """All rows, the header the first of them, where each has equally many cells; else `None`."""
-    import polars as pl
-
     data = (text.replace("\r\n", "\n") if "\r" in text else text).encode()
     if b"\r" in data:
         return None
@@ -217,8 +210,6 @@ def _quotes_are_whole(
 
 
 def _row_by_row(text: str, separator: str, file: str) -> pl.DataFrame:
-    import polars as pl
-
     width, row, rows, frames = None, 0, [], []
     limit = csv.field_size_limit(sys.maxsize)
     try:
@@ -243,8 +234,6 @@ def _row_by_row(text: str, separator: str, file: str) -> pl.DataFrame:
 
 
 def _frame_of(rows: list[list[str]], width: int) -> pl.DataFrame:
-    import polars as pl
-
     return pl.DataFrame(
         [pl.Series(f"{place}", [cells[place] for cells in rows], dtype=pl.String) for place in range(width)]
     )

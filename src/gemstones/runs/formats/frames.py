@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gemstones.errors import InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.cells import series_of_cells
 from gemstones.runs.formats.arrow_child import plain
 from gemstones.runs.formats.delimited import check_distinct
@@ -13,9 +14,6 @@ from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.records import frame_of_records, native
 from gemstones.runs.one_line import one_line
 from gemstones.runs.provenance import Source
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _FILE = "frame"
 _CONVERSIONS = (
@@ -37,8 +35,6 @@ def open_frame(frame: Any) -> Opened:
 
     An index of pandas that has a name, or is more than a count of rows, is a column. Raises `InvalidTable`.
     """
-    import polars as pl
-
     try:
         read, notes = plain(_polars_of(frame, depth=3))
         if not read.width:
@@ -49,8 +45,6 @@ def open_frame(frame: Any) -> Opened:
 
 
 def _polars_of(frame: Any, depth: int) -> pl.DataFrame:  # noqa: PLR0911
-    import polars as pl
-
     if isinstance(frame, pl.DataFrame):
         return _without_objects(frame)
     if isinstance(frame, pl.LazyFrame):
@@ -132,7 +126,6 @@ def _of_columns(columns: Mapping[Any, Any]) -> pl.DataFrame:
 def _frame_of(columns: Mapping[str, Any]) -> pl.DataFrame:
     """Arrays and series of numbers as they are, NaN of pandas as null; others cell by cell."""
     import numpy as np
-    import polars as pl
 
     read = []
     for name, column in columns.items():
@@ -158,8 +151,6 @@ def _frame_of(columns: Mapping[str, Any]) -> pl.DataFrame:
 
 def _without_objects(frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` with columns of Python's objects read cell by cell."""
-    import polars as pl
-
     objects = [name for name, dtype in frame.schema.items() if dtype == pl.Object]
     return frame.with_columns(
         series_of_cells(name, [native(cell) for cell in frame[name].to_list()]) for name in objects

@@ -8,21 +8,15 @@ Lightning's `step` counts from 0: the first step is 0.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from gemstones.lazy import pl
 from gemstones.runs.formats.content import Content
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
-
-if TYPE_CHECKING:
-    import polars as pl
 
 LOSS, TOKENS = "val_loss", "total_tokens"
 
 
 def _open(content: Content) -> Opened:
-    import polars as pl
-
     content.require("step")
     frame = content.table.frame
     known = {"loss": LOSS} if LOSS in frame.columns else {}
@@ -48,8 +42,6 @@ def _open(content: Content) -> Opened:
 
 def _is_one_run(frame: pl.DataFrame) -> bool:
     """Whether all cells are numbers, as metrics are, and steps only grow: else other columns tell runs apart."""
-    import polars as pl
-
     numbers = frame.with_columns(pl.all().cast(pl.Float64, strict=False))
     return numbers.null_count().equals(frame.null_count()) and numbers["step"].drop_nulls().is_sorted()
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Collection
 
 from gemstones.errors import InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.formats.content import Content
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
@@ -48,8 +49,6 @@ def _open_csv(content: Content) -> Opened:
 
 
 def _open_json(content: Content) -> Opened:
-    import polars as pl
-
     if not isinstance(content.json, dict):
         raise InvalidTable("is no object of metrics", file=content.file)
     frame = frame_of_records([content.json], content.file)

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gemstones.lazy import pl
 from gemstones.runs.dropped import Dropped
 from gemstones.runs.provenance import Source
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from gemstones.runs.parquet import TableFields
 
 

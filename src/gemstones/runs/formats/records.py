@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gemstones.lazy import pl
 from gemstones.runs.cells import series_of_cells
 from gemstones.runs.formats.delimited import check_distinct
-
-if TYPE_CHECKING:
-    import polars as pl
 
 DEEPEST = 16
 """Levels of objects that become columns; what lies deeper stays as JSON."""
@@ -28,8 +26,6 @@ def flat(record: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
 
 def frame_of_records(records: Iterable[Mapping[str, Any]], file: str) -> pl.DataFrame:
     """A row for each record, a column for each name in the order of their appearance; null where it is lacking."""
-    import polars as pl
-
     cells: dict[str, list[Any]] = {}
     rows = 0
     for record in records:

@@ -10,14 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gemstones.errors import InvalidRequest
+from gemstones.lazy import pl
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.one_line import one_line
-
-if TYPE_CHECKING:
-    import polars as pl
 
 RUN_COLUMNS = ("run", "run_name", "run_id", "Name", "name", "experiment", "exp_name", "model_name")
 """Columns that name runs, the first that a file has before the others."""
@@ -63,8 +60,6 @@ class RunPattern:
 
     def search(self, text: str) -> tuple[str, dict[str, str]] | None:
         """What the first match in `text` holds, and what each of its groups does, numbered where they have no name."""
-        import polars as pl
-
         cell = pl.Series([text])
         (found,) = cell.str.extract(self.text, 0).to_list()
         if found is None:
@@ -136,8 +131,6 @@ def _matched(pattern: RunPattern, path: Path) -> dict[str, str]:
 
 def with_constants(frame: pl.DataFrame, columns: dict[str, str]) -> pl.DataFrame:
     """`frame` with columns of one text each before its own, which are kept as `source_…` where a name is taken."""
-    import polars as pl
-
     taken = {name: f"source_{name}" for name in columns if name in frame.columns}
     constants = [
         pl.lit(one_line(value) or None, dtype=pl.String).alias(name) for name, value in columns.items()

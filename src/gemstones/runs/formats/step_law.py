@@ -7,6 +7,7 @@ a smoothed training loss.
 
 from __future__ import annotations
 
+from gemstones.lazy import pl
 from gemstones.runs.formats.content import Content
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
@@ -15,8 +16,6 @@ _LOSSES = ("smooth loss", "smooth_loss")
 
 
 def _open(content: Content) -> Opened:
-    import polars as pl
-
     frame = content.table.frame
     loss = next((name for name in _LOSSES if name in frame.columns), _LOSSES[0])
     content.require("N", "D", loss)

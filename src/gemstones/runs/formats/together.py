@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from gemstones.errors import InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.formats.opened import Opened
 from gemstones.runs.formats.run_names import run_column
 from gemstones.runs.one_line import listed, one_line
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _LOGGED = re.compile(r"loss|perplexity|ppl|bpb|nll|entropy|^tokens$|total_tokens", re.IGNORECASE)
 """Columns of measurements, which constants of runs do not have."""
@@ -76,8 +73,6 @@ def _agreed(facts: Sequence[Mapping[str, str]], what: str, parts: Sequence[Opene
 
 def _stacked(parts: Sequence[Opened]) -> tuple[pl.DataFrame, list[str]]:
     """All rows under each other, and what that says of columns that some files lack."""
-    import polars as pl
-
     dtypes: dict[str, set[pl.DataType]] = {}
     for part in parts:
         for name, dtype in part.frame.schema.items():
@@ -105,8 +100,6 @@ def _stacked(parts: Sequence[Opened]) -> tuple[pl.DataFrame, list[str]]:
 
 def _common(dtypes: set[pl.DataType]) -> pl.DataType:
     """The plain type that all of these become."""
-    import polars as pl
-
     own = dtypes - {pl.Null()}
     if len(own) <= 1:
         return next(iter(own), pl.Null())
@@ -115,8 +108,6 @@ def _common(dtypes: set[pl.DataType]) -> pl.DataType:
 
 def _joined(frame: pl.DataFrame, constants: Opened) -> tuple[pl.DataFrame, str]:
     """`frame` with the columns of `constants`, for the runs of the same name."""
-    import polars as pl
-
     column, own = run_column(frame), run_column(constants.frame)
     assert column is not None
     assert own is not None
@@ -155,8 +146,6 @@ def joined_scores(whole: Opened, scores: Sequence[Opened]) -> Opened:
 
     Raises `InvalidTable` where `whole` does not name them, where none is the same, and where one is scored twice.
     """
-    import polars as pl
-
     by = scores[0].joined_by
     if lacking := [name for name in by if name not in whole.frame.columns]:
         raise InvalidTable(
@@ -198,8 +187,6 @@ def joined_scores(whole: Opened, scores: Sequence[Opened]) -> Opened:
 
 def _with_points(part: Opened) -> Opened:
     """`part` with decimal points in its numbers, to stand beside files that have them."""
-    import polars as pl
-
     if not part.decimal_comma:
         return part
     number = r"^([+-]?\d*),(\d+([eE][+-]?\d+)?)$"

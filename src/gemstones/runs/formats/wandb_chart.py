@@ -9,6 +9,7 @@ the last " - ", the metric after it; MIN and MAX are of the steps, or runs, that
 from __future__ import annotations
 
 from gemstones.errors import InvalidTable
+from gemstones.lazy import pl
 from gemstones.runs.formats.content import Content
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
@@ -30,8 +31,6 @@ def _detect(content: Content) -> bool:
 
 
 def _open(content: Content) -> Opened:
-    import polars as pl
-
     table = content.table
     first, *others = table.frame.columns
     columns: dict[str, dict[str, str]] = {}

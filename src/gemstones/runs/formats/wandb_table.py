@@ -6,6 +6,7 @@ Source: https://docs.wandb.ai/guides/track/public-api-guide and the page's "Expo
 
 from __future__ import annotations
 
+from gemstones.lazy import pl
 from gemstones.runs.formats.content import Content
 from gemstones.runs.formats.format import Format
 from gemstones.runs.formats.opened import Opened
@@ -16,8 +17,6 @@ _OWN = {"Notes", "User", "Tags", "Created", "Runtime", "Sweep", "ID"}
 
 
 def _open(content: Content) -> Opened:
-    import polars as pl
-
     content.require("Name", "State")
     frame = content.table.frame
     said = []

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gemstones.lazy import pl
 from gemstones.runs.one_line import one_line
 from gemstones.train.corpus.errors import InvalidCorpus
 from gemstones.train.corpus.html import html_text
@@ -124,8 +125,6 @@ def _decode(content: bytes) -> str:
 
 
 def _parquet(source: Path | io.BytesIO, path: Path, field: str) -> Iterator[str]:
-    import polars as pl
-
     try:
         table = pl.scan_parquet(source)
         schema = table.collect_schema()

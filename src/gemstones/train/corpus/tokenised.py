@@ -23,6 +23,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from gemstones.files import of_the_path
+from gemstones.lazy import pl
 from gemstones.train.corpus.errors import InvalidCorpus
 
 Ids: TypeAlias = "np.ndarray[tuple[int], np.dtype[Any]]"
@@ -186,8 +187,6 @@ def _megatron(path: Path, reading: Reading) -> Iterator[Ids]:
 
 
 def _rows(path: Path, reading: Reading) -> Iterator[Ids]:
-    import polars as pl
-
     try:
         if path.suffix == ".parquet":
             frame = pl.scan_parquet(path)
