@@ -99,8 +99,8 @@ def test_tiny_is_tiny_and_spans_sizes(cli: Cli, corpus: Path) -> None:
     assert [f for f in plan["findings"] if f["level"] == "warning"] == []
 
 
-def test_the_table_says_what_the_numbers_are(cli: Cli, corpus: Path) -> None:
-    outcome = cli("suite", "plan", TINY, "--corpus", corpus, *STATED)
+def test_every_run_and_convention_is_said_when_asked(cli: Cli, corpus: Path) -> None:
+    outcome = cli("suite", "plan", TINY, "--corpus", corpus, *STATED, "--verbose")
     assert (outcome.status, outcome.err) == (0, "")
     for part in (
         *("main-96x3-", "cooldown-64x2-", "0.00301", "Appendix G", "multiplications alone"),
@@ -108,6 +108,25 @@ def test_the_table_says_what_the_numbers_are(cli: Cli, corpus: Path) -> None:
         *("12 bytes per parameter", "note: tensor parallelism splits 96x3"),
     ):
         assert part in outcome.out, part
+
+
+def test_the_answer_is_totals_and_families_and_what_is_alike_once(
+    cli: Cli, corpus: Path, tmp_path: Path
+) -> None:
+    file = tiny_with(tmp_path, '"64x2", "96x3"]', '"64x2", "96x3", "160x2"]')
+    plan = ("suite", "plan", file, "--corpus", corpus, *STATED)
+    short, whole, totals = cli(*plan).out, cli(*plan, "--verbose").out, cli(*plan, "--json").json["totals"]
+    first, *rest = short.splitlines()
+    assert first.startswith(f"{file}: {totals['runs']} runs, ") and "tokens trained on" in first
+    assert rest[0].startswith("FLOPs: ") and "(Appendix G)" in rest[0]
+    assert rest[1].startswith("device hours: ") and "stated 40 GFLOP/s per device" in rest[1]
+    families = [line.split()[:2] for line in rest if line.startswith((" main", " cooldown"))]
+    assert sum(int(count) for _, count in families) == totals["runs"] and len(families) == 2
+    assert (
+        short.count("note: tensor parallelism splits") == 1 < whole.count("note: tensor parallelism splits")
+    )
+    assert " more like it" in short and " more like it" not in whole
+    assert "main-96x3-" in whole and " main-96x3-" not in short
 
 
 def test_a_measured_throughput(cli: Cli, corpus: Path) -> None:

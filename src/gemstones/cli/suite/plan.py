@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import HeldOut, Json, Sources, named_folders
-from gemstones.cli.output import print_json, print_notes, print_table, say
-from gemstones.cli.suite.live import duration
+from gemstones.cli.options import FLAG, HeldOut, Json, Sources, named_folders
+from gemstones.cli.output import print_json
+from gemstones.cli.suite.planned import print_suite
 from gemstones.errors import InvalidRequest, MissingExtra
-from gemstones.units import format_bytes, format_flops, format_quantity, parse_quantity
+from gemstones.units import parse_quantity
 
 if TYPE_CHECKING:
     from gemstones.design.cost import Finding, SuiteCost
@@ -71,12 +71,18 @@ def plan(
         int | None, Parameter(help="Shard the largest model for so many ranks, without having them.")
     ] = None,
     tensor: Annotated[int | None, Parameter(help="Tensor parallel degree of --ranks (default: 1).")] = None,
+    verbose: Annotated[
+        bool, FLAG, Parameter(help="Every run and shape, and how each number is counted.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """What a suite trains, what it costs, and what is wrong with it, before anything is spent.
 
-    Runs and their parents, parameters, tokens, FLOPs, device hours, checkpoints and their bytes, memory per
-    device for a stated layout, allowed tensor parallel degrees, findings. Nothing is written.
+    Runs, tokens, FLOPs, device hours, disk and memory in all and by family, memory per device for a stated layout, and
+    findings, those alike once; with --verbose every run with its parent and rate, every shape with its tensor parallel
+    degrees, and how each number is counted. Nothing is written.
+
+    Example: gemstones suite plan studies/tiny.toml --corpus corpus
     """
     from gemstones.design.cost import Finding, suite_cost
     from gemstones.design.layout import Layout
@@ -150,7 +156,7 @@ def plan(
     if json:
         print_json(summary)
     else:
-        _print(summary)
+        print_suite(summary, verbose)
 
 
 def _corpus(suite: Suite, given: Path | None) -> Corpus | None:
@@ -289,78 +295,3 @@ def _memory(specs: Sequence[RunSpec], layout: Layout | None) -> dict[str, Any]:
 def _bytes_of(held: DeviceBytes) -> dict[str, int]:
     parts = {f"{name}_bytes": count for name, count in asdict(held).items()}
     return {**parts, "states_bytes": held.states, "total_bytes": held.total}
-
-
-def _print(summary: dict[str, Any]) -> None:
-    runs, totals, conventions = summary["runs"], summary["totals"], summary["conventions"]
-    print_table(
-        f"{summary['suite']}: {totals['runs']} runs, parents first",
-        # Family and shape are in the id.
-        ("run", "parent", "params", "tokens", "own", "rate", "FLOPs", "device hours"),
-        [
-            (
-                *(run["id"], run["parent"] or "-"),
-                *(format_quantity(run[name]) for name in ("params_total", "tokens", "own_tokens")),
-                f"{run['learning_rate']:.3g}",
-                *(format_flops(run["flops"]), _hours(run["device_hours"])),
-            )
-            for run in runs
-        ],
-        left=(0, 1),
-    )
-    _print_shapes(summary["memory"])
-    say(f"in all: {format_quantity(totals['own_tokens'])} tokens trained on")
-    say(f"FLOPs: {format_flops(totals['flops'])}, {conventions['flops']}")
-    say(f"matmul FLOPs: {format_flops(totals['flops_matmul'])}, {conventions['flops_matmul']}")
-    hours = totals["device_hours"]
-    say(f"device hours: {_hours(hours)} ({duration(3600 * hours)}): {conventions['device_hours']}")
-    say(
-        f"checkpoints: {totals['checkpoints']:,}, {format_bytes(totals['bytes_written'])} written, "
-        f"{format_bytes(totals['bytes_kept'])} kept for good: {conventions['checkpoints']}"
-    )
-    disk = summary["disk"]
-    say(
-        f"disk: {format_bytes(disk['bytes_needed'])} of the {format_bytes(disk['bytes_free'])} that are free: "
-        f"{conventions['disk']}"
-    )
-    say(f"memory of the largest run: {format_bytes(totals['memory_bytes'])}: {conventions['memory']}")
-    say(f"memory of a step: {format_bytes(totals['step_bytes'])} at most: {conventions['step']}")
-    if summary["memory"]["layout"] is not None:
-        say(f"gathered: {conventions['gathered']}")
-    if (sharded := summary["ranks"]) is not None:
-        say(
-            f"{sharded['shape']} on {sharded['ranks']:,} ranks ({sharded['data']}x{sharded['tensor']}): "
-            f"{sharded['bytes_max']:,} bytes on the fullest, {sharded['bytes_min']:,} on the emptiest, "
-            f"{sharded['bytes_total']:,} in all, of which {sharded['bytes_replicated']:,} replicated: "
-            f"{conventions['ranks']}"
-        )
-    for level in ("warning", "note"):
-        found = [finding for finding in summary["findings"] if finding["level"] == level]
-        print_notes((level, [f"{f['message']} ({_named(f['runs'], totals['runs'])})" for f in found]))
-
-
-def _print_shapes(memory: dict[str, Any]) -> None:
-    layout = memory["layout"]
-    header = ["shape", "params", "memory", "tensor parallel"]
-    title = "by shape"
-    if layout is not None:
-        title = f"by shape, memory per device as {layout['data']}x{layout['tensor']} on {layout['devices']} devices"
-        header += ["states per device", "gathered", "per device"]
-    rows = []
-    for of in memory["shapes"]:
-        row = [of["shape"], format_quantity(of["params_total"]), format_bytes(of["states_bytes"])]
-        row.append(", ".join(map(str, of["tensor_parallel_degrees"])))
-        if (held := of["per_device"]) is not None:
-            row += [format_bytes(held[f"{name}_bytes"]) for name in ("states", "gathered", "total")]
-        rows.append(row)
-    print_table(title, header, rows)
-
-
-def _named(runs: Sequence[str], of: int) -> str:
-    if len(runs) == of:
-        return "all runs"
-    return runs[0] if len(runs) == 1 else f"{runs[0]} and {len(runs) - 1} more"
-
-
-def _hours(hours: float) -> str:
-    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
