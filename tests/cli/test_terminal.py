@@ -64,6 +64,31 @@ def test_words_wrap_at_the_width(columns: int, words: str, cli: Cli) -> None:
         assert " ".join(line.split()) in " ".join(plain.split())
 
 
+@pytest.mark.parametrize(
+    "words", ["plan 1e22", "overtrain 1e22 --factors 1,4", "predict gemstones-refit --at N=7e9,T=1e12"]
+)
+def test_short_answers_fit_eighty_columns_tables_included(words: str, cli: Cli) -> None:
+    lines = in_terminal(80, *words.split(), NO_COLOR="1").splitlines()
+    assert max(len(re.sub(r"\033\[[0-9;]*m", "", line)) for line in lines) <= 80
+    short, whole = (cli(*words.split(), *more).out for more in ([], ["--verbose"]))
+    assert "cautions and " in short and ": --verbose" in short and "[term_at_zero]" not in short
+    assert "[term_at_zero]" in whole and len(whole) > len(short)
+
+
+def test_progress_is_lines_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gemstones.cli import output
+
+    with output.share_bar() as tell:
+        tell("resamples", 0.2)
+    assert capsys.readouterr().err == ""  # what is quick says none
+    monkeypatch.setattr(output, "EVERY_SECONDS", 0.0)
+    with output.share_bar() as tell:
+        tell("resamples", 0.25)
+    assert capsys.readouterr().err == "25% resamples\n"
+
+
 def test_how_far_a_plan_reaches_has_a_colour() -> None:
     assert "\033[33mtrust: 0.3 decades" in in_terminal(200, "plan", "1e22")
     assert "\033[32mtrust: " in in_terminal(200, "plan", "1e20")

@@ -14,14 +14,16 @@ from gemstones.analyses.compare.compare import DRAWS, LAWS
 from gemstones.analyses.compare.compare import compare as compare_recipes
 from gemstones.analyses.compare.result import Comparison
 from gemstones.analyses.compare.shown import (
+    compare_answer,
     compare_header,
     compare_heading,
     compare_notes,
     compare_rows,
+    reach_text,
     where_text,
 )
-from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
-from gemstones.cli.output import print_json, print_table, say
+from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Verbose, Workers, worker_count
+from gemstones.cli.output import print_json, print_table, say, say_trust, share_bar
 from gemstones.cli.values import values_by_column
 from gemstones.errors import InvalidRequest
 from gemstones.printable import printable
@@ -69,6 +71,7 @@ def compare(
         OUTPUT,
         Parameter(help="Folder for compare.json and the figure (compare.png, compare.svg)."),
     ] = None,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Is recipe B better than A at scale, and how surely?
@@ -98,10 +101,11 @@ def compare(
 
         folder = analysis_folder("compare", output, ("compare",), tables, force=reading.force)
         folder.check()
-    if by is not None:
-        made = compare_by(tables[0], by, reference=reference, **options)
-    else:
-        made = (compare_recipes(*tables, **options),)
+    with share_bar() as progress:
+        if by is not None:
+            made = compare_by(tables[0], by, reference=reference, progress=progress, **options)
+        else:
+            made = (compare_recipes(*tables, progress=progress, **options),)
     chances = ranks(made) if len(made) > 1 else []
     summary = made[0].summary()
     if len(made) > 1:
@@ -116,7 +120,7 @@ def compare(
         print_json(summary)
         return
     for one in made:
-        _print(one)
+        _print(one, verbose)
     for place, best in zip(made[0].at, chances, strict=False):
         order = sorted(best.items(), key=lambda pair: -pair[1])
         said = ", ".join(f"{name} {chance:.0%}" for name, chance in order)
@@ -144,8 +148,11 @@ def _tables(
     return reading.selected(runs[:1]), reading.load(runs[1:]).select(select_b, reading.where)
 
 
-def _print(made: Comparison) -> None:
+def _print(made: Comparison, verbose: bool) -> None:
     say(printable(compare_heading(made)))
-    print_table("", compare_header(made), compare_rows(made))
-    for note in compare_notes(made):
+    if verbose:
+        print_table("", compare_header(made), compare_rows(made))
+    for note in compare_notes(made) if verbose else compare_answer(made):
         say(printable(note))
+    if not verbose:
+        say_trust(reach_text(made), len(made.flags))

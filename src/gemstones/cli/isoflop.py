@@ -10,9 +10,15 @@ from cyclopts import Parameter
 from gemstones.accounting.parameters import params_convention
 from gemstones.analyses.isoflop.isoflop import DRAWS
 from gemstones.analyses.isoflop.isoflop import isoflop as find_minima
-from gemstones.analyses.isoflop.shown import isoflop_header, isoflop_heading, isoflop_notes, isoflop_rows
-from gemstones.cli.options import OUTPUT, Json, Reading, Runs
-from gemstones.cli.output import print_json, print_table, say
+from gemstones.analyses.isoflop.shown import (
+    isoflop_answer,
+    isoflop_header,
+    isoflop_heading,
+    isoflop_notes,
+    isoflop_rows,
+)
+from gemstones.cli.options import OUTPUT, Json, Reading, Runs, Verbose
+from gemstones.cli.output import print_json, print_table, say, say_trust
 from gemstones.printable import printable
 
 
@@ -37,6 +43,7 @@ def isoflop(
     output: Annotated[
         Path | None, OUTPUT, Parameter(help="Folder for isoflop.json and the figure (bowls.png, bowls.svg).")
     ] = None,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """The best size of each budget by isoFLOP profiles, and how it grows (Approach 2).
@@ -74,6 +81,10 @@ def isoflop(
         print_json(made.summary())
         return
     say(printable(isoflop_heading(made)))
-    print_table("", isoflop_header(made), isoflop_rows(made), left=(0, len(isoflop_header(made)) - 1))
-    for note in [*isoflop_notes(made), *(f"written: {path}" for path in written)]:
+    print_table("", isoflop_header(made), isoflop_rows(made))
+    for note in isoflop_notes(made) if verbose else isoflop_answer(made):
         say(printable(note))
+    if not verbose:
+        say_trust(made.budgets_are, len(made.flags))
+    for path in written:
+        say(printable(f"written: {path}"))

@@ -22,6 +22,11 @@ from gemstones.units import parse_count
 FLAG = Parameter(negative="", show_default=False)
 """A switch that is off, or a list that is empty, unless it is given."""
 Json = Annotated[bool, FLAG, Parameter(name="--json", help="One JSON object on standard output.")]
+Verbose = Annotated[
+    bool,
+    FLAG,
+    Parameter(help="What the answer rests on too: every column, cautions and assumptions in full."),
+]
 Runs = Annotated[
     tuple[str, ...],
     Parameter(

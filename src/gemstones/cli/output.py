@@ -1,4 +1,4 @@
-"""How commands speak: JSON or tables on standard output, progress on standard error and only to a terminal."""
+"""How commands speak: JSON or tables on standard output, progress on standard error: a bar, or lines."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from gemstones.numbers import counted
 from gemstones.printable import printable
 
 COLOURS = {"green": 32, "yellow": 33, "red": 31}
+EVERY_SECONDS = 10.0
+"""Between two lines of progress where standard error is no terminal: what is quick says none."""
 ASK_FOR_INTERVALS = "no intervals: ask for them with --bootstrap 1000"
 
 
@@ -105,6 +109,19 @@ def _fitting(header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]
     ]
 
 
+def say_trust(said: str, cautions: int, colour: str = "") -> None:
+    """The last line of a short answer: how far it reaches, how many cautions there are, and how to read the rest."""
+    more = f"{counted(cautions, 'caution')} and the rest" if cautions else "the rest"
+    say(f"trust: {printable(said)}; {more}: --verbose", colour)
+
+
+def columns(
+    kept: Sequence[int], header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows with these columns alone."""
+    return tuple(header[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
+
+
 def print_notes(*groups: tuple[str, Sequence[str]]) -> None:
     """Flags, assumptions and the like, a line each."""
     for name, notes in groups:
@@ -133,10 +150,10 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def share_bar() -> Iterator[Callable[[str, float], None] | None]:
-    """A bar of what is being done and which share of everything is; None where standard error is no terminal."""
+def share_bar() -> Iterator[Callable[[str, float], None]]:
+    """A bar of what is being done and which share of everything is; lines now and then where there is no terminal."""
     if not sys.stderr.isatty():
-        yield None
+        yield _line_now_and_then(time.monotonic())
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -145,3 +162,15 @@ def share_bar() -> Iterator[Callable[[str, float], None] | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=1.0)
         yield lambda what, done: progress.update(task, completed=done, description=what)
+
+
+def _line_now_and_then(said: float) -> Callable[[str, float], None]:
+    """A line on standard error whenever `EVERY_SECONDS` have passed since the last, `said` being when it began."""
+
+    def tell(what: str, done: float) -> None:
+        nonlocal said
+        if time.monotonic() - said >= EVERY_SECONDS:
+            said = time.monotonic()
+            print(f"{done:.0%} {printable(what)}", file=sys.stderr, flush=True)
+
+    return tell

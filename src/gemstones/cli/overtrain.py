@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from gemstones.analyses.overtrain.shown import (
+    SHORT_COLUMNS,
+    overtrain_answer,
     overtrain_header,
     overtrain_heading,
     overtrain_notes,
@@ -14,8 +16,8 @@ from gemstones.analyses.overtrain.shown import (
 )
 from gemstones.bounds import FACTOR, FLOPS
 from gemstones.cli.law_option import Force, LawName, Of, law_of
-from gemstones.cli.options import Json, Ranges
-from gemstones.cli.output import print_json, print_table, say
+from gemstones.cli.options import Json, Ranges, Verbose
+from gemstones.cli.output import columns, print_json, print_table, say, say_trust
 from gemstones.laws.fit import Fit
 from gemstones.laws.published import REFIT
 from gemstones.planning.defaults import default_constraints
@@ -38,6 +40,7 @@ def overtrain(
     ranges: Ranges = Ranges(),
     of: Of = (),
     force: Force = False,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """What it costs to train on more tokens, or fewer, than is optimal for a budget (Figure 8).
@@ -61,11 +64,18 @@ def overtrain(
     if json:
         print_json(found.summary())
     else:
-        _print(found)
+        _print(found, verbose)
 
 
-def _print(found: Overtraining) -> None:
+def _print(found: Overtraining, verbose: bool) -> None:
     say(overtrain_heading(found))
-    print_table("", overtrain_header(found), overtrain_rows(found), left=())
-    for note in overtrain_notes(found):
+    header, rows = overtrain_header(found), overtrain_rows(found)
+    if verbose:
+        print_table("", header, rows, left=())
+        for note in overtrain_notes(found):
+            say(note)
+        return
+    print_table("factor of the optimal tokens", *columns(SHORT_COLUMNS, header, rows), left=())
+    for note in (*overtrain_answer(found), *found.notes[:1]):
         say(note)
+    say_trust(f"the optimum is {found.optimum.extrapolation.sentence()}", len(found.optimum.flags))

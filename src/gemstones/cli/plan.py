@@ -10,13 +10,12 @@ from gemstones.analyses.downstream.planned import BENCHMARKS, EVERY, PlannedTask
 from gemstones.bounds import INFERENCE_TOKENS
 from gemstones.cli.law_option import Of, law_of
 from gemstones.cli.options import Json, Ranges, worker_count
-from gemstones.cli.output import print_json, print_notes, print_table, say
+from gemstones.cli.output import print_json, print_notes, print_table, say, say_trust
 from gemstones.cli.plan_runs import RunsToPlan, budget_and_runs
 from gemstones.display import cautions
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
 from gemstones.laws.published import LAW_NAMES, REFIT, FrontierLaw
-from gemstones.numbers import counted
 from gemstones.planning.compared import OTHERS
 from gemstones.planning.cost import Cost
 from gemstones.planning.defaults import default_constraints, default_throughput
@@ -226,8 +225,7 @@ def _print_short(made: Plan, asked: str, beside: Beside | None, everything: bool
         if other.law in OTHERS:
             say(other.sentence)
     count = len(made.flags) + (0 if made.throughput is None else len(made.throughput.flags))
-    more = f"{counted(count, 'caution')} and the rest" if count else "the rest"
-    say(f"trust: {made.extrapolation.sentence()}; {more}: --verbose", TRUST[made.extrapolation.reach])
+    say_trust(made.extrapolation.sentence(), count, TRUST[made.extrapolation.reach])
 
 
 def _print_whole(made: Plan, asked: str, beside: Beside | None, everything: bool) -> None:

@@ -7,11 +7,19 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.analyses.predict.predict import predict as make_predictions
-from gemstones.analyses.predict.shown import predict_header, predict_heading, predict_notes, predict_rows
+from gemstones.analyses.predict.shown import (
+    OF_THE_FIT,
+    predict_answer,
+    predict_header,
+    predict_heading,
+    predict_notes,
+    predict_rows,
+)
 from gemstones.cli.law_option import LawName, Of, law_of
-from gemstones.cli.options import FLAG, Json, Reading
-from gemstones.cli.output import print_json, print_table, say
+from gemstones.cli.options import FLAG, Json, Reading, Verbose
+from gemstones.cli.output import columns, print_json, print_table, say
 from gemstones.cli.values import values_by_column
+from gemstones.numbers import counted
 from gemstones.printable import printable
 
 SHOWN = 40
@@ -38,6 +46,7 @@ def predict(
     ] = (),
     reading: Reading = Reading(),
     of: Of = (),
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """What the loss will be, with the interval of a new run and that of the fit.
@@ -59,8 +68,14 @@ def predict(
         print_json(made.summary())
         return
     say(printable(predict_heading(made)))
-    print_table("", predict_header(made), predict_rows(made)[:SHOWN])
+    header, rows = predict_header(made), predict_rows(made)[:SHOWN]
+    if not verbose:
+        kept = [i for i in range(len(header)) if i != OF_THE_FIT]
+        header, rows = columns(kept, header, rows)
+    print_table("", header, rows)
     if len(made.predictions) > SHOWN:
         say(f"the first {SHOWN} of {len(made.predictions):,} rows; --json has all")
-    for note in predict_notes(made):
+    for note in predict_notes(made) if verbose else predict_answer(made):
         say(printable(note))
+    if not verbose and made.flags:
+        say(f"{counted(len(made.flags), 'caution')} and the interval of the fit: --verbose")

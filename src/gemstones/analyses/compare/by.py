@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import NormalDist
 from typing import Unpack
@@ -19,11 +19,17 @@ from gemstones.runs.table import RunTable
 
 
 def compare_by(
-    runs: Runs, column: str, *, reference: str | None = None, **options: Unpack[CompareOptions]
+    runs: Runs,
+    column: str,
+    *,
+    reference: str | None = None,
+    progress: Callable[[str, float], None] | None = None,
+    **options: Unpack[CompareOptions],
 ) -> tuple[Comparison, ...]:
     """Every recipe, a value of `column` of `runs`, against the `reference` (by default the first in the table).
 
-    `options` are those of `compare`: budgets in FLOPs, points, and the rest. Raises `InvalidRequest` for a column of
+    `options` are those of `compare`: budgets in FLOPs, points, and the rest; `progress` is
+    told what is being done and which share of everything is. Raises `InvalidRequest` for a column of
     fewer than two values, and what `compare` raises.
 
     >>> compare_by("runs.csv", "recipe", reference="adamw", budgets=["1e21"])  # doctest: +SKIP
@@ -45,9 +51,16 @@ def compare_by(
         mask = pl.Series([value == level for value in values])
         return replace(table, frame=table.frame.filter(mask), selection=f"{column} {level}")
 
-    own = of(first)
+    own, others = of(first), [level for level in levels if level != first]
+
+    def share_of(k: int) -> Callable[[str, float], None] | None:
+        if progress is None:
+            return None
+        return lambda what, done: progress(f"{others[k]}: {what}", (k + done) / len(others))
+
     return tuple(
-        compare(own, of(level), names=(first, level), **options) for level in levels if level != first
+        compare(own, of(level), names=(first, level), progress=share_of(k), **options)
+        for k, level in enumerate(others)
     )
 
 

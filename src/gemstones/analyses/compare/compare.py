@@ -7,7 +7,7 @@ a smooth misfit, so that neither the form of the law nor a lucky run decides. At
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,6 +44,8 @@ DRAWS = 200
 SAMPLES = 4000
 LARGEST = 6
 """Pairs whose measured difference stands beside."""
+CHOSEN, RESAMPLED, REGRESSED = 0.3, 0.93, 0.98
+"""Which share of its time is over when the form is chosen, its resamples are made, and the difference is known."""
 LAWS = ("N,T", "(N,T)^p")
 """Between which backtests choose the pooled law where none is named."""
 
@@ -75,6 +77,7 @@ def compare(
     level: float = DEFAULT_LEVEL,
     workers: Workers = None,
     force: bool = False,
+    progress: Callable[[str, float], None] | None = None,
 ) -> Comparison:
     """Is recipe `b` better than `a` at `budgets` (FLOPs) and points `at`, and how surely?
 
@@ -84,8 +87,9 @@ def compare(
     prefer, with a Huber of `delta` and N counted as `params` says. At a budget each recipe has the pooled law's best
     size. Points are written as `predict` takes them. Without budgets or points, the largest FLOPs of the runs and ten
     times as many. `bootstrap` resamples give intervals at `level`, a probability; the same `seed` gives the same for
-    any number of `workers` (processes). Raises `InvalidRequest` for recipes of different units of loss, and for
-    budgets more than 4 decades from the runs, unless `force` is True.
+    any number of `workers` (processes). `progress` is told what is being done and which share of everything is. Raises
+    `InvalidRequest` for recipes of different units of loss, and for budgets more than 4 decades from the runs, unless
+    `force` is True.
 
     >>> found = compare(load("pebbles").select("all"), load("pebbles").select("lr-ablation"))  # doctest: +SKIP
     """
@@ -102,18 +106,25 @@ def compare(
     pairs = pairs_of(*tables, convention)
     paired = pairs.count >= LEAST_PAIRS or (pairs.count > 0 and min(t.runs for t in tables) < LEAST_RUNS)
     pooled = _pooled(tables, pairs if paired else None, convention)
+    tell = progress or (lambda what, done: None)
+    draws, begun = max(bootstrap, needed_draws(level)), 0.0 if law else CHOSEN
+    chosen = law or _chosen(
+        pooled, delta, convention, workers, lambda done: tell("backtests of the forms", CHOSEN * done)
+    )
     fitted = fit_law(
         pooled,
-        law or _chosen(pooled, delta, convention, workers),
+        chosen,
         objective=Objective(delta=delta),
         params=convention,
-        bootstrap=max(bootstrap, needed_draws(level)),
+        bootstrap=draws,
         seed=seed,
         level=level,
         workers=workers,
         backtests=False,
         force=force,
+        progress=lambda done: tell(f"resamples of {chosen}", begun + (RESAMPLED - begun) * done / draws),
     )
+    tell("regression of the difference", RESAMPLED)
     reason = ""
     if paired and pairs.count < LEAST_PAIRS:
         reason = f"{pairs.count} pairs of runs are too few for a probability: {LEAST_PAIRS} are needed"
@@ -137,6 +148,7 @@ def compare(
         wanted = [largest, 10 * largest]
     found = [_at_budget(posterior, budget, reason, level, seed, force) for budget in wanted]
     found += [_at_point(posterior, point, reason, level, seed, force) for point in points]
+    tell("the other form of the law", REGRESSED)
     measured = _measured(posterior, tables, pairs, level) if paired and pairs.count else None
     flags = dict.fromkeys([*tables[0].warnings, *tables[1].warnings, *fitted.flags])
     return Comparison(
@@ -184,9 +196,18 @@ def _pooled(tables: tuple[RunTable, RunTable], pairs: Pairs | None, convention: 
     return replace(tables[0], frame=frame, selection=f"{tables[0].selection} + {tables[1].selection}")
 
 
-def _chosen(pooled: RunTable, delta: float, convention: ParamsConvention, workers: Workers) -> str:
+def _chosen(
+    pooled: RunTable,
+    delta: float,
+    convention: ParamsConvention,
+    workers: Workers,
+    progress: Callable[[float], None],
+) -> str:
+    objective = Objective(delta=delta)
     try:
-        return choose(pooled, LAWS, objective=Objective(delta=delta), params=convention, workers=workers).law
+        return choose(
+            pooled, LAWS, objective=objective, params=convention, workers=workers, progress=progress
+        ).law
     except InvalidRequest:
         return LAWS[0]
 

@@ -66,11 +66,12 @@ def sentence(one: At, level: float) -> str:
     within = f"{level_text(level)}: {low:+.2%} to {high:+.2%}"
     chance = f"P(B lower) {probability_text(one.probability_lower)}"
     if not one.decided:
-        return (
+        text = (
             f"At {where}: not decided; B could be {-low:.2%} better to {high:.2%} worse ({within} of A's loss); "
             f"{chance}"
         )
-    text = f"At {where}: B's loss is {abs(one.difference):.2%} {size} ({within}); {chance}"
+    else:
+        text = f"At {where}: B's loss is {abs(one.difference):.2%} {size} ({within}); {chance}"
     if one.multiplier is not None and one.multiplier_interval is not None:
         ends = " to ".join(times(x) for x in one.multiplier_interval)
         text += f"; compute multiplier of B {times(one.multiplier)} ({ends})"
@@ -98,10 +99,7 @@ def decisive_sentence(one: At) -> str:
 def compare_header(made: Comparison) -> Row:
     """Of the table."""
     unit, level = SHORT[made.loss_unit], level_text(made.level)
-    return (
-        "at", f"loss A ({unit})", "loss B", "B over A", f"{level} interval", "P(B lower)", "compute multiplier of B",
-        f"{level} interval",
-    )  # fmt: skip
+    return "at", f"loss A ({unit})", "loss B", "B over A", f"{level} interval", "P(B lower)"
 
 
 def compare_rows(made: Comparison) -> list[Row]:
@@ -117,17 +115,13 @@ def compare_rows(made: Comparison) -> list[Row]:
                 f"{one.difference:+.2%}" if known else "-",
                 "-" if one.interval is None else f"[{one.interval[0]:+.2%}, {one.interval[1]:+.2%}]",
                 "-" if one.probability_lower is None else probability_text(one.probability_lower),
-                "-" if one.multiplier is None else times(one.multiplier),
-                "-"
-                if one.multiplier_interval is None
-                else f"[{', '.join(times(x) for x in one.multiplier_interval)}]",
             )
         )
     return rows
 
 
-def compare_notes(made: Comparison) -> list[str]:
-    """The answer in words, what was measured, how far it reaches, flags and assumptions."""
+def compare_answer(made: Comparison) -> list[str]:
+    """The answer in words, what was measured, and what the intervals are."""
     said = [text for one in made.at for text in (sentence(one, made.level), decisive_sentence(one)) if text]
     if made.reason:
         said = [made.reason]
@@ -142,9 +136,22 @@ def compare_notes(made: Comparison) -> list[str]:
             f"measured, the {found.checkpoints} largest pairs of checkpoints, of {found.runs} pairs of runs: "
             f"B {found.difference:+.2%}{ends}{fitted}"
         )
-    said += [f"{where_text(one)}: {one.extrapolation.sentence()}" for one in made.at]
     said.append(
         f"{level_text(made.level)} intervals of the expected difference, with the form's error as a smooth misfit and "
         "noise by run; a compute multiplier of 2 means that A needs twice the FLOPs for B's loss (docs/compare.md)"
     )
-    return [*said, *labelled(("caution", cautions(made.flags)), ("assumed", made.assumptions))]
+    return said
+
+
+def reach_text(made: Comparison) -> str:
+    """How far each budget or point is from the runs."""
+    return "; ".join(f"{where_text(one)} is {one.extrapolation.sentence()}" for one in made.at)
+
+
+def compare_notes(made: Comparison) -> list[str]:
+    """The answer, how far it reaches, flags and assumptions."""
+    return [
+        *compare_answer(made),
+        f"extrapolation: {reach_text(made)}",
+        *labelled(("caution", cautions(made.flags)), ("assumed", made.assumptions)),
+    ]

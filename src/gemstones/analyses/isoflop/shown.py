@@ -8,7 +8,7 @@ from gemstones.display import Row, cautions, interval_text, labelled, with_inter
 from gemstones.laws.interval import level_text
 from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_flops, format_quantity
-from gemstones.words import flops_words
+from gemstones.words import flops_words, listed
 
 if TYPE_CHECKING:
     from gemstones.analyses.isoflop.result import IsoFlop
@@ -31,7 +31,7 @@ def isoflop_header(made: IsoFlop) -> Row:
     """Of the table of budgets."""
     level = f"{level_text(made.level)} interval" if made.has_intervals else "interval"
     beside = ("law's N*", "parabola's bias") if made.law is not None else ()
-    return ("budget", "runs", "N*", level, "T*", f"loss ({SHORT[made.loss_unit]})", *beside, "")
+    return ("budget", "runs", "N*", level, "T*", f"loss ({SHORT[made.loss_unit]})", *beside)
 
 
 def isoflop_rows(made: IsoFlop) -> list[Row]:
@@ -47,8 +47,17 @@ def isoflop_rows(made: IsoFlop) -> list[Row]:
         if made.law is not None:
             cells.append("-" if one.law_n_opt is None else format_quantity(one.law_n_opt))
             cells.append("-" if one.bias is None else f"{one.bias:+.1%}")
-        rows.append((*cells, one.reason))
+        rows.append(tuple(cells))
     return rows
+
+
+def isoflop_without(made: IsoFlop) -> list[str]:
+    """The budgets that have no minimum, and why."""
+    reasons = dict.fromkeys(one.reason for one in made.budgets if one.reason)
+    return [
+        f"{listed(format_flops(one.flops) for one in made.budgets if one.reason == reason)} FLOPs: {reason}"
+        for reason in reasons
+    ]
 
 
 def isoflop_lines(made: IsoFlop) -> list[str]:
@@ -68,8 +77,8 @@ def isoflop_lines(made: IsoFlop) -> list[str]:
     return said
 
 
-def isoflop_notes(made: IsoFlop) -> list[str]:
-    """Lines, how intervals were made, flags and assumptions."""
+def isoflop_answer(made: IsoFlop) -> list[str]:
+    """Budgets without a minimum, the power laws, how intervals were made."""
     how = (
         f"{level_text(made.level)} intervals of the profiles from {made.asked} draws by run (wild bootstrap of the "
         "residuals)"
@@ -78,9 +87,13 @@ def isoflop_notes(made: IsoFlop) -> list[str]:
         if not made.asked
         else "no intervals: too few draws have a minimum at enough budgets"
     )
+    return [*isoflop_without(made), *isoflop_lines(made), how]
+
+
+def isoflop_notes(made: IsoFlop) -> list[str]:
+    """The answer in words, what the budgets are, flags and assumptions."""
     return [
-        *isoflop_lines(made),
-        how,
+        *isoflop_answer(made),
         made.budgets_are,
         *labelled(("caution", cautions(made.flags)), ("assumed", made.assumptions)),
     ]

@@ -19,7 +19,7 @@ def overtrain_header(found: Overtraining) -> Row:
     interval = "interval" if found.level is None else f"{level_text(found.level)} interval"
     of_loss = f"{interval} {OF_NEW_RUN}"
     return (
-        "T over optimal",
+        "factor",
         "shape",
         f"N ({found.params_convention})",
         "T (tokens)",
@@ -52,6 +52,10 @@ def _overtrained(point: Overtrained) -> Row:
     )
 
 
+SHORT_COLUMNS = (0, 1, 2, 3, 5, 7, 8)
+"""Of a short table: without T/N, and without the interval of each loss, whose increase has its own."""
+
+
 def overtrain_heading(found: Overtraining) -> str:
     """The budget and its optimum."""
     best = found.optimum
@@ -63,14 +67,21 @@ def overtrain_heading(found: Overtraining) -> str:
     )
 
 
+def overtrain_answer(found: Overtraining) -> list[str]:
+    """What it comes to in words, and the factors that have no design."""
+    return [
+        *([] if found.sentence is None else [f"in words: {found.sentence}"]),
+        *labelled(("no design", [f"factor {p.factor:.3g}: {p.reason}" for p in found.points if p.reason])),
+    ]
+
+
 def overtrain_notes(found: Overtraining) -> list[str]:
     """What it comes to in words, and what must be read with it."""
     best = found.optimum
     return [
-        *([] if found.sentence is None else [f"in words: {found.sentence}"]),
+        *overtrain_answer(found),
         f"extrapolation at the optimum: {best.extrapolation.sentence()}",
         *labelled(
-            ("no design", [f"factor {p.factor:.3g}: {p.reason}" for p in found.points if p.reason]),
             ("note", found.notes),
             ("caution", cautions(best.flags)),
             ("assumed", best.assumptions),

@@ -66,8 +66,12 @@ def _row(one: Prediction, measured: bool) -> Row:
     return tuple(cells)
 
 
-def predict_notes(made: Predictions) -> list[str]:
-    """How intervals were made, how predictions compare with what was measured, flags and assumptions."""
+OF_THE_FIT = 3
+"""The column that a short table leaves out: the narrower interval, which holds only if the form is right."""
+
+
+def predict_answer(made: Predictions) -> list[str]:
+    """How intervals were made, and how predictions compare with what was measured."""
     said = [made.intervals_note]
     if made.root_mean_square is not None:
         held = (
@@ -76,4 +80,12 @@ def predict_notes(made: Predictions) -> list[str]:
             else f"; {made.held:.0%} of the measured losses lie in the interval of a new run"
         )
         said.append(f"off by {made.root_mean_square:.2%} (rms of log loss) where measured{held}")
-    return [*said, *labelled(("caution", cautions(made.flags)), ("assumed", made.assumptions))]
+    return said
+
+
+def predict_notes(made: Predictions) -> list[str]:
+    """The same, with flags and assumptions."""
+    return [
+        *predict_answer(made),
+        *labelled(("caution", cautions(made.flags)), ("assumed", made.assumptions)),
+    ]

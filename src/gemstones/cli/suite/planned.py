@@ -67,7 +67,7 @@ FAMILY_HEADER = ("family", "runs", "shapes", "parameters", "tokens", "FLOPs", "d
 
 def _families(runs: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """What each family trains, in the order of its first run; parameters are those of its smallest and largest."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for family in dict.fromkeys(run["family"] for run in runs):
         of = [run for run in runs if run["family"] == family]
         sizes = [format_quantity(end(run["params_total"] for run in of)) for end in (min, max)]
