@@ -6,11 +6,12 @@ of 6·N (`gemstones.laws.flops_model`).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from gemstones.accounting.parameters import params
+from gemstones.accounting.parameters import ParamsConvention, params
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
 from gemstones.laws.flops_model import FlopsModel
@@ -160,14 +161,15 @@ def _intervals(
     return known(ends), note
 
 
+@lru_cache(maxsize=2)
 def _grid(
-    law: Law | FrontierLaw, constraints: Constraints
+    convention: ParamsConvention, constraints: Constraints
 ) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
-    """Widths, depths, N of every shape in the law's convention, and which have an ordinary aspect ratio."""
+    """Widths, depths, N of every shape in the convention, and which have an ordinary aspect ratio."""
     column, row = constraints.grid()
     shapes = Shapes.of(column, row, constraints.template)
     ordinary = (shapes.aspect_ratio >= ASPECT_RATIOS[0]) & (shapes.aspect_ratio <= ASPECT_RATIOS[1])
-    return column[:, 0], row[0], params(shapes, law.params_convention), ordinary
+    return column[:, 0], row[0], params(shapes, convention), ordinary
 
 
 def _spent(request: Request, law: Law, counted: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -199,7 +201,7 @@ def _valley(request: Request, law: Law, optimum: float, best: float) -> Interval
 
 def _near(request: Request, law: Law, optimum: float, best: float) -> NearOptimal | None:
     """Shapes of ordinary aspect ratio whose N, with the T that is left for it, is within `near` of the best."""
-    widths, depths, counted, ordinary = _grid(law, request.constraints)
+    widths, depths, counted, ordinary = _grid(law.params_convention, request.constraints)
     tokens, loss = _spent(request, law, counted)
     if not tokens.any():
         raise request.unaffordable()
@@ -232,7 +234,7 @@ def _near(request: Request, law: Law, optimum: float, best: float) -> NearOptima
 
 def _nearest(target: float, law: Law | FrontierLaw, constraints: Constraints) -> tuple[Shape, ...]:
     """Feasible shapes of ordinary aspect ratio nearest to `target` parameters, one per width, nearest first."""
-    widths, depths, counted, ordinary = _grid(law, constraints)
+    widths, depths, counted, ordinary = _grid(law.params_convention, constraints)
     distance = np.where(ordinary, np.abs(np.log(counted / target)), np.inf)
     deep = distance.argmin(1)
     nearest = distance[np.arange(len(widths)), deep]

@@ -109,9 +109,7 @@ def _share(
 @lru_cache(maxsize=2)
 def _searched(law: Law, constraints: Constraints, cost: Cost) -> Surface:
     """All that is searched; kept, since a figure plans for many budgets by one law."""
-    column, row = constraints.grid()
-    ratios = ASPECT_RATIOS if blind(law) else None
-    return Surface.of(law, column[:, 0], row[0], constraints, cost, aspect_ratios=ratios)
+    return Surface.searched(law, constraints, cost, ASPECT_RATIOS if blind(law) else None)
 
 
 def plan_shape(request: Request, law: Law) -> Plan:

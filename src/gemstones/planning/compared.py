@@ -84,8 +84,7 @@ def _optimum(law: Law, budget_flops: float) -> tuple[float, float] | None:
         counted, tokens = (float(x[0]) for x in size_optima(law, law.theta[None], budget_flops))
         return counted, tokens
     constraints = default_constraints(law)
-    column, row = constraints.grid()
-    surface = Surface.of(law, column[:, 0], row[0], constraints, FLOPS)
+    surface = Surface.searched(law, constraints, FLOPS)
     at = shape_optima(surface, law.theta[None], [budget_flops])[0, 0]
     if on_edge(at, surface):
         return None

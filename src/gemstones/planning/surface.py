@@ -8,14 +8,15 @@ million shapes take milliseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from gemstones.design.feasible import Constraints
+from gemstones.laws.columns import SHAPE_COLUMNS
 from gemstones.laws.law import Law
 from gemstones.planning.cost import FLOPS, Cost
-from gemstones.planning.sight import log_columns, loss_of_sum, sum_of_terms
+from gemstones.planning.sight import TOKENS, log_columns, loss_of_sum, sight, sum_of_terms
 from gemstones.shape import BoolArray, FloatArray, IntArray, Shape, Shapes
 
 COARSE_RATIO = 1.08
@@ -60,9 +61,6 @@ class Surface:
         With `aspect_ratios` (width over depth, least and most) only the shapes between them are searched.
         """
         shapes = Shapes.of(widths[:, None], depths[None, :], constraints.template)
-        outside = None
-        if aspect_ratios is not None:
-            outside = (shapes.aspect_ratio < aspect_ratios[0]) | (shapes.aspect_ratio > aspect_ratios[1])
         return cls(
             law,
             widths,
@@ -71,7 +69,33 @@ class Surface:
             np.log(cost.per_token(shapes)),
             cost.inference(shapes) if cost.inference_tokens else None,
             constraints.template,
-            outside,
+            _outside(shapes, aspect_ratios),
+        )
+
+    @classmethod
+    def searched(
+        cls,
+        law: Law,
+        constraints: Constraints,
+        cost: Cost = FLOPS,
+        aspect_ratios: tuple[float, float] | None = None,
+    ) -> Surface:
+        """As `of`, over every shape of the constraints; what laws and costs of one search share is computed once."""
+        sight(law)
+        column, row = constraints.grid()
+        shapes = Shapes.of(column, row, constraints.template)
+        return cls(
+            law,
+            column[:, 0],
+            row[0],
+            tuple(
+                None if symbol == TOKENS else _log_column(name, constraints)
+                for symbol, name in zip(law.symbols, law.columns, strict=True)
+            ),
+            _log_cost(cost, constraints),
+            cost.inference(shapes) if cost.inference_tokens else None,
+            constraints.template,
+            _outside(shapes, aspect_ratios),
         )
 
     def left(self, budget: float, rows: slice = EVERYWHERE, columns: slice = EVERYWHERE) -> FloatArray:
@@ -156,6 +180,26 @@ class Surface:
             total = priced.sum(theta[begin : begin + step], budget, EVERYWHERE, EVERYWHERE)
             at[begin : begin + step] = total.reshape(-1, size).argmin(1)
         return np.stack(np.unravel_index(at, self.log_cost_per_token.shape), axis=-1)
+
+
+@lru_cache(maxsize=4)
+def _log_column(name: str, constraints: Constraints) -> FloatArray:
+    return np.asarray(np.log(SHAPE_COLUMNS[name](_every(constraints))))
+
+
+@lru_cache(maxsize=4)
+def _log_cost(cost: Cost, constraints: Constraints) -> FloatArray:
+    return np.asarray(np.log(cost.per_token(_every(constraints))))
+
+
+def _every(constraints: Constraints) -> Shapes:
+    return Shapes.of(*constraints.grid(), constraints.template)
+
+
+def _outside(shapes: Shapes, aspect_ratios: tuple[float, float] | None) -> BoolArray | None:
+    if aspect_ratios is None:
+        return None
+    return np.asarray((shapes.aspect_ratio < aspect_ratios[0]) | (shapes.aspect_ratio > aspect_ratios[1]))
 
 
 def _window(column: FloatArray, rows: slice | IntArray, columns: slice | IntArray) -> FloatArray:

@@ -48,9 +48,8 @@ def optima(law: Law, theta: FloatArray, budgets: Sequence[float]) -> list[Optima
             found.append(Optima(columns, logs["N"], logs[TOKENS], log_losses(law, theta, columns)))
         return found
     constraints = default_constraints(law)
-    column, row = constraints.grid()
     cost = FLOPS.of_law(law)
-    surface = Surface.of(law, column[:, 0], row[0], constraints, cost)
+    surface = Surface.searched(law, constraints, cost)
     at = shape_optima(surface, theta, budgets)
     found = []
     for i, budget in enumerate(budgets):

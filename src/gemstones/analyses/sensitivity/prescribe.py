@@ -222,8 +222,7 @@ def _shape_optima(
 ) -> tuple[Shapes, BoolArray, BoolArray]:
     """The optima of θ (n, m), (n, budgets): which of them lie on the edge of the search, and that all are usable."""
     constraints = default_constraints(law)
-    column, row = constraints.grid()
-    surface = Surface.of(law, column[:, 0], row[0], constraints, _cost(flops))
+    surface = Surface.searched(law, constraints, _cost(flops))
     at = shape_optima(surface, theta, budgets)
     edge = on_edge(at, surface)
     shapes = Shapes.of(surface.widths[at[..., 0]], surface.depths[at[..., 1]], constraints.template)
