@@ -37,7 +37,7 @@ CHINCHILLA = {"epoch": (240, 240), "all": (245, 245), "hoffmann-reduced": (28, 2
 PEBBLES = {"all": (13 * 30, 13), "lr-ablation": (9 * 30, 9), "cooldown": (5 * 3, 5)}
 # 20 shapes, evaluated 6 times; cooled down where they come to 1e12 (8 shapes) to 1.6e13 FLOPs
 PEBBLES_2 = {
-    "all": (20 * 6, 20), "cooldown": (8 + 15 + 17 + 20 + 5, 20), "fitted": (59, 17), "held-back": (3 * 2, 3),
+    "all": (20 * 6, 20), "cooldown": (12 + 19 + 21 + 24 + 9 + 4, 28), "fitted": (83, 25), "held-back": (3 * 2, 3),
     "lr-half": (5 * 2, 5), "muon": (6 * 2, 6), "seed": (6, 6),
 }  # fmt: skip
 

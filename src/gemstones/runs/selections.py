@@ -22,9 +22,9 @@
     cooldown                          15      5
 
     pebbles-2                       rows   runs
-    all (the default)                108     18
-    cooldown                          57     18
-    fitted                            51     15
+    all (the default)                120     20
+    cooldown                          89     28
+    fitted                            83     25
     held-back                          6      3
     lr-half                           10      5
     muon                              12      6
@@ -105,8 +105,8 @@ def _lr_ablation(frame: pl.DataFrame) -> pl.DataFrame:
     return _family(frame, "lr-ablation").filter(pl.col("step").is_in(steps))
 
 
-def _family(frame: pl.DataFrame, family: str) -> pl.DataFrame:
-    return frame.filter(pl.col("family") == family)
+def _family(frame: pl.DataFrame, *families: str) -> pl.DataFrame:
+    return frame.filter(pl.col("family").is_in(families))
 
 
 def _width512(frame: pl.DataFrame) -> pl.DataFrame:
@@ -138,9 +138,9 @@ def _hoffmann_reduced(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.filter(pl.any_horizontal(size.is_between(low, high) for low, high in HOFFMANN_REDUCED_SIZES))
 
 
-def _cooldown_ends(frame: pl.DataFrame, family: str = "cooldown") -> pl.DataFrame:
+def _cooldown_ends(frame: pl.DataFrame, *families: str) -> pl.DataFrame:
     # On the way the rate is not 0 yet. Those of one parent are branches of one run, and are resampled as one.
-    cooled = _family(frame, family)
+    cooled = _family(frame, *families)
     ends = cooled.filter(pl.col("tokens") == pl.col("tokens").max().over("run"))
     if "parent" not in frame.columns:  # a table that was not collected from ledgers
         return ends
@@ -202,7 +202,11 @@ CHINCHILLA = _by_name(
 )
 """Selections of the data set `chinchilla`; the first is the default."""
 
-_COOLDOWN = Selection("cooldown", "ends of the cooldowns, those from one run as one run", _cooldown_ends)
+_COOLDOWN = Selection(
+    "cooldown",
+    "ends of the cooldowns, those from one run as one run",
+    lambda frame: _cooldown_ends(frame, "cooldown"),
+)
 
 PEBBLES = _by_name(
     Selection("all", "main, every 0.2M tokens", lambda frame: _family(frame, "main"), recipe="main"),
@@ -216,6 +220,8 @@ PEBBLES = _by_name(
 )
 """Selections of the data set `pebbles`; the first is the default."""
 
+PEBBLES_2_COOLED = ("cooldown", "long-cooldown", "again-cooldown")
+"""Families of `pebbles-2` that end at equal FLOPs: of the main runs, four longer ones, and the smallest again."""
 PEBBLES_2_HELD_BACK = 1.5e6
 """Parameters beyond which runs of `pebbles-2` are those that laws are tried on: the three largest."""
 
@@ -224,18 +230,19 @@ def _ends_by_size(*, largest: bool) -> Callable[[pl.DataFrame], pl.DataFrame]:
     """Ends of the cooldowns of the three largest shapes, or of the others."""
 
     def rows(frame: pl.DataFrame) -> pl.DataFrame:
-        return _cooldown_ends(frame.filter((pl.col("params_total") > PEBBLES_2_HELD_BACK) == largest))
+        of_size = (pl.col("params_total") > PEBBLES_2_HELD_BACK) == largest
+        return _cooldown_ends(frame.filter(of_size), *PEBBLES_2_COOLED)
 
     return rows
 
 
-def _ends_of(family: str) -> Callable[[pl.DataFrame], pl.DataFrame]:
-    return lambda frame: _cooldown_ends(frame, family)
+def _ends_of(*families: str) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    return lambda frame: _cooldown_ends(frame, *families)
 
 
 PEBBLES_2 = _by_name(
     Selection("all", "main, at a constant rate, every evaluation", lambda frame: _family(frame, "main")),
-    _COOLDOWN,
+    replace(_COOLDOWN, rows=_ends_of(*PEBBLES_2_COOLED)),
     Selection("fitted", "cooldown, without the three largest shapes", _ends_by_size(largest=False)),
     Selection("held-back", "cooldown, the three largest shapes", _ends_by_size(largest=True)),
     Selection("lr-half", "cooldown, at half the learning rate", _ends_of("lr-half-cooldown"), "cooldown"),
