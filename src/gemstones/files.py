@@ -52,6 +52,11 @@ def of_the_path(error: OSError) -> bool:
     return error.errno is None or error.errno in OF_THE_PATH
 
 
+def unreadable(error: OSError, refusal: Callable[..., GemstonesError], file: Path | str) -> Exception:
+    """The refusal of a file that cannot be read; `error` itself where it says nothing of the path."""
+    return refusal(f"cannot be read: {error.strerror}", file=file) if of_the_path(error) else error
+
+
 def read_bytes(path: Path) -> bytes:
     """The bytes of a regular file, as `Path.read_bytes`; `OSError` also for what may never end.
 

@@ -41,7 +41,7 @@ from gemstones.accounting.parameters import PARAMS_CONVENTIONS, params
 from gemstones.design.corpora import VALIDATION
 from gemstones.design.spec import RunSpec
 from gemstones.errors import InvalidTable
-from gemstones.files import of_the_path
+from gemstones.files import unreadable
 from gemstones.lazy import pl
 from gemstones.runs.architecture import Architecture
 from gemstones.runs.building import build_table
@@ -174,9 +174,7 @@ def _names(folder: Path) -> list[str] | None:
     try:
         names = sorted(path.name for path in folder.iterdir() if (path / RUN).is_file())
     except OSError as error:
-        if not of_the_path(error):
-            raise
-        raise InvalidTable(f"cannot be read: {error.strerror}", file=one_line(folder)) from None
+        raise unreadable(error, InvalidTable, file=one_line(folder)) from None
     if not names:
         raise InvalidTable(
             f"is a folder without {SUITE}, {RUN}, or runs' folders: give one of `gemstones suite run`, or a file",

@@ -26,7 +26,7 @@ import msgspec
 from msgspec import Meta
 
 from gemstones.errors import InvalidTable
-from gemstones.files import of_the_path, read_bytes
+from gemstones.files import read_bytes, unreadable
 from gemstones.runs.checksum import with_checksum, without_checksum
 from gemstones.runs.one_line import one_line
 
@@ -202,9 +202,7 @@ def read_ledger(path: Path) -> Ledger:
     except FileNotFoundError:
         return Ledger()
     except OSError as error:
-        if not of_the_path(error):
-            raise
-        raise InvalidTable(f"cannot be read: {error.strerror}", file=str(path)) from None
+        raise unreadable(error, InvalidTable, file=str(path)) from None
     return stitched(parse(content, str(path)), str(path))
 
 

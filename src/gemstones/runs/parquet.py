@@ -47,21 +47,8 @@ class TableFields(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 def fields_of(table: RunTable) -> TableFields:
     """What is kept of `table` beside its frame."""
-    return TableFields(
-        schema_version=SCHEMA_VERSION,
-        dataset=table.dataset,
-        selection=table.selection,
-        assumptions=table.assumptions,
-        flops_convention=table.flops_convention,
-        sources=table.sources,
-        architecture=table.architecture,
-        loss_unit=table.loss_unit,
-        format=table.format,
-        mapped=dict(table.mapped),
-        where=table.where,
-        dropped=table.dropped,
-        warnings=table.warnings,
-    )
+    own = {name: getattr(table, name) for name in TableFields.__struct_fields__ if hasattr(table, name)}
+    return TableFields(schema_version=SCHEMA_VERSION, **own | {"mapped": dict(table.mapped)})
 
 
 def write_parquet(table: RunTable, path: Path) -> None:

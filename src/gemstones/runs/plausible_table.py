@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gemstones.accounting.parameters import params
-from gemstones.errors import InvalidTable
 from gemstones.lazy import pl
 from gemstones.runs.architecture import Architecture
 from gemstones.runs.known_names import KNOWN, names_of
@@ -28,25 +27,7 @@ if TYPE_CHECKING:
 SIZES = ("params_total", "params_no_embedding", "params_non_embedding")
 
 
-def check_plausible(
-    frame: pl.DataFrame,
-    mapped: Mapped,
-    guessed: Guessed,
-    architecture: Architecture,
-    unit: LossUnit,
-    request: Request,
-    warnings: list[str],
-    file: str,
-) -> None:
-    """Refuse columns in another unit than their own; `force`d, say so in `warnings`."""
-    if (problem := _problem(frame, mapped, guessed, architecture, unit, request)) is None:
-        return
-    if not request.force:
-        raise InvalidTable(f"{problem} (--force takes it as it is)", file=file)
-    warnings.append(f"implausible: {problem.partition(': --columns')[0]}, and taken as it is")
-
-
-def _problem(
+def implausible(
     frame: pl.DataFrame,
     mapped: Mapped,
     guessed: Guessed,
@@ -54,6 +35,7 @@ def _problem(
     unit: LossUnit,
     request: Request,
 ) -> str | None:
+    """Why columns are in another unit than their own, with the remedy; None where they can be in it."""
     size = next((name for name in SIZES if frame[name].null_count() < frame.height), None)
     columns = _columns(frame, size, architecture, unit)
     if (steps := _steps(frame, columns, mapped, request)) is not None:

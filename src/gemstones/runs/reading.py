@@ -30,7 +30,7 @@ from gemstones.runs.loss_units import LossUnit, unit_of
 from gemstones.runs.mapping import Mapped, apply_mapping, check_names
 from gemstones.runs.missing import check_required
 from gemstones.runs.one_line import one_line
-from gemstones.runs.plausible_table import SIZES, check_plausible
+from gemstones.runs.plausible_table import SIZES, implausible
 from gemstones.runs.rules import check_numbers, check_one_unit, check_present, check_shapes, check_sizes
 from gemstones.runs.schema import COLUMNS
 from gemstones.runs.table import RunTable
@@ -108,7 +108,10 @@ def read_table(opened: Opened, request: Request) -> RunTable:
     draft.frame = named.frame
     check_present(draft.frame, file, draft.rows)
     check_one_unit(draft.frame, file, draft.rows)
-    check_plausible(draft.frame, mapped, guessed, architecture, unit, request, draft.warnings, file)
+    if (problem := implausible(draft.frame, mapped, guessed, architecture, unit, request)) is not None:
+        if not request.force:
+            raise InvalidTable(f"{problem} (--force takes it as it is)", file=file)
+        draft.warnings.append(f"implausible: {problem.partition(': --columns')[0]}, and taken as it is")
     check_sizes(draft.frame, architecture, file, draft.rows)
     if unit == "nats" and request.loss_unit is None and np.median(draft.frame["loss"].to_numpy()) < LOW_LOSS:
         draft.said.append(

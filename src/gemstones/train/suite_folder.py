@@ -14,7 +14,7 @@ from pathlib import Path
 from gemstones.design.spec import RunSpec
 from gemstones.design.suite import expand, held_out_folders, load_suite, source_folders
 from gemstones.errors import InvalidRequest
-from gemstones.files import trouble
+from gemstones.files import make_folder
 from gemstones.runs.folders import (
     RUN,
     SUITE,
@@ -115,10 +115,7 @@ def _absolute(folders: Mapping[str, Path]) -> dict[str, Path]:
 @contextmanager
 def suite_locked(folder: Path) -> Iterator[None]:
     """`folder`, made if need be, to ourselves; `InvalidRequest` where another process has it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise trouble(error, f"output {folder} cannot be made") from None
+    make_folder(folder)
     with locked(
         folder / SUITE_LOCK,
         FREEING_SECONDS,

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from gemstones.files import of_the_path, read_bytes
+from gemstones.files import read_bytes, unreadable
 from gemstones.runs.one_line import one_line
 from gemstones.train.corpus.errors import InvalidCorpus
 from gemstones.train.corpus.extract import SkippedFile
@@ -172,9 +172,7 @@ def read_manifest(folder: Path) -> Manifest:
         what = "is not a finished corpus" if folder.exists() else "does not exist"
         raise InvalidCorpus(f"{what}: make one with `gemstones corpus build`", file=folder) from None
     except OSError as error:
-        if not of_the_path(error):
-            raise
-        raise InvalidCorpus(f"cannot be read: {error.strerror}", file=path) from None
+        raise unreadable(error, InvalidCorpus, file=path) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidCorpus(f"is not a manifest: {one_line(error)}", file=path) from None
     for rule in _broken(manifest):

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from gemstones.files import of_the_path
+from gemstones.files import unreadable
 from gemstones.runs.one_line import one_line
 from gemstones.train.corpus.documents import kind_of
 from gemstones.train.corpus.errors import ChangedWhileReadError, InvalidCorpus
@@ -109,9 +109,7 @@ class _Walk:
         except FileNotFoundError:
             raise InvalidCorpus("does not exist: name files or folders of text", file=path) from None
         except OSError as error:
-            if not of_the_path(error):
-                raise
-            raise InvalidCorpus(f"cannot be read: {error.strerror}", file=path) from None
+            raise unreadable(error, InvalidCorpus, file=path) from None
         if not (stat.S_ISREG(mode.st_mode) or stat.S_ISDIR(mode.st_mode)):
             raise InvalidCorpus("is neither a file nor a folder", file=path)
         # A stack, not recursion: folders may be nested deeper than Python's frames.
@@ -153,9 +151,7 @@ def sha256_of(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        if not of_the_path(error):
-            raise
-        raise InvalidCorpus(f"cannot be read: {error.strerror}", file=path) from None
+        raise unreadable(error, InvalidCorpus, file=path) from None
 
 
 def check_unchanged(file: SourceFile) -> None:

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from gemstones.files import of_the_path
+from gemstones.files import unreadable
 from gemstones.lazy import pl
 from gemstones.train.corpus.errors import InvalidCorpus
 
@@ -93,9 +93,7 @@ def documents_of(path: Path, reading: Reading) -> Iterator[Ids]:
                     )
                 yield ids
     except OSError as error:
-        if not of_the_path(error):
-            raise
-        raise InvalidCorpus(f"cannot be read: {error.strerror}", file=path) from None
+        raise unreadable(error, InvalidCorpus, file=path) from None
 
 
 def _documents(path: Path, reading: Reading) -> Iterator[Ids]:
