@@ -22,7 +22,7 @@ from gemstones.laws.interval import interval
 from gemstones.laws.law import Law
 from gemstones.planning.defaults import default_constraints
 from gemstones.planning.sight import STEEPEST
-from gemstones.planning.surface import EVERYWHERE, Surface
+from gemstones.planning.surface import Surface
 from gemstones.shape import BoolArray, FloatArray, Shape, Shapes
 from gemstones.units import Interval
 
@@ -104,12 +104,7 @@ def _coarse(
     axes = [np.linspace(a, b, int((b - a) / CELL) + 2) for a, b in zip(low, high, strict=True)]
     widths, depths = (np.exp(axis) for axis in axes)
     surface = Surface.of(law, widths, depths, Constraints(template=template))
-    at = [
-        int(surface.loss(theta, budget, EVERYWHERE, EVERYWHERE).argmin())
-        for budget in budgets
-        for theta in thetas
-    ]
-    i, j = np.unravel_index(at, (len(axes[0]), len(axes[1])))
+    i, j = np.concatenate([surface.least(thetas, budget) for budget in budgets]).T
     return np.stack([axes[0][i], axes[1][j]])
 
 

@@ -161,17 +161,17 @@ class Surface:
         shape.
         """
         rows, columns, coarse = self._first_pass
-        first, place = np.unique(coarse._least(theta, budget, cost), axis=0, return_inverse=True)
+        first, place = np.unique(coarse.least(theta, budget, cost), axis=0, return_inverse=True)
         at = np.zeros((len(theta), 2), np.int64)
         for number, (i, j) in enumerate(first):
             draws = np.flatnonzero(place.reshape(-1) == number)
             near, deep = _around(rows, i), _around(columns, j)
-            found = self.part(near, deep)._least(theta[draws], budget, cost)
+            found = self.part(near, deep).least(theta[draws], budget, cost)
             at[draws] = np.add(found, (near.start, deep.start))
         return at
 
-    def _least(self, theta: FloatArray, budget: float, cost: Cost | None) -> IntArray:
-        """Row and column (D, 2) of the least sum of terms on the whole of this surface."""
+    def least(self, theta: FloatArray, budget: float, cost: Cost | None = None) -> IntArray:
+        """Row and column (D, 2) of the least sum of terms on the whole of this surface, under each θ (D, m)."""
         priced = self if cost is None else self.at_cost(cost)
         size = self.log_cost_per_token.size
         at = np.zeros(len(theta), np.int64)
