@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from gemstones.analyses.sensitivity.figures import shares_figure, studies_figure
-from gemstones.analyses.sensitivity.sensitivity import Sensitivity
+from gemstones.analyses.sensitivity.sensitivity import CHOICE_WORDS, Sensitivity
 from gemstones.analyses.sensitivity.tables import CHOICE_TITLES, QUANTITY_WORDS, level_rows, studies_frame
 from gemstones.figures.table import Table
 from gemstones.numbers import counted, flops_text
 from gemstones.page.page import Figure, Section
 from gemstones.page.rows import typed_frame, with_ends
 from gemstones.page.table import TableBlock
+from gemstones.words import capital
 
 STUDY_COLUMNS = {"params_total", "base", "flags"}
 """Of the table of studies, for the download only."""
@@ -122,8 +123,8 @@ def largest_share(made: Sensitivity) -> str:
         ]
     most = max(shares, key=lambda share: share.share)
     ends = "" if most.interval is None else f" ({most.interval[0]:.0%} to {most.interval[1]:.0%})"
-    words = QUANTITY_WORDS[most.quantity]
+    what = capital(CHOICE_WORDS.get(most.choice, "how choices work together"))
     return (
-        f"{CHOICE_TITLES[most.choice]} moves {words} most: {most.share:.0%}{ends} of its variance for "
+        f"{what} moves {QUANTITY_WORDS[most.quantity].split()[-1]} most: {most.share:.0%}{ends} of its variance for "
         f"{flops_text(most.budget)} FLOPs"
     )
