@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
+from gemstones.numbers import ends_text
 from gemstones.remedies import of_arguments
 
 Row = tuple[str, ...]
@@ -51,7 +52,7 @@ def few_lines(first: str, others: Iterable[str] = ()) -> str:
 
 def interval_text(ends: Sequence[float] | None, write: Callable[[float], str] = "{:.4g}".format) -> str:
     """`[low, high]`, each end as `write` has it; a dash where there is none."""
-    return "-" if ends is None else f"[{write(ends[0])}, {write(ends[1])}]"
+    return "-" if ends is None else ends_text(write(ends[0]), write(ends[1]))
 
 
 def with_interval(

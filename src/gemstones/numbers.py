@@ -71,25 +71,33 @@ def quantity_of(name: str, row: Mapping[str, object]) -> str:
 
 
 def interval_text(ends: Interval, name: str = "") -> str:
-    """`low–high`, to enough digits that the ends differ; in words where a minus sign occurs: a dash would read as one.
+    """`[low, high]`, to enough digits that the ends differ.
 
     >>> interval_text((20.4, 22.2)), interval_text((-0.1, 0.2)), interval_text((1.0001, 1.0002))
-    ('20.4–22.2', '-0.100 to 0.200', '1.0001–1.0002')
+    ('[20.4, 22.2]', '[-0.100, 0.200]', '[1.0001, 1.0002]')
     """
     digits = _digits(ends, name)
-    low, high = (quantity_text(name, end, digits) for end in ends)
-    return f"{low} to {high}" if "-" in low + high else f"{low}–{high}"
+    return ends_text(*(quantity_text(name, end, digits) for end in ends))
+
+
+def ends_text(low: str, high: str) -> str:
+    """An interval by its ends as they are written: so everywhere that people read one.
+
+    >>> ends_text("-0.1%", "2%")
+    '[-0.1%, 2%]'
+    """
+    return f"[{low}, {high}]"
 
 
 def estimate_text(name: str, value: float, ends: Interval | None) -> str:
-    """A value with its interval in brackets, to the same digits.
+    """A value with its interval, to the same digits.
 
     >>> estimate_text("loss", 2.5532, (2.5491, 2.5553))
-    '2.5532 (2.5491–2.5553)'
+    '2.5532 [2.5491, 2.5553]'
     """
     if ends is None:
         return quantity_text(name, value)
-    return f"{quantity_text(name, value, _digits(ends, name))} ({interval_text(ends, name)})"
+    return f"{quantity_text(name, value, _digits(ends, name))} {interval_text(ends, name)}"
 
 
 def _digits(ends: Interval, name: str) -> int:

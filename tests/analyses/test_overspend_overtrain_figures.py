@@ -97,7 +97,7 @@ def test_figure_8_says_what_it_shows(tmp_path: Path) -> None:
     words = said(chart, tmp_path)
     for part in (
         "1e20 FLOPs", "1e23 FLOPs", "Tokens over the optimal tokens", "Predicted loss (nats/token)", "4864x63",
-        "70.3B tokens", "loss +2.2%", "(1.1–4.4%)", "N −76%", "1/16", "gemstones-refit-plain", "FLOPs by Appendix G",
+        "70.3B tokens", "loss +2.2%", "[1.1%, 4.4%]", "N −76%", "1/16", "gemstones-refit-plain", "FLOPs by Appendix G",
         "95% intervals from 400 resamples by run", "of their own tokenizers", "0.3 decades beyond the fitted runs",
         "what lies beyond is cut", "only those with room for their names",
     ):  # fmt: skip

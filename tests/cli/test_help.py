@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gemstones.cli.app import COMMANDS, SECTIONS, build, run
+from gemstones.cli.app import COMMANDS, GROUPS, SECTIONS, build, run
 
 
 def leaves(app: Any, words: tuple[str, ...] = ()) -> Iterator[str]:
@@ -28,6 +28,13 @@ LEAVES = tuple(leaves(build()))
 
 def test_every_command_is_in_one_section() -> None:
     assert sorted(name for names in SECTIONS.values() for name in names) == sorted(COMMANDS)
+
+
+def test_the_line_of_a_group_names_each_of_its_commands() -> None:
+    for group in GROUPS:
+        named = re.findall(r"\w+", COMMANDS[group].partition(": ")[2])
+        below = [leaf.split()[1] for leaf in LEAVES if leaf.split()[0] == group]
+        assert below and set(below) <= set(named), group
 
 
 @pytest.mark.parametrize("command", LEAVES)

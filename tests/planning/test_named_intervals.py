@@ -87,6 +87,7 @@ def test_a_near_optimal_set_says_on_how_many_members_the_draws_agree() -> None:
     shares = [member.share for member in made.near_optimal.members]
     assert shares == sorted(shares, key=lambda s: -(s or 0))
     agreed = sum((s or 0) >= 0.9 for s in shares)
-    assert f"of {len(shares)} spread over them {agreed} are so in 90% of the law's draws or more" in repr(
-        made
+    assert (
+        f"{agreed} of the {len(shares)} that are kept stay so in 90% or more of the law's resamples"
+        in repr(made)
     )

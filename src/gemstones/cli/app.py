@@ -31,7 +31,7 @@ def _questions(section: str) -> tuple[str, ...]:
 COMMANDS = {
     "count": "Parameters, FLOPs per token and memory of a shape.",
     "design": "Which runs to train for a question and a spend; feasible shapes near sizes.",
-    "corpus": "Token shards to train on: build, show.",
+    "corpus": "Token shards to train on: build, import, show.",
     "suite": "Suites of runs: plan, run, status.",
     "train": "Train one run of a suite, or go on with it.",
     "export": "A trained run as a folder that transformers loads.",

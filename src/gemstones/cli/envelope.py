@@ -10,14 +10,13 @@ from gemstones.accounting.parameters import params_convention
 from gemstones.cli.options import Json, Reading, Resampled, Runs
 from gemstones.cli.output import (
     ASK_FOR_INTERVALS,
-    format_interval,
     print_json,
     print_notes,
     print_table,
     progress_bar,
     say,
 )
-from gemstones.display import cautions
+from gemstones.display import cautions, interval_text
 from gemstones.laws.diagnostics import LEAST_RUNS
 from gemstones.laws.envelope import BINS, Envelope
 from gemstones.laws.envelope import envelope as find_envelope
@@ -79,9 +78,9 @@ def _print(found: Envelope) -> None:
             (
                 name,
                 f"{line.slope:.6f}",
-                format_interval(intervals.get(name, {}).get("slope"), lambda x: f"{x:.4f}"),
+                interval_text(intervals.get(name, {}).get("slope"), lambda x: f"{x:.4f}"),
                 f"{line.intercept:.6f}",
-                format_interval(intervals.get(name, {}).get("intercept"), lambda x: f"{x:.3f}"),
+                interval_text(intervals.get(name, {}).get("intercept"), lambda x: f"{x:.3f}"),
             )
             for name, line in found.fits.items()
         ],

@@ -129,11 +129,6 @@ def print_notes(*groups: tuple[str, Sequence[str]]) -> None:
             say(f"{name}: {printable(note)}")
 
 
-def format_interval(interval: Sequence[float] | None, write: Callable[[float], str]) -> str:
-    """`[low, high]`, or a dash."""
-    return "-" if interval is None else f"[{write(interval[0])}, {write(interval[1])}]"
-
-
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar on standard error if that is a terminal; yields a function that takes how much is done."""

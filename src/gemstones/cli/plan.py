@@ -306,6 +306,6 @@ def _print_near(made: Plan, listed: bool, everything: bool) -> None:
     if near is None or not listed:
         say(near_sentence(near, made.loss))
         return
-    spread = "" if everything else "; first of those, that most draws agree on (--near-all lists every one):"
+    spread = "" if everything else "; first those that do so most often (--near-all lists every one):"
     say(near_sentence(near, made.loss) + spread)
     print_table("", member_header(made.loss_unit), member_rows(near, None if everything else SHOWN))

@@ -9,8 +9,8 @@ from cyclopts import Parameter
 
 from gemstones.bounds import DELTA, FLOPS
 from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
-from gemstones.cli.output import format_interval, print_json, print_notes, print_table, progress_bar, say
-from gemstones.display import cautions
+from gemstones.cli.output import print_json, print_notes, print_table, progress_bar, say
+from gemstones.display import cautions, interval_text
 from gemstones.laws.interval import level_text
 from gemstones.lists import listed
 from gemstones.printable import printable
@@ -153,7 +153,7 @@ def _print(made: Any, files: list[Path]) -> None:
                 f"{row.studies:,}",
                 *("-" if n is None else format_quantity(n) for n in (row.median, row.least, row.most)),
                 "base" if row.base else "-" if row.shift is None else f"{row.shift:.3g}",
-                format_interval(row.interval, lambda x: f"{x:.3g}"),
+                interval_text(row.interval, lambda x: f"{x:.3g}"),
                 "-" if row.share_without is None else f"{row.share_without:.0%}",
             )
             for row in rows

@@ -8,8 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.cli.options import OUTPUT, Json, Reading, Runs, files_of
-from gemstones.cli.output import format_interval, print_json, print_notes, print_table, say
-from gemstones.display import cautions
+from gemstones.cli.output import print_json, print_notes, print_table, say
+from gemstones.display import cautions, interval_text
 from gemstones.files import check_output
 from gemstones.lists import listed
 from gemstones.printable import printable
@@ -65,7 +65,7 @@ def _print(model: StepTime, output: Path | None) -> None:
     say(step_time_notes(model)[0])
     say(f"device seconds per token of training = {model}")
     if model.peak_flops_per_second is not None:
-        interval = format_interval(model.peak_interval, format_quantity)
+        interval = interval_text(model.peak_interval, format_quantity)
         say(
             f"matmul FLOPs per second of a device, as shapes widen: {format_quantity(model.peak_flops_per_second)}, "
             f"interval {interval} ({len(model.draws)} resamples by run)"

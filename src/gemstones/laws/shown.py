@@ -20,7 +20,7 @@ def fit_rows(fit: Fit) -> list[Row]:
     return [
         *constant_rows(fit.law, intervals),
         *(
-            constant_row(f"{'N*' if name == 'params' else 'T*'} ~ C^ (6NT)", value, of_optimal)
+            constant_row(f"exponent of {'N*' if name == 'params' else 'T*'} in C=6NT", value, of_optimal)
             for name, value in (fit.optimal_exponents or {}).items()
             for of_optimal in [(intervals.get("optimal_exponents") or {}).get(name)]
         ),

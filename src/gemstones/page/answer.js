@@ -3,7 +3,7 @@
 {
   const { MAP_BANDS, NEAR_BUDGET, UNITS, createIsoflop, createMap, flopsText, general, measuredNear } =
     globalThis.gemstones;
-  const { newRunNote, numberText, offerPlot } = globalThis.gemstones;
+  const { endsText, newRunNote, numberText, offerPlot } = globalThis.gemstones;
 
   const byId = (id) => document.getElementById(id);
 
@@ -153,7 +153,7 @@
     function quantities({ made, found, wanted, law: of }) {
       const ends = (name, write) => {
         const pair = found?.ends?.[name];
-        return pair ? pair.map((end) => write(end)).join(" – ") : "";
+        return pair ? endsText(pair, write) : "";
       };
       const whole = (value) => value.toFixed(0);
       const loss = (value) => value.toFixed(4);
@@ -190,7 +190,7 @@
       rows.push([`FLOPs of training (${counting})`, flopsText(made.flops), ends("flops", flopsText)]);
       if (wanted.inferenceTokens) rows.push(["FLOPs of inference", flopsText(made.inferenceFlops), ""]);
       if (made.deviceHours !== null) {
-        const hours = made.deviceHoursEnds?.map((end) => numberText(end)).join(" – ") ?? "";
+        const hours = made.deviceHoursEnds ? endsText(made.deviceHoursEnds, numberText) : "";
         rows.push(["Device hours of training", numberText(made.deviceHours), hours]);
         if (wanted.inferenceTokens)
           rows.push(["Device hours of inference", numberText(made.inferenceDeviceHours), ""]);

@@ -105,6 +105,11 @@ function numberText(value, digits = 3) {
   return value.toFixed(Math.max(0, digits - 1 - Math.floor(Math.log10(size))));
 }
 
+/** gemstones.numbers.ends_text: [low, high]. */
+function endsText([low, high], write) {
+  return `[${write(low)}, ${write(high)}]`;
+}
+
 /** gemstones.units.format_flops: 1e22. */
 function flopsText(value, digits = 3) {
   return general(value, digits).replace(/e\+0*/, "e");
@@ -191,6 +196,7 @@ globalThis.gemstones = {
   parseCount,
   formatQuantity,
   numberText,
+  endsText,
   flopsText,
   general,
   normalCdf,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from gemstones.numbers import ends_text
 from gemstones.units import Interval
 
 Verdict = Literal["reproduced", "differs", "holds", "undecided", "does not hold", "ours"]
@@ -164,7 +165,7 @@ def written(value: float, write: Write) -> str:
 
 def between(ends: Interval, write: Write) -> str:
     """`[low, high]`."""
-    return f"[{written(ends[0], write)}, {written(ends[1], write)}]"
+    return ends_text(written(ends[0], write), written(ends[1], write))
 
 
 def inside(value: float, ends: Interval | str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gemstones.figures import style
 from gemstones.figures.style import need_altair
+from gemstones.numbers import ends_text
 from gemstones.paper.drawn import drawn
 from gemstones.paper.figure import PaperFigure
 from gemstones.paper.upstream import SETS, Upstream
@@ -93,7 +94,7 @@ def _accuracy_over_flops(found: Upstream) -> PaperFigure:
         for row, off in zip(frame, mean.residuals, strict=True)
     ]
     rows = {"accuracy": over_flops, "equal loss": left}
-    ends = "" if mean.interval is None else f" [{100 * mean.interval[0]:+.2f}, {100 * mean.interval[1]:+.2f}]"
+    ends = "" if mean.interval is None else " " + ends_text(*(f"{100 * end:+.2f}" for end in mean.interval))
     panels = [
         _panel(
             "accuracy",

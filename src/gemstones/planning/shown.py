@@ -254,7 +254,7 @@ def _agreed(near: NearOptimal) -> str:
     if not shares:
         return ""
     agreed = sum(share >= AGREED for share in shares)
-    return f"; of {len(shares)} spread over them {agreed} are so in {AGREED:.0%} of the law's draws or more"
+    return f"; {agreed} of the {len(shares)} that are kept stay so in {AGREED:.0%} or more of the law's resamples"
 
 
 def member_rows(near: NearOptimal, most: int | None = SHOWN) -> list[Row]:
@@ -265,7 +265,7 @@ def member_rows(near: NearOptimal, most: int | None = SHOWN) -> list[Row]:
             format_quantity(m.tokens),
             f"{m.loss:.4f}",
             f"{m.loss_increase:.3%}",
-            "-" if m.share is None else f"{m.share:.0%} of draws",
+            "-" if m.share is None else f"{m.share:.0%} of resamples",
         )
         for m in near.members[:most]
     ]
@@ -278,7 +278,7 @@ def near_html(near: NearOptimal) -> str:
         member_header(near.loss_unit),
         member_rows(near),
         (
-            f"{min(SHOWN, len(near.members))} of {len(near.members)} spread over the set: first those that most draws "
-            "agree on, then the least loss",
+            f"{min(SHOWN, len(near.members))} of the {len(near.members)} that are kept, evenly from the set: first "
+            "those that are near-optimal in most resamples, then the least loss",
         ),
     )

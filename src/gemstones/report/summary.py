@@ -198,7 +198,7 @@ def _facts(plan: Plan) -> list[str]:
         _intervals(plan),
     ]
     if (near := plan.near_optimal) is not None:
-        sizes = f"width {near.width[0]}–{near.width[1]}, depth {near.depth[0]}–{near.depth[1]}"
+        sizes = f"widths {near.width[0]} to {near.width[1]}, depths {near.depth[0]} to {near.depth[1]}"
         cut = ", and more beyond the search" if near.truncated_by else ""
         lie = "lies" if near.count == 1 else "lie"
         facts.append(

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from gemstones.laws.published import LAW_NAMES
-from gemstones.numbers import number_text
+from gemstones.numbers import ends_text, number_text
 from gemstones.planning.plan import plan
 from gemstones.report.result import Study
 from gemstones.runs import RunTable
@@ -84,11 +84,11 @@ def test_a_budget_changes_everything(stones_page: Path, stones_study: Study, rea
         low, high = expected.intervals["loss"]
         assert quantities(page)["Predicted loss, nats per token, of a new run"] == [
             f"{expected.loss:.4f}",
-            f"{low:.4f} – {high:.4f}",
+            ends_text(f"{low:.4f}", f"{high:.4f}"),
         ]
         narrow = expected.intervals["loss_of_fit"]
-        assert quantities(page)["The same, of the fit, if its form is right"][1] == " – ".join(
-            f"{end:.4f}" for end in narrow
+        assert quantities(page)["The same, of the fit, if its form is right"][1] == ends_text(
+            *(f"{end:.4f}" for end in narrow)
         )
         assert low < narrow[0] < narrow[1] < high
 
@@ -130,7 +130,7 @@ def test_widths_can_be_restricted(stones_page: Path, reader: Reader) -> None:
     fill(page, "width_max", "2048")
     expect(page.locator("#prescription strong").first).to_contain_text("2048x")
     settled(page)
-    assert quantities(page)["Width"][1] == "2048 – 2048"
+    assert quantities(page)["Width"][1] == ends_text("2048", "2048")
 
 
 def test_overtraining_moves_the_shape(stones_page: Path, reader: Reader) -> None:

@@ -7,7 +7,7 @@ from gemstones.analyses.backtest.predictor import Approach
 from gemstones.analyses.backtest.scores import Comparison, Score, Target
 from gemstones.analyses.backtest.splits import GROUPS, SplitKind
 from gemstones.laws.interval import level_text
-from gemstones.numbers import counted, flops_text
+from gemstones.numbers import counted, ends_text, flops_text
 from gemstones.units import Interval, format_quantity
 from gemstones.words import PARAMS_WORDS, flops_words, listed
 
@@ -55,7 +55,7 @@ def percent_interval_text(ends: Interval) -> str:
     >>> percent_interval_text((-0.00042, 0.0159))
     '[-0.04, 1.59]'
     """
-    return f"[{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]"
+    return ends_text(*(f"{100 * end:.2f}" for end in ends))
 
 
 def conventions_sentence(backtest: Backtest) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from gemstones.display import Row, cautions, labelled
+from gemstones.display import Row, cautions, interval_text, labelled, with_interval
 from gemstones.laws.interval import level_text
 from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_flops, format_quantity
@@ -63,7 +63,7 @@ def sentence(one: At, level: float) -> str:
         return f"At {where}: no answer from so few runs"
     low, high = one.interval
     size = "lower" if one.difference < 0 else "higher"
-    within = f"{level_text(level)}: {low:+.2%} to {high:+.2%}"
+    within = f"{level_text(level)} {interval_text(one.interval, '{:+.2%}'.format)}"
     chance = f"P(B lower) {probability_text(one.probability_lower)}"
     if not one.decided:
         text = (
@@ -73,8 +73,7 @@ def sentence(one: At, level: float) -> str:
     else:
         text = f"At {where}: B's loss is {abs(one.difference):.2%} {size} ({within}); {chance}"
     if one.multiplier is not None and one.multiplier_interval is not None:
-        ends = " to ".join(times(x) for x in one.multiplier_interval)
-        text += f"; compute multiplier of B {times(one.multiplier)} ({ends})"
+        text += f"; compute multiplier of B {with_interval(one.multiplier, one.multiplier_interval, times)}"
     return text
 
 
@@ -113,7 +112,7 @@ def compare_rows(made: Comparison) -> list[Row]:
                 f"{one.losses[0]:.4f}" if known else "-",
                 f"{one.losses[1]:.4f}" if known else "-",
                 f"{one.difference:+.2%}" if known else "-",
-                "-" if one.interval is None else f"[{one.interval[0]:+.2%}, {one.interval[1]:+.2%}]",
+                "-" if one.interval is None else interval_text(one.interval, "{:+.2%}".format),
                 "-" if one.probability_lower is None else probability_text(one.probability_lower),
             )
         )
@@ -129,8 +128,8 @@ def compare_answer(made: Comparison) -> list[str]:
         found = made.measured
         ends = ""
         if found.interval is not None:
-            low, high = found.interval
-            ends = f" ({level_text(made.level)} of the mean, by run: {low:+.2%} to {high:+.2%})"
+            within = interval_text(found.interval, "{:+.2%}".format)
+            ends = f" ({level_text(made.level)} of the mean, by run: {within})"
         fitted = "" if found.fitted is None else f"; the regression there {found.fitted:+.2%}"
         said.append(
             f"measured, the {found.checkpoints} largest pairs of checkpoints, of {found.runs} pairs of runs: "

@@ -17,6 +17,7 @@ from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.figures import style
 from gemstones.figures.style import need_altair
+from gemstones.numbers import ends_text
 from gemstones.planning.cost import amount_text
 from gemstones.runs.industry import IndustryModel
 from gemstones.runs.loss_units import PER
@@ -144,7 +145,7 @@ def _label(found: Overtraining, point: Overtrained) -> str | None:
         lines = [f"loss +{point.loss_increase:.1%}", f"N −{1 - point.params / best.params:.0%}"]
         if point.increase_interval is not None:
             low, high = (f"{100 * end:.1f}".replace("-", "−") for end in point.increase_interval)
-            lines.insert(1, f"({low} to {high}%)" if "−" in low + high else f"({low}–{high}%)")
+            lines.insert(1, ends_text(f"{low}%", f"{high}%"))
         return "\n".join(lines)
     return None
 

@@ -7,6 +7,7 @@ from typing import Any
 from gemstones.analyses.sensitivity.figures import shares_figure, studies_figure
 from gemstones.analyses.sensitivity.sensitivity import CHOICE_WORDS, Sensitivity
 from gemstones.analyses.sensitivity.tables import CHOICE_TITLES, QUANTITY_WORDS, level_rows, studies_frame
+from gemstones.display import interval_text
 from gemstones.figures.table import Table
 from gemstones.numbers import counted, flops_text
 from gemstones.page.page import Figure, Section
@@ -98,7 +99,7 @@ def _shares(made: Sensitivity) -> Table:
     for share in made.decompositions:
         if share.budget == made.headline_budget:
             name = f"{share.quantity[0].upper() if share.quantity[0] in 'nt' else share.quantity[0]}*, %"
-            ends = share.interval and (100 * share.interval[0], 100 * share.interval[1])
+    ends = share.interval and (100 * share.interval[0], 100 * share.interval[1])
             row = by_choice.setdefault(share.choice, {"choice": CHOICE_TITLES[share.choice]})
             row |= with_ends(name, 100 * share.share, ends)
     notes = (
@@ -122,7 +123,7 @@ def largest_share(made: Sensitivity) -> str:
             *made.decompositions
         ]
     most = max(shares, key=lambda share: share.share)
-    ends = "" if most.interval is None else f" ({most.interval[0]:.0%} to {most.interval[1]:.0%})"
+    ends = "" if most.interval is None else f" {interval_text(most.interval, '{:.0%}'.format)}"
     what = capital(CHOICE_WORDS.get(most.choice, "how choices work together"))
     return (
         f"{what} moves {QUANTITY_WORDS[most.quantity].split()[-1]} most: {most.share:.0%}{ends} of its variance for "

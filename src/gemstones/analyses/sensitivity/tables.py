@@ -12,6 +12,7 @@ from gemstones.analyses.sensitivity.findings import Share, Shift
 from gemstones.analyses.sensitivity.prescribe import QUANTITIES, Quantity
 from gemstones.analyses.sensitivity.sensitivity import Sensitivity, plain
 from gemstones.analyses.sensitivity.sweep import Sweep
+from gemstones.display import interval_text
 from gemstones.numbers import flops_text, number_text
 from gemstones.planning.prescriptions import usual_budgets
 from gemstones.runs.losses import OWN
@@ -192,7 +193,7 @@ def share_rows(made: Sensitivity) -> tuple[list[str], list[list[str]]]:
 def _share_text(share: Share) -> str:
     if share.interval is None:
         return f"{share.share:.1%}"
-    return f"{share.share:.1%} [{share.interval[0]:.0%}, {share.interval[1]:.0%}]"
+    return f"{share.share:.1%} {interval_text(share.interval, '{:.0%}'.format)}"
 
 
 def spread_rows(made: Sensitivity) -> list[list[str]]:
