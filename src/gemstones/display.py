@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
-from gemstones.numbers import ends_text
 from gemstones.remedies import of_arguments
 
 Row = tuple[str, ...]
@@ -48,6 +47,15 @@ def few_lines(first: str, others: Iterable[str] = ()) -> str:
     lines = (" ".join(line.split()) for line in (first, *map(of_arguments, others)))
     cut = "\n  ".join(line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…" for line in lines)
     return f"<{cut}>"
+
+
+def ends_text(low: str, high: str) -> str:
+    """An interval by its ends as they are written: so everywhere that people read one.
+
+    >>> ends_text("-0.1%", "2%")
+    '[-0.1%, 2%]'
+    """
+    return f"[{low}, {high}]"
 
 
 def interval_text(ends: Sequence[float] | None, write: Callable[[float], str] = "{:.4g}".format) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from gemstones.display import ends_text
 from gemstones.units import Interval, format_flops, format_number, format_quantity
 
 ZERO = 1e-6
@@ -78,15 +79,6 @@ def interval_text(ends: Interval, name: str = "") -> str:
     """
     digits = _digits(ends, name)
     return ends_text(*(quantity_text(name, end, digits) for end in ends))
-
-
-def ends_text(low: str, high: str) -> str:
-    """An interval by its ends as they are written: so everywhere that people read one.
-
-    >>> ends_text("-0.1%", "2%")
-    '[-0.1%, 2%]'
-    """
-    return f"[{low}, {high}]"
 
 
 def estimate_text(name: str, value: float, ends: Interval | None) -> str:

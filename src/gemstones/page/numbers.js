@@ -105,7 +105,7 @@ function numberText(value, digits = 3) {
   return value.toFixed(Math.max(0, digits - 1 - Math.floor(Math.log10(size))));
 }
 
-/** gemstones.numbers.ends_text: [low, high]. */
+/** gemstones.display.ends_text: [low, high]. */
 function endsText([low, high], write) {
   return `[${write(low)}, ${write(high)}]`;
 }

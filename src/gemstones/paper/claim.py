@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from gemstones.numbers import ends_text
+from gemstones.display import ends_text
 from gemstones.units import Interval
 
 Verdict = Literal["reproduced", "differs", "holds", "undecided", "does not hold", "ours"]

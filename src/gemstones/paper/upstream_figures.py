@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from gemstones.display import ends_text
 from gemstones.figures import style
 from gemstones.figures.style import need_altair
-from gemstones.numbers import ends_text
 from gemstones.paper.drawn import drawn
 from gemstones.paper.figure import PaperFigure
 from gemstones.paper.upstream import SETS, Upstream

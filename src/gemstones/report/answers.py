@@ -64,6 +64,6 @@ def description(study: Study) -> str:
     if made is None:
         return f"Scaling laws of {study.dataset}: no law could be fitted to these runs."
     said = [
-        f"{stat.label} {stat.value}" + (f" ({stat.interval})" if stat.interval else "") for stat in made.stats
+        f"{stat.label} {stat.value}" + (f" {stat.interval}" if stat.interval else "") for stat in made.stats
     ]
     return f"{made.lead}: {', '.join(said)}."

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from gemstones.display import ends_text
 from gemstones.laws.published import LAW_NAMES
-from gemstones.numbers import ends_text, number_text
+from gemstones.numbers import number_text
 from gemstones.planning.plan import plan
 from gemstones.report.result import Study
 from gemstones.runs import RunTable

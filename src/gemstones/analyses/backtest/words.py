@@ -6,8 +6,9 @@ from gemstones.analyses.backtest.backtest import Backtest
 from gemstones.analyses.backtest.predictor import Approach
 from gemstones.analyses.backtest.scores import Comparison, Score, Target
 from gemstones.analyses.backtest.splits import GROUPS, SplitKind
+from gemstones.display import ends_text
 from gemstones.laws.interval import level_text
-from gemstones.numbers import counted, ends_text, flops_text
+from gemstones.numbers import counted, flops_text
 from gemstones.units import Interval, format_quantity
 from gemstones.words import PARAMS_WORDS, flops_words, listed
 

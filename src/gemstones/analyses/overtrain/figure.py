@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from gemstones.analyses.overtrain.overtrain import TYPICAL, Overtrained, Overtraining
 from gemstones.arguments import checked
+from gemstones.display import ends_text
 from gemstones.errors import InvalidRequest
 from gemstones.figures import style
 from gemstones.figures.style import need_altair
-from gemstones.numbers import ends_text
 from gemstones.planning.cost import amount_text
 from gemstones.runs.industry import IndustryModel
 from gemstones.runs.loss_units import PER
