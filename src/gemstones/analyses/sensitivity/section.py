@@ -99,7 +99,7 @@ def _shares(made: Sensitivity) -> Table:
     for share in made.decompositions:
         if share.budget == made.headline_budget:
             name = f"{share.quantity[0].upper() if share.quantity[0] in 'nt' else share.quantity[0]}*, %"
-    ends = share.interval and (100 * share.interval[0], 100 * share.interval[1])
+            ends = share.interval and (100 * share.interval[0], 100 * share.interval[1])
             row = by_choice.setdefault(share.choice, {"choice": CHOICE_TITLES[share.choice]})
             row |= with_ends(name, 100 * share.share, ends)
     notes = (
