@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
+from typing import NamedTuple
 
 from gemstones.remedies import of_arguments
 
@@ -35,6 +36,23 @@ def html_table(
         f"<div><b>{escape(heading)}</b><table>{head}<tbody>{body}</tbody></table>"
         f"<small>{said.removeprefix('<br>')}</small></div>"
     )
+
+
+class Card(NamedTuple):
+    """A result for people: what it is, a table, and what must be read with it."""
+
+    heading: str
+    header: Row
+    rows: Sequence[Row]
+    notes: Sequence[str]
+
+    def html(self) -> str:
+        """In a notebook."""
+        return html_table(*self)
+
+    def text(self, most: int | None = None) -> str:
+        """In Python's own terminal: without the table, and with the first `most` notes."""
+        return few_lines(self.heading, self.notes[:most])
 
 
 def few_lines(first: str, others: Iterable[str] = ()) -> str:

@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import msgspec
+
 from gemstones.errors import Failure, GemstonesError, InvalidPath
 
 OF_THE_PATH = frozenset(
@@ -187,3 +189,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """As `write_bytes`, for UTF-8 text."""
     write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: object) -> None:
+    """As `write_bytes`, for plain values as JSON."""
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")

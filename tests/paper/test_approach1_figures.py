@@ -8,7 +8,7 @@ import pytest
 
 from gemstones.figures.approach1 import approach1_figure
 from gemstones.laws.envelope import QUANTITIES, Envelope, envelope
-from gemstones.paper.approach1_figures import SELECTIONS, figure_4, figure_9, figure_10, figure_11
+from gemstones.paper.approach1_figures import SELECTIONS, paper_approach1
 from gemstones.paper.figure import PaperFigure
 from gemstones.paper.fits import EnvelopeKey, paper_envelopes
 from gemstones.report.steps import METHODS, RESOURCES
@@ -30,8 +30,7 @@ def envelopes(gemstones: RunTable) -> dict[EnvelopeKey, Envelope]:
 
 @pytest.fixture(scope="module")
 def figures(gemstones: RunTable, envelopes: dict[EnvelopeKey, Envelope]) -> dict[int, PaperFigure]:
-    made = [draw(gemstones, envelopes) for draw in (figure_4, figure_9, figure_10, figure_11)]
-    return {figure.number: figure for figure in made}
+    return {number: paper_approach1(number, gemstones, envelopes) for number in SELECTIONS}
 
 
 @pytest.mark.parametrize("number", HULLS)

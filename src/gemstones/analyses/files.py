@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from gemstones.figures.save import save_figure
+from gemstones.figures.save import save_figure, write_frame
 from gemstones.figures.style import need_altair
-from gemstones.files import write_bytes, write_text
-from gemstones.marks import WRITTEN_BY
+from gemstones.files import write_json, write_text
 from gemstones.output_folder import OutputFolder
 from gemstones.runs.table import RunTable
 
@@ -36,7 +32,9 @@ def analysis_folder(
     closing = f"{name}.json"
     patterns = (*(f"{figure}{suffix}" for figure in figures for suffix in (".png", ".svg")), *texts, closing)
     inputs = tuple(Path(source.location) for table in runs for source in table.sources)
-    return OutputFolder(output, f"gemstones {name}", (closing,), patterns, inputs, force)
+    folder = OutputFolder(output, f"gemstones {name}", (closing,), patterns, inputs, force)
+    folder.check()
+    return folder
 
 
 def write_analysis(
@@ -47,18 +45,13 @@ def write_analysis(
     tables: Mapping[str, pl.DataFrame] | None = None,
 ) -> list[Path]:
     """Fill the folder, whole or not at all; returns the files, NAME.json last."""
-    folder.check()
     with folder.replacing() as filled:
         files = [path for name, chart in figures.items() for path in save_figure(chart, filled / name)]
         for name, text in (texts or {}).items():
             files.append(filled / name)
             write_text(files[-1], text)
         for name, frame in (tables or {}).items():
-            buffer = io.BytesIO()
-            frame.write_parquet(buffer, metadata=WRITTEN_BY)
-            files.append(filled / name)
-            write_bytes(files[-1], buffer.getvalue())
+            files.append(write_frame(frame, filled / name))
         files.append(filled / folder.closing[0])
-        content = msgspec.json.format(msgspec.json.encode({"analysis": folder.command, **summary}), indent=1)
-        write_text(files[-1], content.decode() + "\n")
+        write_json(files[-1], {"analysis": folder.command, **summary})
     return [folder.path / path.relative_to(filled) for path in files]

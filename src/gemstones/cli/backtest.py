@@ -11,7 +11,19 @@ from gemstones.accounting.parameters import params_convention
 from gemstones.analyses.backtest.backtest import DRAWS, LAWS, Backtest
 from gemstones.analyses.backtest.backtest import backtest as run_backtest
 from gemstones.analyses.backtest.splits import SPLITS
-from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
+from gemstones.cli.options import (
+    FLAG,
+    OUTPUT,
+    Delta,
+    Json,
+    Level,
+    Params,
+    Reading,
+    Runs,
+    Seed,
+    Workers,
+    worker_count,
+)
 from gemstones.cli.output import print_json, print_notes, print_table, progress_bar, say
 from gemstones.display import cautions
 from gemstones.laws.solver.objective import Objective
@@ -36,13 +48,11 @@ def backtest(
             "compute=1/30 of the most; may be repeated (default: all of them)."
         ),
     ] = (),
-    delta: Annotated[
-        float, Parameter(help="Where the Huber function turns from squared to absolute, in log loss.")
-    ] = 1e-4,
-    params: Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")] = "total",
+    delta: Delta = 1e-4,
+    params: Params = "total",
     draws: Annotated[int, Parameter(help="Resamples of held-out runs for the intervals.")] = DRAWS,
-    seed: Annotated[int, Parameter(help="Of the resampling.")] = 0,
-    level: Annotated[float, Parameter(help="Probability of the intervals.")] = 0.95,
+    seed: Seed = 0,
+    level: Level = 0.95,
     workers: Workers = None,
     output: Annotated[
         Path | None, OUTPUT, Parameter(help="Folder for errors, predictions, figures and backtest.json.")

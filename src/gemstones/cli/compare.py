@@ -12,18 +12,22 @@ from gemstones.accounting.parameters import params_convention
 from gemstones.analyses.compare.by import compare_by, ranks
 from gemstones.analyses.compare.compare import DRAWS, LAWS
 from gemstones.analyses.compare.compare import compare as compare_recipes
-from gemstones.analyses.compare.result import Comparison
-from gemstones.analyses.compare.shown import (
-    compare_answer,
-    compare_header,
-    compare_heading,
-    compare_notes,
-    compare_rows,
-    reach_text,
-    where_text,
+from gemstones.analyses.compare.shown import compare_answer, compare_card, reach_text, where_text
+from gemstones.cli.options import (
+    FLAG,
+    OUTPUT,
+    Delta,
+    Json,
+    Level,
+    Params,
+    Reading,
+    Runs,
+    Seed,
+    Verbose,
+    Workers,
+    worker_count,
 )
-from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Verbose, Workers, worker_count
-from gemstones.cli.output import print_json, print_table, say, say_trust, share_bar
+from gemstones.cli.output import print_card, print_json, say, say_trust, share_bar
 from gemstones.cli.values import values_by_column
 from gemstones.errors import InvalidRequest
 from gemstones.printable import printable
@@ -58,13 +62,11 @@ def compare(
             help=f"Form of the law fitted to both together (default: {' or '.join(LAWS)}, whichever backtests prefer)."
         ),
     ] = None,
-    params: Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")] = "total",
-    delta: Annotated[
-        float, Parameter(help="Where the Huber function turns from squared to absolute, in log loss.")
-    ] = 1e-4,
+    params: Params = "total",
+    delta: Delta = 1e-4,
     bootstrap: Annotated[int, Parameter(help="Resamples by run of the pooled law.")] = DRAWS,
-    seed: Annotated[int, Parameter(help="Seed of the resampling.")] = 0,
-    level: Annotated[float, Parameter(help="Probability of the intervals.")] = 0.95,
+    seed: Seed = 0,
+    level: Level = 0.95,
     workers: Workers = None,
     output: Annotated[
         Path | None,
@@ -100,7 +102,6 @@ def compare(
         from gemstones.analyses.files import analysis_folder
 
         folder = analysis_folder("compare", output, ("compare",), tables, force=reading.force)
-        folder.check()
     with share_bar() as progress:
         if by is not None:
             made = compare_by(tables[0], by, reference=reference, progress=progress, **options)
@@ -120,7 +121,10 @@ def compare(
         print_json(summary)
         return
     for one in made:
-        _print(one, verbose)
+        card = compare_card(one)
+        print_card(card if verbose else card._replace(header=(), notes=compare_answer(one)))
+        if not verbose:
+            say_trust(reach_text(one), len(one.flags))
     for place, best in zip(made[0].at, chances, strict=False):
         order = sorted(best.items(), key=lambda pair: -pair[1])
         said = ", ".join(f"{name} {chance:.0%}" for name, chance in order)
@@ -146,13 +150,3 @@ def _tables(
     if select_b is None:
         return reading.selected(runs[:1]), reading.selected(runs[1:])
     return reading.selected(runs[:1]), reading.load(runs[1:]).select(select_b, reading.where)
-
-
-def _print(made: Comparison, verbose: bool) -> None:
-    say(printable(compare_heading(made)))
-    if verbose:
-        print_table("", compare_header(made), compare_rows(made))
-    for note in compare_notes(made) if verbose else compare_answer(made):
-        say(printable(note))
-    if not verbose:
-        say_trust(reach_text(made), len(made.flags))

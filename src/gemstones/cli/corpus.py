@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from gemstones.cli.options import OUTPUT, Json, core_count
+from gemstones.cli.options import FLAG, OUTPUT, Json, core_count, count_of
 from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.printable import printable
 from gemstones.units import format_bytes, parse_count
@@ -24,6 +24,14 @@ MOST_SKIPPED = 5
 MUCH_SKIPPED = 0.1
 """Of the input: said on the last line."""
 
+Output = Annotated[Path, OUTPUT, Parameter(help="Folder for shards, tokenizer.json and manifest.json.")]
+ValidationTokens = Annotated[
+    str | None, Parameter(help="Hold out so many tokens instead of a fraction of the documents.")
+]
+Multiple = Annotated[int, Parameter(help="Rows of a model's embedding.")]
+ShardTokens = Annotated[str, Parameter(help="Most tokens in a shard.")]
+ReplaceCorpus = Annotated[bool, FLAG, Parameter(help="Replace another corpus in the folder.")]
+
 
 @app.command
 def build(
@@ -34,7 +42,7 @@ def build(
             "gzip, Zstandard, bzip2 or xz."
         ),
     ],
-    output: Annotated[Path, OUTPUT, Parameter(help="Folder for shards, tokenizer.json and manifest.json.")],
+    output: Output,
     vocabulary: Annotated[
         str | None, Parameter(help="Train a byte-level BPE of that many ids on the text.")
     ] = None,
@@ -45,9 +53,7 @@ def build(
             help="Fraction of the documents to hold out, by their hash (default: 0.01); more of a small corpus."
         ),
     ] = None,
-    validation_tokens: Annotated[
-        str | None, Parameter(help="Hold out so many tokens instead of a fraction of the documents.")
-    ] = None,
+    validation_tokens: ValidationTokens = None,
     field: Annotated[
         str,
         Parameter(help="Field of JSON, or column of Parquet, with the text; meta.text goes into objects."),
@@ -62,14 +68,12 @@ def build(
     end_of_document: Annotated[
         str | None, Parameter(help="Token of the given tokenizer to end documents with.")
     ] = None,
-    pad_vocabulary_to_multiple: Annotated[int, Parameter(help="Rows of a model's embedding.")] = 64,
-    shard_tokens: Annotated[str, Parameter(help="Most tokens in a shard.")] = "50M",
+    pad_vocabulary_to_multiple: Multiple = 64,
+    shard_tokens: ShardTokens = "50M",
     workers: Annotated[
         int | None, Parameter(help="Processes (default: all cores). The corpus does not depend on it.")
     ] = None,
-    force: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Replace another corpus in the folder.")
-    ] = False,
+    force: ReplaceCorpus = False,
     json: Json = False,
 ) -> None:
     """Documents → token shards and a manifest.
@@ -82,11 +86,9 @@ def build(
     from gemstones.train.corpus import build as build_corpus
 
     options = Options(
-        vocabulary=None if vocabulary is None else parse_count(vocabulary, "vocabulary"),
+        vocabulary=count_of(vocabulary, "vocabulary"),
         validation=validation,
-        validation_tokens=None
-        if validation_tokens is None
-        else parse_count(validation_tokens, "validation-tokens"),
+        validation_tokens=count_of(validation_tokens, "validation-tokens"),
         field=field,
         bad_lines=bad_lines,
         end_of_document=end_of_document,
@@ -127,23 +129,20 @@ def import_(
             "Parquet or Arrow with a column of ids, a folder of datasets.save_to_disk."
         ),
     ],
-    output: Annotated[Path, OUTPUT, Parameter(help="Folder for shards, tokenizer.json and manifest.json.")],
+    output: Output,
     tokenizer: Annotated[Path, Parameter(help="The tokenizer.json that the tokens were made with.")],
     validation_from: Annotated[
         tuple[Path, ...],
+        FLAG,
         Parameter(
-            negative="",
             consume_multiple=True,
-            show_default=False,
             help="Files and folders that are held out, like val.bin, instead of documents by their hash.",
         ),
     ] = (),
     validation: Annotated[
         float | None, Parameter(help="Fraction of the documents to hold out, by their hash (default: 0.01).")
     ] = None,
-    validation_tokens: Annotated[
-        str | None, Parameter(help="Hold out so many tokens instead of a fraction of the documents.")
-    ] = None,
+    validation_tokens: ValidationTokens = None,
     dtype: Annotated[
         Literal["uint16", "uint32", "int32", "int64"] | None,
         Parameter(help="Of ids without a header (default: uint16, or uint32 for a vocabulary above 65,536)."),
@@ -155,11 +154,9 @@ def import_(
     end_of_document: Annotated[
         str | None, Parameter(help="Token of the tokenizer that ends documents.")
     ] = None,
-    pad_vocabulary_to_multiple: Annotated[int, Parameter(help="Rows of a model's embedding.")] = 64,
-    shard_tokens: Annotated[str, Parameter(help="Most tokens in a shard.")] = "50M",
-    force: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Replace another corpus in the folder.")
-    ] = False,
+    pad_vocabulary_to_multiple: Multiple = 64,
+    shard_tokens: ShardTokens = "50M",
+    force: ReplaceCorpus = False,
     json: Json = False,
 ) -> None:
     """Tokens that others made → token shards and a manifest.
@@ -173,9 +170,7 @@ def import_(
 
     options = Options(
         validation=validation,
-        validation_tokens=None
-        if validation_tokens is None
-        else parse_count(validation_tokens, "validation-tokens"),
+        validation_tokens=count_of(validation_tokens, "validation-tokens"),
         field=Options().field if field is None else field,
         end_of_document=end_of_document,
         pad_vocabulary_to_multiple=pad_vocabulary_to_multiple,
@@ -198,9 +193,7 @@ def show(
     corpus: Annotated[Path, Parameter(help="Folder of a finished corpus.")],
     /,
     *,
-    verify: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Read every shard and check its hash.")
-    ] = False,
+    verify: Annotated[bool, FLAG, Parameter(help="Read every shard and check its hash.")] = False,
     json: Json = False,
 ) -> None:
     """What a corpus holds: documents, tokens by split, vocabulary, sources, fingerprint.

@@ -103,12 +103,14 @@ def design(
             )
         _shapes(sizes, tolerance, ranges, architecture, json)
         return
-    from gemstones.cli.design_runs import Asked, print_design
+    from gemstones.analyses.next_run.design import RUNS
+    from gemstones.cli.design_runs import print_design
 
-    asked = Asked(
-        budget or "", spend, device_hours, want, law, after, existing, runs, largest, annealed, seeds
-    )
-    print_design(asked, ranges, architecture, output, force, json)
+    asked = {
+        "budget": budget, "spend": spend, "device_hours": device_hours, "want": want, "have": existing,
+        "runs": RUNS if runs is None else runs, "largest": largest, "annealed": annealed, "seeds": seeds,
+    }  # fmt: skip
+    print_design(asked, law, after, ranges, architecture, output, force, json)
 
 
 def _shapes(sizes: str, tolerance: float, ranges: Ranges, architecture: Architecture, json: bool) -> None:

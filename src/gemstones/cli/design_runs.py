@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from gemstones.analyses.next_run.design import RUNS, design_runs
+from gemstones.analyses.next_run.design import design_runs
 from gemstones.analyses.next_run.pilot import pilot_of
 from gemstones.analyses.next_run.result import Design
-from gemstones.analyses.next_run.shown import (
-    design_header,
-    design_heading,
-    design_notes,
-    design_rows,
-    rivals_header,
-    rivals_rows,
-)
+from gemstones.analyses.next_run.shown import RIVALS_HEADER, design_card, rivals_rows
 from gemstones.analyses.next_run.suite import suite_text
 from gemstones.cli.options import Architecture, Ranges
 from gemstones.cli.output import print_json, print_table, say, share_bar
@@ -32,52 +26,33 @@ from gemstones.printable import printable
 SUITE, SUITE_FILE = ".toml", "suite.toml"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What was asked for, as it was written."""
-
-    budget: str
-    spend: str | None
-    device_hours: str | None
-    want: str
-    law: str | None
-    after: str | None
-    existing: str | None
-    runs: int | None
-    largest: str | None
-    annealed: bool
-    seeds: int
-
-
 def print_design(
-    asked: Asked, ranges: Ranges, architecture: Architecture, output: Path | None, force: bool, json: bool
+    asked: Mapping[str, Any],
+    law: str | None,
+    after: str | None,
+    ranges: Ranges,
+    architecture: Architecture,
+    output: Path | None,
+    force: bool,
+    json: bool,
 ) -> None:
-    """Finds the design, writes its files and prints it."""
+    """Finds the design that is `asked` for, in the words of `design_runs`, writes its files and prints it."""
     folder = None
     if output is not None and output.suffix != SUITE:
         from gemstones.analyses.files import analysis_folder
 
         folder = analysis_folder("design", output, ("runs",), texts=(SUITE_FILE,), force=force)
-        folder.check()
     elif output is not None and output.exists() and not force and not _ours(output):
         raise InvalidRequest(
             f"{output} exists and is no suite of a design: name another file, or give --force"
         )
-    pilot = pilot_of(asked.after, asked.law or "N,T")
-    reference = given_law(asked.law or REFIT) if pilot is None else pilot.fit
+    pilot = pilot_of(after, law or "N,T")
+    reference = given_law(law or REFIT) if pilot is None else pilot.fit
     with share_bar() as progress:
         design = design_runs(
-            asked.budget,
-            asked.spend,
-            want=asked.want,
-            law=REFIT if pilot is not None else asked.law or REFIT,
+            **asked,
+            law=REFIT if pilot is not None else law or REFIT,
             after=pilot,
-            have=asked.existing,
-            runs=RUNS if asked.runs is None else asked.runs,
-            largest=asked.largest,
-            annealed=asked.annealed,
-            seeds=asked.seeds,
-            device_hours=asked.device_hours,
             constraints=_constraints(reference, ranges, architecture),
             progress=progress,
         )
@@ -85,10 +60,11 @@ def print_design(
     if json:
         print_json(design.summary())
         return
-    say(printable(design_heading(design)))
-    print_table("", design_header(design), design_rows(design), left=(1,))
-    print_table("", rivals_header(), rivals_rows(design))
-    for note in [*design_notes(design), *(f"written: {path}" for path in written)]:
+    card = design_card(design)
+    say(printable(card.heading))
+    print_table("", card.header, card.rows, left=(1,))
+    print_table("", RIVALS_HEADER, rivals_rows(design))
+    for note in [*card.notes, *(f"written: {path}" for path in written)]:
         say(printable(note))
 
 

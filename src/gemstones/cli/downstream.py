@@ -11,15 +11,12 @@ from gemstones.analyses.downstream.downstream import ASKED, AUTO, DRAWS
 from gemstones.analyses.downstream.downstream import downstream as fit_task
 from gemstones.analyses.downstream.shown import (
     TRIED_HEADER,
-    downstream_header,
-    downstream_heading,
-    downstream_notes,
-    downstream_rows,
+    downstream_card,
     predicted_header,
     predicted_rows,
     tried_rows,
 )
-from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
+from gemstones.cli.options import FLAG, OUTPUT, Json, Level, Reading, Runs, Seed, Workers, worker_count
 from gemstones.cli.output import print_json, print_table, say
 from gemstones.cli.values import values_by_column
 from gemstones.printable import printable
@@ -62,8 +59,8 @@ def downstream(
     ] = None,
     reading: Reading = Reading(),
     bootstrap: Annotated[int, Parameter(help="Resamples by run for intervals; 0 for none.")] = DRAWS,
-    seed: Annotated[int, Parameter(help="Seed of the resampling.")] = 0,
-    level: Annotated[float, Parameter(help="Probability of the intervals.")] = 0.95,
+    seed: Seed = 0,
+    level: Level = 0.95,
     workers: Workers = None,
     output: Annotated[
         Path | None,
@@ -89,7 +86,6 @@ def downstream(
         from gemstones.analyses.downstream.files import downstream_folder
 
         folder = downstream_folder(output, table, force=reading.force)
-        folder.check()
     made = fit_task(
         table,
         task,
@@ -112,12 +108,11 @@ def downstream(
     if json:
         print_json(made.summary())
         return
-    say(printable(downstream_heading(made)))
-    print_table("", downstream_header(made), downstream_rows(made))
+    card = downstream_card(made)
+    say(printable(card.heading))
+    print_table("", card.header, card.rows)
     print_table("", TRIED_HEADER, tried_rows(made), left=(0, 4))
     if made.predictions:
         print_table("", predicted_header(made), predicted_rows(made))
-    for note in downstream_notes(made):
+    for note in (*card.notes, *(f"written: {path}" for path in written)):
         say(printable(note))
-    for path in written:
-        say(printable(f"written: {path}"))

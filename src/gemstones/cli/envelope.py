@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params_convention
-from gemstones.cli.options import Json, Reading, Resampled, Runs
+from gemstones.cli.options import Json, Params, Reading, Resampled, Runs
 from gemstones.cli.output import (
     ASK_FOR_INTERVALS,
     print_json,
@@ -33,7 +33,7 @@ def envelope(
     resource: Annotated[str, Parameter(help="flops or device_hours.")] = "flops",
     method: Annotated[str, Parameter(help="hull (convex hull of log-log losses) or bins.")] = "hull",
     bins: Annotated[int, Parameter(help="Number of bins, for --method bins.")] = BINS,
-    params: Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")] = "total",
+    params: Params = "total",
     resampled: Resampled = Resampled(),
     json: Json = False,
 ) -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import FLAG, OUTPUT, Device, Json
+from gemstones.cli.options import FLAG, OUTPUT, Device, Json, count_of
 from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.errors import InvalidRequest
 from gemstones.printable import printable
 from gemstones.runs.families import RELEASED
 from gemstones.runs.mapping import parse_columns
-from gemstones.units import format_quantity, parse_count, parse_quantity
+from gemstones.units import format_quantity, parse_quantity
 
 if TYPE_CHECKING:
     from gemstones.evaluation.evaluate import Evaluated
@@ -124,10 +124,7 @@ def evaluate(
     from gemstones.evaluation.targets import Wanted
 
     wanted = Wanted(
-        revision,
-        None if every is None else parse_quantity(every, "every"),
-        _shapes(shapes),
-        variant,
+        revision, None if every is None else parse_quantity(every, "every"), _shapes(shapes), variant
     )
     if variant != "main" and not any(model in RELEASED for model in models):
         raise InvalidRequest(
@@ -147,12 +144,12 @@ def evaluate(
         wanted=wanted,
         columns=None if columns is None else parse_columns(columns),
         options=Options(
-            context=_count(context, "context"),
-            stride=_count(stride, "stride"),
+            context=count_of(context, "context"),
+            stride=count_of(stride, "stride"),
             windows=windows,
             dtype=dtype,
             device=device,
-            batch_tokens=_count(batch_tokens, "batch tokens"),
+            batch_tokens=count_of(batch_tokens, "batch tokens"),
             memory=None if memory is None else parse_quantity(memory, "memory"),
             loss_unit=loss_unit,
             field=field,
@@ -301,7 +298,3 @@ def _shapes(text: str | None) -> tuple[str, ...]:
     if not all(shapes):
         raise InvalidRequest(f"shapes {text!r} must be WIDTHxDEPTH between commas, like 256x23,512x12")
     return tuple(dict.fromkeys(shapes))
-
-
-def _count(text: str | None, what: str) -> int | None:
-    return None if text is None else parse_count(text, what)

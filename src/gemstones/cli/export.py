@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import OUTPUT, Json
+from gemstones.cli.options import FLAG, OUTPUT, Json
 from gemstones.cli.output import print_json, say
 from gemstones.printable import printable
 from gemstones.units import format_quantity
@@ -24,9 +24,7 @@ def export(
     corpus: Annotated[
         Path | None, Parameter(help="Where the run's corpus is (default: where it was trained).")
     ] = None,
-    force: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Replace another export in the folder.")
-    ] = False,
+    force: Annotated[bool, FLAG, Parameter(help="Replace another export in the folder.")] = False,
     json: Json = False,
 ) -> None:
     """A trained run as a Hugging Face folder.

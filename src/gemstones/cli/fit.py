@@ -8,15 +8,8 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params_convention
-from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Resampled, Runs, files_of
-from gemstones.cli.output import (
-    ASK_FOR_INTERVALS,
-    print_json,
-    print_notes,
-    print_table,
-    progress_bar,
-    say,
-)
+from gemstones.cli.options import FLAG, OUTPUT, Delta, Json, Params, Reading, Resampled, Runs, files_of
+from gemstones.cli.output import ASK_FOR_INTERVALS, print_json, print_notes, print_table, progress_bar, say
 from gemstones.cli.values import values_by_column
 from gemstones.display import cautions
 from gemstones.files import check_output
@@ -60,9 +53,7 @@ def fit(
         ),
     ] = None,
     objective: Annotated[str, Parameter(help="huber, squared or absolute, of log loss.")] = "huber",
-    delta: Annotated[
-        float, Parameter(help="Where the Huber function turns from squared to absolute, in log loss.")
-    ] = 1e-4,
+    delta: Delta = 1e-4,
     weight_above: Annotated[
         float,
         Parameter(
@@ -73,7 +64,7 @@ def fit(
         str | None, Parameter(help="Columns, like lr,batch, whose values of least loss are wanted; see --at.")
     ] = None,
     at: Annotated[str | None, Parameter(help="The other columns for --optimum, like N=1B,T=100B.")] = None,
-    params: Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")] = "total",
+    params: Params = "total",
     resampled: Resampled = Resampled(),
     resample_starts: Annotated[
         int | None,

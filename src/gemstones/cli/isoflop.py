@@ -10,16 +10,9 @@ from cyclopts import Parameter
 from gemstones.accounting.parameters import params_convention
 from gemstones.analyses.isoflop.isoflop import DRAWS
 from gemstones.analyses.isoflop.isoflop import isoflop as find_minima
-from gemstones.analyses.isoflop.shown import (
-    isoflop_answer,
-    isoflop_header,
-    isoflop_heading,
-    isoflop_notes,
-    isoflop_rows,
-)
-from gemstones.cli.options import OUTPUT, Json, Reading, Runs, Verbose
-from gemstones.cli.output import print_json, print_table, say, say_trust
-from gemstones.printable import printable
+from gemstones.analyses.isoflop.shown import isoflop_answer, isoflop_card
+from gemstones.cli.options import OUTPUT, Json, Level, Params, Reading, Runs, Seed, Verbose
+from gemstones.cli.output import print_card, print_json, say_trust, say_written
 
 
 def isoflop(
@@ -33,13 +26,13 @@ def isoflop(
             help="Column that names each run's budget (default: one called budget or the like, else clusters of FLOPs)."
         ),
     ] = None,
-    params: Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")] = "total",
+    params: Params = "total",
     law: Annotated[
         str, Parameter(help="Law of N and T to fit to the same runs and show beside; none for none.")
     ] = "N,T",
     bootstrap: Annotated[int, Parameter(help="Draws by run for intervals; 0 for none.")] = DRAWS,
-    seed: Annotated[int, Parameter(help="Seed of the draws.")] = 0,
-    level: Annotated[float, Parameter(help="Probability of the intervals.")] = 0.95,
+    seed: Seed = 0,
+    level: Level = 0.95,
     output: Annotated[
         Path | None, OUTPUT, Parameter(help="Folder for isoflop.json and the figure (bowls.png, bowls.svg).")
     ] = None,
@@ -60,7 +53,6 @@ def isoflop(
         from gemstones.analyses.files import analysis_folder
 
         folder = analysis_folder("isoflop", output, ("bowls",), (table,), force=reading.force)
-        folder.check()
     made = find_minima(
         table,
         budget=budget,
@@ -70,21 +62,17 @@ def isoflop(
         seed=seed,
         level=level,
     )
-    written: list[str] = []
+    written: list[Path] = []
     if folder is not None:
         from gemstones.analyses.files import write_analysis
         from gemstones.analyses.isoflop.figure import isoflop_figure
 
-        figures = {"bowls": isoflop_figure(made)}
-        written = [str(path) for path in write_analysis(folder, made.summary(), figures)]
+        written = write_analysis(folder, made.summary(), {"bowls": isoflop_figure(made)})
     if json:
         print_json(made.summary())
         return
-    say(printable(isoflop_heading(made)))
-    print_table("", isoflop_header(made), isoflop_rows(made))
-    for note in isoflop_notes(made) if verbose else isoflop_answer(made):
-        say(printable(note))
+    card = isoflop_card(made)
+    print_card(card if verbose else card._replace(notes=isoflop_answer(made)))
     if not verbose:
         say_trust(made.budgets_are, len(made.flags))
-    for path in written:
-        say(printable(f"written: {path}"))
+    say_written(written)

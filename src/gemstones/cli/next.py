@@ -10,13 +10,12 @@ from cyclopts import Parameter
 from gemstones.accounting.parameters import params_convention
 from gemstones.analyses.next_run.next_runs import next_runs, valued
 from gemstones.analyses.next_run.pilot import DRAWS
-from gemstones.analyses.next_run.shown import next_header, next_heading, next_notes, next_rows
+from gemstones.analyses.next_run.shown import next_card
 from gemstones.bounds import FLOPS
-from gemstones.cli.options import Json, Reading, Runs, Workers, worker_count
-from gemstones.cli.output import print_json, print_table, progress_bar, say
+from gemstones.cli.options import Json, Params, Reading, Runs, Seed, Workers, worker_count
+from gemstones.cli.output import print_card, print_json, progress_bar
 from gemstones.laws.fit import is_fit
 from gemstones.laws.fitting import fit
-from gemstones.printable import printable
 
 
 def next(  # noqa: A001 (the command is called so)
@@ -35,9 +34,9 @@ def next(  # noqa: A001 (the command is called so)
     ] = "auto",
     reading: Reading = Reading(),
     law: Annotated[str, Parameter(help="Form of the law that is fitted to the runs.")] = "N,T",
-    params: Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")] = "total",
+    params: Params = "total",
     bootstrap: Annotated[int, Parameter(help="Resamples by run, whose spread is what is not known.")] = DRAWS,
-    seed: Annotated[int, Parameter(help="Seed of the resampling.")] = 0,
+    seed: Seed = 0,
     workers: Workers = None,
     json: Json = False,
 ) -> None:
@@ -72,7 +71,4 @@ def next(  # noqa: A001 (the command is called so)
     if json:
         print_json(found.summary())
         return
-    say(printable(next_heading(found)))
-    print_table("", next_header(), next_rows(found))
-    for note in next_notes(found):
-        say(printable(note))
+    print_card(next_card(found))

@@ -37,16 +37,12 @@ Runs = Annotated[
 ]
 Force = Annotated[
     bool,
+    FLAG,
     Parameter(
-        negative="",
-        show_default=False,
-        help="Take what is refused as implausible or inseparable, flagged; replace files that another wrote.",
+        help="Take what is refused as implausible or inseparable, flagged; replace files that another wrote."
     ),
 ]
-Replace = Annotated[
-    bool,
-    Parameter(negative="", show_default=False, help="Replace files that another program wrote."),
-]
+Replace = Annotated[bool, FLAG, Parameter(help="Replace files that another program wrote.")]
 
 
 def _path(_: Any, tokens: Sequence[Token]) -> Path:
@@ -60,20 +56,18 @@ OUTPUT = Parameter(converter=_path)
 """Of an option that names what is written: an empty text is not the current folder."""
 HeldOut = Annotated[
     tuple[str, ...],
+    FLAG,
     Parameter(
         name="--held-out",
-        negative="",
-        show_default=False,
         help="NAME=FOLDER: the corpus of a held-out set of the suite, instead of the file's; may be repeated.",
     ),
 ]
 
 Sources = Annotated[
     tuple[str, ...],
+    FLAG,
     Parameter(
         name="--source",
-        negative="",
-        show_default=False,
         help="NAME=FOLDER: the corpus of a source of the suite's mixtures, instead of the file's; may be repeated.",
     ),
 ]
@@ -94,6 +88,16 @@ def named_folders(given: Sequence[str], option: str) -> dict[str, Path]:
     return found
 
 
+Params = Annotated[str, Parameter(help="What N counts: total, no_embedding or non_embedding.")]
+Delta = Annotated[
+    float, Parameter(help="Where the Huber function turns from squared to absolute, in log loss.")
+]
+Seed = Annotated[int, Parameter(help="Seed of the resampling.")]
+Level = Annotated[float, Parameter(help="Probability of the intervals.")]
+Budgets = Annotated[
+    str | None,
+    Parameter(help="FLOPs to plan for, like 1e20,1e22 (default: from within the runs to 100 times beyond)."),
+]
 Workers = Annotated[
     str | None,
     Parameter(
@@ -166,8 +170,7 @@ class Reading:
         str | None, Parameter(help="nats (the default), bits, both per token, or bits_per_byte.")
     ] = None
     duplicates: Annotated[
-        str | None,
-        Parameter(help="Of two rows of a run at the same tokens: last, first or refuse."),
+        str | None, Parameter(help="Of two rows of a run at the same tokens: last, first or refuse.")
     ] = None
     vocabulary: Annotated[int | None, Parameter(help="Vocabulary of the models, to count parameters.")] = None
     head_size: Annotated[int | None, Parameter(help="Head size of the models.")] = None
@@ -185,17 +188,18 @@ class Reading:
 
     def _described(self) -> dict[str, Any]:
         """What describes files of your own."""
-        return {
-            "columns": None if self.columns is None else parse_columns(self.columns),
-            "format": self.format,
-            "run_from": self.run_from,
-            "loss_unit": self.loss_unit,
-            "duplicates": self.duplicates,
-            "vocabulary": self.vocabulary,
-            "head_size": self.head_size,
-            "context": self.context,
-            "queries_per_kv": self.queries_per_kv,
-        }
+        plain = (
+            "format",
+            "run_from",
+            "loss_unit",
+            "duplicates",
+            "vocabulary",
+            "head_size",
+            "context",
+            "queries_per_kv",
+        )
+        columns = None if self.columns is None else parse_columns(self.columns)
+        return {"columns": columns, **{name: getattr(self, name) for name in plain}}
 
     def selected(self, runs: Sequence[str]) -> RunTable:
         """The rows asked for."""
@@ -217,8 +221,8 @@ class Resampled:
 
     bootstrap: Annotated[int, Parameter(help="Resamples for intervals; 0 for none.")] = 0
     resample: Annotated[str, Parameter(help="What is resampled: run (whole runs) or row.")] = "run"
-    seed: Annotated[int, Parameter(help="Seed of the resampling.")] = 0
-    level: Annotated[float, Parameter(help="Probability of the intervals.")] = 0.95
+    seed: Seed = 0
+    level: Level = 0.95
     workers: Workers = None
 
     def arguments(self, progress: Callable[[int], None]) -> dict[str, Any]:
@@ -231,6 +235,18 @@ class Resampled:
             "workers": worker_count(self.workers),
             "progress": progress,
         }
+
+
+def count_of(text: str | None, option: str) -> int | None:
+    """A whole number as an option writes it, like 50M; None where it was not given."""
+    return None if text is None else parse_count(text, option)
+
+
+def at_least_one(value: int | None, option: str) -> int | None:
+    """What an option gives, if anything; refused below 1."""
+    if value is not None and value < 1:
+        raise InvalidRequest(f"{option} {value} must be at least 1")
+    return value
 
 
 def core_count() -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from gemstones.display import Card
 from gemstones.numbers import counted
 from gemstones.printable import printable
 
@@ -127,6 +128,22 @@ def print_notes(*groups: tuple[str, Sequence[str]]) -> None:
     for name, notes in groups:
         for note in notes:
             say(f"{name}: {printable(note)}")
+
+
+def print_card(card: Card, written: Sequence[object] = (), left: Sequence[int] = (0,)) -> None:
+    """A result: its heading, table and notes, and the files that were written of it."""
+    say(printable(card.heading))
+    if card.header:
+        print_table("", card.header, card.rows, left)
+    for note in card.notes:
+        say(printable(note))
+    say_written(written)
+
+
+def say_written(paths: Sequence[object]) -> None:
+    """The files that were written, a line each."""
+    for path in paths:
+        say(printable(f"written: {path}"))
 
 
 @contextmanager

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
 
 from gemstones.bounds import TOKENS
 from gemstones.cli.options import Json, Reading, Runs
-from gemstones.cli.output import print_json, print_table, say
-
-if TYPE_CHECKING:
-    from gemstones.analyses.overspend.overspend import Overspend
+from gemstones.cli.output import print_card, print_json
 
 
 def overspend(
@@ -37,6 +34,7 @@ def overspend(
     Example: gemstones overspend gemstones --tokens 300B
     """
     from gemstones.analyses.overspend.overspend import overspend as find_overspend
+    from gemstones.analyses.overspend.shown import overspend_card
     from gemstones.runs.selections import dense_selection
 
     table = reading.load(runs)
@@ -47,18 +45,4 @@ def overspend(
     if json:
         print_json(found.summary())
     else:
-        _print(found)
-
-
-def _print(found: Overspend) -> None:
-    from gemstones.analyses.overspend.shown import (
-        overspend_header,
-        overspend_heading,
-        overspend_notes,
-        overspend_rows,
-    )
-
-    say(overspend_heading(found))
-    print_table("", overspend_header(found), overspend_rows(found))
-    for note in overspend_notes(found):
-        say(note)
+        print_card(overspend_card(found))

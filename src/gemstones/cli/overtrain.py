@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from gemstones.analyses.overtrain.shown import (
-    SHORT_COLUMNS,
-    overtrain_answer,
-    overtrain_header,
-    overtrain_heading,
-    overtrain_notes,
-    overtrain_rows,
-)
+from gemstones.analyses.overtrain.shown import SHORT_COLUMNS, overtrain_answer, overtrain_card
 from gemstones.bounds import FACTOR, FLOPS
 from gemstones.cli.law_option import Force, LawName, Of, law_of
 from gemstones.cli.options import Json, Ranges, Verbose
-from gemstones.cli.output import columns, print_json, print_table, say, say_trust
+from gemstones.cli.output import columns, print_card, print_json, print_table, say, say_trust
 from gemstones.laws.fit import Fit
 from gemstones.laws.published import REFIT
 from gemstones.planning.defaults import default_constraints
-
-if TYPE_CHECKING:
-    from gemstones.analyses.overtrain.overtrain import Overtraining
 
 
 def overtrain(
@@ -63,19 +53,13 @@ def overtrain(
     )
     if json:
         print_json(found.summary())
-    else:
-        _print(found, verbose)
-
-
-def _print(found: Overtraining, verbose: bool) -> None:
-    say(overtrain_heading(found))
-    header, rows = overtrain_header(found), overtrain_rows(found)
-    if verbose:
-        print_table("", header, rows, left=())
-        for note in overtrain_notes(found):
-            say(note)
         return
-    print_table("factor of the optimal tokens", *columns(SHORT_COLUMNS, header, rows), left=())
+    card = overtrain_card(found)
+    if verbose:
+        print_card(card, left=())
+        return
+    say(card.heading)
+    print_table("factor of the optimal tokens", *columns(SHORT_COLUMNS, card.header, card.rows), left=())
     for note in (*overtrain_answer(found), *found.notes[:1]):
         say(note)
     say_trust(f"the optimum is {found.optimum.extrapolation.sentence()}", len(found.optimum.flags))

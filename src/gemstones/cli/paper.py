@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import OUTPUT, Json, Replace, Workers, worker_count
+from gemstones.cli.options import OUTPUT, Json, Replace, Seed, Workers, worker_count
 from gemstones.cli.output import print_json, say, share_bar
 from gemstones.printable import printable
 
@@ -20,7 +20,7 @@ def paper(
         Parameter(help="Folder for paper.html, paper.md, forms.md, claims.parquet and figures/."),
     ],
     bootstrap: Annotated[int, Parameter(help="Resamples by run of every fit and frontier.")] = 100,
-    seed: Annotated[int, Parameter(help="Of the resampling.")] = 0,
+    seed: Seed = 0,
     workers: Workers = None,
     force: Replace = False,
     json: Json = False,

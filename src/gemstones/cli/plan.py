@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from gemstones.analyses.downstream.planned import BENCHMARKS, EVERY, PlannedTask, task_of_plan
 from gemstones.bounds import INFERENCE_TOKENS
 from gemstones.cli.law_option import Of, law_of
-from gemstones.cli.options import Json, Ranges, worker_count
+from gemstones.cli.options import FLAG, Json, Ranges, worker_count
 from gemstones.cli.output import print_json, print_notes, print_table, say, say_trust
 from gemstones.cli.plan_runs import RunsToPlan, budget_and_runs
 from gemstones.display import cautions
@@ -41,11 +41,10 @@ from gemstones.units import format_flops, format_quantity
 
 PlannedRuns = Annotated[
     tuple[str, ...],
+    FLAG,
     Parameter(
-        negative="",
-        show_default=False,
         help="Runs to fit a law to first: a known data set (`gemstones data list`) or files of runs, as "
-        "`gemstones fit` takes them.",
+        "`gemstones fit` takes them."
     ),
 ]
 PlannedLaw = Annotated[
@@ -82,9 +81,7 @@ def plan(
     reading: RunsToPlan = RunsToPlan(),
     ranges: Ranges = Ranges(),
     near: Annotated[float, Parameter(help="Tolerance of the near-optimal set, a fraction of loss.")] = NEAR,
-    near_all: Annotated[
-        bool, Parameter(negative="", show_default=False, help="List every near-optimal shape.")
-    ] = False,
+    near_all: Annotated[bool, FLAG, Parameter(help="List every near-optimal shape.")] = False,
     want: Annotated[
         str | None,
         Parameter(
@@ -96,11 +93,10 @@ def plan(
     of: Of = (),
     verbose: Annotated[
         bool,
+        FLAG,
         Parameter(
-            negative="",
-            show_default=False,
             help="Everything that is known of the answer: how intervals were made, each form that predicts as well, "
-            "near-optimal shapes, flags and assumptions in full.",
+            "near-optimal shapes, flags and assumptions in full."
         ),
     ] = False,
     json: Json = False,

@@ -7,20 +7,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.analyses.predict.predict import predict as make_predictions
-from gemstones.analyses.predict.shown import (
-    OF_THE_FIT,
-    predict_answer,
-    predict_header,
-    predict_heading,
-    predict_notes,
-    predict_rows,
-)
+from gemstones.analyses.predict.shown import OF_THE_FIT, predict_answer, predict_card
 from gemstones.cli.law_option import LawName, Of, law_of
 from gemstones.cli.options import FLAG, Json, Reading, Verbose
-from gemstones.cli.output import columns, print_json, print_table, say
+from gemstones.cli.output import columns, print_card, print_json, say
 from gemstones.cli.values import values_by_column
 from gemstones.numbers import counted
-from gemstones.printable import printable
 
 SHOWN = 40
 """Rows in the terminal; --json has all."""
@@ -33,9 +25,7 @@ def predict(
     at: Annotated[
         tuple[str, ...],
         FLAG,
-        Parameter(
-            help="A point, like N=7e9,T=1e12, or of a shape, shape=4096x32,T=1e12; may be repeated.",
-        ),
+        Parameter(help="A point, like N=7e9,T=1e12, or of a shape, shape=4096x32,T=1e12; may be repeated."),
     ] = (),
     runs: Annotated[
         tuple[str, ...],
@@ -67,15 +57,14 @@ def predict(
     if json:
         print_json(made.summary())
         return
-    say(printable(predict_heading(made)))
-    header, rows = predict_header(made), predict_rows(made)[:SHOWN]
+    card = predict_card(made)
+    header, rows, notes = card.header, card.rows[:SHOWN], card.notes
     if not verbose:
         kept = [i for i in range(len(header)) if i != OF_THE_FIT]
         header, rows = columns(kept, header, rows)
-    print_table("", header, rows)
-    if len(made.predictions) > SHOWN:
-        say(f"the first {SHOWN} of {len(made.predictions):,} rows; --json has all")
-    for note in predict_notes(made) if verbose else predict_answer(made):
-        say(printable(note))
+        notes = predict_answer(made)
+    if len(card.rows) > SHOWN:
+        notes = [f"the first {SHOWN} of {len(card.rows):,} rows; --json has all", *notes]
+    print_card(card._replace(header=header, rows=rows, notes=notes))
     if not verbose and made.flags:
         say(f"{counted(len(made.flags), 'caution')} and the interval of the fit: --verbose")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from gemstones.cli.options import OUTPUT, Json, Replace
+from gemstones.cli.options import FLAG, OUTPUT, Json, Replace
 from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.errors import InvalidRequest
 from gemstones.files import check_output
@@ -25,9 +25,7 @@ def collect(
     /,
     *,
     output: Annotated[Path, OUTPUT, Parameter(name=["--output", "-o"], help="Parquet file to write.")],
-    finished: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Leave out runs that are not finished.")
-    ] = False,
+    finished: Annotated[bool, FLAG, Parameter(help="Leave out runs that are not finished.")] = False,
     force: Replace = False,
     json: Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gemstones.bounds import DELTA, FLOPS
-from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
+from gemstones.cli.options import FLAG, OUTPUT, Budgets, Json, Reading, Runs, Seed, Workers, worker_count
 from gemstones.cli.output import print_json, print_notes, print_table, progress_bar, say
 from gemstones.display import cautions, interval_text
 from gemstones.laws.interval import level_text
@@ -22,12 +22,7 @@ def sensitivity(
     /,
     *,
     reading: Reading = Reading(),
-    budgets: Annotated[
-        str | None,
-        Parameter(
-            help="FLOPs to plan for, like 1e20,1e22 (default: from within the runs to 100 times beyond)."
-        ),
-    ] = None,
+    budgets: Budgets = None,
     approach: Annotated[
         str | None, Parameter(help="Of approach3,hull,bins (default: all). The first is the base study's.")
     ] = None,
@@ -58,7 +53,7 @@ def sensitivity(
         ),
     ] = None,
     bootstrap: Annotated[int, Parameter(help="Resamples by run of every fit.")] = 100,
-    seed: Annotated[int, Parameter(help="Of the resampling.")] = 0,
+    seed: Seed = 0,
     workers: Workers = None,
     output: Annotated[
         Path | None,

@@ -54,9 +54,7 @@ def stoppable(say: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        warnings.simplefilter(
-            "ignore"
-        )  # joblib's, that tasks were cancelled, when it is left behind at the exit
+        warnings.simplefilter("ignore")  # joblib's, that tasks were cancelled, when it is left behind
         end_workers()
         raise
     finally:

@@ -8,7 +8,18 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.bounds import FLOPS
-from gemstones.cli.options import FLAG, OUTPUT, Json, Reading, Runs, Workers, worker_count
+from gemstones.cli.options import (
+    FLAG,
+    OUTPUT,
+    Budgets,
+    Delta,
+    Json,
+    Reading,
+    Runs,
+    Seed,
+    Workers,
+    worker_count,
+)
 from gemstones.cli.output import print_json, say, share_bar
 from gemstones.laws.chosen import AUTO
 
@@ -21,15 +32,8 @@ def study(
         Path, OUTPUT, Parameter(help="Folder for report.html, tables, figures and study.json.")
     ],
     reading: Reading = Reading(),
-    budgets: Annotated[
-        str | None,
-        Parameter(
-            help="FLOPs to plan for, like 1e20,1e22 (default: from within the runs to 100 times beyond)."
-        ),
-    ] = None,
-    delta: Annotated[
-        float, Parameter(help="Where the Huber function turns from squared to absolute, in log loss.")
-    ] = 1e-4,
+    budgets: Budgets = None,
+    delta: Delta = 1e-4,
     law: Annotated[
         str,
         Parameter(
@@ -44,16 +48,14 @@ def study(
         ),
     ] = None,
     bootstrap: Annotated[int, Parameter(help="Resamples by run of every fit.")] = 400,
-    seed: Annotated[int, Parameter(help="Of the resampling.")] = 0,
+    seed: Seed = 0,
     workers: Workers = None,
     quick: Annotated[
         bool,
         FLAG,
         Parameter(help="Leave out sensitivity, backtests and recipes, which take most of the time."),
     ] = False,
-    verbose: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Say all of it at the end, not ten lines.")
-    ] = False,
+    verbose: Annotated[bool, FLAG, Parameter(help="Say all of it at the end, not ten lines.")] = False,
     json: Json = False,
 ) -> None:
     """From runs to prescriptions, and one page about them.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import OUTPUT, Json, Reading, Runs, files_of
+from gemstones.cli.options import OUTPUT, Json, Reading, Runs, Seed, files_of
 from gemstones.cli.output import print_json, print_notes, print_table, say
 from gemstones.display import cautions, interval_text
 from gemstones.files import check_output
@@ -28,7 +28,7 @@ def throughput(
     ] = ",".join(DEFAULT_FEATURES),
     reading: Reading = Reading(),
     bootstrap: Annotated[int, Parameter(help="Resamples by run for intervals; 0 for none.")] = DRAWS,
-    seed: Annotated[int, Parameter(help="Seed of the resampling.")] = 0,
+    seed: Seed = 0,
     output: Annotated[
         Path | None,
         OUTPUT,

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import Compiled, Device, Json, MatrixProducts, MicroBatch, Recomputed, Sinks
+from gemstones.cli.options import (
+    Compiled,
+    Device,
+    Json,
+    MatrixProducts,
+    MicroBatch,
+    Recomputed,
+    Sinks,
+    at_least_one,
+)
 from gemstones.cli.output import print_json, say
 from gemstones.errors import InvalidRequest
 from gemstones.units import parse_quantity
@@ -69,8 +78,8 @@ def train(
         corpus=corpus,
         layout=shared,
         device=device,
-        threads=_at_least_one(threads, "threads"),
-        micro_sequences=_at_least_one(micro_batch, "micro-batch"),
+        threads=at_least_one(threads, "threads"),
+        micro_sequences=at_least_one(micro_batch, "micro-batch"),
         compiled=compiled,
         recompute=recompute,
         products=products,
@@ -155,9 +164,3 @@ def _check_started(layout: Layout) -> None:
             else f"{started} processes were started, and layout {layout} is of one: say with --layout how they share "
             f"the run, like {started}x1"
         )
-
-
-def _at_least_one(value: int | None, option: str) -> int | None:
-    if value is not None and value < 1:
-        raise InvalidRequest(f"{option} {value} must be at least 1")
-    return value

@@ -17,7 +17,6 @@ from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.figures import style
 from gemstones.figures.curves import flagged_words
-from gemstones.figures.style import need_altair
 from gemstones.laws.envelope import QUANTITIES, Envelope, Resource
 from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.published import LAWS
@@ -84,7 +83,7 @@ def approach1_figure(
     >>> from gemstones.laws.envelope import envelope
     >>> chart = approach1_figure("pebbles", envelope("pebbles"))  # shows itself in a notebook
     """
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     envelopes = [envelopes] if isinstance(envelopes, Envelope) else envelopes
@@ -150,9 +149,7 @@ def approach1_figure(
         ),
         offset=14,
     )
-    chart = style.themed(alt.VConcatChart(vconcat=charts, resolve=_INDEPENDENT, title=title))
-    chart.datasets = data.named
-    return chart
+    return style.themed(alt.VConcatChart(vconcat=charts, resolve=_INDEPENDENT, title=title), data.named)
 
 
 def _band_words(envelopes: Sequence[Envelope]) -> str:

@@ -28,7 +28,6 @@ from gemstones.figures.curves import (
     law_in_legend,
     stretched,
 )
-from gemstones.figures.style import need_altair
 from gemstones.laws.diagnostics import doubts
 from gemstones.planning.prescriptions import by_law
 from gemstones.planning.result import Plan
@@ -53,7 +52,7 @@ def approach3_figure(
     `fitted_flops` is what the fitted runs span, shaded. The panel of width over depth is left out where no
     law knows shapes. Raises `MissingExtra` without altair.
     """
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     laws = by_law(prescriptions)
@@ -93,9 +92,7 @@ def approach3_figure(
     said = [*_subtitle(prescriptions, bool(shaded)), *dict.fromkeys(cut)]
     subtitle = style.clauses(said, SUBTITLE * len(drawn))
     heading = alt.TitleParams(title, subtitle=subtitle, offset=14)
-    chart = style.themed(alt.HConcatChart(hconcat=charts, resolve=INDEPENDENT, title=heading))
-    chart.datasets = data
-    return chart
+    return style.themed(alt.HConcatChart(hconcat=charts, resolve=INDEPENDENT, title=heading), data)
 
 
 def budget_axis(title: str | None, budgets: Sequence[float], most: int = MOST_BUDGETS) -> alt.X:

@@ -10,7 +10,6 @@ import numpy as np
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.laws.fit import Fit
 from gemstones.runs.loss_units import PER
 from gemstones.runs.table import RunTable
@@ -37,7 +36,7 @@ def predicted_figure(
     >>> runs = load("pebbles").select("all")
     >>> chart = predicted_figure([fit(runs, "N,T")], runs)  # shows itself in a notebook
     """
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     if not fits:
@@ -78,8 +77,5 @@ def predicted_figure(
         )
         title = alt.TitleParams(fit.law.form, fontSize=13)
         panels.append(alt.layer(diagonal, points).properties(width=WIDTH, height=HEIGHT, title=title))
-    chart: alt.HConcatChart = style.themed(
-        alt.hconcat(*panels, spacing=16).resolve_scale(color="independent")
-    )
-    chart.datasets = data
-    return chart
+    chart: alt.HConcatChart = alt.hconcat(*panels, spacing=16).resolve_scale(color="independent")
+    return style.themed(chart, data)

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from gemstones.figures.style import need_altair
-from gemstones.figures.table import TITLES, Table
+from gemstones.figures.table import Table, title_of
 from gemstones.files import write_bytes
 from gemstones.marks import WRITTEN_BY
 from gemstones.numbers import estimate_text, quantity_of
 
 if TYPE_CHECKING:
     import altair as alt
+    import polars as pl
 
 Format = Literal["png", "svg", "pdf"]
 
@@ -85,21 +86,26 @@ def _renumbered(svg: str) -> str:
 
 def write_table(table: Table, stem: Path, units: Mapping[str, str] | None = None) -> tuple[Path, Path]:
     """`stem`.parquet (every column and digit; `units` in its metadata) and `stem`.md (for people; see `markdown`)."""
-    buffer = io.BytesIO()
     known = {name: unit for name, unit in (units or {}).items() if name in table.frame.columns}
-    table.frame.write_parquet(buffer, metadata={"units": msgspec.json.encode(known).decode(), **WRITTEN_BY})
     paths = _beside(stem, ".parquet"), _beside(stem, ".md")
-    write_bytes(paths[0], buffer.getvalue())
+    write_frame(table.frame, paths[0], {"units": msgspec.json.encode(known).decode()})
     write_bytes(paths[1], markdown(table, known).encode())
     return paths
 
 
+def write_frame(frame: pl.DataFrame, path: Path, metadata: Mapping[str, str] | None = None) -> Path:
+    """Parquet, whole or not at all, with `metadata` and our mark."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, metadata={**(metadata or {}), **WRITTEN_BY})
+    write_bytes(path, buffer.getvalue())
+    return path
+
+
 def markdown(table: Table, units: Mapping[str, str]) -> str:
     """A Markdown table: units in the header, few digits, `x_low` and `x_high` in brackets after x; then the notes."""
-    columns = table.frame.columns
-    names = [n for n in columns if n not in table.hidden and not _is_end(n, columns)]
+    names = table.shown
     numeric = {n: table.frame[n].dtype.is_numeric() for n in names}
-    titles = [TITLES.get(n, n.replace("_", " ")) + (f" ({units[n]})" if n in units else "") for n in names]
+    titles = [title_of(n) + (f" ({units[n]})" if n in units else "") for n in names]
     rows = [
         [_cell(quantity_of(n, row), row[n], row.get(f"{n}_low"), row.get(f"{n}_high")) for n in names]
         for row in table.frame.iter_rows(named=True)
@@ -107,10 +113,6 @@ def markdown(table: Table, units: Mapping[str, str]) -> str:
     lines = [titles, ["---:" if numeric[n] else "---" for n in names], *rows]
     text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     return text + ("\n" + "".join(f"- {_one_line(note)}\n" for note in table.notes) if table.notes else "")
-
-
-def _is_end(name: str, columns: list[str]) -> bool:
-    return any(name.endswith(end) and name.removesuffix(end) in columns for end in ("_low", "_high"))
 
 
 def _cell(name: str, value: Any, low: float | None, high: float | None) -> str:

@@ -8,7 +8,7 @@ value a decade, and writes 10B as 10G. Colours of series are Paul Tol's `vibrant
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -257,8 +257,8 @@ def series_name(text: str, longest: int = 30) -> str:
     return "\n".join(wrapped(text, longest))
 
 
-def themed(chart: ChartT) -> ChartT:
-    """`chart`, to be shown or saved as it is, in this style; nothing is registered globally."""
+def themed(chart: ChartT, data: Mapping[str, list[dict[str, Any]]] | None = None) -> ChartT:
+    """`chart`, to be shown or saved as it is, in this style, with `data` by name; nothing is registered globally."""
     need_altair()
     import altair as alt
 
@@ -307,6 +307,8 @@ def themed(chart: ChartT) -> ChartT:
     # Not by `configure_…`, each of which copies the whole chart; charts of every kind have both.
     copy = cast("Any", chart).copy(deep=False)
     copy.config = config
+    if data is not None:
+        copy.datasets = data
     return cast("ChartT", copy)
 
 

@@ -43,6 +43,11 @@ TITLES = {
 Row = dict[str, Any]
 
 
+def title_of(column: str) -> str:
+    """What a column is called in print."""
+    return TITLES.get(column, column.replace("_", " "))
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """A frame, the columns of it that people are shown, and notes to read below them."""
@@ -51,6 +56,13 @@ class Table:
     hidden: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     loss_unit: LossUnit = "nats"
+
+    @property
+    def shown(self) -> list[str]:
+        """Columns that people are shown; the ends of an interval stand with what they enclose."""
+        every = self.frame.columns
+        ends = {f"{name}{end}" for name in every for end in ("_low", "_high")}
+        return [name for name in every if name not in self.hidden and name not in ends]
 
     @property
     def units(self) -> dict[str, str]:

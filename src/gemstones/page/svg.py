@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -153,14 +154,13 @@ def _clean(element: ET.Element, name: str, colours: set[str]) -> None:
         title = ET.SubElement(element, "title")
         title.text = match[1]
     for key, value in list(element.attrib.items()):
-        usual = (
-            key,
-            value,
-        ) in _DEFAULTS and element.tag != "tspan"  # of a line of text it is where that begins
+        # Of a line of text x and y are where that begins.
+        usual = (key, value) in _DEFAULTS and element.tag != "tspan"
         if key in _DROPPED or key.startswith("aria-") or usual:
             del element.attrib[key]
         elif key in _PATHS:
-            element.set(key, _NUMBER.sub(_coarse if key == "d" and len(value) > CURVE else _rounded, value))
+            decimals = 1 if key == "d" and len(value) > CURVE else 2
+            element.set(key, _NUMBER.sub(partial(_rounded, decimals=decimals), value))
         elif key == "id":
             element.set(key, f"{name}-{value}")
         elif "url(#" in value:
@@ -171,12 +171,8 @@ def _clean(element: ET.Element, name: str, colours: set[str]) -> None:
                 colours.add(hexadecimal(value) or "")
 
 
-def _rounded(number: re.Match[str], decimals: int = 2) -> str:
+def _rounded(number: re.Match[str], decimals: int) -> str:
     return f"{float(number[0]):.{decimals}f}".rstrip("0").rstrip(".").replace("-0.", "-.") or "0"
-
-
-def _coarse(number: re.Match[str]) -> str:
-    return _rounded(number, 1)
 
 
 def _prune(parent: ET.Element) -> None:
@@ -231,19 +227,12 @@ def _define_marks(root: ET.Element, name: str) -> None:
         root.insert(0, defined)
     for mark, reference in shared.items():
         defined.append(ET.Element("path", {"id": reference, **dict(mark)}))
-    for path in _marks(root, set(shared)):
-        place = _TRANSLATED.fullmatch(path.attrib["transform"])
-        assert place is not None
-        reference = shared[_mark(path)]
-        path.tag = "use"
-        path.attrib.clear()
-        path.attrib.update({"href": f"#{reference}", "x": place[1], "y": place[2]})
-
-
-def _marks(root: ET.Element, shared: set[tuple[tuple[str, str], ...]]) -> Iterator[ET.Element]:
     for path in list(root.iter("path")):
-        if _TRANSLATED.fullmatch(path.get("transform", "")) and _mark(path) in shared:
-            yield path
+        place, own = _TRANSLATED.fullmatch(path.get("transform", "")), shared.get(_mark(path))
+        if place is not None and own is not None:
+            path.tag = "use"
+            path.attrib.clear()
+            path.attrib.update({"href": f"#{own}", "x": place[1], "y": place[2]})
 
 
 def _mark(path: ET.Element) -> tuple[tuple[str, str], ...]:

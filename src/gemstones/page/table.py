@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gemstones.figures.table import TITLES, Table
+from gemstones.figures.table import Table, title_of
 from gemstones.numbers import interval_text, quantity_of, quantity_text
 
 MOST_ROWS = 50
@@ -93,17 +93,12 @@ def shown(block: TableBlock) -> Shown:
     """`block` for people: hidden columns left out, `x_low` and `x_high` below x, few digits."""
     frame = block.table.frame
     every = frame.columns
-    names = [n for n in every if n not in block.table.hidden and not _is_end(n, every)]
+    names = block.table.shown
     alike = _alike(block, names)
     names = [n for n in block.first if n in names] + [n for n in names if n not in block.first]
     names = [n for n in names if n not in alike]
     columns = tuple(
-        Column(
-            TITLES.get(n, n.replace("_", " ")),
-            block.units.get(n, ""),
-            frame[n].dtype.is_numeric(),
-            every.index(n),
-        )
+        Column(title_of(n), block.units.get(n, ""), frame[n].dtype.is_numeric(), every.index(n))
         for n in names
     )
     rows = tuple(tuple(_cell(n, row) for n in names) for row in frame.head(MOST_ROWS).iter_rows(named=True))
@@ -135,7 +130,7 @@ def _alike(block: TableBlock, names: list[str]) -> dict[str, tuple[str, str]]:
         if n not in block.first and f"{n}_low" not in frame.columns and frame[n].n_unique() == 1
     ]
     row = frame.row(0, named=True)
-    found = {n: (TITLES.get(n, n.replace("_", " ")), _cell(n, row).text) for n in same}
+    found = {n: (title_of(n), _cell(n, row).text) for n in same}
     return found if len(found) < len(names) else {}
 
 
@@ -165,10 +160,6 @@ def folded(data: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _is_end(name: str, columns: list[str]) -> bool:
-    return any(name.endswith(end) and name.removesuffix(end) in columns for end in ("_low", "_high"))
 
 
 def _cell(name: str, row: dict[str, Any]) -> Cell:

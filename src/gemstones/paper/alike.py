@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gemstones.paper.fits import EPOCH_DELTA, FitKey
+from gemstones.paper.fits import EPOCH_DELTA, FitKey, power
 from gemstones.words import selection_words
 
 
@@ -41,6 +41,10 @@ PAIRS = {13: 18, 14: 19, 16: 17}
 """Figures of one selection for two δ, which the paper compares: they have the same axes."""
 
 
+ALIKE = ("figure", "runs", "δ", "laws", "heads")
+"""What a row of `what_differs` has."""
+
+
 def what_differs() -> list[tuple[int, str, str, str, str]]:
     """One row for each of the figures that look alike: number, runs, δ, laws, and how heads are counted."""
     return [
@@ -61,15 +65,9 @@ def own_words(number: int) -> str:
     first = next(iter(rows))
     if number not in rows or number == first:
         return ""
-    names = ("runs", "δ", "laws", "heads")
     own = [
         f"{name}: {ours}"
-        for name, ours, theirs in zip(names, rows[number], rows[first], strict=True)
+        for name, ours, theirs in zip(ALIKE[1:], rows[number], rows[first], strict=True)
         if ours != theirs
     ]
     return f"Unlike Figure {first}: {'; '.join(own)}"
-
-
-def power(delta: float) -> str:
-    """`1e-4`."""
-    return f"{delta:.0e}".replace("e-0", "e-")

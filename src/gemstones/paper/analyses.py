@@ -31,6 +31,7 @@ from gemstones.paper.price_claims import TOKENS
 from gemstones.paper.rainbow import rainbow_sensitivities
 from gemstones.paper.starts import starts_figure
 from gemstones.paper.upstream import Upstream, upstream
+from gemstones.report.steps import RESOURCES
 from gemstones.runs import RunTable, load
 from gemstones.runs.industry import IndustryModel, load_industry
 
@@ -38,7 +39,6 @@ OVERTRAINED = (1e20, 1e21, 1e22, 1e23)
 """Budgets of Figure 8, in FLOPs."""
 EPOCH_DRAWS = 1000
 """Resamples by row of Epoch AI's refit, whose standard errors are compared."""
-RESOURCES: tuple[Resource, ...] = ("flops", "device_hours")
 METHODS: tuple[OverspendMethod, ...] = ("interpolate", "nearest")
 
 Part = Callable[[str, int], Callable[[int], None]]

@@ -8,17 +8,16 @@ import numpy as np
 
 from gemstones.analyses.overtrain.paired import Paired, paired
 from gemstones.laws.envelope import BINS, OF_FRONTIER, QUANTITIES, Envelope, Method, Resource
-from gemstones.laws.hoffmann import optimal_params_tokens
-from gemstones.laws.law import Law
 from gemstones.laws.published import LAWS
+from gemstones.paper.approach3_curves import optimum
 from gemstones.paper.claim import (
     NO_INTERVAL,
     Chapter,
     Claim,
-    between,
     beyond,
     exact,
     inside,
+    interval_words,
     number,
     statement,
 )
@@ -140,8 +139,7 @@ def _lines(frontier: Frontier) -> Iterator[Claim]:
 
 def _interval(found: Envelope, quantity: str, name: str) -> str:
     """As text, to fewer digits than the numbers that are compared; or that there is none."""
-    ends = _ends(found, quantity, name)
-    return ends if isinstance(ends, str) else between(ends, ".4f")
+    return interval_words(_ends(found, quantity, name), ".4f")
 
 
 def _ends(found: Envelope, quantity: str, name: str = "slope") -> Interval | str:
@@ -180,10 +178,8 @@ def _constant(frontier: Frontier) -> Iterator[Claim]:
         topic="constant",
     )
     ours = float(found.fits["tokens_per_param"].at(COMPARED_AT))
-    law = LAWS["chinchilla-epoch"]
-    assert isinstance(law, Law)
-    params, tokens = optimal_params_tokens(law.theta, COMPARED_AT)
-    theirs = float(tokens / params)
+    params, tokens = optimum(LAWS["chinchilla-epoch"], COMPARED_AT)
+    theirs = tokens / params
     between_ratios = found.interval_at("tokens_per_param", COMPARED_AT)
     low, high = (end / theirs for end in between_ratios or (ours, ours))
     interval = (low, high) if between_ratios else f"{NO_INTERVAL}no resamples"
@@ -287,7 +283,7 @@ def _selections(frontier: Frontier) -> Iterator[Claim]:
         f"N* grows with FLOPs to the power {slopes[low]:.3f} ({low}) to {slopes[high]:.3f} ({high})",
         slopes[high] > slopes[low],
         interval=apart.interval or apart.words,
-        settled=apart.settled or apart.below is None,
+        settled=apart.decided,
         why=f"the interval is of {high} less {low}, on paired resamples of the runs",
         topic="selection",
     )
@@ -306,7 +302,7 @@ def _selections(frontier: Frontier) -> Iterator[Claim]:
         f"power {slopes[COOLED]:.3f} of FLOPs, {slopes[WHOLE]:.3f} without",
         slopes[COOLED] != slopes[WHOLE],
         interval=cooled.interval or cooled.words,
-        settled=cooled.settled or cooled.below is None,
+        settled=cooled.decided,
         why="noticeably: the resamples agree on the sign of the difference, of which the interval is",
     )
 

@@ -25,28 +25,8 @@ SELECTIONS = {4: "le100B-2B", 9: "le100B-2B", 10: "lr-ablation-2B", 11: "cooldow
 """What each figure shows; 9 is 4 with more quantities."""
 
 
-def figure_4(runs: RunTable, envelopes: Mapping[EnvelopeKey, Envelope]) -> PaperFigure:
-    """Loss and tokens per parameter over FLOPs and device hours, main runs to 100B tokens."""
-    return _figure(4, runs, envelopes)
-
-
-def figure_9(runs: RunTable, envelopes: Mapping[EnvelopeKey, Envelope]) -> PaperFigure:
-    """Figure 4 with parameters and tokens."""
-    return _figure(9, runs, envelopes)
-
-
-def figure_10(runs: RunTable, envelopes: Mapping[EnvelopeKey, Envelope]) -> PaperFigure:
-    """As Figure 9, of the runs with half the learning rate."""
-    return _figure(10, runs, envelopes)
-
-
-def figure_11(runs: RunTable, envelopes: Mapping[EnvelopeKey, Envelope]) -> PaperFigure:
-    """As Figure 9, of the ends of the cooldowns."""
-    return _figure(11, runs, envelopes)
-
-
-def _figure(number: int, runs: RunTable, envelopes: Mapping[EnvelopeKey, Envelope]) -> PaperFigure:
-    """One of them, of `runs`, the whole data set, and of the frontiers that `paper_envelopes` finds."""
+def paper_approach1(number: int, runs: RunTable, envelopes: Mapping[EnvelopeKey, Envelope]) -> PaperFigure:
+    """Figure 4 or 9 to 11, of `runs`, the whole data set, and of the frontiers that `paper_envelopes` finds."""
     selection = SELECTIONS[number]
     chosen = [envelopes[EnvelopeKey(selection, r, m)] for r in RESOURCES for m in METHODS]
     quantities = FIGURE_4 if number == 4 else QUANTITIES

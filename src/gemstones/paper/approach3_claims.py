@@ -91,11 +91,6 @@ def _difference(one: Fit, other: Fit, share: float = 1.0) -> Paired:
     return paired(_growth(one), share * _growth(other), estimates, one.level)
 
 
-def _settled(apart: Paired) -> bool:
-    """Without draws the estimates decide."""
-    return apart.settled or apart.below is None
-
-
 def _of_difference(apart: Paired) -> str:
     if apart.interval is None:
         return f"of the difference {apart.words}"
@@ -124,7 +119,7 @@ def _reduced(fit: FitOf) -> Iterator[Claim]:
             f"N* ∝ C^{full:.3f} ({whole}), C^{few:.3f} ({reduced})",
             few > full if increases else few < full,
             interval=ends,
-            settled=_settled(apart),
+            settled=apart.decided,
             why=f"the interval is of {reduced}, {part.runs} runs; of {whole}{_shown(full_ends)}; "
             + _of_difference(apart),
             topic="selection",
@@ -141,7 +136,7 @@ def _width512(fit: FitOf) -> Iterator[Claim]:
         f"N* ∝ C^{narrow:.3f} (width512), C^{full:.3f} (all)",
         narrow < full / 2,
         interval=ends,
-        settled=_settled(apart),
+        settled=apart.decided,
         why=f"drastically: less than half; {made.runs} runs, so that the interval is rough; {_of_difference(apart)}",
         topic="selection",
     )
@@ -175,7 +170,7 @@ def _ablations(fit: FitOf) -> Iterator[Claim]:
             found,
             abs(part - whole) > MINIMAL,
             interval=ends,
-            settled=_settled(apart),
+            settled=apart.decided,
             why=f"the interval is of the exponent; of le100B, the same tokens{_shown(whole_ends)}; "
             + _of_difference(apart),
         )

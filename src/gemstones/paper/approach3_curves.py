@@ -6,7 +6,7 @@ edge.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,27 +126,22 @@ def reference_curves(fitted: Interval | None, budgets: Sequence[float]) -> list[
 
 
 def _reference(name: str, law: Law | FrontierLaw, budgets: Sequence[float]) -> Curve:
-    optimum = _optimum(law)
     series = law_in_legend(law_words(name), law.params_convention)
     points: dict[str, Rows] = {quantity: [] for quantity in SIZE}
     for budget in budgets:
-        counted, tokens = optimum(budget)
+        counted, tokens = optimum(law, budget)
         for quantity, value in zip(SIZE, (counted, tokens, tokens / counted), strict=True):
             points[quantity].append(_row(series, budget, REFERENCE, value, None))
     return Curve(series, style.REFERENCES[name], points)
 
 
-def _optimum(law: Law | FrontierLaw) -> Callable[[float], tuple[float, float]]:
-    """N* and T* of a budget."""
-
-    def of(budget: float) -> tuple[float, float]:
-        if isinstance(law, FrontierLaw):
-            counted = law.params_optimal(budget)
-            return counted, budget / (6.0 * counted)
-        params, tokens = optimal_params_tokens(law.theta, budget)
-        return float(params), float(tokens)
-
-    return of
+def optimum(law: Law | FrontierLaw, budget: float) -> tuple[float, float]:
+    """N* and T* of a published law in N and T for a budget, FLOPs as 6·N·T."""
+    if isinstance(law, FrontierLaw):
+        counted = law.params_optimal(budget)
+        return counted, budget / (6.0 * counted)
+    params, tokens = optimal_params_tokens(law.theta, budget)
+    return float(params), float(tokens)
 
 
 def _prescribed(

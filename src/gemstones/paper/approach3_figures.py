@@ -26,9 +26,8 @@ from gemstones.figures.curves import (
     fitted_rows,
     stretched,
 )
-from gemstones.figures.style import need_altair
 from gemstones.laws.fit import Fit
-from gemstones.paper.alike import EXTENDED, PAIRS, own_words, power
+from gemstones.paper.alike import EXTENDED, PAIRS, own_words
 from gemstones.paper.approach3_curves import (
     BUDGETS,
     SHAPE,
@@ -41,7 +40,7 @@ from gemstones.paper.approach3_curves import (
 )
 from gemstones.paper.drawn import drawn
 from gemstones.paper.figure import PaperFigure
-from gemstones.paper.fits import PAPER_FORM, FitKey
+from gemstones.paper.fits import PAPER_FORM, FitKey, power
 from gemstones.units import Interval
 from gemstones.words import PARAMS_WORDS, resampled_words, selection_words
 
@@ -71,7 +70,7 @@ def figure_5(
     laws: Sequence[str] = (PAPER_FORM,),
 ) -> PaperFigure:
     """Width over depth and tokens per parameter by laws of shapes on `all`, with `models` (see `trained_models`)."""
-    need_altair()
+    style.need_altair()
     shown = [fits[FitKey("all", law)] for law in laws]
     curves = [
         shapes_curve(fit, budgets, whole_heads=True, color=color)
@@ -122,7 +121,7 @@ def extended_figure(
     With `whole_heads` diamonds are the best shapes with an even number of heads, as `gemstones.planning` finds them,
     and the law in N and T is searched over shapes too, FLOPs by Appendix G. Raises `MissingExtra` without altair.
     """
-    need_altair()
+    style.need_altair()
     fits = [fit for fit in (shapes, params) if fit is not None]
     if not fits:
         raise InvalidRequest("Approach 3 needs a fit to draw: none was given")
@@ -223,8 +222,7 @@ def _figure(
         ],
         offset=14,
     )
-    chart = style.themed(alt.VConcatChart(vconcat=rows, resolve=INDEPENDENT, title=heading))
-    chart.datasets = data
+    chart = style.themed(alt.VConcatChart(vconcat=rows, resolve=INDEPENDENT, title=heading), data)
     return PaperFigure(number, chart, _data(columns, shown), _caption(fits, curves, bool(shown)))
 
 

@@ -91,7 +91,7 @@ def number(
         says,
         written(paper, write),
         written(ours, write),
-        interval if isinstance(interval, str) else between(interval, write),
+        interval_words(interval, write),
         "reproduced" if same else "differs",
         "" if same else why,
         "" if same else because,
@@ -139,9 +139,9 @@ def statement(
     topic: str = "",
 ) -> Claim:
     """A claim in words, checked by a condition on our numbers; not `settled` if only part of the interval meets it."""
-    text = interval if isinstance(interval, str) else between(interval, write)
     verdict: Verdict = "undecided" if not settled else "holds" if holds else "does not hold"
-    return Claim(where, says, "", ours, text, verdict, why, "" if verdict == "holds" else because, topic)
+    cause = "" if verdict == "holds" else because
+    return Claim(where, says, "", ours, interval_words(interval, write), verdict, why, cause, topic)
 
 
 def beyond(
@@ -154,8 +154,7 @@ def beyond(
     because: str = "",
 ) -> Claim:
     """Something that the paper does not have."""
-    text = interval if isinstance(interval, str) else between(interval, write)
-    return Claim(where, says, "", ours, text, "ours", why, because)
+    return Claim(where, says, "", ours, interval_words(interval, write), "ours", why, because)
 
 
 def written(value: float, write: Write) -> str:
@@ -166,6 +165,11 @@ def written(value: float, write: Write) -> str:
 def between(ends: Interval, write: Write) -> str:
     """`[low, high]`."""
     return ends_text(written(ends[0], write), written(ends[1], write))
+
+
+def interval_words(interval: Interval | str, write: Write) -> str:
+    """`[low, high]`, or why there is none."""
+    return interval if isinstance(interval, str) else between(interval, write)
 
 
 def inside(value: float, ends: Interval | str) -> bool:
@@ -229,7 +233,12 @@ def _tabled(claims: Sequence[Claim]) -> list[str]:
         [*map(cell, (c.where, c.says, c.paper, c.ours, c.interval)), f"**{c.verdict}**", cell(c.why)]
         for c in claims
     ]
-    return ["".join(f"| {' | '.join(line)} |\n" for line in (_HEADER, ["---"] * len(_HEADER), *rows))]
+    return [markdown_table(_HEADER, rows) + "\n"]
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """In Markdown."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *rows))
 
 
 def cell(text: str) -> str:

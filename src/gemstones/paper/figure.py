@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gemstones.figures.save import render
+from gemstones.figures.save import render, write_frame
 from gemstones.files import write_bytes
-from gemstones.marks import WRITTEN_BY
 from gemstones.page.page import Figure
 from gemstones.page.svg import compact
 
@@ -40,16 +38,11 @@ class PaperFigure:
 
     def save(self, folder: Path) -> tuple[Path, ...]:
         """Write its `name` .png, .svg, .pdf and .parquet to `folder`, each whole or not at all."""
-        buffer = io.BytesIO()
-        self.data.write_parquet(buffer, metadata=WRITTEN_BY)
-        pictures = render(self.chart, ("png", "svg", "pdf"))
-        contents = [*pictures.items(), ("parquet", buffer.getvalue())]
         paths = []
-        for suffix, content in contents:
-            path = folder / f"{self.name}.{suffix}"
-            write_bytes(path, content)
-            paths.append(path)
-        return tuple(paths)
+        for suffix, content in render(self.chart, ("png", "svg", "pdf")).items():
+            paths.append(folder / f"{self.name}.{suffix}")
+            write_bytes(paths[-1], content)
+        return (*paths, write_frame(self.data, folder / f"{self.name}.parquet"))
 
     def on_page(self, folder: Path) -> Figure:
         """As part of a page, from the SVG that `save` wrote to `folder`: its finding is the title."""

@@ -18,9 +18,9 @@ from gemstones.figures import style
 from gemstones.figures.curves import REFERENCE
 from gemstones.numbers import counted, estimate_text, flops_text
 from gemstones.paper.alike import EXTENDED
-from gemstones.paper.analyses import RESOURCES, Analyses
+from gemstones.paper.analyses import Analyses
 from gemstones.paper.approach1_figures import SELECTIONS
-from gemstones.paper.claim import Write, between
+from gemstones.paper.claim import Write, between, written
 from gemstones.paper.figure import PaperFigure
 from gemstones.paper.fits import PAPER_FORM, PREDICTS, EnvelopeKey
 from gemstones.paper.forms import FORMS, HEADLINE, TABLED
@@ -29,6 +29,7 @@ from gemstones.paper.rainbow import AT, EVERY, nearest, rainbow_curves
 from gemstones.paper.starts_claims import FEW_STARTS
 from gemstones.paper.upstream import SETS
 from gemstones.report.findings import frontier_growth
+from gemstones.report.steps import RESOURCES
 from gemstones.units import Interval, format_quantity
 from gemstones.words import RESOURCE_WORDS, listed
 
@@ -72,8 +73,7 @@ def finding(figure: PaperFigure, made: Analyses) -> str:
 
 
 def _with(value: float, ends: Interval | None, write: Write) -> str:
-    text = format(value, write) if isinstance(write, str) else write(value)
-    return text if ends is None else f"{text} {between(ends, write)}"
+    return written(value, write) + ("" if ends is None else f" {between(ends, write)}")
 
 
 # ---- From analyses

@@ -15,8 +15,8 @@ from gemstones.paper.claim import (
     NO_INTERVAL,
     PER_CENT,
     Claim,
-    between,
     inside,
+    interval_words,
     number,
     statement,
 )
@@ -160,7 +160,7 @@ def _exponents(published: Published, ours: Fit) -> Iterator[Claim]:
             theirs,
             here,
             within=PER_CENT,
-            interval=ends if isinstance(ends, str) else between(ends, ".4g"),
+            interval=interval_words(ends, ".4g"),
             write=".5g" if law is None else ".10f",
             why=f"the best known fit has {known:g}{', as ours' * as_known}; the published value lies "
             f"{'inside' if inside(theirs, ends) else 'outside'} our interval",
@@ -187,7 +187,7 @@ def _constants(published: Published, law: Law, ours: Fit) -> Iterator[Claim]:
             theirs,
             here,
             within=PER_CENT,
-            interval=ends if isinstance(ends, str) else between(ends, ".4g"),
+            interval=interval_words(ends, ".4g"),
             write=".10f",
             why=f"the published fit lies {_above(published, ours):.2g} above the minimum, relatively",
             because=UNCONVERGED,

@@ -84,6 +84,11 @@ Key = TypeVar("Key", FitKey, EnvelopeKey)
 Made = TypeVar("Made")
 
 
+def power(delta: float) -> str:
+    """`1e-4`."""
+    return f"{delta:.0e}".replace("e-0", "e-")
+
+
 def paper_fits(
     runs: Mapping[str, RunTable],
     bootstrap: int = DRAWS,
@@ -171,7 +176,7 @@ def _named(made: Fit, key: FitKey) -> Fit:
     made = named(made)
     name = made.law.name
     if key.delta != DELTA:
-        name += f", δ {key.delta:.0e}".replace("e-0", "e-")
+        name += f", δ {power(key.delta)}"
     if key.params != "total":
         name += f", N {PARAMS_WORDS[key.params]}"
     return msgspec.structs.replace(made, law=msgspec.structs.replace(made.law, name=name))

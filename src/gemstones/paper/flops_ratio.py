@@ -10,7 +10,6 @@ import numpy as np
 from gemstones.accounting.flops import flops_per_token
 from gemstones.design.feasible import Constraints
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.paper.figure import PaperFigure
 from gemstones.paper.shapes import HEIGHT, WIDTH, trained_shapes
 from gemstones.runs.table import RunTable
@@ -36,7 +35,7 @@ def flops_ratio(shape: Shape) -> float:
 
 def flops_ratio_figure(runs: RunTable) -> PaperFigure:
     """Figure 24: the ratio over the grid of feasible shapes, with the shapes of the main runs on it."""
-    need_altair()
+    style.need_altair()
     import altair as alt
     import polars as pl
 
@@ -94,10 +93,10 @@ def flops_ratio_figure(runs: RunTable) -> PaperFigure:
         offset=14,
     )
     layers = alt.layer(heat, dots).resolve_scale(color="independent")
-    chart = style.themed(layers.properties(width=WIDTH, height=HEIGHT, title=title))
     # Cells overlap by a hair, or white would show between them.
     overlapping = cells.with_columns(pl.col("width_high", "depth_high") * 1.004)
-    chart.datasets = {"grid": overlapping.to_dicts(), "trained": trained.to_dicts()}
+    data = {"grid": overlapping.to_dicts(), "trained": trained.to_dicts()}
+    chart = style.themed(layers.properties(width=WIDTH, height=HEIGHT, title=title), data)
     ratios = cells["ratio"].to_list()
     caption = (
         f"FLOPs per training token by Appendix G over 6·N with N in total parameters, over feasible shapes "

@@ -17,7 +17,7 @@ from gemstones.analyses.overtrain.paired import Paired, paired
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL, level_text, percentile_interval
 from gemstones.numbers import flops_text
-from gemstones.paper.claim import Claim, Write, between, cell, written
+from gemstones.paper.claim import Claim, Write, between, cell, markdown_table, written
 from gemstones.paper.fits import DELTA, PAPER_FORM, PREDICTS, SHAPED_SELECTIONS, FitKey
 from gemstones.paper.forms import FORMS, HEADLINE, TABLED, Forms
 from gemstones.paper.overtraining_claims import at_factor, overtraining_claims
@@ -62,7 +62,7 @@ def forms_page(
         _selections(forms),
         "## Conclusion by conclusion",
         "Each of the paper's statements, checked by the same condition on both fits.",
-        "\n".join(_table(("where", "conclusion", f"`{PAPER_FORM}`", f"`{PREDICTS}`"), _rows(pairs))),
+        markdown_table(("where", "conclusion", f"`{PAPER_FORM}`", f"`{PREDICTS}`"), _rows(pairs)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -90,7 +90,7 @@ def _errors(theirs: Fit, ours: Fit) -> str:
         "prediction (backtests inside these runs):"
     )
     header = ("decades of FLOPs beyond the fitted", f"`{PAPER_FORM}`", f"`{PREDICTS}`")
-    return "\n".join((said, "", *_table(header, rows)))
+    return f"{said}\n\n{markdown_table(header, rows)}"
 
 
 def _tokens(forms: Forms) -> str:
@@ -202,7 +202,7 @@ def _tabled(forms: Forms) -> str:
         )
         for budget in TABLED
     ]
-    return "\n".join(_table(header, rows))
+    return markdown_table(header, rows)
 
 
 def _costs(overtrained: Mapping[str, Sequence[Overtraining]]) -> str:
@@ -225,7 +225,7 @@ def _costs(overtrained: Mapping[str, Sequence[Overtraining]]) -> str:
         for form, one in zip((PAPER_FORM, PREDICTS), budget, strict=True)
     ]
     said = "Increase of the predicted loss over that of the optimum, with its interval:"
-    return "\n".join((said, "", *_table(header, rows)))
+    return f"{said}\n\n{markdown_table(header, rows)}"
 
 
 def _selections(forms: Forms) -> str:
@@ -241,7 +241,8 @@ def _selections(forms: Forms) -> str:
         (f"`{selection}`", series_words("gemstones", selection), *(of(form, selection) for form in FORMS))
         for selection in SHAPED_SELECTIONS
     ]
-    return "\n".join((said, "", *_table(("selection", "runs", *(f"`{form}`" for form in FORMS)), rows)))
+    header = ("selection", "runs", *(f"`{form}`" for form in FORMS))
+    return f"{said}\n\n{markdown_table(header, rows)}"
 
 
 def _written(forms: Forms, form: str, quantity: str, budget: float) -> str:
@@ -263,8 +264,3 @@ def _agreed(found: Paired) -> str:
     words = "less" if found.difference < 0 else "more"
     share = found.below if found.difference < 0 else 1 - found.below
     return f"{words} in {share:.0%} of the draws" + ("" if found.settled else ", not settled")
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]] | Iterator[Sequence[str]]) -> list[str]:
-    lines = [header, ["---"] * len(header), *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]

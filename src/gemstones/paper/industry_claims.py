@@ -9,9 +9,8 @@ import numpy as np
 from gemstones.analyses.overtrain.paired import paired
 from gemstones.analyses.sensitivity.prescribe import prescribe_law
 from gemstones.laws.fit import Fit
-from gemstones.laws.hoffmann import optimal_params_tokens
-from gemstones.laws.law import Law
 from gemstones.laws.published import LAWS
+from gemstones.paper.approach3_curves import optimum
 from gemstones.paper.claim import NO_INTERVAL, Claim, statement
 
 CHINCHILLA = "chinchilla-epoch"
@@ -42,14 +41,11 @@ def industry_claims(refit: Fit, industry: Sequence[Trained]) -> Iterator[Claim]:
         f"{below.sum()} of {len(industry)}{_but(industry, below.tolist())}",
         held > SYSTEMATICALLY,
         interval=shares.words if refit.drawn else f"{NO_INTERVAL}no draws",
-        settled=shares.settled or shares.below is None,
+        settled=shares.decided,
         why=f"systematically: over {SYSTEMATICALLY:.0%}; their data are not the Gemstones', their training tokens as "
         "published by their authors",
     )
-    law = LAWS[CHINCHILLA]
-    assert isinstance(law, Law)
-    theirs = np.array([float(optimal_params_tokens(law.theta, budget)[0]) for budget in budgets])
-    smaller = sizes < theirs
+    smaller = sizes < np.array([optimum(LAWS[CHINCHILLA], budget)[0] for budget in budgets])
     yield statement(
         "§4.3, Figure 5",
         "industry models often use fewer parameters and more tokens than prior work prescribes (Chinchilla by Epoch "

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from gemstones.accounting.parameters import params
 from gemstones.design.recipe import LR_BASE
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.numbers import number_text
 from gemstones.paper.figure import PaperFigure
 from gemstones.runs.lr_sweep import UNIFORM_LOSS, SweepRun, load_lr_sweep
@@ -97,7 +96,7 @@ def _common(intervals: Sequence[Interval]) -> Interval | None:
 
 def learning_rates_figure(runs: RunTable) -> PaperFigure:
     """Figure 3 from the published sweep; colours are those of the runs of `runs`, by total parameters."""
-    need_altair()
+    style.need_altair()
     import altair as alt
     import polars as pl
 
@@ -116,9 +115,8 @@ def learning_rates_figure(runs: RunTable) -> PaperFigure:
         subtitle=_subtitle(optima, sum(run.diverged for run in sweep)),
         offset=14,
     )
-    themed = style.themed(alt.hconcat(*panels).resolve_scale(**_INDEPENDENT).properties(title=title))
-    themed.datasets = {"sweep": rows} | _marks(optima)
-    return PaperFigure(3, themed, frame, _caption(optima))
+    chart = alt.hconcat(*panels).resolve_scale(**_INDEPENDENT).properties(title=title)
+    return PaperFigure(3, style.themed(chart, {"sweep": rows} | _marks(optima)), frame, _caption(optima))
 
 
 def _subtitle(optima: Optima, diverged: int) -> list[str]:
@@ -245,12 +243,8 @@ def _panel(
     layers = [uniform, line, points, gone, rings]
     if name == "lr_base":
         layers = [*_rule(x, optima), *layers]
-    panel: alt.LayerChart = (
-        alt.layer(*layers)
-        .resolve_scale(**_INDEPENDENT)
-        .properties(width=style.PANEL_WIDTH, height=style.PANEL_HEIGHT)
-    )
-    return panel
+    resolve: Any = {"scale": _INDEPENDENT}
+    return alt.LayerChart(layer=layers, resolve=resolve, width=style.PANEL_WIDTH, height=style.PANEL_HEIGHT)
 
 
 def _rule(x: alt.X, optima: Optima) -> list[alt.Chart]:

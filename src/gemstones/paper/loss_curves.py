@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from gemstones.figures import style
 from gemstones.figures.apart import apart
-from gemstones.figures.style import need_altair
 from gemstones.paper.figure import PaperFigure
 from gemstones.paper.shapes import WIDTH
 from gemstones.runs.table import RunTable
@@ -25,7 +24,7 @@ LABEL_WIDTH, LABEL_HEIGHT, LEADER = 60, 12.5, 22
 
 def loss_curves_figure(runs: RunTable) -> PaperFigure:
     """Figure 23: validation loss over tokens of every main run of `gemstones`, coloured by total parameters."""
-    need_altair()
+    style.need_altair()
     import altair as alt
     import polars as pl
 
@@ -66,8 +65,8 @@ def loss_curves_figure(runs: RunTable) -> PaperFigure:
         offset=14,
     )
     layers = alt.layer(lines, leaders, labels).resolve_scale(color="independent")
-    chart = style.themed(layers.properties(width=WIDTH, height=HEIGHT, title=title))
-    chart.datasets = {"curves": frame.to_dicts(), "ends": _labelled(last, y_domain)}
+    data = {"curves": frame.to_dicts(), "ends": _labelled(last, y_domain)}
+    chart = style.themed(layers.properties(width=WIDTH, height=HEIGHT, title=title), data)
     best, worst = last.row(0, named=True), last.row(-1, named=True)
     caption = (
         f"Validation loss (nats per token) of the {last.height} main runs, every 2B tokens to "

@@ -126,7 +126,7 @@ def _compared(pairs: Pairs) -> list[Paired]:
 
 def _settled(pairs: Pairs) -> bool:
     """Whether the draws agree on the sign of every difference; without draws the estimates decide."""
-    return all(one.settled or one.below is None for one in _compared(pairs))
+    return all(one.decided for one in _compared(pairs))
 
 
 def _words(pairs: Pairs) -> str:

@@ -12,8 +12,9 @@ from gemstones.numbers import counted
 from gemstones.page.page import Figure, Page, Section, page_html
 from gemstones.page.rows import typed_frame
 from gemstones.page.table import TableBlock
-from gemstones.paper.alike import what_differs
+from gemstones.paper.alike import ALIKE, what_differs
 from gemstones.paper.claim import CHECKS_WORDS, Chapter, Claim
+from gemstones.paper.forms import VARIANT
 from gemstones.paper.headlines import Headline, headlines, with_interval
 from gemstones.paper.text import how_to_read, outcome, provenance
 from gemstones.runs import RunTable
@@ -22,11 +23,8 @@ TITLE = "Gemstones, made again"
 SUBTITLE = (
     "“Gemstones: A Model Suite for Multi-Faceted Scaling Laws” (McLeish et al. 2025), from its published runs"
 )
-BY_FORMS = "predicts"
-"""How names of figures end that are made once more with the form that predicts."""
 LEADING = 2
 """Claims of a headline whose numbers stand in the table of all headlines."""
-_ALIKE = ("figure", "runs", "δ", "laws", "heads")
 _TEXT = ("verdict", "claim", "paper", "ours", "interval", "where", "note")
 
 
@@ -38,16 +36,17 @@ def paper_html(
     by_name = {figure.name: figure for figure in figures}
     shown = {_name(headline) for headline in found}
     rest = [figure for figure in figures if figure.name not in shown]
-    variants = [figure for figure in rest if figure.name.endswith(BY_FORMS)]
+    variants = [figure for figure in rest if figure.name.endswith(VARIANT)]
     others = [figure for figure in rest if figure not in variants]
+    alike = typed_frame([dict(zip(ALIKE, row, strict=True)) for row in what_differs()], ALIKE[1:], ALIKE[:1])
     sections = [
         _overview(found),
         *(_section(headline, by_name) for headline in found),
         _every(chapters, draws),
         _figures(
             "figures", "Other figures", "Of the paper; from 25 on of what its repository shows since.", others,
-            (TableBlock("alike", "What differs between Figures 12 to 19 and 21, which look alike", _alike(), {}, _ALIKE,
-                        True),),
+            (TableBlock("alike", "What differs between Figures 12 to 19 and 21, which look alike", Table(alike), {},
+                        ALIKE, True),),
         ),
         _figures(
             "forms", "The form that predicts",
@@ -152,12 +151,6 @@ def _table(
     ]
     table = Table(typed_frame(rows, _TEXT), notes=(note,) if note else ())
     return TableBlock(name, title, table, {}, _TEXT, opened)
-
-
-def _alike() -> Table:
-    return Table(
-        typed_frame([dict(zip(_ALIKE, row, strict=True)) for row in what_differs()], _ALIKE[1:], _ALIKE[:1])
-    )
 
 
 def _figures(

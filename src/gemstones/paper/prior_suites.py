@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.paper.figure import PaperFigure
 from gemstones.paper.shapes import HEIGHT, STAR, WIDTH, trained_shapes
 from gemstones.runs.industry import load_industry
@@ -85,7 +84,7 @@ RATIOS = (10, 100, 1000)
 
 def prior_suites_figure(runs: RunTable) -> PaperFigure:
     """Figure 2: depth over width of `PRIOR_SUITES`, the published industry models and the main runs."""
-    need_altair()
+    style.need_altair()
     import altair as alt
     import polars as pl
 
@@ -136,8 +135,7 @@ def prior_suites_figure(runs: RunTable) -> PaperFigure:
         offset=14,
     )
     chart = alt.layer(lines, *words, *series).properties(width=WIDTH, height=HEIGHT, title=title)
-    themed = style.themed(chart)
-    themed.datasets = {"models": frame.to_dicts(), "guides": guides}
+    themed = style.themed(chart, {"models": frame.to_dicts(), "guides": guides})
     sources = "; ".join(f"{suite.name}: {suite.source}" for suite in PRIOR_SUITES)
     caption = (
         f"Width and depth of {frame.height - count} models of earlier suites and of industry, and of the {count} "

@@ -20,12 +20,11 @@ from gemstones.analyses.sensitivity.sensitivity import Sensitivity, sensitivity
 from gemstones.analyses.sensitivity.sweep import Sweep
 from gemstones.arguments import checked
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
-from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.interval import level_text
 from gemstones.laws.law import Law
 from gemstones.laws.parallel import Workers
 from gemstones.laws.published import FrontierLaw, published
+from gemstones.paper.approach3_curves import optimum
 from gemstones.paper.rainbow_intervals import (
     INTERVALS,
     REFERENCE,
@@ -184,12 +183,8 @@ def series_words(dataset: str, selection: str) -> str:
 
 def _reference(name: str, budgets: FloatArray) -> Curve:
     law = published(name)
-    if isinstance(law, FrontierLaw):
-        counted = np.array([law.params_optimal(float(budget)) for budget in budgets])
-    else:
-        assert isinstance(law, Law)
-        assert law.terms == ("N", "T")
-        counted = np.array([optimal_params_tokens(law.theta, float(budget))[0] for budget in budgets])
+    assert isinstance(law, Law | FrontierLaw)
+    counted = np.array([optimum(law, float(budget))[0] for budget in budgets])
     convention = law.params_convention
     return Curve(law_words(name), None, convention, f"6N_{convention}", tuple(budgets.tolist()), counted)
 
@@ -204,7 +199,7 @@ def rainbow_figure(*made: Sensitivity) -> alt.VConcatChart:
     >>> from gemstones.analyses.sensitivity.ask import sensitivity
     >>> rainbow_figure(sensitivity("gemstones"))  # doctest: +SKIP
     """
-    need_altair()
+    style.need_altair()
     curves = rainbow_curves(*made)
     panels: dict[str, Panel] = {}
     for approach, flops in FLOPS_TITLES.items():
@@ -274,11 +269,8 @@ def rainbow_panels(
         data[INTERVALS] = interval_rows(found)
         rows.append(intervals_panel(found, palette, WIDTH + 60, AT))
     heading = alt.TitleParams(title, subtitle=style.clauses(said, 120), offset=14)
-    themed: alt.VConcatChart = style.themed(
-        alt.vconcat(*rows, spacing=28).resolve_scale(shape="independent").properties(title=heading)
-    )
-    themed.datasets = data
-    return themed
+    apart: alt.VConcatChart = alt.vconcat(*rows, spacing=28).resolve_scale(shape="independent")
+    return style.themed(apart.properties(title=heading), data)
 
 
 def _panel(
@@ -338,9 +330,7 @@ def _panel(
     )
     heading = alt.TitleParams(panel.heading, fontSize=13.5, anchor="middle")
     layers = [*_fitted(fitted, x, first=first), lines, links, words]
-    layered: Any = alt.layer(*layers)
-    chart: alt.LayerChart = layered.properties(width=width, height=HEIGHT, title=heading)
-    return chart
+    return alt.LayerChart(layer=layers, width=width, height=HEIGHT, title=heading)
 
 
 def _fitted(fitted: Interval | None, x: alt.X, *, first: bool) -> list[alt.Chart]:

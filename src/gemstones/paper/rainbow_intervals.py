@@ -71,10 +71,9 @@ def intervals_panel(
     published = every.transform_filter(f"datum.by == '{REFERENCE}'").encode(x, y, color, shape)
     fitted = every.transform_filter(f"datum.by != '{REFERENCE}'").encode(y, offset, color)
     bars = fitted.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6)
-    layers: Any = alt.layer(
+    layers = [
         published.mark_point(filled=True, opacity=1, size=SIZE).encode(tooltip=tooltip),
         bars.encode(alt.X("low:Q"), alt.X2("high:Q")),
         fitted.mark_point(filled=True, opacity=1, size=SIZE).encode(x, shape, tooltip=tooltip),
-    )
-    chart: alt.LayerChart = layers.properties(width=width, height=(ROW * len(fits) + 4) * len(names))
-    return chart
+    ]
+    return alt.LayerChart(layer=layers, width=width, height=(ROW * len(fits) + 4) * len(names))

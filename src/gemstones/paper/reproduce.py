@@ -6,9 +6,9 @@ compared with. The same runs and seed give the same `paper.md` for any number of
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +16,17 @@ from gemstones.analyses.overspend.figure import overspend_figure
 from gemstones.analyses.overtrain.figure import overtrain_figure
 from gemstones.arguments import checked
 from gemstones.display import few_lines
+from gemstones.figures.save import write_frame
 from gemstones.figures.style import need_altair
-from gemstones.files import make_folder, write_bytes, write_text
+from gemstones.files import make_folder, write_text
 from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.laws.solver.resample import check_resampling
-from gemstones.marks import WRITTEN_BY
 from gemstones.output_folder import OutputFolder
 from gemstones.page.page import Figure
 from gemstones.paper.alike import EXTENDED
-from gemstones.paper.analyses import RESOURCES, Analyses, analyse
+from gemstones.paper.analyses import Analyses, analyse
 from gemstones.paper.approach1_claims import approach1_chapter
-from gemstones.paper.approach1_figures import figure_4, figure_9, figure_10, figure_11
+from gemstones.paper.approach1_figures import SELECTIONS, paper_approach1
 from gemstones.paper.approach3_claims import approach3_chapter
 from gemstones.paper.approach3_figures import figure_5, paper_extended
 from gemstones.paper.claim import Chapter, check_counts, counts
@@ -50,6 +50,7 @@ from gemstones.paper.suite_claims import suite_chapter
 from gemstones.paper.text import paper_text
 from gemstones.paper.upstream_claims import upstream_chapter
 from gemstones.paper.upstream_figures import upstream_figures
+from gemstones.report.steps import RESOURCES
 from gemstones.runs.trained_models import trained_models
 from gemstones.seeds import Seed, seed_number
 
@@ -102,9 +103,7 @@ class Reproduction:
             ],
             "verdicts": counts(self.chapters),
             "checks": check_counts(self.chapters),
-            "claims": [
-                {"chapter": chapter.title, **asdict(c)} for chapter in self.chapters for c in chapter.claims
-            ],
+            "claims": _records(self.chapters),
             "figures": {str(number): caption for number, caption in self.captions.items()},
             "files": [path.relative_to(self.output).as_posix() for path in self.files],
         }
@@ -131,6 +130,8 @@ def reproduce(
 
     >>> reproduce("out/paper")  # takes half an hour  # doctest: +SKIP
     """
+    import polars as pl
+
     seed = seed_number(seed)
     check_resampling(bootstrap, "run", seed)
     need_altair()
@@ -155,7 +156,7 @@ def reproduce(
         )
         files = [path for _, _, paths, _ in saved for path in paths]
         files += [filled / name for name in ("claims.parquet", "paper.md", "paper.html", PAGE)]
-        write_bytes(filled / "claims.parquet", _claims_parquet(chapters))
+        write_frame(pl.DataFrame(_records(chapters)), filled / "claims.parquet")
         draws = len(made.fits[FitKey("all", "N,T")].drawn)
         tables = (made.gemstones, made.chinchilla)
         findings = {
@@ -193,52 +194,40 @@ Wanted = tuple[int, str]
 
 
 def _figures(made: Analyses) -> dict[Wanted, Callable[[], PaperFigure]]:
-    return {
-        **{(number, ""): figure for number, figure in _paper_figures(made).items()},
-        **{(number, VARIANT): figure for number, figure in _form_figures(made).items()},
-    }
-
-
-def _form_figures(made: Analyses) -> dict[int, Callable[[], PaperFigure]]:
-    """Those of the page on forms: the paper's, made once more with the form that predicts."""
-    models = trained_models(made.industry)
+    runs, models = made.gemstones, trained_models(made.industry)
     beside = [
         one
         for pair in zip(made.overtrained, made.overtrained_predicts, strict=True)
         if pair[0].budget in COMPARED
         for one in pair
     ]
-    return {
-        5: lambda: replace(figure_5(made.fits, models, laws=(PAPER_FORM, PREDICTS)), variant=VARIANT),
-        6: lambda: forms_rainbow(made.forms),
-        8: lambda: replace(
-            _of_chart(8, overtrain_figure(beside, made.industry), _OVERTRAIN_FORMS), variant=VARIANT
-        ),
-    }
-
-
-def _paper_figures(made: Analyses) -> dict[int, Callable[[], PaperFigure]]:
-    runs, models = made.gemstones, trained_models(made.industry)
-    extended = {n: (lambda n=n: paper_extended(n, made.fits, models)) for n in EXTENDED}
-    return {
+    of_paper: dict[int, Callable[[], PaperFigure]] = {
         2: lambda: prior_suites_figure(runs),
         3: lambda: learning_rates_figure(runs),
-        4: lambda: figure_4(runs, made.envelopes),
         5: lambda: figure_5(made.fits, models),
         6: lambda: _of_chart(6, rainbow_figure(*made.rainbow), _RAINBOW),
         7: lambda: _of_chart(
             7, overspend_figure([made.overspends[r, "interpolate"] for r in RESOURCES]), _OVERSPEND
         ),
         8: lambda: _of_chart(8, overtrain_figure(made.overtrained, made.industry), _OVERTRAIN),
-        9: lambda: figure_9(runs, made.envelopes),
-        10: lambda: figure_10(runs, made.envelopes),
-        11: lambda: figure_11(runs, made.envelopes),
-        **extended,
+        **{n: partial(paper_approach1, n, runs, made.envelopes) for n in SELECTIONS},
+        **{n: partial(paper_extended, n, made.fits, models) for n in EXTENDED},
         20: lambda: made.starts,
         22: lambda: shapes_figure(runs),
         23: lambda: loss_curves_figure(runs),
         24: lambda: flops_ratio_figure(runs),
         **upstream_figures(made.upstream, runs),
+    }
+    # Made once more with the form that predicts, for its page.
+    of_forms: dict[int, Callable[[], PaperFigure]] = {
+        5: lambda: replace(figure_5(made.fits, models, laws=(PAPER_FORM, PREDICTS)), variant=VARIANT),
+        6: lambda: forms_rainbow(made.forms),
+        8: lambda: replace(
+            _of_chart(8, overtrain_figure(beside, made.industry), _OVERTRAIN_FORMS), variant=VARIANT
+        ),
+    }
+    return {(n, ""): draw for n, draw in of_paper.items()} | {
+        (n, VARIANT): draw for n, draw in of_forms.items()
     }
 
 
@@ -267,13 +256,9 @@ def _of_chart(number: int, chart: alt.TopLevelMixin, caption: str) -> PaperFigur
     return PaperFigure(number, chart, drawn(datasets), caption)
 
 
-def _claims_parquet(chapters: tuple[Chapter, ...]) -> bytes:
-    import polars as pl
-
-    rows = [{"chapter": chapter.title, **asdict(claim)} for chapter in chapters for claim in chapter.claims]
-    buffer = io.BytesIO()
-    pl.DataFrame(rows).write_parquet(buffer, metadata=WRITTEN_BY)
-    return buffer.getvalue()
+def _records(chapters: tuple[Chapter, ...]) -> list[dict[str, Any]]:
+    """Every claim as plain values."""
+    return [{"chapter": chapter.title, **asdict(claim)} for chapter in chapters for claim in chapter.claims]
 
 
 class _Progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
@@ -39,14 +39,15 @@ def shape_claims(trained: Sequence[Shape]) -> Iterator[Claim]:
         "Appendix F.2",
         f"models that the patch applies to, width/depth > {BY_RULE.threshold:g}",
         ", ".join(PATCHED),
-        _names(shape for shape in trained if BY_RULE.applies(shape)),
-        why=f"{_names(s for s in trained if s.width == BY_RULE.threshold * s.depth)} lie at it exactly, of which the "
+        names(shape for shape in trained if BY_RULE.applies(shape)),
+        why=f"{names(s for s in trained if s.width == BY_RULE.threshold * s.depth)} lie at it exactly, of which the "
         "paper lists two",
         because=WORDS,
     )
 
 
-def _names(shapes: Iterator[Shape]) -> str:
+def names(shapes: Iterable[Shape]) -> str:
+    """Shapes in a list."""
     return ", ".join(map(str, shapes))
 
 
@@ -114,7 +115,7 @@ def _feasible(trained: Sequence[Shape]) -> Iterator[Claim]:
         "Appendix E",
         f"of the 22, shapes outside the {TOLERANCE:.0%}",
         ", ".join(OUTSIDE),
-        _names(iter(outside)),
+        names(outside),
         why="in total parameters they have "
         + ", ".join(f"{s} {params(s) / 1e6:.1f}M" for s in outside)
         + f"; {listed(map(str, uncounted))} would be within if the input embedding were not counted, and width 384 has "
@@ -127,6 +128,6 @@ def _feasible(trained: Sequence[Shape]) -> Iterator[Claim]:
         "trained shapes of width 512",
         OF_WIDTH_512,
         len(of_width),
-        why=_names(iter(of_width)),
+        why=names(of_width),
         because=WORDS,
     )

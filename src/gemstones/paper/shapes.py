@@ -10,7 +10,6 @@ import msgspec
 from gemstones.accounting.parameters import params
 from gemstones.design.feasible import feasible_shapes
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.numbers import counted
 from gemstones.paper.figure import PaperFigure
 from gemstones.runs.table import RunTable
@@ -48,12 +47,11 @@ def size_class(shape: Shape) -> float:
 
 def shapes_figure(runs: RunTable) -> PaperFigure:
     """Figure 22: feasible shapes within ±5% of each size as circles, those of the main runs as stars."""
-    need_altair()
+    style.need_altair()
     import altair as alt
     import polars as pl
 
     frame = _frame(trained_shapes(runs))
-    rows = frame.to_dicts()
     widths, depths = frame["width"].to_list(), frame["depth"].to_list()
     base = alt.Chart(alt.NamedData(name="shapes")).encode(
         style.log_x("width", "Width (channels)", style.padded(min(widths), max(widths)), "plain", 9),
@@ -95,8 +93,7 @@ def shapes_figure(runs: RunTable) -> PaperFigure:
         offset=14,
     )
     chart = alt.layer(circles, stars).properties(width=WIDTH, height=TALL, title=title)
-    themed = style.themed(chart)
-    themed.datasets = {"shapes": rows}
+    themed = style.themed(chart, {"shapes": frame.to_dicts()})
     caption = (
         f"Feasible shapes within ±{TOLERANCE:.0%} of {listed(map(format_quantity, SIZES))} total parameters (circles: "
         f"{listed(map(str, counts.values()))} of them) and the {trained} trained ones (stars), coloured by "

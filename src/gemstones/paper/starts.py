@@ -18,7 +18,6 @@ import numpy as np
 
 from gemstones.errors import InvalidRequest
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.laws.columns import table_columns
 from gemstones.laws.parallel import Workers, run_chunks
 from gemstones.laws.solver.compiling import compiled
@@ -222,7 +221,7 @@ def starts_figure(
     starts: int = STARTS,
 ) -> PaperFigure:
     """Figure 20 from the runs of `gemstones`: six cases of about two seconds each, over `workers` processes."""
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     frame = exponents_by_starts(runs, starts=starts, workers=workers, progress=progress)
@@ -242,8 +241,7 @@ def starts_figure(
         ],
         offset=14,
     )
-    themed = style.themed(grid.resolve_scale(**_INDEPENDENT).properties(title=title))
-    themed.datasets = {"starts": rows}
+    themed = style.themed(grid.resolve_scale(**_INDEPENDENT).properties(title=title), {"starts": rows})
     return PaperFigure(20, themed, frame, _caption(frame))
 
 
@@ -300,13 +298,11 @@ def _panel(delta: float, selection: str, starts: int, *, first: bool) -> alt.Lay
     heading = f"δ {style.label(delta, 'power')}"
     if first:
         heading = f"{SELECTIONS[selection]}, {heading}"
-    panel: alt.LayerChart = (
-        alt.layer(band, line)
-        .resolve_scale(**_INDEPENDENT)
-        .properties(
-            width=style.PANEL_WIDTH,
-            height=HEIGHT,
-            title=alt.TitleParams(heading, fontSize=13, frame="group"),
-        )
+    title = alt.TitleParams(heading, fontSize=13, frame="group")
+    return alt.LayerChart(
+        layer=[band, line],
+        resolve={"scale": _INDEPENDENT},
+        width=style.PANEL_WIDTH,
+        height=HEIGHT,
+        title=title,
     )
-    return panel

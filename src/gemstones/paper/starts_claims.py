@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from gemstones.figures import style
 from gemstones.paper.claim import NO_INTERVAL, Claim, beyond, statement
+from gemstones.paper.fits import power
 from gemstones.paper.starts import COVERED
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def starts_claims(frame: pl.DataFrame) -> Iterator[Claim]:
     theirs, ours = (_spread(frame, solver, few) for solver in ("lbfgs", "gemstones"))
     where = "Appendix D.5, Figure 20"
     by_delta = {delta: max(v for (_, d), v in theirs.items() if d == delta) for _, delta in theirs}
-    spreads = ", ".join(f"{by_delta[delta]:.2f} at δ {_power(delta)}" for delta in sorted(by_delta))
+    spreads = ", ".join(f"{by_delta[delta]:.2f} at δ {power(delta)}" for delta in sorted(by_delta))
     yield statement(
         where,
         f"with few starts δ 1e-5 is unstable (here {few}, L-BFGS-B with numerical gradients)",
@@ -46,7 +46,7 @@ def starts_claims(frame: pl.DataFrame) -> Iterator[Claim]:
         where,
         f"more tokens make δ 1e-4 and 1e-5 more stable ({few} starts)",
         ", ".join(
-            f"{less:.2f} to 100B and {more:.2f} to 350B at δ {_power(delta)}" for delta, less, more in pairs
+            f"{less:.2f} to 100B and {more:.2f} to 350B at δ {power(delta)}" for delta, less, more in pairs
         ),
         all(more < less for _, less, more in pairs),
         interval=NONE,
@@ -59,10 +59,6 @@ def starts_claims(frame: pl.DataFrame) -> Iterator[Claim]:
         NONE,
         "so the instability is the optimiser's, not the objective's" if max(ours.values()) < UNSTABLE else "",
     )
-
-
-def _power(delta: float) -> str:
-    return style.label(delta, "power")
 
 
 def _spread(frame: pl.DataFrame, solver: str, starts: int) -> Spread:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from gemstones.paper.claim import (
     statement,
 )
 from gemstones.paper.learning_rates import Optima
-from gemstones.paper.shape_claims import WORDS, shape_claims
+from gemstones.paper.shape_claims import WORDS, names, shape_claims
 from gemstones.paper.shapes import trained_shapes
 from gemstones.runs import RunTable, selections_of
 from gemstones.runs.lr_sweep import load_lr_sweep
@@ -234,8 +234,8 @@ def _sweep(optima: Optima) -> Iterator[Claim]:
     yield exact(
         "§3.1",
         "shapes of the learning-rate sweep, of 100M and 2B parameters",
-        _listed(printed),
-        _listed(shapes),
+        names(printed),
+        names(shapes),
         why="as printed they would have "
         + " and ".join(f"{format_quantity(params(shape))}" for shape in printed)
         + " parameters; the file's have "
@@ -260,10 +260,6 @@ def _sweep(optima: Optima) -> Iterator[Claim]:
         why="the interval is where the optima of all shapes may lie at once, between the neighbours of their best "
         "rates; one run each",
     )
-
-
-def _listed(shapes: Iterable[Shape]) -> str:
-    return ", ".join(map(str, shapes))
 
 
 def _half_rate(runs: RunTable) -> Iterator[Claim]:

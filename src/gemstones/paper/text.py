@@ -6,8 +6,17 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
-from gemstones.paper.alike import what_differs
-from gemstones.paper.claim import Chapter, Claim, Verdict, cell, check_counts, counts, markdown
+from gemstones.paper.alike import ALIKE, what_differs
+from gemstones.paper.claim import (
+    Chapter,
+    Claim,
+    Verdict,
+    cell,
+    check_counts,
+    counts,
+    markdown,
+    markdown_table,
+)
 from gemstones.paper.headlines import Headline, headlines, with_interval
 from gemstones.runs import RunTable
 from gemstones.runs.fetch import ENTRIES
@@ -23,21 +32,13 @@ BESIDE = (
 """Published files of Figures 2, 3, 5, 8, 12 to 21 and 25 to 28 that are not the paper's runs."""
 COMPUTED_BY = ("numpy", "scipy", "polars", "altair", "vl-convert-python")
 
-ONE: Mapping[Verdict, str] = {
-    "reproduced": "is reproduced",
-    "differs": "differs",
-    "holds": "holds",
-    "undecided": "is undecided",
-    "does not hold": "does not hold",
-    "ours": "is ours",
-}
-MANY: Mapping[Verdict, str] = {
-    "reproduced": "are reproduced",
-    "differs": "differ",
-    "holds": "hold",
-    "undecided": "are undecided",
-    "does not hold": "do not hold",
-    "ours": "are ours",
+VERBS: Mapping[Verdict, tuple[str, str]] = {
+    "reproduced": ("is reproduced", "are reproduced"),
+    "differs": ("differs", "differ"),
+    "holds": ("holds", "hold"),
+    "undecided": ("is undecided", "are undecided"),
+    "does not hold": ("does not hold", "do not hold"),
+    "ours": ("is ours", "are ours"),
 }
 """Verdicts of one claim and of several."""
 OTHERWISE: Mapping[Verdict, str] = {
@@ -93,9 +94,7 @@ def paper_text(
         "",
         "They look alike: what laws of Approach 3 prescribe, column by column. This is what is each one's own.",
         "",
-        "| figure | runs | δ | laws | heads |",
-        "| --- | --- | --- | --- | --- |",
-        *(f"| {' | '.join(map(cell, map(str, row)))} |" for row in what_differs()),
+        markdown_table(ALIKE, ([*map(cell, map(str, row))] for row in what_differs())),
         "",
         "## Provenance",
         "",
@@ -145,7 +144,7 @@ def _headlines(found: Sequence[Headline], captions: Mapping[int, str]) -> Iterat
 def outcome(chapters: Sequence[Chapter]) -> str:
     """How many claims, and how many checks, came out in which way."""
     found = {verdict: count for verdict, count in counts(chapters).items() if count}
-    said = listed(f"{count} {(ONE if count == 1 else MANY)[verdict]}" for verdict, count in found.items())
+    said = listed(f"{count} {VERBS[verdict][count > 1]}" for verdict, count in found.items())
     checks = check_counts(chapters)
     same, other = checks["reproduced"], checks["differs"]
     return (

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from gemstones.display import ends_text
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.paper.drawn import drawn
 from gemstones.paper.figure import PaperFigure
 from gemstones.paper.upstream import SETS, Upstream
 from gemstones.runs.benchmarks import TASKS
 from gemstones.runs.table import RunTable
+from gemstones.words import capital
 
 if TYPE_CHECKING:
     import altair as alt
 
 FLOPS = "FLOPs (Appendix G)"
 LOSS_OF = {"main": "loss", "fineweb-edu": "loss_fineweb_edu", "dclm": "loss_dclm"}
+LOSS = "Validation loss (nats/token)"
 PANEL = {"width": 300, "height": 285}
 Rows = list[dict[str, Any]]
 
@@ -35,15 +36,12 @@ def upstream_figures(found: Upstream, gemstones: RunTable) -> dict[int, Callable
 
 def _three_sets(found: Upstream) -> PaperFigure:
     panels, rows = [], {}
-    frame = _checkpoints(found)
     for one in found.sets:
-        name, column = SETS[one.name], LOSS_OF[one.name]
-        data = [row | {"y": row[column], "x": row["flops"]} for row in frame]
-        rows[one.name] = data
-        panels.append(
-            _panel(one.name, f"Losses on {name}: N* {one.n_opt / 1e9:.3g}B at 1e22 FLOPs", _x(data, FLOPS, "power"),
-                   _y(data, "Validation loss (nats/token)"), line=True, legend=one is found.sets[-1])
-        )  # fmt: skip
+        rows[one.name] = [
+            row | {"y": row[LOSS_OF[one.name]], "x": row["flops"]} for row in _checkpoints(found)
+        ]
+        title = f"Losses on {SETS[one.name]}: N* {one.n_opt / 1e9:.3g}B at 1e22 FLOPs"
+        panels.append(_panel(rows, one.name, title, FLOPS, "power", LOSS, legend=one is found.sets[-1]))
     others = ", ".join(f"{one.ratio:.2f} times on {SETS[one.name]}" for one in found.sets[1:])
     caption = (
         "Not in the paper. Loss (nats per token) over FLOPs (Appendix G) of the main runs on three validation sets, "
@@ -56,28 +54,27 @@ def _error_over_loss(found: Upstream) -> PaperFigure:
     import altair as alt
 
     panels, rows = [], {}
-    frame = _checkpoints(found)
     for one in found.sets:
-        name, column = SETS[one.name], LOSS_OF[one.name]
-        data = [row | {"y": 1 - row["accuracy"], "x": row[column]} for row in frame]
-        rows[one.name] = data
-        line = one.mean_task.line
+        name, column, line = SETS[one.name], LOSS_OF[one.name], one.mean_task.line
+        rows[one.name] = [row | {"y": 1 - row["accuracy"], "x": row[column]} for row in _checkpoints(found)]
         assert line is not None
         curve = f"law of {one.name}"
         rows[curve] = [
             {"x": float(x), "y": float(1 - a)} for x, a in zip(line.loss, line.accuracy, strict=True)
         ]
-        x, y = _x(data, f"Loss on {name} (nats/token)", "plain"), _y(data, "Mean error of nine tasks")
         points = _panel(
+            rows,
             one.name,
-            f"{name[:1].upper()}{name[1:]}: off by {100 * one.mean_task.root_mean_square:.2f} points (rms)",
-            x,
-            y,
+            f"{capital(name)}: off by {100 * one.mean_task.root_mean_square:.2f} points (rms)",
+            f"Loss on {name} (nats/token)",
+            "plain",
+            "Mean error of nine tasks",
             line=False,
             legend=one is found.sets[-1],
         )
         law = alt.Chart(alt.NamedData(name=curve)).mark_line(color=style.BLACK, strokeWidth=1.6)
-        panels.append(alt.layer(points, law.encode(x=x, y=y)).properties(**PANEL, title=points.title))
+        over = law.encode(x=points.encoding.x, y=points.encoding.y)
+        panels.append(alt.layer(points, over).properties(**PANEL, title=points.title))
     caption = (
         "Not in the paper. Mean error of nine tasks over the loss on three validation sets, with the least squares law "
         "error = epsilon - k*exp(-gamma*loss); points are checkpoints of the main runs, shaded by width over depth."
@@ -86,29 +83,26 @@ def _error_over_loss(found: Upstream) -> PaperFigure:
 
 
 def _accuracy_over_flops(found: Upstream) -> PaperFigure:
-    frame = _checkpoints(found)
-    over_flops = [row | {"y": row["accuracy"], "x": row["flops"]} for row in frame]
-    mean = found.at_equal_loss[0]
-    left = [
-        row | {"y": 100 * float(off), "x": row["aspect_ratio"]}
-        for row, off in zip(frame, mean.residuals, strict=True)
-    ]
-    rows = {"accuracy": over_flops, "equal loss": left}
+    frame, mean = _checkpoints(found), found.at_equal_loss[0]
+    rows = {
+        "accuracy": [row | {"y": row["accuracy"], "x": row["flops"]} for row in frame],
+        "equal loss": [
+            row | {"y": 100 * float(off), "x": row["aspect_ratio"]}
+            for row, off in zip(frame, mean.residuals, strict=True)
+        ],
+    }
     ends = "" if mean.interval is None else " " + ends_text(*(f"{100 * end:+.2f}" for end in mean.interval))
+    beyond = "Error beyond that of the loss (points)"
     panels = [
+        _panel(rows, "accuracy", "Over FLOPs", FLOPS, "power", "Mean accuracy of nine tasks"),
         _panel(
-            "accuracy",
-            "Over FLOPs",
-            _x(over_flops, FLOPS, "power"),
-            _y(over_flops, "Mean accuracy of nine tasks"),
-            line=True,
-            legend=False,
-        ),
-        _panel(
+            rows,
             "equal loss",
             "At equal loss",
-            _x(left, "Width / depth", "plain"),
-            _y(left, "Error beyond that of the loss (points)", log=False),
+            "Width / depth",
+            "plain",
+            beyond,
+            log=False,
             line=False,
             legend=True,
         ),
@@ -122,30 +116,21 @@ def _accuracy_over_flops(found: Upstream) -> PaperFigure:
 
 
 def _shaded_curves(gemstones: RunTable) -> PaperFigure:
-    table = gemstones.select("all-2B")
-    ratio = table.numbers("width") / table.numbers("depth")
-    base = [
-        row | {"aspect_ratio": float(r)}
-        for row, r in zip(
-            table.frame.select("run", "tokens", "loss", "flops", "device_hours").to_dicts(),
-            ratio,
-            strict=True,
-        )
+    import polars as pl
+
+    ratio = (pl.col("width") / pl.col("depth")).alias("aspect_ratio")
+    columns = ("run", "tokens", "loss", "flops", "device_hours", ratio)
+    base = gemstones.select("all-2B").frame.select(columns).to_dicts()
+    rows = {
+        name: [row | {"x": row[name], "y": row["loss"]} for row in base if row[name]]
+        for name in ("flops", "device_hours")
+    }
+    panels = [
+        _panel(rows, "flops", "Over FLOPs", FLOPS, "power", LOSS),
+        _panel(
+            rows, "device_hours", "Over device hours", "Device hours (as measured)", "si", LOSS, legend=True
+        ),
     ]
-    rows, panels = {}, []
-    for name, title in (("flops", FLOPS), ("device_hours", "Device hours (as measured)")):
-        rows[name] = [row | {"x": row[name], "y": row["loss"]} for row in base if row[name]]
-        x = _x(rows[name], title, "power" if name == "flops" else "si")
-        panels.append(
-            _panel(
-                name,
-                f"Over {'FLOPs' if name == 'flops' else 'device hours'}",
-                x,
-                _y(rows[name], "Validation loss (nats/token)"),
-                line=True,
-                legend=name == "device_hours",
-            )
-        )
     caption = (
         "Not in the paper. Loss curves of the main runs, every 2B tokens, over FLOPs (Appendix G) and over device "
         "hours, shaded by width over depth."
@@ -163,23 +148,29 @@ def _checkpoints(found: Upstream) -> Rows:
     ]
 
 
-def _x(rows: Rows, title: str, labels: style.Labels) -> alt.X:
-    values = [row["x"] for row in rows]
-    return style.log_x("x", title, style.padded(min(values), max(values)), labels, 6)
-
-
-def _y(rows: Rows, title: str, *, log: bool = True) -> alt.Y:
+def _panel(
+    rows: dict[str, Rows],
+    name: str,
+    title: str,
+    x_title: str,
+    labels: style.Labels,
+    y_title: str,
+    *,
+    log: bool = True,
+    line: bool = True,
+    legend: bool = False,
+) -> alt.Chart:
+    """Of the rows called `name`; not `log` if the y axis is linear."""
     import altair as alt
 
-    values = [row["y"] for row in rows]
+    def span(of: str) -> tuple[float, float]:
+        values = [row[of] for row in rows[name]]
+        return style.padded(min(values), max(values))
+
+    x = style.log_x("x", x_title, span("x"), labels, 6)
+    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False))
     if log:
-        return style.log_y("y", title, style.padded(min(values), max(values)), "plain")
-    return alt.Y("y:Q", title=title, scale=alt.Scale(zero=False))
-
-
-def _panel(name: str, title: str, x: alt.X, y: alt.Y, *, line: bool, legend: bool) -> alt.Chart:
-    import altair as alt
-
+        y = style.log_y("y", y_title, span("y"), "plain")
     color = alt.Color(
         "aspect_ratio:Q",
         scale=alt.Scale(type="log", scheme=alt.SchemeParams(name="viridis", extent=[0.0, 0.88])),
@@ -205,18 +196,14 @@ def _panel(name: str, title: str, x: alt.X, y: alt.Y, *, line: bool, legend: boo
 
 
 def _figure(number: int, panels: list[Any], rows: dict[str, Rows], caption: str) -> PaperFigure:
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     each: Any = dict.fromkeys(("color",), "independent")
     title = alt.TitleParams(
-        "Main runs of the Gemstones, every 10B tokens, shaded by width/depth"
-        if number != 28
-        else "Main runs of the Gemstones, every 2B tokens, shaded by width/depth",
+        f"Main runs of the Gemstones, every {2 if number == 28 else 10}B tokens, shaded by width/depth",
         subtitle="Not in the paper; each shape was trained once",
     )
-    chart = style.themed(
-        alt.HConcatChart(hconcat=panels, spacing=34, title=title).resolve_scale(**each).resolve_legend(**each)
-    )
-    chart.datasets = rows
-    return PaperFigure(number, chart, drawn(rows), caption)
+    chart = alt.HConcatChart(hconcat=panels, spacing=34, title=title)
+    apart = chart.resolve_scale(**each).resolve_legend(**each)
+    return PaperFigure(number, style.themed(apart, rows), drawn(rows), caption)

@@ -34,23 +34,21 @@ def headline(study: Study) -> Headline | None:
     plan = first_plan(study)
     if plan is None:
         return None
-    stats = []
-    if plan.shape is not None:
-        ends = plan.intervals or {}
-        for name, size in (("width", plan.shape.width), ("depth", plan.shape.depth)):
-            size_ends = interval_text(ends[name], name) if name in ends else ""
-            stats.append(Stat(name, str(size), size_ends, bool(doubts(plan.flags))))
-    new_run = " (of a new run)" if "loss" in (plan.intervals or {}) else ""
+    stats, ends = [], plan.intervals or {}
+    new_run = " (of a new run)" if "loss" in ends else ""
+    shape = plan.shape
     for name, label, value in (
+        ("width", "width", None if shape is None else shape.width),
+        ("depth", "depth", None if shape is None else shape.depth),
         ("params", f"parameters ({PARAMS_WORDS[plan.params_convention]})", plan.params),
         ("tokens", "tokens", plan.tokens),
         ("tokens_per_param", "tokens per parameter", plan.tokens_per_param),
         ("loss", f"predicted loss, {WORDS[plan.loss_unit]}{new_run}", plan.loss),
     ):
         if value is not None:
-            found = (plan.intervals or {}).get(name)
-            ends_text = "" if found is None else interval_text(found, name)
-            stats.append(Stat(label, quantity_text(name, value), ends_text, bool(doubts(plan.flags))))
+            text = str(value) if name in ("width", "depth") else quantity_text(name, value)
+            interval = interval_text(ends[name], name) if name in ends else ""
+            stats.append(Stat(label, text, interval, bool(doubts(plan.flags))))
     return Headline(
         f"{flops_text(plan.budget_flops)} FLOPs are best spent on",
         tuple(stats),

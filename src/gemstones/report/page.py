@@ -15,6 +15,7 @@ from gemstones.laws.published import LAW_NAMES, published
 from gemstones.numbers import counted, flops_text
 from gemstones.page.explorer import OURS, PUBLISHED, Explorer
 from gemstones.page.page import Figure, Page, Section
+from gemstones.page.rows import typed_frame
 from gemstones.page.table import TableBlock
 from gemstones.planning.result import Plan
 from gemstones.report.answers import description, first_plan, headline, same_budget
@@ -305,10 +306,9 @@ def _provenance(study: Study) -> Section:
 
 
 def _records(records: list[dict[str, Any]], names: tuple[str, ...]) -> Table:
-    import polars as pl
-
-    schema = {n: pl.Int64 if n in ("rows", "runs") else pl.String for n in names}
-    return Table(pl.DataFrame([{n: record[n] for n in names} for record in records], schema=schema))
+    counts = {"rows", "runs"}
+    rows = [{n: record[n] for n in names} for record in records]
+    return Table(typed_frame(rows, {*names} - counts, counts))
 
 
 # ---- Explorer

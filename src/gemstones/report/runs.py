@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from gemstones.errors import InvalidTable
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.figures.table import Table
 from gemstones.numbers import counted
 from gemstones.page.page import Figure, Section
@@ -84,7 +83,7 @@ def runs_table(runs: RunTable) -> Table:
 
 def loss_curves(runs: RunTable) -> alt.TopLevelMixin | None:
     """Loss over tokens, a panel for each family; None if no run has two checkpoints, or sizes are not known."""
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     try:

@@ -11,7 +11,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from gemstones.analyses.analysis import Analyses, Asked, Selected, Settings, asked_of_a_study
@@ -23,7 +22,7 @@ from gemstones.figures.approach1 import approach1_figure
 from gemstones.figures.approach3 import approach3_figure
 from gemstones.figures.save import save_figure, write_table
 from gemstones.figures.style import RunColors, need_altair
-from gemstones.files import make_folder, write_text
+from gemstones.files import make_folder, write_json, write_text
 from gemstones.laws.chosen import AUTO
 from gemstones.laws.envelope import Envelope
 from gemstones.laws.fit import Fit
@@ -181,8 +180,7 @@ def study(
         )
         if filled / PAGE in files:
             write_text(filled / PAGE, study_html(result, runs))
-        content = msgspec.json.format(msgspec.json.encode(result.summary()), indent=1)
-        write_text(filled / "study.json", content.decode() + "\n")
+        write_json(filled / "study.json", result.summary())
     tell.finish()
     return replace(result, output=output, files=tuple(output / path.relative_to(filled) for path in files))
 

@@ -6,16 +6,16 @@ many rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from gemstones.display import caution
 from gemstones.figures.table import Row, Table
 from gemstones.laws.envelope import QUANTITIES, Envelope
 from gemstones.laws.fit import Fit
 from gemstones.numbers import flops_text
+from gemstones.page.rows import typed_frame, with_ends
 from gemstones.planning.result import Plan
-from gemstones.units import Interval
 from gemstones.words import (
     PARAMS_WORDS,
     flops_words,
@@ -38,9 +38,8 @@ LOSS_INTERVALS = (
 
 def fits_table(fits: Sequence[Fit]) -> Table:
     """One row per fit, with every constant; those of terms that a law does not have are null."""
-    terms = list(
-        dict.fromkeys(term for fit in sorted(fits, key=_terms, reverse=True) for term in fit.law.terms)
-    )
+    by_terms = sorted(fits, key=lambda fit: len(fit.law.terms), reverse=True)
+    terms = list(dict.fromkeys(term for fit in by_terms for term in fit.law.terms))
     outer = any(fit.law.parsed_form.has_outer for fit in fits)
     constants = list(dict.fromkeys(name for fit in fits for name in fit.law.constants))
     notes = [
@@ -48,9 +47,7 @@ def fits_table(fits: Sequence[Fit]) -> Table:
         + ("the sum to the power of the outer exponent where there is one; " if outer else "")
         + ("a formula has its constants by name; " if constants else "")
         + "every digit is in the Parquet file",
-        *_notes(
-            (fit.law.name, resampled_words(fit.level, len(fit.drawn), _unit(fit)), fit.flags) for fit in fits
-        ),
+        *_notes((fit.law.name, _how(fit), fit.flags) for fit in fits),
     ]
     return Table(
         _frame([_fit_row(fit, terms, constants, outer) for fit in fits]),
@@ -113,12 +110,8 @@ def _notes(said: Iterable[tuple[str, str, tuple[str, ...]]]) -> Iterable[str]:
     )
 
 
-def _unit(fit: Fit) -> str:
-    return fit.resampling.unit if fit.resampling else ""
-
-
-def _terms(fit: Fit) -> int:
-    return len(fit.law.terms)
+def _how(fit: Fit) -> str:
+    return resampled_words(fit.level, len(fit.drawn), fit.resampling.unit if fit.resampling else "")
 
 
 def _fit_row(fit: Fit, terms: list[str], constants: list[str], outer: bool) -> Row:
@@ -127,8 +120,6 @@ def _fit_row(fit: Fit, terms: list[str], constants: list[str], outer: bool) -> R
     exponents = dict(zip(law.terms, law.exponents, strict=True))
     coefficients = dict(zip(law.terms, law.log_coefficients, strict=True))
     optimal, of_optimal = fit.optimal_exponents or {}, intervals.get("optimal_exponents") or {}
-    # A formula has intervals of its constants and none of exponents by term.
-    of_exponents, of_coefficients = intervals.get("exponents") or {}, intervals.get("log_coefficients") or {}
     return {
         "selection": fit.selection,
         "law": law.form,
@@ -136,26 +127,22 @@ def _fit_row(fit: Fit, terms: list[str], constants: list[str], outer: bool) -> R
         "params_convention": PARAMS_WORDS[law.params_convention] if "N" in law.terms else None,
         "rows": fit.rows,
         "runs": fit.runs,
-        **_spread({f"exponent_{t}": (exponents.get(t), of_exponents.get(t)) for t in terms}),
-        **_spread({f"log_coefficient_{t}": (coefficients.get(t), of_coefficients.get(t)) for t in terms}),
+        **_spread({t: exponents.get(t) for t in terms}, intervals.get("exponents") or {}, "exponent_"),
         **_spread(
-            {"outer_exponent": (law.parsed_form.outer_exponent(law.theta), intervals.get("outer_exponent"))}
-            if outer
-            else {}
+            {t: coefficients.get(t) for t in terms},
+            intervals.get("log_coefficients") or {},
+            "log_coefficient_",
         ),
+        **_spread({"outer_exponent": law.parsed_form.outer_exponent(law.theta)} if outer else {}, intervals),
         **_spread(
-            {
-                f"constant_{name}": (law.constants.get(name), (intervals.get("constants") or {}).get(name))
-                for name in constants
-            }
+            {n: law.constants.get(n) for n in constants}, intervals.get("constants") or {}, "constant_"
         ),
-        **_spread({"log_irreducible": (law.log_irreducible_loss, intervals.get("log_irreducible"))}),
-        **_spread({"irreducible_loss": (law.irreducible_loss, intervals.get("irreducible_loss"))}),
-        **_spread(
-            {f"optimal_{n}_exponent": (optimal.get(n), of_optimal.get(n)) for n in ("params", "tokens")}
-        ),
+        **with_ends("log_irreducible", law.log_irreducible_loss, intervals.get("log_irreducible")),
+        **with_ends("irreducible_loss", law.irreducible_loss, intervals.get("irreducible_loss")),
+        **with_ends("optimal_params_exponent", optimal.get("params"), of_optimal.get("params")),
+        **with_ends("optimal_tokens_exponent", optimal.get("tokens"), of_optimal.get("tokens")),
         "objective": fit.objective,
-        "interval": resampled_words(fit.level, len(fit.drawn), _unit(fit)),
+        "interval": _how(fit),
         "status": fit.status,
         "flags": "; ".join(fit.flags),
     }
@@ -175,8 +162,8 @@ def _envelope_row(envelope: Envelope, quantity: str) -> Row:
         "points": len(envelope.frontier),
         "quantity": quantity,
         "params_convention": PARAMS_WORDS[envelope.params_convention],
-        **_spread({"slope": (line.slope, intervals.get("slope"))}),
-        **_spread({"intercept": (line.intercept, intervals.get("intercept"))}),
+        **with_ends("slope", line.slope, intervals.get("slope")),
+        **with_ends("intercept", line.intercept, intervals.get("intercept")),
         "interval": frontier_resampled_words(envelope),
         "flags": "; ".join(envelope.flags),
     }
@@ -197,10 +184,10 @@ def _plan_row(plan: Plan) -> Row:
         "flops_convention": flops_words(plan.flops_convention),
         "law": law_words(plan.law_name),
         "shape": None if shape is None else str(shape),
-        **_spread({name: (value, intervals.get(name)) for name, value in sizes.items()}),
+        **_spread(sizes, intervals),
         "params_convention": PARAMS_WORDS[plan.params_convention],
-        **_spread({name: (value, intervals.get(name)) for name, value in rest.items()}),
-        **_spread({"loss_of_fit": (of_fit and plan.loss, of_fit)}),
+        **_spread(rest, intervals),
+        **with_ends("loss_of_fit", of_fit and plan.loss, of_fit),
         "interval": "; ".join(words for words in intervals_words(plan) if words),
         "flops_beyond_fitted": plan.extrapolation.flops_decades,
         "extrapolation": plan.extrapolation.sentence(),
@@ -226,11 +213,11 @@ def _near_row(plan: Plan) -> Row:
     }
 
 
-def _spread(values: dict[str, tuple[float | None, Interval | None]]) -> Row:
-    """x, x_low and x_high of every x."""
+def _spread(values: Mapping[str, float | None], ends: Mapping[str, Any], prefix: str = "") -> Row:
+    """x, x_low and x_high of every x, called so behind `prefix`."""
     row: Row = {}
-    for name, (value, ends) in values.items():
-        row |= {name: value, f"{name}_low": ends and ends[0], f"{name}_high": ends and ends[1]}
+    for name, value in values.items():
+        row |= with_ends(prefix + name, value, ends.get(name))
     return row
 
 
@@ -245,8 +232,4 @@ _COUNTS = {
 
 def _frame(rows: list[Row]) -> pl.DataFrame:
     """Typed by column and not by content, so that a study without one kind of value has the same table."""
-    import polars as pl
-
-    names = list(rows[0]) if rows else []
-    schema = {n: pl.String if n in _TEXT else pl.Int64 if n in _COUNTS else pl.Float64 for n in names}
-    return pl.DataFrame(rows, schema=schema)
+    return typed_frame(rows, _TEXT, _COUNTS)

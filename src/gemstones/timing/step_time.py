@@ -11,7 +11,7 @@ As shapes widen, the rate rises to 1/a FLOPs per second and stays there; a power
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -147,20 +147,17 @@ class StepTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def devices(self) -> tuple[int, int] | None:
         """Least and largest number of devices of a run; None where it is not known."""
-        counts = [o.devices for o in self.observations if o.devices is not None]
-        return (min(counts), max(counts)) if counts else None
+        return _span(o.devices for o in self.observations)
 
     @property
     def widths(self) -> tuple[int, int] | None:
         """Least and largest width of a fitted run."""
-        widths = [o.width for o in self.observations]
-        return (min(widths), max(widths)) if widths else None
+        return _span(o.width for o in self.observations)
 
     @property
     def depths(self) -> tuple[int, int] | None:
         """Least and largest depth of a fitted run."""
-        depths = [o.depth for o in self.observations]
-        return (min(depths), max(depths)) if depths else None
+        return _span(o.depth for o in self.observations)
 
     @property
     def source(self) -> str:
@@ -260,6 +257,11 @@ class StepTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _repr_html_(self) -> str:
         return step_time_html(self)
+
+
+def _span(values: Iterable[int | None]) -> tuple[int, int] | None:
+    known = [value for value in values if value is not None]
+    return (min(known), max(known)) if known else None
 
 
 def is_step_time(content: bytes) -> bool:

@@ -18,7 +18,6 @@ from gemstones.analyses.backtest.words import TARGET_WORDS, predictor_words, spl
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.laws.interval import level_text
 from gemstones.numbers import counted
 from gemstones.words import PARAMS_WORDS, flops_words, selection_words
@@ -59,7 +58,7 @@ def backtest_figure(
     >>> from gemstones.analyses.backtest.backtest import backtest
     >>> backtest_figure(backtest("pebbles"))  # doctest: +SKIP
     """
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     rows = [_error_row(score) for score in backtest.scores if score.error is not None]
@@ -86,8 +85,7 @@ def backtest_figure(
             lines.append(side_by_side.properties(title=heading))
     chart = alt.vconcat(*lines, spacing=22).resolve_scale(yOffset="independent")
     heading = alt.TitleParams(title, subtitle=_subtitle(backtest), offset=16, fontSize=17)
-    themed: alt.VConcatChart = style.themed(chart.properties(title=heading))
-    themed.datasets = data
+    themed: alt.VConcatChart = style.themed(chart.properties(title=heading), data)
     return themed
 
 
@@ -233,7 +231,7 @@ def residuals_figure(
     `colors` are those of the whole data set. Raises `MissingExtra` without altair, `InvalidRequest` where nothing was
     predicted above a cut of this kind.
     """
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     table = next(t for t in backtest.tables if t.selection == selection)
@@ -290,8 +288,7 @@ def residuals_figure(
         ),
         offset=14,
     )
-    themed: alt.VConcatChart = style.themed(chart.properties(title=heading))
-    themed.datasets = data | {ONCE: [{}]}
+    themed: alt.VConcatChart = style.themed(chart.properties(title=heading), data | {ONCE: [{}]})
     return themed
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
-
-import msgspec
 
 from gemstones.analyses.backtest.backtest import Backtest
 from gemstones.analyses.backtest.figure import backtest_figure, residuals_figure
 from gemstones.analyses.backtest.tables import errors_table, predictions_frame
-from gemstones.figures.save import save_figure, write_table
+from gemstones.figures.save import save_figure, write_frame, write_table
 from gemstones.figures.style import RunColors, need_altair
-from gemstones.files import write_bytes, write_text
-from gemstones.marks import WRITTEN_BY
+from gemstones.files import write_json
 from gemstones.output_folder import OutputFolder
 from gemstones.runs.table import RunTable
 
@@ -56,20 +52,15 @@ def backtest_files(backtest: Backtest, runs: RunTable, output: Path) -> list[Pat
     paths = [*write_table(errors_table(backtest), output / "errors")]
     predicted = [score for score in backtest.scores if score.error is not None]
     if predicted:
-        buffer = io.BytesIO()
-        predictions_frame(backtest).write_parquet(buffer, metadata=WRITTEN_BY)
-        paths.append(output / "predictions.parquet")
-        write_bytes(paths[-1], buffer.getvalue())
+        paths.append(write_frame(predictions_frame(backtest), output / "predictions.parquet"))
         paths += save_figure(backtest_figure(backtest), output / "errors")
     colors = RunColors.of(runs)
-    for selection in dict.fromkeys(
-        s.selection for s in predicted if (s.split, s.target) == ("compute", "all")
-    ):
+    above = [s.selection for s in predicted if (s.split, s.target) == ("compute", "all")]
+    for selection in dict.fromkeys(above):
         figure = residuals_figure(backtest, selection, colors=colors)
         paths += save_figure(figure, output / f"residuals-{file_name(selection)}")
     paths.append(output / "backtest.json")
-    content = msgspec.json.format(msgspec.json.encode(backtest.summary()), indent=1)
-    write_text(paths[-1], content.decode() + "\n")
+    write_json(paths[-1], backtest.summary())
     return paths
 
 

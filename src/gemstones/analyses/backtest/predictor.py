@@ -112,10 +112,8 @@ def fit_and_predict(
         fitted = fit(part_only, predictor.law, objective=objective, params=convention)
         with np.errstate(over="ignore"):
             predicted = fitted.law.losses(table)
-    except (
-        InvalidRequest,
-        InvalidTable,
-    ) as error:  # a formula's constants that it cannot tell apart, an unseen group
+    # A formula's constants that it cannot tell apart, an unseen group.
+    except (InvalidRequest, InvalidTable) as error:
         return Predicted(rows, unpredicted, reason=error.said)
     if not np.isfinite(predicted).all():
         return Predicted(

@@ -18,6 +18,7 @@ from gemstones.analyses.backtest.words import (
 )
 from gemstones.figures.table import Table
 from gemstones.numbers import counted
+from gemstones.page.rows import typed_frame, with_ends
 
 if TYPE_CHECKING:
     import polars as pl
@@ -137,21 +138,11 @@ def _where(score: Score) -> str:
 
 def errors_table(backtest: Backtest) -> Table:
     """One row a predictor on a target of a split; errors and biases in log loss, with their ends."""
-    import polars as pl
-
-    numbers = ("error", "bias")
     rows = [
         {
             **{name: getattr(s, name) for name in ("selection", "target", "split", "cut", "approach", "law")},
-            **{
-                name: value
-                for number, ends in zip(numbers, (s.interval, s.bias_interval), strict=True)
-                for name, value in (
-                    (number, getattr(s, number)),
-                    (f"{number}_low", ends and ends[0]),
-                    (f"{number}_high", ends and ends[1]),
-                )
-            },
+            **with_ends("error", s.error, s.interval),
+            **with_ends("bias", s.bias, s.bias_interval),
             **{
                 name: getattr(s, name)
                 for name in ("train_error", "train_rows", "train_runs", "test_rows", "test_runs", "folds")
@@ -163,11 +154,8 @@ def errors_table(backtest: Backtest) -> Table:
     ]
     texts = {"selection", "target", "split", "approach", "law", "flags", "reason"}
     counts = {"train_rows", "train_runs", "test_rows", "test_runs", "folds"}
-    schema = {
-        name: pl.String if name in texts else pl.Int64 if name in counts else pl.Float64 for name in rows[0]
-    }
     conventions = (f"{name}: {meaning}" for name, meaning in CONVENTIONS.items())
-    return Table(pl.DataFrame(rows, schema=schema), frozenset({"flags"}), tuple(conventions))
+    return Table(typed_frame(rows, texts, counts), frozenset({"flags"}), tuple(conventions))
 
 
 def predictions_frame(backtest: Backtest) -> pl.DataFrame:

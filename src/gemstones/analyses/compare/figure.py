@@ -11,8 +11,8 @@ from gemstones.analyses.compare.shown import probability_text, times, where_text
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.laws.interval import level_text
+from gemstones.units import Interval
 
 if TYPE_CHECKING:
     import altair as alt
@@ -35,7 +35,7 @@ def compare_figure(made: Comparison | Sequence[Comparison]) -> alt.LayerChart:
     >>> from gemstones.analyses.compare.compare import compare
     >>> compare_figure(compare("a.csv", "b.csv"))  # doctest: +SKIP
     """
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     made = [made] if isinstance(made, Comparison) else list(made)
@@ -43,28 +43,17 @@ def compare_figure(made: Comparison | Sequence[Comparison]) -> alt.LayerChart:
         raise InvalidRequest("a figure of recipes needs a comparison to draw: none was given")
     rows: list[dict[str, Any]] = []
     for one in made:
+        of = f"{one.names[1]}, " if len(made) > 1 else ""
         if one.measured is not None:
-            low, high = one.measured.interval or (None, None)
-            what = f"measured, {one.measured.checkpoints} largest pairs"
-            rows.append(
-                _row(one if len(made) > 1 else None, what, "Measured", one.measured.difference, low, high, "")
-            )
+            what = f"{of}measured, {one.measured.checkpoints} largest pairs"
+            rows.append(_row(what, "Measured", one.measured.difference, one.measured.interval))
         for at in one.at:
             if at.interval is None or at.probability_lower is None:
                 continue
             said = f"P(lower) {probability_text(at.probability_lower)}"
             if at.multiplier is not None:
                 said += f", compute × {times(at.multiplier)}"
-            rows.append(
-                _row(
-                    one if len(made) > 1 else None,
-                    where_text(at),
-                    "Expected",
-                    at.difference,
-                    *at.interval,
-                    said,
-                )
-            )
+            rows.append(_row(of + where_text(at), "Expected", at.difference, at.interval, said))
     if not rows:
         raise InvalidRequest(f"there is nothing to draw: {made[0].reason}")
     ends = [v for row in rows for v in (row["low"], row["high"], row["difference"]) if v is not None]
@@ -109,18 +98,11 @@ def compare_figure(made: Comparison | Sequence[Comparison]) -> alt.LayerChart:
     return style.themed(alt.LayerChart(layer=layers, title=title, width=560, height=ROW * len(labels)))
 
 
-def _row(
-    one: Comparison | None,
-    what: str,
-    kind: str,
-    difference: float,
-    low: float | None,
-    high: float | None,
-    said: str,
-) -> dict[str, Any]:
+def _row(what: str, kind: str, difference: float, ends: Interval | None, said: str = "") -> dict[str, Any]:
+    low, high = ends or (None, None)
     end = max(v for v in (high, difference) if v is not None and math.isfinite(v))
     return {
-        "label": style.series_name(what if one is None else f"{one.names[1]}, {what}", 42),
+        "label": style.series_name(what, 42),
         "kind": kind, "difference": difference, "low": low, "high": high, "end": end, "said": said,
     }  # fmt: skip
 

@@ -55,12 +55,16 @@ def optima(law: Law, theta: FloatArray, budgets: Sequence[float]) -> list[Optima
     for i, budget in enumerate(budgets):
         shapes = Shapes.of(surface.widths[at[:, i, 0]], surface.depths[at[:, i, 1]], constraints.template)
         log_tokens = np.log(budget / cost.per_token(shapes))
-        columns = np.stack(
-            [log_tokens if c == "tokens" else np.log(SHAPE_COLUMNS[c](shapes)) for c in law.columns], axis=-1
-        )
+        columns = shape_columns(law, shapes, log_tokens)
         log_params = np.log(SHAPE_COLUMNS[f"params_{law.params_convention}"](shapes))
         found.append(Optima(columns, log_params, log_tokens, log_losses(law, theta, columns)))
     return found
+
+
+def shape_columns(law: Law, shapes: Shapes, log_tokens: FloatArray) -> FloatArray:
+    """Logs of the law's columns (…, k) of shapes trained on so many tokens."""
+    logs = [log_tokens if c == "tokens" else np.log(SHAPE_COLUMNS[c](shapes)) for c in law.columns]
+    return np.stack(logs, axis=-1)
 
 
 def log_losses(law: Law, theta: FloatArray, log_columns: FloatArray) -> FloatArray:

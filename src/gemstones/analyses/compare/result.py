@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gemstones.analyses.compare.decisive import Decisive
-from gemstones.analyses.compare.shown import compare_header, compare_heading, compare_notes, compare_rows
-from gemstones.display import few_lines, html_table
+from gemstones.analyses.compare.shown import compare_card
 from gemstones.laws.fit import Fit
 from gemstones.planning.extrapolation import Extrapolation
 from gemstones.runs.loss_units import LossUnit
@@ -122,9 +121,7 @@ class Comparison:
         }
 
     def __repr__(self) -> str:
-        return few_lines(compare_heading(self), compare_notes(self))
+        return compare_card(self).text()
 
     def _repr_html_(self) -> str:
-        return html_table(
-            compare_heading(self), compare_header(self), compare_rows(self), compare_notes(self)
-        )
+        return compare_card(self).html()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from gemstones.display import Row, cautions, interval_text, labelled, with_interval
+from gemstones.display import Card, Row, cautions, interval_text, labelled, with_interval
 from gemstones.laws.interval import level_text
 from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_flops, format_quantity
@@ -14,6 +14,24 @@ if TYPE_CHECKING:
     from gemstones.analyses.compare.result import At, Comparison
 
 SURE = 0.999
+
+
+def compare_card(made: Comparison) -> Card:
+    """All of it, for a terminal and for a notebook."""
+    unit, level = SHORT[made.loss_unit], level_text(made.level)
+    header = ("at", f"loss A ({unit})", "loss B", "B over A", f"{level} interval", "P(B lower)")
+    return Card(compare_heading(made), header, [_row(one) for one in made.at], compare_notes(made))
+
+
+def _row(one: At) -> Row:
+    known = one.interval is not None
+    return (
+        where_text(one),
+        *(f"{loss:.4f}" if known else "-" for loss in one.losses),
+        f"{one.difference:+.2%}" if known else "-",
+        interval_text(one.interval, "{:+.2%}".format),
+        "-" if one.probability_lower is None else probability_text(one.probability_lower),
+    )
 
 
 def compare_heading(made: Comparison) -> str:
@@ -93,30 +111,6 @@ def decisive_sentence(one: At) -> str:
         f"At {where_text(one)}: no one further pair of runs would probably decide it; likeliest to, with probability "
         f"{probability_text(found.probability)}: {pair}"
     )
-
-
-def compare_header(made: Comparison) -> Row:
-    """Of the table."""
-    unit, level = SHORT[made.loss_unit], level_text(made.level)
-    return "at", f"loss A ({unit})", "loss B", "B over A", f"{level} interval", "P(B lower)"
-
-
-def compare_rows(made: Comparison) -> list[Row]:
-    """A row for each budget or point."""
-    rows: list[Row] = []
-    for one in made.at:
-        known = one.interval is not None
-        rows.append(
-            (
-                where_text(one),
-                f"{one.losses[0]:.4f}" if known else "-",
-                f"{one.losses[1]:.4f}" if known else "-",
-                f"{one.difference:+.2%}" if known else "-",
-                "-" if one.interval is None else interval_text(one.interval, "{:+.2%}".format),
-                "-" if one.probability_lower is None else probability_text(one.probability_lower),
-            )
-        )
-    return rows
 
 
 def compare_answer(made: Comparison) -> list[str]:

@@ -8,7 +8,6 @@ from gemstones.analyses.downstream.result import Downstream
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.laws.interval import level_text
 from gemstones.runs.loss_units import PER
 
@@ -31,7 +30,7 @@ def downstream_figure(made: Downstream) -> alt.HConcatChart:
     >>> from gemstones.analyses.downstream.downstream import downstream
     >>> downstream_figure(downstream("gemstones-benchmarks", "hellaswag"))  # doctest: +SKIP
     """
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     if made.checkpoints is None or not made.checkpoints.height:
@@ -45,7 +44,7 @@ def downstream_figure(made: Downstream) -> alt.HConcatChart:
         notes.append(
             f"band: {level_text(made.level)} interval from {made.asked} resamples by run, if the law's form is right"
         )
-    chart = (
+    chart: alt.HConcatChart = (
         alt.hconcat(*panels, spacing=24)
         .resolve_scale(color="independent")
         .properties(
@@ -54,9 +53,7 @@ def downstream_figure(made: Downstream) -> alt.HConcatChart:
             )
         )
     )
-    themed: alt.HConcatChart = style.themed(chart)
-    themed.datasets = _data(made, rows)
-    return themed
+    return style.themed(chart, _data(made, rows))
 
 
 def _finding(made: Downstream) -> str:

@@ -10,6 +10,7 @@ from gemstones.analyses.downstream.result import Downstream
 from gemstones.analyses.files import analysis_folder, write_analysis
 from gemstones.analyses.predict.shown import at_text
 from gemstones.output_folder import OutputFolder
+from gemstones.page.rows import typed_frame, with_ends
 from gemstones.runs.table import RunTable
 
 if TYPE_CHECKING:
@@ -37,19 +38,15 @@ def write_downstream(made: Downstream, folder: OutputFolder) -> list[Path]:
 
 
 def _predictions(made: Downstream) -> pl.DataFrame:
-    import polars as pl
-
     rows = [
         {
             "at": at_text(one.at),
             "loss": one.loss,
-            "accuracy": one.accuracy,
-            "accuracy_low": one.interval and one.interval[0],
-            "accuracy_high": one.interval and one.interval[1],
+            **with_ends("accuracy", one.accuracy, one.interval),
             "accuracy_of_fit_low": one.interval_of_fit and one.interval_of_fit[0],
             "accuracy_of_fit_high": one.interval_of_fit and one.interval_of_fit[1],
             "decades_beyond": one.decades_beyond,
         }
         for one in made.predictions
     ]
-    return pl.DataFrame(rows, schema={n: pl.String if n == "at" else pl.Float64 for n in rows[0]})
+    return typed_frame(rows, {"at"})

@@ -33,9 +33,8 @@ class PlannedTask:
     @property
     def sentence(self) -> str:
         """What the optimum scores, and whether the task tells the near-optimal shapes apart."""
-        of = f"the mean of {len(self.law.tasks)} tasks" if len(self.law.tasks) > 1 else self.law.task
         best, ends = self.optimum, self.optimum.interval
-        said = f"predicted accuracy on {of} of {best.at.get('shape', 'the optimum')}: {best.accuracy:.4f}"
+        said = f"predicted accuracy on {self.law.about} of {best.at.get('shape', 'the optimum')}: {best.accuracy:.4f}"
         if ends is not None:
             said += (
                 f", {level_text(self.law.level)} interval of a new run {interval_text(ends, '{:.4f}'.format)}"

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from gemstones.analyses.downstream.drawn import Line
 from gemstones.analyses.downstream.forms import Name
-from gemstones.analyses.downstream.shown import (
-    downstream_header,
-    downstream_heading,
-    downstream_notes,
-    downstream_rows,
-)
+from gemstones.analyses.downstream.shown import downstream_card
 from gemstones.analyses.downstream.trials import Candidate
-from gemstones.display import few_lines, html_table
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.runs.loss_units import LossUnit
@@ -109,6 +103,11 @@ class Downstream:
     assumptions: tuple[str, ...] = ()
 
     @property
+    def about(self) -> str:
+        """The task, or of how many the mean is meant."""
+        return f"the mean of {len(self.tasks)} tasks" if len(self.tasks) > 1 else self.task
+
+    @property
     def chosen(self) -> Candidate:
         """The form that is fitted, with its errors."""
         return next(c for c in self.candidates if c.form == self.form)
@@ -174,9 +173,7 @@ class Downstream:
         }
 
     def __repr__(self) -> str:
-        return few_lines(downstream_heading(self), downstream_notes(self))
+        return downstream_card(self).text()
 
     def _repr_html_(self) -> str:
-        return html_table(
-            downstream_heading(self), downstream_header(self), downstream_rows(self), downstream_notes(self)
-        )
+        return downstream_card(self).html()

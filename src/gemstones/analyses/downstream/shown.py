@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gemstones.analyses.predict.shown import at_text
-from gemstones.display import Row, cautions, interval_text, labelled
+from gemstones.display import Card, Row, cautions, interval_text, labelled
 from gemstones.laws.interval import level_text
 
 if TYPE_CHECKING:
@@ -30,29 +30,25 @@ def points(error: float | None) -> str:
     return "-" if error is None else f"{100 * error:.2f}"
 
 
-def downstream_heading(made: Downstream) -> str:
-    """What was fitted to which runs."""
-    which = f"{made.dataset}, {made.selection}" if made.selection else made.dataset
-    of = f"the mean of {len(made.tasks)} tasks" if len(made.tasks) > 1 else made.task
-    against = f" on {made.loss_column}" if made.form in ("gadre", "bhagia") else ""
-    return (
-        f"Law of {of}{against}, {which}: {EQUATIONS[made.form]} ({SOURCES[made.form]}), {made.rows:,} rows of "
-        f"{made.runs:,} runs"
-    )
-
-
-def downstream_header(made: Downstream) -> Row:
-    """Of the table of constants."""
-    return ("constant", "estimate", f"{level_text(made.level)} interval" if made.intervals else "interval")
-
-
-def downstream_rows(made: Downstream) -> list[Row]:
-    """A row for each constant."""
+def downstream_card(made: Downstream) -> Card:
+    """All of it, for a terminal and for a notebook."""
     ends = made.intervals or {}
-    return [
+    header = ("constant", "estimate", f"{level_text(made.level)} interval" if ends else "interval")
+    rows = [
         (name, f"{value:.5g}", interval_text(ends.get(name), "{:.5g}".format))
         for name, value in made.constants.items()
     ]
+    return Card(downstream_heading(made), header, rows, downstream_notes(made))
+
+
+def downstream_heading(made: Downstream) -> str:
+    """What was fitted to which runs."""
+    which = f"{made.dataset}, {made.selection}" if made.selection else made.dataset
+    against = f" on {made.loss_column}" if made.form in ("gadre", "bhagia") else ""
+    return (
+        f"Law of {made.about}{against}, {which}: {EQUATIONS[made.form]} ({SOURCES[made.form]}), {made.rows:,} rows of "
+        f"{made.runs:,} runs"
+    )
 
 
 TRIED_HEADER: Row = (
@@ -146,13 +142,12 @@ TASKS_WORDS = (
 
 def task_sentence(made: Downstream) -> str:
     """What the first prediction is, and how far the law was off; else how far alone."""
-    of = f"the mean of {len(made.tasks)} tasks" if len(made.tasks) > 1 else made.task
     off = f"held out, {made.form} was off by {points(made.error_beyond)} points for the top fifth of compute"
     if not made.predictions:
-        return f"{of}: {off}"
+        return f"{made.about}: {off}"
     one = made.predictions[0]
     ends = "no interval" if one.interval is None else f"{level_text(made.level)} interval of a new run"
     return (
-        f"{of} at {at_text(one.at)}: accuracy {one.accuracy:.4f} "
+        f"{made.about} at {at_text(one.at)}: accuracy {one.accuracy:.4f} "
         f"{interval_text(one.interval, '{:.4f}'.format)} ({ends}); {off}"
     )

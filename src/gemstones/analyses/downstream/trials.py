@@ -11,7 +11,7 @@ Errors are root mean squares of predicted less measured accuracy, every run coun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -129,15 +129,16 @@ def try_form(rows: TaskRows, name: Name, held: Splits) -> Tried:
     try:
         x = rows.x(name)
     except (InvalidTable, InvalidRequest) as error:
-        return _because(nothing, error.said)
+        return replace(nothing, reason=error.said)
     if by_loss(name) and any(loss is None for loss in held.losses):
-        return _because(nothing, f"no loss law predicts the held-out losses: {held.why}")
+        return replace(nothing, reason=f"no loss law predicts the held-out losses: {held.why}")
     predicted, given = [], []
     whole: FloatArray | None = None
     for test, losses in zip(held.tests, held.losses, strict=True):
         fitted = ~test
         if fitted.sum() < 2 * CONSTANTS[name]:
-            return _because(nothing, f"{int(fitted.sum())} rows to fit {CONSTANTS[name]} constants: too few")
+            few = f"{int(fitted.sum())} rows to fit {CONSTANTS[name]} constants: too few"
+            return replace(nothing, reason=few)
         form = TaskForm.of(name, x[fitted], rows.floor)
         accuracy = rows.accuracy[fitted]
         if whole is None or name != "direct(w,d,N,T)":
@@ -153,7 +154,7 @@ def try_form(rows: TaskRows, name: Name, held: Splits) -> Tried:
         return tried
     known = _tried(rows, name, CONSTANTS[name], held, given).errors()
     beyond, left_out = (float(e) if np.isfinite(e) else None for e in known)
-    return Tried(name, tried.constants, tried.squares, tried.tested, tried.residuals, (beyond, left_out))
+    return replace(tried, given_loss=(beyond, left_out))
 
 
 def baselines(rows: TaskRows, held: Splits) -> list[Tried]:
@@ -206,12 +207,6 @@ def candidate(tried: Tried, score: float | None, spread: float | None, near: boo
     reason = tried.reason or (None if tried.tested.any() else "too few runs to hold any back")
     return Candidate(
         tried.name, tried.constants, beyond, left_out, score, spread, near, *tried.given_loss, reason
-    )
-
-
-def _because(nothing: Tried, reason: str) -> Tried:
-    return Tried(
-        nothing.name, nothing.constants, nothing.squares, nothing.tested, (None, None), reason=reason
     )
 
 

@@ -12,7 +12,6 @@ from gemstones.analyses.isoflop.result import IsoFlop
 from gemstones.arguments import checked
 from gemstones.display import with_interval
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.laws.interval import level_text
 from gemstones.runs.loss_units import PER
 from gemstones.units import format_flops
@@ -38,7 +37,7 @@ def isoflop_figure(made: IsoFlop) -> alt.HConcatChart:
     >>> from gemstones.analyses.isoflop.isoflop import isoflop
     >>> isoflop_figure(isoflop("sweep.csv"))  # doctest: +SKIP
     """
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     panels = [_bowls(made), _growth(made)]

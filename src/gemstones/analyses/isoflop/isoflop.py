@@ -121,6 +121,30 @@ def isoflop(
     draws = {
         name: _line_draws(log_c, drawn[i][:, found], found) for i, name in enumerate(("params", "tokens"))
     }
+
+    def of_budget(i: int) -> Budget:
+        rows, bowl, names = rows_of[i], bowls[i], ("n_opt", "t_opt", "loss")
+        values, ends, curve = {}, {}, None
+        if found[i]:
+            values = dict(zip(names, np.exp(at[:, i]).tolist(), strict=True))
+            for name, draws in zip(names, drawn[:, :, i], strict=True):
+                ends[name] = interval(np.exp(draws[np.isfinite(draws)]), values[name], level=level)
+        if bowl is not None:
+            over = np.linspace(bowl.log_params.min(), bowl.log_params.max(), 60)
+            curve = np.exp(over), np.exp(bowl.curve(log_loss[rows], over))
+        return Budget(
+            float(np.exp(log_c[i])),
+            len(rows),
+            statuses[i],
+            sizes[rows],
+            np.exp(log_loss[rows]),
+            **values,
+            intervals={name: x for name, x in ends.items() if x is not None},
+            law_n_opt=float(np.exp(law_n[i])) if np.isfinite(law_n[i]) else None,
+            bias=float(np.expm1(biases[i])) if np.isfinite(biases[i]) else None,
+            curve=curve,
+        )
+
     flags = [*table.warnings, *mixed_flags(table), *_flags(statuses, lines, drawn, found, bootstrap)]
     return IsoFlop(
         dataset=table.dataset,
@@ -131,13 +155,7 @@ def isoflop(
         flops_convention=said,
         budgets_are=budgets_are,
         loss_unit=table.loss_unit,
-        budgets=tuple(
-            _budget(
-                float(np.exp(log_c[i])), rows, status, bowls[i], sizes, log_loss, at[:, i], drawn[:, :, i], law_n[i],
-                biases[i], level,
-            )
-            for i, (rows, status) in enumerate(zip(rows_of, statuses, strict=True))
-        ),
+        budgets=tuple(map(of_budget, range(len(bowls)))),
         fits=lines,
         draws=draws if lines and bootstrap else {},
         level=level,
@@ -238,45 +256,6 @@ def _beside(
     with np.errstate(divide="ignore", invalid="ignore"):
         log_n = np.log(np.stack(sizes, axis=1))
     return fitted, log_n, np.log(fitted.law.losses(table)), ()
-
-
-def _budget(
-    flops: float,
-    rows: IntArray,
-    status: Status,
-    bowl: Bowl | None,
-    sizes: FloatArray,
-    log_loss: FloatArray,
-    at: FloatArray,
-    drawn: FloatArray,
-    law_n: float,
-    bias: float,
-    level: float,
-) -> Budget:
-    known = status == "minimum"
-    names = ("n_opt", "t_opt", "loss")
-    values = dict(zip(names, np.exp(at).tolist(), strict=True)) if known else {}
-    ends = {
-        name: interval(np.exp(draws[np.isfinite(draws)]), values[name], level=level)
-        for name, draws in zip(names, drawn, strict=True)
-        if known
-    }
-    curve = None
-    if bowl is not None:
-        over = np.linspace(bowl.log_params.min(), bowl.log_params.max(), 60)
-        curve = np.exp(over), np.exp(bowl.curve(log_loss[rows], over))
-    return Budget(
-        flops,
-        len(rows),
-        status,
-        sizes[rows],
-        np.exp(log_loss[rows]),
-        **values,
-        intervals={name: x for name, x in ends.items() if x is not None},
-        law_n_opt=float(np.exp(law_n)) if np.isfinite(law_n) else None,
-        bias=float(np.expm1(bias)) if np.isfinite(bias) else None,
-        curve=curve,
-    )
 
 
 def _flags(

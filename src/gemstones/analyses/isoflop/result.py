@@ -8,8 +8,7 @@ from typing import Any
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.analyses.isoflop.approaches import Approach
 from gemstones.analyses.isoflop.bowl import REASONS, Status
-from gemstones.analyses.isoflop.shown import isoflop_header, isoflop_heading, isoflop_notes, isoflop_rows
-from gemstones.display import few_lines, html_table
+from gemstones.analyses.isoflop.shown import isoflop_card
 from gemstones.laws.envelope import Line
 from gemstones.laws.fit import Fit
 from gemstones.laws.interval import DEFAULT_LEVEL, enough, interval
@@ -164,9 +163,7 @@ class IsoFlop:
         }
 
     def __repr__(self) -> str:
-        return few_lines(isoflop_heading(self), isoflop_notes(self))
+        return isoflop_card(self).text()
 
     def _repr_html_(self) -> str:
-        return html_table(
-            isoflop_heading(self), isoflop_header(self), isoflop_rows(self), isoflop_notes(self)
-        )
+        return isoflop_card(self).html()

@@ -7,7 +7,7 @@ from gemstones.analyses.isoflop.result import IsoFlop
 from gemstones.analyses.isoflop.shown import isoflop_heading, isoflop_lines, isoflop_notes
 from gemstones.figures.table import Table
 from gemstones.page.page import Figure, Section
-from gemstones.page.rows import typed_frame
+from gemstones.page.rows import typed_frame, with_ends
 from gemstones.page.table import TableBlock
 from gemstones.words import capital
 
@@ -18,9 +18,7 @@ def isoflop_section(made: IsoFlop) -> Section:
         {
             "budget": one.flops,
             "runs": one.points,
-            "params": one.n_opt,
-            "params_low": one.intervals["n_opt"][0] if "n_opt" in one.intervals else None,
-            "params_high": one.intervals["n_opt"][1] if "n_opt" in one.intervals else None,
+            **with_ends("params", one.n_opt, one.intervals.get("n_opt")),
             "tokens": one.t_opt,
             "loss": one.loss,
             "law's N": one.law_n_opt,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gemstones.display import Row, cautions, interval_text, labelled, with_interval
+from gemstones.display import Card, Row, cautions, interval_text, labelled, with_interval
 from gemstones.laws.interval import level_text
 from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_flops, format_quantity
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 SYMBOLS = {"params": "N*", "tokens": "T*"}
 
 
+def isoflop_card(made: IsoFlop) -> Card:
+    """All of it, for a terminal and for a notebook."""
+    level = f"{level_text(made.level)} interval" if made.has_intervals else "interval"
+    beside = ("law's N*", "parabola's bias") if made.law is not None else ()
+    header = ("budget", "runs", "N*", level, "T*", f"loss ({SHORT[made.loss_unit]})", *beside)
+    return Card(isoflop_heading(made), header, isoflop_rows(made), isoflop_notes(made))
+
+
 def isoflop_heading(made: IsoFlop) -> str:
     """What was found in which runs."""
     found = sum(one.status == "minimum" for one in made.budgets)
@@ -25,13 +33,6 @@ def isoflop_heading(made: IsoFlop) -> str:
         f"{made.rows:,} losses of {made.runs:,} runs, N counts {made.params_convention} parameters, "
         f"FLOPs: {flops_words(made.flops_convention)}"
     )
-
-
-def isoflop_header(made: IsoFlop) -> Row:
-    """Of the table of budgets."""
-    level = f"{level_text(made.level)} interval" if made.has_intervals else "interval"
-    beside = ("law's N*", "parabola's bias") if made.law is not None else ()
-    return ("budget", "runs", "N*", level, "T*", f"loss ({SHORT[made.loss_unit]})", *beside)
 
 
 def isoflop_rows(made: IsoFlop) -> list[Row]:

@@ -13,13 +13,13 @@ import numpy as np
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import ParamsConvention, params
+from gemstones.analyses.compare.optima import shape_columns
 from gemstones.analyses.next_run.experiment import Points
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
-from gemstones.laws.columns import SHAPE_COLUMNS
 from gemstones.laws.law import Law
 from gemstones.planning.by_params import ASPECT_RATIOS
-from gemstones.planning.sight import TOKENS, sight
+from gemstones.planning.sight import sight
 from gemstones.shape import FloatArray, IntArray, Shape, Shapes
 
 CHECKPOINTS = 6
@@ -96,17 +96,10 @@ def flops_of(law: Law, runs: Runs) -> FloatArray:
 def points_of(law: Law, runs: Runs) -> Points:
     """Where the law's loss of each run is looked at."""
     shapes, log_t = runs.shapes, np.log(runs.tokens)
-    columns = np.stack(
-        [
-            log_t if symbol == TOKENS else np.log(SHAPE_COLUMNS[column](shapes))
-            for symbol, column in zip(law.symbols, law.columns, strict=True)
-        ],
-        axis=-1,
-    )
     at = [np.log(runs.params(law.params_convention)), log_t]
     if sight(law) != "size":
         at.append(np.log(runs.width / runs.depth))
-    return Points(columns, np.stack(at, axis=-1))
+    return Points(shape_columns(law, shapes, log_t), np.stack(at, axis=-1))
 
 
 def shares_of(law: Law, runs: Runs, rows: int = CHECKPOINTS) -> FloatArray:
@@ -140,9 +133,7 @@ def ordinary(constraints: Constraints) -> Runs:
     width, depth = (x.ravel() for x in np.broadcast_arrays(*constraints.grid()))
     ratio = width / depth
     low, high = ASPECT_RATIOS
-    scale = (
-        constraints.template.head_size / 128
-    )  # small heads are of small models, which are as wide in heads
+    scale = constraints.template.head_size / 128  # small heads are of small models, as wide in heads
     kept = (ratio >= low * scale) & (ratio <= high) & (depth >= LEAST_DEPTH)
     if not kept.any():
         raise InvalidRequest(

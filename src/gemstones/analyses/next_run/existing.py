@@ -13,7 +13,7 @@ from gemstones.laws.columns import table_columns
 from gemstones.laws.law import Law
 from gemstones.planning.sight import sight
 from gemstones.runs.table import RunTable
-from gemstones.shape import FloatArray, IntArray
+from gemstones.shape import BoolArray, FloatArray, IntArray
 
 MOST_RUNS = 40
 """Runs from which noise and misfit are estimated; of more, evenly spaced ones by size."""
@@ -46,17 +46,15 @@ class Existing:
     def thinned(self) -> Existing:
         """Every other row of each run, its last one among them."""
         from_end = np.array([int((self.runs[i + 1 :] == run).sum()) for i, run in enumerate(self.runs)])
-        kept = from_end % 2 == 0
-        return Existing(
-            Points(self.points.columns[kept], self.points.at[kept]), self.log_loss[kept], self.runs[kept]
-        )
+        return self._kept(from_end % 2 == 0)
 
     def of_runs(self, runs: IntArray) -> Existing:
         """The rows of some runs."""
-        kept = np.isin(self.runs, runs)
-        return Existing(
-            Points(self.points.columns[kept], self.points.at[kept]), self.log_loss[kept], self.runs[kept]
-        )
+        return self._kept(np.isin(self.runs, runs))
+
+    def _kept(self, rows: BoolArray) -> Existing:
+        points = Points(self.points.columns[rows], self.points.at[rows])
+        return Existing(points, self.log_loss[rows], self.runs[rows])
 
 
 def existing(law: Law, table: RunTable) -> Existing:

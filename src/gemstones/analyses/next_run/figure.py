@@ -8,7 +8,6 @@ from gemstones.analyses.next_run.result import Design
 from gemstones.analyses.next_run.shown import design_heading, factor_text
 from gemstones.arguments import checked
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.units import format_flops, format_quantity
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def design_figure(design: Design) -> alt.HConcatChart:
     >>> from gemstones.analyses.next_run.design import design_runs
     >>> design_figure(design_runs(1e22, 2e20))  # doctest: +SKIP
     """
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     rows = _rows(design)

@@ -27,11 +27,10 @@ from gemstones.analyses.next_run.experiment import Candidates, Noise, Points, Ta
 from gemstones.analyses.next_run.pilot import pilot_of
 from gemstones.analyses.next_run.result import factor_of
 from gemstones.analyses.next_run.search import LEAST_SHARE
-from gemstones.analyses.next_run.shown import next_header, next_heading, next_notes, next_rows
+from gemstones.analyses.next_run.shown import next_card
 from gemstones.analyses.next_run.wanted import Reference
 from gemstones.arguments import checked
 from gemstones.design.feasible import Constraints
-from gemstones.display import few_lines, html_table
 from gemstones.errors import InvalidRequest, UserError
 from gemstones.files import read_bytes
 from gemstones.laws.fit import Fit
@@ -108,10 +107,10 @@ class NextRuns:
         }
 
     def __repr__(self) -> str:
-        return few_lines(next_heading(self), next_notes(self)[:3])
+        return next_card(self).text(3)
 
     def _repr_html_(self) -> str:
-        return html_table(next_heading(self), next_header(), next_rows(self), next_notes(self))
+        return next_card(self).html()
 
 
 @checked

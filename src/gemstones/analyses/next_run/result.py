@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from gemstones.analyses.next_run.experiment import Noise
-from gemstones.analyses.next_run.shown import design_header, design_heading, design_notes, design_rows
+from gemstones.analyses.next_run.shown import design_card
 from gemstones.analyses.next_run.wanted import Want
-from gemstones.display import few_lines, html_table
 from gemstones.laws.envelope import Resource
 from gemstones.laws.law import Law
 from gemstones.shape import FloatArray, Shape
@@ -134,7 +133,7 @@ class Design:
         }
 
     def __repr__(self) -> str:
-        return few_lines(design_heading(self), design_notes(self)[:4])
+        return design_card(self).text(4)
 
     def _repr_html_(self) -> str:
-        return html_table(design_heading(self), design_header(self), design_rows(self), design_notes(self))
+        return design_card(self).html()

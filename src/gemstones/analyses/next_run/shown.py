@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gemstones.display import Row
+from gemstones.display import Card, Row
 from gemstones.planning.cost import amount_text
 from gemstones.units import format_flops, format_quantity
 
@@ -29,6 +29,30 @@ def factor_text(factor: float) -> str:
     return f"×{factor:.2f}" if factor < 10 else f"×{factor:.0f}"
 
 
+def design_card(design: Design) -> Card:
+    """All of it, for a terminal and for a notebook."""
+    hours = design.resource != "flops"
+    header = (
+        "", "shape", "total parameters", "tokens", "T/N", "FLOPs", *(("device hours",) if hours else ()),
+        "FLOPs so far", "interval after",
+    )  # fmt: skip
+    rows = [
+        (
+            f"{i}",
+            str(run.shape),
+            format_quantity(run.params_total),
+            format_quantity(run.tokens),
+            f"{run.tokens / run.params_total:.3g}",
+            format_flops(run.flops),
+            *((format_quantity(run.cost),) if hours else ()),
+            format_flops(run.cumulative_flops),
+            factor_text(run.interval_factor),
+        )
+        for i, run in enumerate(design.runs, 1)
+    ]
+    return Card(design_heading(design), header, rows, design_notes(design))
+
+
 def design_heading(design: Design) -> str:
     """What is bought, and what it leaves."""
     number, verb = ("1 run", "leaves") if len(design.runs) == 1 else (f"{len(design.runs)} runs", "leave")
@@ -39,63 +63,18 @@ def design_heading(design: Design) -> str:
     )
 
 
-def design_header(design: Design) -> Row:
-    """Of the table of runs."""
-    cost = () if design.resource == "flops" else ("device hours",)
-    return (
-        "",
-        "shape",
-        "total parameters",
-        "tokens",
-        "T/N",
-        "FLOPs",
-        *cost,
-        "FLOPs so far",
-        "interval after",
-    )
-
-
-def design_rows(design: Design) -> list[Row]:
-    """A row for each run, in the order in which to buy them."""
-    return [
-        (
-            f"{i + 1}",
-            str(run.shape),
-            format_quantity(run.params_total),
-            format_quantity(run.tokens),
-            f"{run.tokens / run.params_total:.3g}",
-            format_flops(run.flops),
-            *(() if design.resource == "flops" else (format_quantity(run.cost),)),
-            format_flops(run.cumulative_flops),
-            factor_text(run.interval_factor),
-        )
-        for i, run in enumerate(design.runs)
-    ]
-
-
-def rivals_header() -> Row:
-    """Of the table of conventional designs."""
-    return ("at the same cost", "runs", "FLOPs", "interval")
+RIVALS_HEADER: Row = ("at the same cost", "runs", "FLOPs", "interval")
+"""Of the table of conventional designs."""
 
 
 def rivals_rows(design: Design) -> list[Row]:
     """The design, then the conventional ones, the narrowest first."""
     beside = sorted(design.conventional, key=lambda one: one.interval_factor)
-    return [
-        (
-            "this design",
-            f"{len(design.runs)}",
-            format_flops(design.flops),
-            factor_text(design.interval_factor),
-        ),
-        *((x.name, f"{x.runs}", format_flops(x.flops), factor_text(x.interval_factor)) for x in beside),
+    designs = [
+        ("this design", len(design.runs), design.flops, design.interval_factor),
+        *((one.name, one.runs, one.flops, one.interval_factor) for one in beside),
     ]
-
-
-def curve_text(design: Design) -> str:
-    """What less and more money would buy, and where more stops paying."""
-    said = ", ".join(f"{amount_text(s, design.resource)} {factor_text(f)}" for s, f in design.curve)
-    return f"interval by spend: {said}"
+    return [(name, f"{runs}", format_flops(flops), factor_text(x)) for name, runs, flops, x in designs]
 
 
 def design_notes(design: Design) -> list[str]:
@@ -104,7 +83,8 @@ def design_notes(design: Design) -> list[str]:
     if len(design.by_quantity) > 1:
         each = ", ".join(f"{name} {factor_text(f)}" for name, f in design.by_quantity.items())
         notes.append(f"of each: {each} (the table has the geometric mean)")
-    notes.append(curve_text(design))
+    curve = ", ".join(f"{amount_text(spend, design.resource)} {factor_text(x)}" for spend, x in design.curve)
+    notes.append(f"interval by spend: {curve}")
     if (stop := stops_paying(design)) is not None:
         notes.append(stop)
     return [*notes, *(f"assumes: {one}" for one in design.assumptions)]
@@ -123,33 +103,10 @@ def stops_paying(design: Design) -> str | None:
     return None
 
 
-def next_heading(found: NextRuns) -> str:
-    """Which run teaches most for its cost."""
-    best = found.best
-    return (
-        f"The run that would teach most per FLOP about the best N at {format_flops(found.budget)} FLOPs: "
-        f"{best.shape} on {format_quantity(best.tokens)} tokens, {format_flops(best.flops)} FLOPs, explains "
-        f"{best.variance_explained['n_opt']:.0%} of its variance and {best.variance_explained['loss']:.0%} of that of "
-        "the loss there"
-    )
-
-
-def next_header() -> Row:
-    """Of the table of candidates."""
-    return (
-        "shape",
-        "total parameters",
-        "tokens",
-        "FLOPs",
-        "explains of N*",
-        "of the loss",
-        "for its cost",
-    )
-
-
-def next_rows(found: NextRuns) -> list[Row]:
-    """The candidates in order."""
-    return [
+def next_card(found: NextRuns) -> Card:
+    """All of it, for a terminal and for a notebook."""
+    header = ("shape", "total parameters", "tokens", "FLOPs", "explains of N*", "of the loss", "for its cost")
+    rows = [
         (
             str(one.shape),
             format_quantity(one.params_total),
@@ -161,6 +118,18 @@ def next_rows(found: NextRuns) -> list[Row]:
         )
         for one in found.candidates
     ]
+    return Card(next_heading(found), header, rows, next_notes(found))
+
+
+def next_heading(found: NextRuns) -> str:
+    """Which run teaches most for its cost."""
+    best = found.best
+    return (
+        f"The run that would teach most per FLOP about the best N at {format_flops(found.budget)} FLOPs: "
+        f"{best.shape} on {format_quantity(best.tokens)} tokens, {format_flops(best.flops)} FLOPs, explains "
+        f"{best.variance_explained['n_opt']:.0%} of its variance and {best.variance_explained['loss']:.0%} of that of "
+        "the loss there"
+    )
 
 
 def next_notes(found: NextRuns) -> list[str]:

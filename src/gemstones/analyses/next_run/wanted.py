@@ -15,10 +15,9 @@ import numpy as np
 
 from gemstones.accounting.flops import flops_per_token
 from gemstones.accounting.parameters import params
-from gemstones.analyses.compare.optima import optima
+from gemstones.analyses.compare.optima import optima, shape_columns
 from gemstones.analyses.next_run.experiment import Points, Target
 from gemstones.errors import InvalidRequest
-from gemstones.laws.columns import SHAPE_COLUMNS
 from gemstones.laws.law import Law
 from gemstones.planning.sight import sight
 from gemstones.shape import FloatArray, Shapes
@@ -114,10 +113,9 @@ def columns_at(law: Law, z: FloatArray, log_flops: float | FloatArray) -> tuple[
     shapes = Shapes.of(np.exp(z[:, 0]), np.exp(z[:, 1]), law.models.template())
     per_token = flops_per_token(shapes) if law.flops is None else law.flops.per_token(shapes)
     log_t = np.asarray(log_flops) - np.log(per_token)
-    columns = np.stack(
-        [log_t if c == "tokens" else np.log(SHAPE_COLUMNS[c](shapes)) for c in law.columns], axis=-1
+    return shape_columns(law, shapes, log_t), np.stack(
+        [np.log(params(shapes, law.params_convention)), log_t], axis=-1
     )
-    return columns, np.stack([np.log(params(shapes, law.params_convention)), log_t], axis=-1)
 
 
 def _params(law: Law, shapes: FloatArray) -> FloatArray:

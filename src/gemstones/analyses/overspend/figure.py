@@ -15,7 +15,6 @@ from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.figures import style
 from gemstones.figures.apart import apart
-from gemstones.figures.style import need_altair
 from gemstones.numbers import counted
 from gemstones.units import format_quantity
 from gemstones.words import listed, resource_title, selection_words
@@ -54,7 +53,7 @@ def overspend_figure(found: Overspend | Sequence[Overspend]) -> alt.HConcatChart
     >>> from gemstones.analyses.overspend.overspend import overspend
     >>> chart = overspend_figure(overspend("pebbles", "6M"))  # shows itself in a notebook
     """
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     found = [found] if isinstance(found, Overspend) else found
@@ -74,10 +73,8 @@ def overspend_figure(found: Overspend | Sequence[Overspend]) -> alt.HConcatChart
         draw = _shapes_panel if shaped else _runs_panel
         panels.append(draw(data, name, rows[name], one, marks, legend=i == len(found) - 1))
     title = alt.TitleParams(_title(found), subtitle=_subtitle(found, shaped), offset=16)
-    chart = alt.hconcat(*panels).resolve_scale(**_INDEPENDENT).properties(title=title)
-    themed: alt.HConcatChart = style.themed(chart)
-    themed.datasets = data
-    return themed
+    chart: alt.HConcatChart = alt.hconcat(*panels).resolve_scale(**_INDEPENDENT).properties(title=title)
+    return style.themed(chart, data)
 
 
 def _title(found: Sequence[Overspend]) -> str:

@@ -18,15 +18,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from gemstones.analyses.overspend.shown import (
-    overspend_header,
-    overspend_heading,
-    overspend_notes,
-    overspend_rows,
-)
+from gemstones.analyses.overspend.shown import overspend_card, overspend_heading, overspend_notes
 from gemstones.arguments import checked
 from gemstones.bounds import TOKENS
-from gemstones.display import few_lines, html_table
+from gemstones.display import few_lines
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource, hull_points
 from gemstones.runs.given import Runs, densest_runs
@@ -129,9 +124,7 @@ class Overspend:
         )
 
     def _repr_html_(self) -> str:
-        return html_table(
-            overspend_heading(self), overspend_header(self), overspend_rows(self), overspend_notes(self)
-        )
+        return overspend_card(self).html()
 
     def summary(self) -> dict[str, Any]:
         """Plain values: what `gemstones overspend --json` prints."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gemstones.display import Row, interval_text, labelled
+from gemstones.display import Card, interval_text, labelled
 from gemstones.planning.shown import flops_convention
 from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_quantity
@@ -20,14 +20,10 @@ def overspend_unit(found: Overspend) -> str:
     return f"FLOPs ({flops_convention(found.resource_convention)})"
 
 
-def overspend_header(found: Overspend) -> Row:
-    """Of the rows below."""
-    return "run", f"loss ({SHORT[found.loss_unit]})", overspend_unit(found), "overspend", "leave one out"
-
-
-def overspend_rows(found: Overspend) -> list[Row]:
-    """Every run, the largest overspend first."""
-    return [
+def overspend_card(found: Overspend) -> Card:
+    """All of it, for a terminal and for a notebook."""
+    header = ("run", f"loss ({SHORT[found.loss_unit]})", overspend_unit(found), "overspend", "leave one out")
+    rows = [
         (
             one.name,
             f"{one.loss:.4f}",
@@ -37,6 +33,7 @@ def overspend_rows(found: Overspend) -> list[Row]:
         )
         for one in found.shapes
     ]
+    return Card(overspend_heading(found), header, rows, overspend_notes(found))
 
 
 def overspend_heading(found: Overspend) -> str:

@@ -17,7 +17,6 @@ from gemstones.arguments import checked
 from gemstones.display import ends_text
 from gemstones.errors import InvalidRequest
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.planning.cost import amount_text
 from gemstones.runs.industry import IndustryModel
 from gemstones.runs.loss_units import PER
@@ -55,7 +54,7 @@ def overtrain_figure(
     >>> from gemstones.analyses.overtrain.overtrain import overtrain
     >>> chart = overtrain_figure(overtrain(1e22, "chinchilla", [1, 4]))  # shows itself in a notebook
     """
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     found = [found] if isinstance(found, Overtraining) else found
@@ -74,17 +73,15 @@ def overtrain_figure(
         data[f"curve-{i}"] = [_row(one, p) for p in one.points if p.loss is not None]
         cut = cut or any(_beyond(row, y_domain) for row in data[f"curve-{i}"])
         for row in data[f"curve-{i}"]:
-            if (
-                row["loss"] > y_domain[1]
-            ):  # words are not clipped, and would make the figure as high as they are
+            if row["loss"] > y_domain[1]:  # words are not clipped: the figure would be as high as they are
                 row["text"] = None
         data[f"models-{i}"] = _models(industry, data[f"curve-{i}"], y_domain)
         panels.append(_panel(i, one, data, x_domain, y_domain, first=i == 0, several=_laws(found) > 1))
     title = alt.TitleParams("The cost of overtraining", subtitle=_subtitle(found, data, cut=cut), offset=16)
-    chart = alt.hconcat(*panels, spacing=22).resolve_scale(**_INDEPENDENT).properties(title=title)
-    themed: alt.HConcatChart = style.themed(chart)
-    themed.datasets = data
-    return themed
+    chart: alt.HConcatChart = (
+        alt.hconcat(*panels, spacing=22).resolve_scale(**_INDEPENDENT).properties(title=title)
+    )
+    return style.themed(chart, data)
 
 
 def _laws(found: Sequence[Overtraining]) -> int:

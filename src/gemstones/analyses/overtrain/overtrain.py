@@ -19,15 +19,10 @@ from gemstones import bounds
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.analyses.overtrain.fixed_tokens import Design, FixedTokens
 from gemstones.analyses.overtrain.paired import Paired, paired
-from gemstones.analyses.overtrain.shown import (
-    overtrain_header,
-    overtrain_heading,
-    overtrain_notes,
-    overtrain_rows,
-)
+from gemstones.analyses.overtrain.shown import overtrain_card, overtrain_heading, overtrain_notes
 from gemstones.arguments import checked
 from gemstones.design.feasible import Constraints
-from gemstones.display import few_lines, html_table
+from gemstones.display import few_lines
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
@@ -163,9 +158,7 @@ class Overtraining:
         return few_lines(f"Overtraining {overtrain_heading(self)}", overtrain_notes(self))
 
     def _repr_html_(self) -> str:
-        return html_table(
-            overtrain_heading(self), overtrain_header(self), overtrain_rows(self), overtrain_notes(self)
-        )
+        return overtrain_card(self).html()
 
     def summary(self) -> dict[str, Any]:
         """Plain values, lists with one item per factor: what `gemstones overtrain --json` prints."""

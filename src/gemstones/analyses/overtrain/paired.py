@@ -33,6 +33,11 @@ class Paired:
         return self.below is not None and max(self.below, 1 - self.below) >= self.level
 
     @property
+    def decided(self) -> bool:
+        """The same, or that there are no draws: then the estimates decide."""
+        return self.settled or self.below is None
+
+    @property
     def words(self) -> str:
         """In which share of the draws it has the sign of the estimate, or why that is not known."""
         if self.below is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gemstones.display import Row, cautions, interval_text, labelled
+from gemstones.display import Card, Row, cautions, interval_text, labelled
 from gemstones.laws.interval import level_text
 from gemstones.planning.shown import OF_NEW_RUN, budget_text
 from gemstones.runs.loss_units import SHORT
@@ -14,29 +14,7 @@ if TYPE_CHECKING:
     from gemstones.analyses.overtrain.overtrain import Overtrained, Overtraining
 
 
-def overtrain_header(found: Overtraining) -> Row:
-    """Of the rows below."""
-    interval = "interval" if found.level is None else f"{level_text(found.level)} interval"
-    of_loss = f"{interval} {OF_NEW_RUN}"
-    return (
-        "factor",
-        "shape",
-        f"N ({found.params_convention})",
-        "T (tokens)",
-        "T/N",
-        f"predicted loss ({SHORT[found.optimum.loss_unit]})",
-        of_loss,
-        "increase",
-        interval,
-    )
-
-
-def overtrain_rows(found: Overtraining) -> list[Row]:
-    """Every factor, in the order asked for."""
-    return [_overtrained(point) for point in found.points]
-
-
-def _overtrained(point: Overtrained) -> Row:
+def _row(point: Overtrained) -> Row:
     written = (f"{point.factor:.4g}", str(point.shape or "-"))
     if point.params is None:
         return (*written, "-", format_quantity(point.tokens), "-", "-", "-", "-", "-")
@@ -50,6 +28,16 @@ def _overtrained(point: Overtrained) -> Row:
         f"{point.loss_increase:.2%}",
         interval_text(point.increase_interval, "{:.2%}".format),
     )
+
+
+def overtrain_card(found: Overtraining) -> Card:
+    """All of it, for a terminal and for a notebook."""
+    interval = "interval" if found.level is None else f"{level_text(found.level)} interval"
+    header = (
+        "factor", "shape", f"N ({found.params_convention})", "T (tokens)", "T/N",
+        f"predicted loss ({SHORT[found.optimum.loss_unit]})", f"{interval} {OF_NEW_RUN}", "increase", interval,
+    )  # fmt: skip
+    return Card(overtrain_heading(found), header, list(map(_row, found.points)), overtrain_notes(found))
 
 
 SHORT_COLUMNS = (0, 1, 2, 3, 5, 7, 8)

@@ -14,15 +14,8 @@ from typing import Any
 import numpy as np
 
 from gemstones.accounting.parameters import params
-from gemstones.analyses.predict.shown import (
-    at_text,
-    predict_header,
-    predict_heading,
-    predict_notes,
-    predict_rows,
-)
+from gemstones.analyses.predict.shown import at_text, predict_card
 from gemstones.arguments import checked
-from gemstones.display import few_lines, html_table
 from gemstones.errors import InvalidRequest
 from gemstones.laws.columns import SHAPE_COLUMNS, column_symbol, table_columns
 from gemstones.laws.fit import Fit
@@ -124,12 +117,10 @@ class Predictions:
         }
 
     def __repr__(self) -> str:
-        return few_lines(predict_heading(self), predict_notes(self))
+        return predict_card(self).text()
 
     def _repr_html_(self) -> str:
-        return html_table(
-            predict_heading(self), predict_header(self), predict_rows(self), predict_notes(self)
-        )
+        return predict_card(self).html()
 
 
 @checked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from gemstones.display import Row, cautions, interval_text, labelled
+from gemstones.display import Card, Row, cautions, interval_text, labelled
 from gemstones.laws.interval import level_text
 from gemstones.runs.loss_units import SHORT
 from gemstones.units import format_quantity
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from gemstones.analyses.predict.predict import Prediction, Predictions
 
 
+def predict_card(made: Predictions) -> Card:
+    """All of it, for a terminal and for a notebook."""
+    level = f"{level_text(made.level)} " if made.level is not None else ""
+    measured = any(one.measured is not None for one in made.predictions)
+    header = (
+        "at", "loss", f"{level}interval of a new run", "of the fit", "beyond the fitted FLOPs",
+        *(("measured", "off by") if measured else ()),
+    )  # fmt: skip
+    return Card(
+        predict_heading(made), header, [_row(one, measured) for one in made.predictions], predict_notes(made)
+    )
+
+
 def predict_heading(made: Predictions) -> str:
     """Which law predicts, in which conventions."""
     return (
         f"Losses by {made.law_name} [{made.law.form}], {SHORT[made.loss_unit]}; N counts {made.law.params_convention} "
         "parameters"
     )
-
-
-def predict_header(made: Predictions) -> Row:
-    """Of the table of points."""
-    level = f"{level_text(made.level)} " if made.level is not None else ""
-    measured = ("measured", "off by") if any(one.measured is not None for one in made.predictions) else ()
-    return ("at", "loss", f"{level}interval of a new run", "of the fit", "beyond the fitted FLOPs", *measured)
-
-
-def predict_rows(made: Predictions) -> list[Row]:
-    """A row for each point."""
-    measured = any(one.measured is not None for one in made.predictions)
-    return [_row(one, measured) for one in made.predictions]
 
 
 def at_text(at: Mapping[str, float | str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gemstones.analyses.sensitivity.choices import Levels
 from gemstones.analyses.sensitivity.sensitivity import Sensitivity
@@ -16,9 +15,6 @@ from gemstones.bounds import FLOPS
 from gemstones.laws.parallel import Workers
 from gemstones.runs.given import Runs, given_runs
 from gemstones.seeds import Seed, seed_number
-
-if TYPE_CHECKING:
-    pass
 
 
 @checked

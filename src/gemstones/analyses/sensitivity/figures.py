@@ -13,7 +13,6 @@ from gemstones.analyses.sensitivity.tables import CHOICE_TITLES, QUANTITY_WORDS,
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
 from gemstones.figures import style
-from gemstones.figures.style import need_altair
 from gemstones.laws.interval import level_text
 from gemstones.numbers import flops_text
 
@@ -49,7 +48,7 @@ def studies_figure(
     >>> from gemstones.analyses.sensitivity.ask import sensitivity
     >>> studies_figure(sensitivity("pebbles"))  # doctest: +SKIP
     """
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     budget = made.headline_budget if budget is None else budget
@@ -93,10 +92,8 @@ def studies_figure(
         subtitle=style.clauses(_studies_notes(made, rows, main), 115),
         offset=14,
     )
-    chart = alt.vconcat(above, *panels, spacing=5).properties(title=heading)
-    themed: alt.VConcatChart = style.themed(chart)
-    themed.datasets = {"studies": rows}
-    return themed
+    chart: alt.VConcatChart = alt.vconcat(above, *panels, spacing=5).properties(title=heading)
+    return style.themed(chart, {"studies": rows})
 
 
 def _studies_notes(made: Sensitivity, rows: Sequence[dict[str, Any]], main: str) -> list[str]:
@@ -190,7 +187,7 @@ def shares_figure(made: Sensitivity) -> alt.HConcatChart:
     >>> from gemstones.analyses.sensitivity.ask import sensitivity
     >>> shares_figure(sensitivity("pebbles"))  # doctest: +SKIP
     """
-    need_altair()
+    style.need_altair()
     import altair as alt
 
     quantities = list(dict.fromkeys(share.quantity for share in made.decompositions))
@@ -223,10 +220,8 @@ def shares_figure(made: Sensitivity) -> alt.HConcatChart:
     heading = alt.TitleParams(
         f"{made.dataset}: which choice moves the prescription", subtitle=style.clauses(notes, 90), offset=14
     )
-    chart = alt.hconcat(*panels, spacing=18).properties(title=heading)
-    themed: alt.HConcatChart = style.themed(chart)
-    themed.datasets = data
-    return themed
+    chart: alt.HConcatChart = alt.hconcat(*panels, spacing=18).properties(title=heading)
+    return style.themed(chart, data)
 
 
 def _by_share(made: Sensitivity) -> list[str]:
@@ -249,10 +244,8 @@ def _share_panel(quantity: Quantity, order: list[str], budgets: list[str], *, fi
         axis=alt.Axis(title=None, labels=first, labelOverlap=False, ticks=False, domain=False, grid=False),
     )  # fmt: skip
     offset = alt.YOffset("budget:N", sort=budgets, scale=alt.Scale(domain=budgets))
-    x_scale, percent = (
-        alt.Scale(domain=[0, 1], nice=False),
-        alt.Axis(format=".0%", title="", values=[0, 0.5, 1]),
-    )
+    x_scale = alt.Scale(domain=[0, 1], nice=False)
+    percent = alt.Axis(format=".0%", title="", values=[0, 0.5, 1])
     base = alt.Chart(alt.NamedData(name=f"shares-{quantity}"))
     bars = base.mark_bar().encode(
         alt.X("share:Q", scale=x_scale, axis=percent),
@@ -268,6 +261,4 @@ def _share_panel(quantity: Quantity, order: list[str], budgets: list[str], *, fi
     )
     height = max(BAR * len(budgets) * 1.4, LEAST_ROW) * len(order)
     heading = alt.TitleParams(QUANTITY_WORDS[quantity], fontSize=13.5, anchor="start")
-    layered: Any = alt.layer(bars, rules)
-    panel: alt.LayerChart = layered.properties(width=SHARES_WIDTH, height=height, title=heading)
-    return panel
+    return alt.LayerChart(layer=[bars, rules], width=SHARES_WIDTH, height=height, title=heading)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
 from gemstones.analyses.sensitivity.sensitivity import Sensitivity
 from gemstones.analyses.sensitivity.tables import studies_frame
 from gemstones.errors import MissingExtra
-from gemstones.figures.save import save_figure
-from gemstones.files import write_bytes, write_text
-from gemstones.marks import WRITTEN_BY
+from gemstones.figures.save import save_figure, write_frame
+from gemstones.files import write_json
 from gemstones.output_folder import OutputFolder
 from gemstones.runs.table import RunTable
-
-if TYPE_CHECKING:
-    pass
-
 
 SENSITIVITY_FILES = (
     "sensitivity.parquet", "studies.png", "studies.svg", "shares.png", "shares.svg", "sensitivity.json",
@@ -51,10 +43,7 @@ def write_sensitivity(
 def sensitivity_files(made: Sensitivity, output: Path) -> list[Path]:
     """`sensitivity.parquet`, `sensitivity.json` and, with the extra `report`, the figures `studies` and `shares`, in a
     folder that exists."""
-    buffer = io.BytesIO()
-    studies_frame(made).write_parquet(buffer, metadata=WRITTEN_BY)
-    files = [output / "sensitivity.parquet"]
-    write_bytes(files[0], buffer.getvalue())
+    files = [write_frame(studies_frame(made), output / "sensitivity.parquet")]
     from gemstones.analyses.sensitivity.figures import shares_figure, studies_figure
 
     try:
@@ -65,7 +54,6 @@ def sensitivity_files(made: Sensitivity, output: Path) -> list[Path]:
             files += save_figure(shares_figure(made), output / "shares")
     except MissingExtra:
         pass  # tables without figures are of use
-    summary = output / "sensitivity.json"
-    content = msgspec.json.format(msgspec.json.encode(made.summary()), indent=1)
-    write_text(summary, content.decode() + "\n")
-    return [*files, summary]
+    files.append(output / "sensitivity.json")
+    write_json(files[-1], made.summary())
+    return files

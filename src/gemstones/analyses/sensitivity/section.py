@@ -80,9 +80,7 @@ def _levels(made: Sensitivity) -> Table:
             "least N": row.least,
             "median N": row.median,
             "most N": row.most,
-            "times the base": row.shift,
-            "times the base_low": row.interval and row.interval[0],
-            "times the base_high": row.interval and row.interval[1],
+            **with_ends("times the base", row.shift, row.interval),
             "compared with": row.against,
         }
         for row in level_rows(made)

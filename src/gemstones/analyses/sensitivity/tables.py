@@ -14,6 +14,7 @@ from gemstones.analyses.sensitivity.sensitivity import Sensitivity, plain
 from gemstones.analyses.sensitivity.sweep import Sweep
 from gemstones.display import interval_text
 from gemstones.numbers import flops_text, number_text
+from gemstones.page.rows import with_ends
 from gemstones.planning.prescriptions import usual_budgets
 from gemstones.runs.losses import OWN
 from gemstones.units import Interval
@@ -86,7 +87,7 @@ def studies_frame(made: Sensitivity) -> pl.DataFrame:
             **{
                 name: value
                 for quantity in QUANTITIES
-                for name, value in _with_ends(
+                for name, value in with_ends(
                     quantity,
                     plain(study.prescribed.of(quantity)[0])[position],
                     made.intervals(study, quantity)[position],
@@ -104,11 +105,6 @@ def studies_frame(made: Sensitivity) -> pl.DataFrame:
         name: pl.String if name in text else pl.Boolean if name == "base" else pl.Float64 for name in rows[0]
     }
     return pl.DataFrame(rows, schema=schema)
-
-
-def _with_ends(name: str, value: float | None, ends: Interval | None) -> dict[str, float | None]:
-    low, high = ends or (None, None)
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 @dataclass(frozen=True)

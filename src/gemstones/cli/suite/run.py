@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from gemstones.cli.options import (
+    FLAG,
     OUTPUT,
     Compiled,
     Device,
@@ -20,6 +21,7 @@ from gemstones.cli.options import (
     Recomputed,
     Sinks,
     Sources,
+    at_least_one,
     core_count,
     named_folders,
 )
@@ -29,7 +31,6 @@ from gemstones.errors import InvalidRequest, MissingExtra
 from gemstones.printable import printable
 
 if TYPE_CHECKING:
-    from gemstones.runs.ledger import Products, Recompute
     from gemstones.train.command import TrainOptions
     from gemstones.train.slurm import SlurmOptions
     from gemstones.train.suite_folder import Prepared, RunTask
@@ -53,10 +54,7 @@ class Cluster:
         str | None, Parameter(help="DATAxTENSOR: how a run's processes share it (default: all data).")
     ] = None
     sbatch: Annotated[
-        tuple[str, ...],
-        Parameter(
-            negative="", show_default=False, help="A further option of sbatch, like mem=64G; may be repeated."
-        ),
+        tuple[str, ...], FLAG, Parameter(help="A further option of sbatch, like mem=64G; may be repeated.")
     ] = ()
 
 
@@ -74,16 +72,10 @@ def run(
     source: Sources = (),
     only: Annotated[
         tuple[str, ...],
-        Parameter(
-            consume_multiple=True,
-            negative="",
-            show_default=False,
-            help="Runs by id, or its beginning, and the parents they need.",
-        ),
+        FLAG,
+        Parameter(consume_multiple=True, help="Runs by id, or its beginning, and the parents they need."),
     ] = (),
-    prepare: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Make the runs' folders and train nothing.")
-    ] = False,
+    prepare: Annotated[bool, FLAG, Parameter(help="Make the runs' folders and train nothing.")] = False,
     device: Device = "",
     micro_batch: MicroBatch = None,
     compiled: Compiled = None,
@@ -102,6 +94,7 @@ def run(
     Nothing that is finished is done again, and a run that diverged is left as it is. A suite file may change
     between calls: runs that it still has keep their work.
     """
+    from gemstones.train.command import TrainOptions
     from gemstones.train.queue import Interrupted, signals_noted
     from gemstones.train.suite_folder import asked, chosen, suite_locked
     from gemstones.train.suite_folder import prepare as prepare_folder
@@ -114,8 +107,8 @@ def run(
         raise InvalidRequest(
             f"slots {slots} are of this machine: limit SLURM's jobs with --array-parallelism"
         )
-    slots, threads = _at_least_one(slots, "slots") or 1, _at_least_one(threads, "threads")
-    training = _train_options(device, micro_batch, compiled, sink, recompute, products)
+    slots, threads = at_least_one(slots, "slots") or 1, at_least_one(threads, "threads")
+    training = TrainOptions(device, micro_batch, compiled, sink, recompute, products)
     slurm = _slurm_options(cluster or Cluster(), threads, training) if executor == "slurm" else None
     if executor == "local" and not prepare:
         _need_torch()
@@ -223,19 +216,6 @@ def _notes(prepared: Prepared, folder: Path) -> list[str]:
     ]
 
 
-def _train_options(
-    device: str,
-    micro_batch: int | None,
-    compiled: bool | None,
-    sinks: tuple[str, ...],
-    recompute: Recompute,
-    products: Products | None,
-) -> TrainOptions:
-    from gemstones.train.command import TrainOptions
-
-    return TrainOptions(device, micro_batch, compiled, sinks, recompute, products)
-
-
 def _slurm_options(cluster: Cluster, threads: int | None, training: TrainOptions) -> SlurmOptions:
     from gemstones.train.slurm import SlurmOptions
 
@@ -245,22 +225,14 @@ def _slurm_options(cluster: Cluster, threads: int | None, training: TrainOptions
         if not (equals and value):
             raise InvalidRequest(f"sbatch {option!r} is no option with a value: write it like mem=64G")
         further[key] = value
-    given: dict[str, Any] = {
-        "partition": cluster.partition,
-        "account": cluster.account,
+    given = asdict(cluster) | {
         "minutes": cluster.time,
-        "array_parallelism": cluster.array_parallelism,
-        "chain": cluster.chain,
-        "nodes": cluster.nodes,
-        "gpus_per_node": cluster.gpus_per_node,
         "threads": threads,
-        "layout": cluster.layout,
+        "sbatch": further,
+        "training": training,
     }
-    return SlurmOptions(
-        sbatch=further,
-        training=training,
-        **{name: value for name, value in given.items() if value is not None},
-    )
+    del given["time"]
+    return SlurmOptions(**{name: value for name, value in given.items() if value is not None})
 
 
 def _need_torch() -> None:
@@ -269,9 +241,3 @@ def _need_torch() -> None:
 
     if find_spec("torch") is None:
         raise MissingExtra("train", "training")
-
-
-def _at_least_one(value: int | None, option: str) -> int | None:
-    if value is not None and value < 1:
-        raise InvalidRequest(f"{option} {value} must be at least 1")
-    return value
