@@ -29,7 +29,7 @@ from gemstones.planning.prescriptions import grid
 from gemstones.report.steps import named
 from gemstones.runs import RunTable
 from gemstones.runs.industry import load_industry
-from gemstones.runs.trained_models import SHAPES, TRAINED_ON, trained_models
+from gemstones.runs.trained_models import TRAINED, trained_models
 from tests.conftest import Files
 
 DECADES = [float(f"1e{e}") for e in range(19, 25)]
@@ -249,9 +249,9 @@ def test_a_doubtful_fit_says_so_in_the_picture_and_below(twelve: PaperFigure, in
 
 @pytest.mark.published_data
 def test_models_lie_at_six_n_t(five: PaperFigure, models: list[dict[str, object]]) -> None:
-    assert {model.name for model in load_industry()} == set(TRAINED_ON) and len(models) == 21
+    assert {model.name for model in load_industry()} == set(TRAINED) and len(models) == 21
     published = {model.name: (model.params_total, model.width, model.depth) for model in load_industry()}
-    assert published == SHAPES
+    assert published == {name: model[:3] for name, model in TRAINED.items()}
     shown = {
         row["series"]: row
         for row in five.data.filter(layer="model", quantity="tokens_per_param").iter_rows(named=True)
