@@ -79,7 +79,7 @@ def test_lines_of_quantities_are_consistent(figures: dict[int, PaperFigure]) -> 
 
 
 def test_captions_have_slopes_with_intervals(figures: dict[int, PaperFigure]) -> None:
-    assert "21 points of the hull over FLOPs -0.018 (-" in figures[4].caption
+    assert "21 points of the hull over FLOPs -0.018 [-" in figures[4].caption
     assert "172 bins over FLOPs -0.521" in figures[11].caption and "95%" in figures[11].caption
 
 

@@ -57,10 +57,10 @@ def _caption(envelopes: list[Envelope]) -> str:
     for envelope in envelopes:
         line = envelope.fits["tokens_per_param"]
         ends = (envelope.intervals or {}).get("tokens_per_param", {}).get("slope")
-        interval = "no interval" if ends is None else interval_text(ends, "slope")
+        interval = "(no interval)" if ends is None else interval_text(ends, "slope")
         resource = "FLOPs" if envelope.resource == "flops" else "device hours"
         what = "points of the hull" if envelope.method == "hull" else "bins"
-        slopes.append(f"{len(envelope.frontier)} {what} over {resource} {line.slope:.3f} ({interval})")
+        slopes.append(f"{len(envelope.frontier)} {what} over {resource} {line.slope:.3f} {interval}")
     flags = dict.fromkeys(flag for envelope in envelopes for flag in envelope.flags)
     cautions = "".join(f" Caution: {caution(flag)}." for flag in flags)
     return (
