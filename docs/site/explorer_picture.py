@@ -1,7 +1,7 @@
 """`python -m docs.site.explorer_picture [STUDY]`: the pictures of the explorer that the README shows.
 
 The first screen of a study's page, in both themes, as Chromium has it: of the folder of a study that was made before,
-or of `gemstones study pebbles`, made for it.
+or of `make study`, made for it.
 """
 
 from __future__ import annotations
@@ -82,9 +82,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         if study is None:
             study = Path(scratch) / "study"
-            subprocess.run(
-                [sys.executable, "-m", "gemstones", "study", "pebbles", "--output", study], check=True
-            )
+            made = ["gemstones", "study", "pebbles-2", "--select", "cooldown", "--output", study]
+            subprocess.run([sys.executable, "-m", *made], check=True)
         PICTURES.mkdir(exist_ok=True)
         for picture in take(study / "report.html", PICTURES):
             print(f"{picture.relative_to(ROOT)}: {picture.stat().st_size:,} bytes")
