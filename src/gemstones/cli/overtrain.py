@@ -59,7 +59,7 @@ def overtrain(
         print_card(card, left=())
         return
     say(card.heading)
-    print_table("factor of the optimal tokens", *columns(SHORT_COLUMNS, card.header, card.rows), left=())
+    print_table("", *columns(SHORT_COLUMNS, card.header, card.rows), left=())
     for note in (*overtrain_answer(found), *found.notes[:1]):
         say(note)
     say_trust(f"the optimum is {found.optimum.extrapolation.sentence()}", len(found.optimum.flags))
