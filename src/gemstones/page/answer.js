@@ -41,7 +41,7 @@
       byId("prescription").replaceChildren(
         "Train ",
         emphasised(shape),
-        " on ",
+        made.shape ? ` (${numberText(made.params)} parameters) on ` : " on ",
         emphasised(`${numberText(made.tokens)} tokens`),
         ...(of.flags.length
           ? [Object.assign(document.createElement("span"), { className: "flag", textContent: "†" })]

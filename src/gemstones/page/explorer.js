@@ -234,6 +234,7 @@
       if (mistake && IN_MORE.includes(mistake.field)) byId("more").open = true;
       answer.classList.toggle("dimmed", Boolean(mistake));
       byId("stale").hidden = !mistake || !answer.dataset.shown;
+      byId("stale").textContent = mistake ? `No answer to this: ${mistake.message}. What is shown is the answer before it.` : "";
     }
 
     // ---- Controls

@@ -94,16 +94,15 @@ def _summary(study: Study) -> Iterable[str]:
         return
     how, caveat = intervals_words(plan)
     yield (
-        f"This is what {law_words(plan.law_name)} says, FLOPs counted by {flops_words(plan.flops_convention)}; "
-        f"{'it has ' if plan.intervals is None else 'the small numbers are '}{how}"
-        + (f" ({caveat})." if caveat else ".")
+        f"For {flops_text(plan.budget_flops)} FLOPs, counted by {flops_words(plan.flops_convention)} (the explorer has "
+        f"any other budget), by {law_words(plan.law_name)}, with {how}" + (f" ({caveat})." if caveat else ".")
     )
-    yield f"How far it reaches: {plan.extrapolation.sentence()}."
+    yield f"How far that reaches: {plan.extrapolation.sentence()}."
     shaped = next((p for p in same_budget(study, plan) if p.shape is not None and p.near_optimal), None)
     if shaped is not None and (near := shaped.near_optimal) is not None and near.count > 1:
         cut = ", and more beyond the search" if near.truncated_by else ""
         yield (
-            f"How much of a choice there is: by {law_words(shaped.law_name)}, {counted(near.count, 'shape')} come "
+            f"How much of a choice it leaves: by {law_words(shaped.law_name)}, {counted(near.count, 'shape')} come "
             f"within {100 * near.tolerance:.3g}% of the least loss, of widths {near.width[0]} to {near.width[1]} and "
             f"depths {near.depth[0]} to {near.depth[1]}{cut}."
         )
