@@ -91,7 +91,8 @@ def test_progress_is_lines_where_there_is_no_terminal(
 
 def test_how_far_a_plan_reaches_has_a_colour() -> None:
     assert "\033[33mtrust: 0.3 decades" in in_terminal(200, "plan", "1e22")
-    assert "\033[32mtrust: " in in_terminal(200, "plan", "1e20")
+    assert "\033[33mtrust: within" in in_terminal(200, "plan", "1e20")  # with cautions: not green
+    assert "\033[32mtrust: within" in in_terminal(200, "plan", "1e20", "--law", "chinchilla-epoch")
     assert "\033[31mtrust: " in in_terminal(200, "plan", "1e25")
     assert "\033[33m" not in in_terminal(200, "plan", "1e22", NO_COLOR="1")
 

@@ -209,7 +209,9 @@ def _print_short(made: Plan, asked: str, beside: Beside | None, everything: bool
         say(f"  {name:<{widths[0]}}  {value:>{widths[1]}}  {interval}".rstrip())
     if made.nearest_shapes:
         say(f"  shapes nearest to N: {', '.join(map(str, made.nearest_shapes[:MOST_NEAREST]))}")
-    say(made.intervals_note.partition("; ")[0])
+    # How large the loss is has the form's error in its interval; which shape is best has not.
+    of_form = "; of shape, N and T if the form is right" if "loss" in (made.intervals or {}) else ""
+    say(made.intervals_note.partition("; ")[0] + of_form)
     if beside is not None:
         _print_beside(beside)
     if everything:
@@ -221,7 +223,8 @@ def _print_short(made: Plan, asked: str, beside: Beside | None, everything: bool
         if other.law in OTHERS:
             say(other.sentence)
     count = len(made.flags) + (0 if made.throughput is None else len(made.throughput.flags))
-    say_trust(made.extrapolation.sentence(), count, TRUST[made.extrapolation.reach])
+    colour = TRUST[made.extrapolation.reach]
+    say_trust(made.extrapolation.sentence(), count, "yellow" if count and colour == "green" else colour)
 
 
 def _print_whole(made: Plan, asked: str, beside: Beside | None, everything: bool) -> None:
