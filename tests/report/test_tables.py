@@ -19,9 +19,10 @@ from gemstones.figures.table import TITLES, Table
 from gemstones.laws.law import Law, Models
 from gemstones.numbers import counted, estimate_text, flops_text, interval_text, number_text
 from gemstones.planning.prescriptions import prescriptions
+from gemstones.planning.shown import budget_text
 from gemstones.report import tables
 from gemstones.report.result import Study
-from gemstones.report.summary import closing_text, plan_sentence, summary_text
+from gemstones.report.summary import closing_text, summary_text
 from gemstones.words import flops_words, models_words
 
 
@@ -57,7 +58,7 @@ def test_numbers_and_units(gemstones_study: Study) -> None:
     )
     assert first["budget (FLOPs)"] == "1e22" and first["N counts"] == "total"
     assert first["shape"] == "4864x63" and first["T (tokens)"].startswith("70.3B [")
-    assert first["loss (nats/token)"].startswith("2.3374 (2.")
+    assert first["loss (nats/token)"].startswith("2.3374 [2.")
     assert first["width (channels)"].startswith("4864 (") and "K" not in first["width (channels)"]
     assert "no interval" in (folder / "plans.md").read_text()
 
@@ -144,7 +145,7 @@ def test_flags_are_said_once_a_law(stones_study: Study) -> None:
     assert text.count("be careful [rough]") == 1 and "\n- w,d,N,T fitted to all: caution: be careful" in text
     said = summary_text(replace(stones_study, plans=plans, fits=(), envelopes=()))
     assert said.count("be careful [rough]") == 1
-    assert said.index("be careful [rough]") < said.index("For 1e20 FLOPs")
+    assert said.index("be careful [rough]") < said.index("1e20 FLOPs")
 
 
 def test_near_optimal_sets_have_a_table(stones_study: Study) -> None:
@@ -176,11 +177,16 @@ def test_one_is_singular(stones_study: Study) -> None:
     plan = next(p for p in stones_study.plans if p.near_optimal is not None and p.intervals is not None)
     assert plan.near_optimal is not None
     one, several = (
-        plan_sentence(
+        summary_text(
             replace(
-                plan,
-                near_optimal=replace(plan.near_optimal, count=count),
-                intervals_note=f"95% intervals from 32 resamples by run; the relaxed optimum has none; {said}",
+                stones_study,
+                plans=[
+                    replace(
+                        plan,
+                        near_optimal=replace(plan.near_optimal, count=count),
+                        intervals_note=f"95% intervals from 32 resamples by run; the relaxed optimum has none; {said}",
+                    )
+                ],
             )
         )
         for count, said in (
@@ -199,15 +205,15 @@ def test_nothing_is_left_out_of_a_whole_study(stones_study: Study) -> None:
 
 def test_summary_says_what_and_how_surely(gemstones_study: Study, chinchilla_study: Study) -> None:
     text = summary_text(gemstones_study)
-    assert "For 1e22 FLOPs (Appendix G): 4864x63, 22.8B parameters (total), 70.3B tokens" in text
-    assert "95% intervals from 40 resamples by run: width " in text
-    assert "1,096 shapes lie within 0.5% of its loss" in text
+    assert "1e22 FLOPs (Appendix G) by w,d,N,T fitted to all [w,d,N,T]: 4864x63, 22.8B [" in text
+    assert "95% intervals from 40 resamples by run; width [" in text
+    assert "1,096 shapes lie within 0.50% of the best loss" in text
     assert "0.3 decades of FLOPs beyond the fitted runs" in text
     assert "[term_at_zero]" in text
     assert "N 4,020x the largest fitted" in text
     for selection in ("all", "le100B"):
         assert f"\n  N,T fitted to {selection}:\n" in text and f"\n  w,d,N,T fitted to {selection}:\n" in text
-    assert "parameters (non-embedding)" in text
+    assert "non_embedding parameters" in text
     text = summary_text(chinchilla_study)
     assert "assumed: tokens taken as FLOPs" in text
     assert "Left out" in text and "column width" in text
@@ -216,9 +222,9 @@ def test_summary_says_what_and_how_surely(gemstones_study: Study, chinchilla_stu
 
 def test_no_prescription_without_an_interval_or_word_of_it(stones_study: Study) -> None:
     for plan in stones_study.plans:
-        sentence = plan_sentence(plan)
+        sentence = summary_text(replace(stones_study, plans=[plan], fits=(), envelopes=()))
         assert ("95% intervals" in sentence) != ("no interval" in sentence)
-        assert flops_words(plan.flops_convention) in sentence
+        assert budget_text(plan) in sentence
 
 
 def test_words() -> None:

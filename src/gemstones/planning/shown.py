@@ -242,8 +242,9 @@ def near_sentence(near: NearOptimal | None, loss: float | None = None) -> str:
     beyond = (
         f"; it reaches the edge of the search ({', '.join(near.truncated_by)})" if near.truncated_by else ""
     )
+    shapes = "1 shape lies" if near.count == 1 else f"{near.count:,} shapes lie"
     return (
-        f"{near.count:,} shapes lie within {near.tolerance:.2%} of the best loss: widths {near.width[0]} to "
+        f"{shapes} within {near.tolerance:.2%} of the best loss: widths {near.width[0]} to "
         f"{near.width[1]}, depths {near.depth[0]} to {near.depth[1]}{beyond}{_agreed(near)}"
     )
 

@@ -11,14 +11,10 @@ from gemstones.laws.fit import Fit
 from gemstones.numbers import (
     counted,
     estimate_text,
-    flops_text,
-    interval_text,
-    number_text,
-    quantity_text,
 )
 from gemstones.planning.prescriptions import by_law
 from gemstones.planning.result import Plan
-from gemstones.planning.shown import plan_sentence as line_of_plan
+from gemstones.planning.shown import near_sentence, plan_rows, plan_sentence
 from gemstones.printable import printable
 from gemstones.report.analyses import analysis_sentences
 from gemstones.report.result import Study
@@ -36,16 +32,13 @@ from gemstones.words import (
 )
 
 QUANTITY_WORDS = {
-    "width": "width",
-    "depth": "depth",
     "params": "parameters",
     "tokens": "tokens",
     "tokens_per_param": "tokens per parameter",
-    "loss": "loss",
 }
-"""What an interval is of, in the order of the sentence."""
-LOSS_WORDS = {"loss": "loss of a new run", "loss_of_fit": "loss of the fit, if its form is right,"}
-"""What intervals of a plan's loss are of."""
+"""What a frontier's line is of."""
+BESIDE = ("width", "depth", "T/N")
+"""Rows of a plan whose intervals its sentence does not have."""
 
 
 def summary_text(study: Study) -> str:
@@ -84,7 +77,7 @@ def closing_text(study: Study) -> str:
     # Without a fit, plans are of published laws: no answer from these runs.
     plans = next(iter(by_law(study.plans).values()), []) if study.fits else []
     shown = plans if len(plans) <= MOST_BUDGETS else [*plans[: MOST_BUDGETS - 1], plans[-1]]
-    lines += [f"  {printable(line_of_plan(plan))}; {plan.extrapolation.sentence()}" for plan in shown]
+    lines += [f"  {printable(plan_sentence(plan))}; {plan.extrapolation.sentence()}" for plan in shown]
     if not plans:
         reasons = sorted(study.notes, key=lambda note: not note.startswith("no plan"))
         first, *others = reasons[:MOST_NOTES] or ["no law was fitted"]
@@ -183,40 +176,15 @@ def _prescriptions(study: Study) -> Iterable[str]:
             yield from (f"    {fact}" for fact in rest)
 
 
-def plan_sentence(plan: Plan) -> str:
-    """A prescription in words, with its interval, how much of a choice there is, and how far it reaches."""
-    return "; ".join(_facts(plan))
-
-
 def _facts(plan: Plan) -> list[str]:
-    shape = "" if plan.shape is None else f"{plan.shape}, "
-    loss = "" if plan.loss is None else f", loss {quantity_text('loss', plan.loss)} {PER[plan.loss_unit]}"
-    facts = [
-        f"For {flops_text(plan.budget_flops)} FLOPs ({flops_words(plan.flops_convention)}): {shape}"
-        f"{number_text(plan.params)} parameters ({PARAMS_WORDS[plan.params_convention]}), "
-        f"{number_text(plan.tokens)} tokens ({number_text(plan.tokens_per_param)} per parameter){loss}",
-        _intervals(plan),
-    ]
-    if (near := plan.near_optimal) is not None:
-        sizes = f"widths {near.width[0]} to {near.width[1]}, depths {near.depth[0]} to {near.depth[1]}"
-        cut = ", and more beyond the search" if near.truncated_by else ""
-        lie = "lies" if near.count == 1 else "lie"
-        facts.append(
-            f"{counted(near.count, 'shape')} {lie} within {100 * near.tolerance:.3g}% of its loss ({sizes}{cut})"
-        )
-    return [*facts, plan.extrapolation.sentence()]
-
-
-def _intervals(plan: Plan) -> str:
+    """A prescription with its intervals, how much of a choice there is, and how far it reaches."""
     how, caveat = intervals_words(plan)
-    if plan.intervals is None:
-        return how
-    ends = ", ".join(
-        f"{words} {interval_text(plan.intervals[name], name.removesuffix('_of_fit'))}"
-        for name, words in {**QUANTITY_WORDS, **LOSS_WORDS}.items()
-        if name in plan.intervals
-    )
-    return f"{how}: {ends}" + (f" ({caveat})" if caveat else "")
+    more = [
+        f"{name} {ends}" for name, _, ends in plan_rows(plan) if ends[:1] == "[" and name.startswith(BESIDE)
+    ]
+    how += (f"; {', '.join(more)}" if more else "") + (f" ({caveat})" if caveat else "")
+    near = [] if plan.near_optimal is None else [near_sentence(plan.near_optimal)]
+    return [plan_sentence(plan), how, *near, plan.extrapolation.sentence()]
 
 
 def _exponent(value: float, ends: Interval | None) -> str:
