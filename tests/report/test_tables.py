@@ -59,7 +59,7 @@ def test_numbers_and_units(gemstones_study: Study) -> None:
     assert first["budget (FLOPs)"] == "1e22" and first["N counts"] == "total"
     assert first["shape"] == "4864x63" and first["T (tokens)"].startswith("70.3B [")
     assert first["loss (nats/token)"].startswith("2.3374 [2.")
-    assert first["width (channels)"].startswith("4864 (") and "K" not in first["width (channels)"]
+    assert first["width (channels)"].startswith("4864 [") and "K" not in first["width (channels)"]
     assert "no interval" in (folder / "plans.md").read_text()
 
 
