@@ -43,6 +43,6 @@ def test_every_extra_that_an_error_names_is_there() -> None:
     named = {
         name
         for path in (ROOT / "src").rglob("*.py")
-        for name in re.findall(r'MissingExtra\(\s*"(\w+)"', path.read_text("utf-8"))
+        for name in re.findall(r'\b(?:MissingExtra|extra)\(\s*"(\w+)"', path.read_text("utf-8"))
     }
     assert {"arviz", "pandas", "report"} <= named <= {*extras}
