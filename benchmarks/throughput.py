@@ -138,6 +138,7 @@ def median(values: list[float]) -> float:
 
 
 def compare(shape: Shape, precision: Precision, sequences: int) -> str:
+    torch.compiler.reset()  # a process compiles a function for eight shapes, then no more
     kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
     batch = torch.randint(
         shape.vocabulary, (sequences, shape.context + 1), generator=torch.Generator().manual_seed(0)
