@@ -19,7 +19,7 @@ def predict_card(made: Predictions) -> Card:
     level = f"{level_text(made.level)} " if made.level is not None else ""
     measured = any(one.measured is not None for one in made.predictions)
     header = (
-        "at", "loss", f"{level}interval of a new run", "of the fit", "beyond the fitted FLOPs",
+        "at", "loss", f"{level}interval of a new run", "of the fit", "beyond runs",
         *(("measured", "off by") if measured else ()),
     )  # fmt: skip
     return Card(
@@ -38,13 +38,22 @@ def predict_heading(made: Predictions) -> str:
 def at_text(at: Mapping[str, float | str]) -> str:
     """A point, like `N=7B, T=1T`.
 
-    >>> at_text({"run": "main/1", "N": 7e9})
-    'main/1, N=7B'
+    >>> at_text({"run": "main/1", "w": 2048, "N": 7e9})
+    'main/1, w=2048, N=7B'
     """
+
+    def text(key: str, value: float | str) -> str:
+        if isinstance(value, str):
+            return value
+        return f"{value:.6g}" if key in WHOLE else format_quantity(value)
+
     return ", ".join(
-        f"{value}" if key == "run" else f"{key}={value if isinstance(value, str) else format_quantity(value)}"
-        for key, value in at.items()
+        text(key, value) if key == "run" else f"{key}={text(key, value)}" for key, value in at.items()
     )
+
+
+WHOLE = {"w", "d", "width", "depth"}
+"""Axes whose values nobody abbreviates."""
 
 
 def _row(one: Prediction, measured: bool) -> Row:
