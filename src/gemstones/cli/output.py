@@ -112,8 +112,13 @@ def _fitting(header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]
 
 def say_trust(said: str, cautions: int, colour: str = "") -> None:
     """The last line of a short answer: how far it reaches, how many cautions there are, and how to read the rest."""
+    say(f"trust: {printable(said)}; {rest_text(cautions)}", colour)
+
+
+def rest_text(cautions: int) -> str:
+    """How to read what a short answer leaves out."""
     more = f"{counted(cautions, 'caution')} and the rest" if cautions else "the rest"
-    say(f"trust: {printable(said)}; {more}: --verbose", colour)
+    return f"{more}: --verbose"
 
 
 def columns(

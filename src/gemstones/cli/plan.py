@@ -210,7 +210,8 @@ def _print_short(made: Plan, asked: str, beside: Beside | None, everything: bool
     if made.nearest_shapes:
         say(f"  shapes nearest to N: {', '.join(map(str, made.nearest_shapes[:MOST_NEAREST]))}")
     # How large the loss is has the form's error in its interval; which shape is best has not.
-    of_form = "; of shape, N and T if the form is right" if "loss" in (made.intervals or {}) else ""
+    best = "shape, N and T" if made.shape else "N and T"
+    of_form = f"; of {best} if the form is right" if "loss" in (made.intervals or {}) else ""
     say(made.intervals_note.partition("; ")[0] + of_form)
     if beside is not None:
         _print_beside(beside)
