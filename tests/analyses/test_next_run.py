@@ -25,7 +25,15 @@ from gemstones.analyses.next_run.candidates import (
 )
 from gemstones.analyses.next_run.design import design_runs
 from gemstones.analyses.next_run.existing import Existing, estimated_noise, existing, information
-from gemstones.analyses.next_run.experiment import Candidates, Learned, Model, Noise, Points, scaled_rows
+from gemstones.analyses.next_run.experiment import (
+    DECADE,
+    Candidates,
+    Learned,
+    Model,
+    Noise,
+    Points,
+    scaled_rows,
+)
 from gemstones.analyses.next_run.next_runs import next_runs
 from gemstones.analyses.next_run.search import AFFORDABLE, Limits, after, score, search, value
 from gemstones.analyses.next_run.suite import suite_text
@@ -257,19 +265,23 @@ def test_runs_that_exist_are_not_bought_again() -> None:
     assert after_.before < without.before and any("draws of the pilot" in one for one in after_.assumptions)
 
 
+def simulated(noise: Noise, count: int, seed: int) -> Existing:
+    """Runs of `NT` with that misfit and noise."""
+    models, rng = ordinary(SMALL), np.random.default_rng(seed)
+    tokens = np.exp(rng.uniform(18, 24, count))
+    runs = models.taken(rng.integers(0, models.count, count)).trained_to(tokens)
+    points = points_of(NT, checkpoints(NT, runs))
+    features = Model.wide(NT, SCALES, noise, points).features(points, law=False)
+    log_loss = NT.log_loss([*points.columns.T]) + features @ rng.standard_normal(features.shape[1])
+    log_loss += np.repeat(rng.normal(0, noise.run, count), CHECKPOINTS)
+    log_loss += rng.normal(0, noise.row, count * CHECKPOINTS)
+    return Existing(points, log_loss, np.repeat(np.arange(count), CHECKPOINTS))
+
+
 def test_noise_and_misfit_are_found_again() -> None:
-    runs = ordinary(SMALL)
-    rng = np.random.default_rng(5)
-    chosen = runs.taken(rng.integers(0, runs.count, 60)).trained_to(np.exp(rng.uniform(18, 24, 60)))
-    planted_noise = Noise(misfit=0.004, run=0.008, row=0.001)
-    points = points_of(NT, checkpoints(NT, chosen))
-    model = Model.wide(NT, SCALES, planted_noise, points)
     found = []
-    for _ in range(3):
-        smooth = model.features(points, law=False) @ rng.standard_normal(model.features(points).shape[1])
-        noise = np.repeat(rng.normal(0, 0.008, 60), CHECKPOINTS) + rng.normal(0, 0.001, 60 * CHECKPOINTS)
-        log_loss = NT.log_loss([*points.columns.T]) + smooth + noise
-        rows = Existing(points, log_loss, np.repeat(np.arange(60), CHECKPOINTS))
+    for seed in range(3):
+        rows = simulated(Noise(misfit=0.004, run=0.008, row=0.001), 60, seed)
         estimate = estimated_noise(NT, rows)
         assert estimate is not None
         found.append((estimate.misfit, estimate.run, estimate.row))
@@ -280,6 +292,30 @@ def test_noise_and_misfit_are_found_again() -> None:
         and row == pytest.approx(0.001, rel=0.3)
     )
     assert estimated_noise(NT, rows.of_runs(np.arange(4))) is None
+
+
+def test_a_short_misfit_is_told_from_a_long_one() -> None:
+    lengths: dict[float, list[float]] = {}
+    for decades in (0.5, 1.0, 2.0):
+        planted_noise = Noise(misfit=0.006, run=0.002, row=0.001, length=decades * DECADE)
+        estimates = [estimated_noise(NT, simulated(planted_noise, 60, seed)) for seed in range(6)]
+        lengths[decades] = [one.length / DECADE for one in estimates if one is not None]
+    assert max(lengths[0.5]) < 0.65 < min(lengths[1.0]) <= max(lengths[1.0]) < 1.3
+    # Of a long one the constants take up most: each is called longer than a short one, all together than a decade.
+    assert min(lengths[2.0]) > 1.0 and np.mean(lengths[2.0]) > 1.25 * np.mean(lengths[1.0])
+    # Runs with no misfit at all say nothing of its length: the decade that is taken without runs.
+    without = estimated_noise(NT, simulated(Noise(misfit=0.0, run=0.002, row=0.001), 60, 0))
+    assert without is not None and without.length == pytest.approx(DECADE, rel=0.15)
+
+
+def test_misfit_and_noise_are_assumed_without_a_pilot_and_told_with_one() -> None:
+    beliefs = Beliefs.of(NT, have=suite_of(planted.grid(sizes=4)))
+    assert beliefs.noise == Noise() and "0.40% of loss over 1 decade, noise" in beliefs.assumptions[1]
+    table = suite_of(planted.grid(sizes=4))
+    fit = gs.fit(table, "N,T", bootstrap=60, backtests=False)
+    told = Beliefs.of(fit, pilot=fit, pilot_runs=table)
+    assert told.noise == estimated_noise(fit.law, existing(fit.law, table))
+    assert f"over {told.noise.length / DECADE:.2g} decade" in told.assumptions[1]
 
 
 def test_the_runs_of_a_pilot_tell_of_the_misfit_beside_the_draws() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from gemstones.analyses.compare.regression import MISFITS, scales_of
 from gemstones.analyses.next_run.existing import Existing, estimated_noise, existing, information
 from gemstones.analyses.next_run.experiment import (
+    DECADE,
     Candidates,
     Learned,
     Model,
@@ -88,8 +89,8 @@ class Beliefs:
         called = name if name and pilot is None else bare.name or "fit"
         said = [
             f"linear around law {called} ({bare.form}); prior of its constants: {prior}",
-            f"misfit of the law {used.misfit:.2%} of loss over about a decade, noise {used.run:.2%} by run and "
-            f"{used.row:.2%} by row, {whence}",
+            f"misfit of the law {used.misfit:.2%} of loss over {_decades(used.length)}, noise {used.run:.2%} by run "
+            f"and {used.row:.2%} by row, {whence}",
         ]
         if rows is not None:
             said.append(f"{rows.count} runs exist and cost nothing")
@@ -124,3 +125,8 @@ class Beliefs:
         for rows in [] if told is None else information(model, told, misfit_alone=self.draws is not None):
             now = now.told(rows)
         return now
+
+
+def _decades(length: float) -> str:
+    decades = f"{length / DECADE:.2g}"
+    return "1 decade" if decades == "1" else f"{decades} decades"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from gemstones.analyses.compare.optima import jacobian
 from gemstones.analyses.next_run.candidates import CHECKPOINTS
-from gemstones.analyses.next_run.experiment import Model, Noise, Points, scaled_rows
+from gemstones.analyses.next_run.experiment import DECADE, Model, Noise, Points, scaled_rows
 from gemstones.laws.columns import table_columns
 from gemstones.laws.law import Law
 from gemstones.planning.sight import sight
@@ -20,6 +21,9 @@ MOST_RUNS = 40
 LEAST_RUNS = 8
 """Fewer show neither."""
 MISFITS = (0.0, 0.001, 0.002, 0.003, 0.004, 0.006, 0.008, 0.016, 0.032)
+LENGTHS = (0.5 * DECADE, DECADE, 2.0 * DECADE)
+"""Of the misfit: runs that tell nothing of it leave the middle, the decade that is taken without runs. Shorter ones
+would need more pivots than there are."""
 RUN_NOISES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 ROW_NOISES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)
 MOST_MISFIT = 1.5
@@ -88,12 +92,14 @@ def information(model: Model, rows: Existing, *, misfit_alone: bool = False) -> 
     return found
 
 
-def estimated_noise(law: Law, rows: Existing, length: float = Noise().length) -> Noise | None:
-    """Misfit, noise by run and by row by likelihood, the law's constants left free; None for too few runs.
+def estimated_noise(law: Law, rows: Existing) -> Noise | None:
+    """Misfit and its length, noise by run and by row by likelihood, the law's constants left free; None for too few
+    runs.
 
     The likelihood is Gaussian, restricted by a flat prior on changes of the constants, on a grid of values, whose
-    posterior mean is taken (of the variances). The misfit is at most as large as the residuals are: a smooth process
-    of any size could else stand in for structure within runs that is none of it.
+    posterior mean is taken (of the variances, and of the logarithm of the length). The misfit is at most as large as
+    the residuals are: a smooth process of any size could else stand in for structure within runs that is none of it.
+    A misfit of two decades is told from one only by many runs, as the constants take up most of it.
     """
     runs = np.unique(rows.runs)
     if len(runs) < LEAST_RUNS:
@@ -109,23 +115,23 @@ def estimated_noise(law: Law, rows: Existing, length: float = Noise().length) ->
     derivatives = derivatives[:, moves > 1e-6] * (0.01 / moves[moves > 1e-6])
     residual = rows.log_loss - law.log_loss([*rows.points.columns.T])
     at = rows.points.at
-    apart = sum(np.square((at[:, i, None] - at[None, :, i]) / length) for i in range(at.shape[1]))
-    smooth = np.exp(-0.5 * np.asarray(apart))
+    apart = np.asarray(sum(np.square(at[:, i, None] - at[None, :, i]) for i in range(at.shape[1])))
     same = (rows.runs[:, None] == rows.runs[None, :]).astype(float)
     flat = FLAT**2 * derivatives @ derivatives.T
     most = MOST_MISFIT * float(np.sqrt(np.mean(np.square(residual))))
     misfits = [m for m in MISFITS if m <= max(most, MISFITS[1])]
     grid, values = [], []
-    for misfit in misfits:
-        for run in RUN_NOISES:
-            # Noise by row adds its square to every eigenvalue, so that all of its values cost one decomposition.
-            sizes, vectors = np.linalg.eigh(flat + misfit**2 * smooth + run**2 * same)
-            squares = np.square(vectors.T @ residual)
-            for row in ROW_NOISES:
-                total = np.maximum(sizes, 0.0) + row**2
-                grid.append((misfit, run, row))
-                values.append(-0.5 * float((squares / total).sum() + np.log(total).sum()))
+    for misfit, length, run in product(misfits, LENGTHS, RUN_NOISES):
+        smooth = misfit**2 * np.exp(-0.5 * apart / length**2)
+        # Noise by row adds its square to every eigenvalue, so that all of its values cost one decomposition.
+        sizes, vectors = np.linalg.eigh(flat + smooth + run**2 * same)
+        squares = np.square(vectors.T @ residual)
+        for row in ROW_NOISES:
+            total = np.maximum(sizes, 0.0) + row**2
+            grid.append((misfit, run, row, length))
+            values.append(-0.5 * float((squares / total).sum() + np.log(total).sum()))
     weights = np.exp(np.array(values) - max(values))
     weights /= weights.sum()
     means = [float(np.sqrt(weights @ np.square([one[i] for one in grid]))) for i in range(3)]
-    return replace(Noise(), misfit=max(means[0], 5e-4), run=means[1], row=means[2], length=length)
+    length = float(np.exp(weights @ np.log([one[3] for one in grid])))
+    return Noise(misfit=max(means[0], 5e-4), run=means[1], row=means[2], length=length)
