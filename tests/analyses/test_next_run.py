@@ -35,6 +35,7 @@ from gemstones.analyses.next_run.experiment import (
     scaled_rows,
 )
 from gemstones.analyses.next_run.next_runs import next_runs
+from gemstones.analyses.next_run.pilot import pilot_of
 from gemstones.analyses.next_run.search import AFFORDABLE, Limits, after, score, search, value
 from gemstones.analyses.next_run.suite import suite_text
 from gemstones.analyses.next_run.wanted import Reference
@@ -259,10 +260,47 @@ def suite_of(rows: list[dict[str, float]]) -> gs.RunTable:
 def test_runs_that_exist_are_not_bought_again() -> None:
     rows = planted.grid(sizes=3)
     without = design_runs(1e22, 1e18, law="chinchilla", runs=6)
-    having = design_runs(1e22, 1e18, law="chinchilla", runs=6, have=suite_of(rows))
+    having = design_runs(1e22, 1e18, law="chinchilla", runs=6, existing=suite_of(rows))
     assert having.before < without.before and having.interval_factor < without.interval_factor
     after_ = design_runs(1e22, 1e18, after=suite_of(rows), runs=6)
     assert after_.before < without.before and any("draws of the pilot" in one for one in after_.assumptions)
+
+
+def test_other_runs_than_the_pilots_tell_of_the_constants_too() -> None:
+    table, more = suite_of(planted.grid(sizes=4)), suite_of(planted.grid(5, sizes=5))
+    fit = gs.fit(table, "N,T", bootstrap=60, backtests=False)
+    reference = Reference.of(fit.law, 1e23)
+    runs = ordinary(SMALL).taken(np.arange(3)).trained_to(np.array([1e9, 1e9, 1e9]))
+    candidates = Candidates(
+        points_of(fit.law, checkpoints(fit.law, runs)), CHECKPOINTS, flops_of(fit.law, runs)
+    )
+
+    def left(beliefs: Beliefs) -> float:
+        return float(beliefs.start(reference, "n_opt", candidates, reference.target("n_opt")).variance[0, 0])
+
+    alone = Beliefs.of(fit, pilot=fit, pilot_runs=table)
+    with_more = Beliefs.of(fit, pilot=fit, pilot_runs=table, have=more)
+    assert with_more.noise == alone.noise and left(with_more) < 0.7 * left(alone)
+    # The pilot's own runs are no others, given beside its runs or beside the bare fit.
+    for twice in (
+        Beliefs.of(fit, pilot=fit, pilot_runs=table, have=table),
+        Beliefs.of(fit, pilot=fit, have=table),
+    ):
+        assert left(twice) == left(alone) and twice.assumptions == alone.assumptions
+
+
+@pytest.mark.long
+def test_runs_are_given_as_to_a_fit(tmp_path: Path) -> None:
+    table = suite_of(planted.grid(sizes=4))
+    table.write_parquet(tmp_path / "runs.parquet")
+    before = set()
+    for given in (table, table.frame, table.frame.to_dicts(), tmp_path / "runs.parquet"):
+        having = design_runs(1e22, 1e18, law=NT, existing=given, runs=1, constraints=SMALL)
+        assert "exist and cost nothing" in having.assumptions[2]
+        pilot = pilot_of(given, "N,T")
+        assert pilot is not None and pilot.runs is not None
+        before.add((having.before, pilot.runs.fingerprint))
+    assert len(before) == 1
 
 
 def simulated(noise: Noise, count: int, seed: int) -> Existing:

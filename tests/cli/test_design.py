@@ -97,6 +97,68 @@ def test_small_models_and_a_pilot(cli: Cli, tmp_path: Path) -> None:
     assert max(int(run["shape"].split("x")[0]) for run in narrow["runs"]) <= 640
 
 
+def own_columns(folder: Path, file: Path) -> tuple[Path, tuple[str, ...]]:
+    """The same runs in a file whose columns have other names, and the options that name them."""
+    path = folder / f"own-{file.name}"
+    lines = file.read_text().splitlines()
+    path.write_text("\n".join(["name,my_n,my_t,my_c,val", *lines[1:]]) + "\n")
+    return path, ("--columns", "run=name,params_total=my_n,tokens=my_t,flops=my_c,loss=val")
+
+
+@pytest.mark.long
+def test_pilots_and_existing_runs_are_read_as_any_runs(cli: Cli, tmp_path: Path) -> None:
+    runs = pilot(tmp_path)
+    own, columns = own_columns(tmp_path, runs)
+    asked = ("design", "--for", "1e21", "--spend", "1e19", "--runs", "2", "--json")
+    for option in ("--after", "--existing"):
+        law = ("--law", "N,T" if option == "--after" else "chinchilla")
+        plain = cli(*asked, *law, option, runs).json
+        named = cli(*asked, *law, option, own, *columns).json
+        assert plain["runs"] == named["runs"]
+        fewer = cli(*asked, *law, option, own, *columns, "--where", "my_n < 3e9").json
+        assert fewer["interval_factor_before"] > named["interval_factor_before"]
+    both = cli(*asked, "--after", own, "--existing", own, *columns).json
+    assert both["runs"] == cli(*asked, "--after", runs).json["runs"]  # its own runs are no others
+
+
+def test_what_reads_runs_needs_runs(cli: Cli, tmp_path: Path) -> None:
+    runs = pilot(tmp_path)
+    fit = tmp_path / "fit.json"
+    options = ("--law", "N,T", "--bootstrap", "60", "--workers", "1")
+    assert cli("fit", runs, *options, "--output", fit).status == 0
+    asked = ("design", "--for", "1e21", "--spend", "1e19", "--runs", "3")
+    for words, says in (
+        ((*asked, "--law", "chinchilla", "--where", "N > 1"), "--where is of RUNS, and there are none"),
+        (
+            (*asked, "--after", fit, "--loss-unit", "bits"),
+            f"--loss-unit is of RUNS, and --after {fit} is a fit",
+        ),
+        (("design", "--sizes", "50M", "--select", "all"), "--select is of designs of runs"),
+        ((*asked, "--existing", own_columns(tmp_path, runs)[0]), "--columns loss=ITS_NAME"),
+    ):
+        refused = cli(*words)
+        assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1), refused
+        assert says in refused.err
+
+
+@pytest.mark.long
+def test_models_of_files_are_those_of_the_options(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "shapes.csv"
+    lines = [
+        f"r{i},{w},{d},{t:.0f},{2 + (1e9 / (w * w * d * 12)) ** 0.2 + (1e10 / t) ** 0.3}"
+        for i, (w, d, t) in enumerate(
+            (w, d, t) for w, d in ((128, 4), (256, 6), (512, 8), (1024, 12)) for t in (1e9, 3e9, 9e9)
+        )
+    ]
+    path.write_text("\n".join(["run,width,depth,tokens,loss", *lines]) + "\n")
+    small = ("--vocabulary", "4096", "--head-size", "64", "--context", "512")
+    made = cli(
+        "design", "--for", "1e20", "--spend", "1e18", "--runs", "3", "--after", path, *small, "--json"
+    ).json
+    count = cli("count", made["runs"][0]["shape"], *small, "--json").json
+    assert made["runs"][0]["params_total"] == count["params"]["total"]
+
+
 @pytest.mark.parametrize(("words", "says"), [
     ("--for 1e22", "give either a spend in FLOPs or device hours"),
     ("--for 1e22 --spend 1e20 --sizes 50M", "both are given"),

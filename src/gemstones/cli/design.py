@@ -11,6 +11,7 @@ from gemstones.accounting.parameters import params
 from gemstones.bounds import SIZE
 from gemstones.cli.options import FLAG, OUTPUT, Architecture, Json, Ranges
 from gemstones.cli.output import print_json, print_table
+from gemstones.cli.pilot_runs import PilotRuns
 from gemstones.design.feasible import Constraints, feasible_shapes
 from gemstones.errors import InvalidRequest
 from gemstones.units import format_quantity
@@ -44,9 +45,13 @@ def design(
     ] = None,
     after: Annotated[
         str | None,
-        Parameter(help="A pilot: its runs, or a fit of them with draws, which are then the prior."),
+        Parameter(
+            help="A pilot: its RUNS, or a fit of them with draws (`gemstones fit --bootstrap 200 --output`), which are "
+            "then the prior."
+        ),
     ] = None,
-    existing: Annotated[str | None, Parameter(help="Runs that exist already, and cost nothing.")] = None,
+    existing: Annotated[str | None, Parameter(help="RUNS that exist already, and cost nothing.")] = None,
+    reading: PilotRuns = PilotRuns(),
     runs: Annotated[int | None, Parameter(help="Runs, at most (default: 35).", show_default=False)] = None,
     largest: Annotated[
         str | None, Parameter(help="FLOPs of the largest run (default: a quarter of the spend).")
@@ -63,7 +68,6 @@ def design(
             "(runs.png, runs.svg)."
         ),
     ] = None,
-    force: Annotated[bool, FLAG, Parameter(help="Replace files that another program wrote.")] = False,
     ranges: Ranges = Ranges(),
     architecture: Architecture = Architecture(),
     json: Json = False,
@@ -72,7 +76,8 @@ def design(
 
     With --for: the runs, in the order in which to buy them, that leave the narrowest interval of what is wanted at that
     budget, each with what the interval becomes after it; the designs that people use at the same cost beside; what less
-    and more money would buy; and with --output a suite file (docs/next-run.md).
+    and more money would buy; and with --output a suite file (docs/next-run.md). RUNS of --after and --existing are read
+    alike, by --columns, --where and the like.
 
     With --sizes: every width and depth whose total parameters lie within the tolerance of a size: whole heads, kv heads
     that divide query heads, an even number of heads unless --no-even-heads. Widths up to 8192 and depths 2
@@ -82,7 +87,7 @@ def design(
 
     Example: gemstones design --for 1e22 --spend 1e20 --want shape
 
-    Example: gemstones design --for 1e22 --spend 1e20 --after pilot.parquet
+    Example: gemstones design --for 1e22 --spend 1e20 --after pilot.csv --columns loss=val_loss,tokens=_step*524288
 
     Example: gemstones design --sizes 50M,1B
     """
@@ -96,6 +101,7 @@ def design(
         only = {
             "--spend": spend, "--device-hours": device_hours, "--law": law, "--after": after, "--existing": existing,
             "--runs": runs, "--largest": largest, "--annealed": annealed or None, "--output": output,
+            str(reading.given): reading.given,
         }  # fmt: skip
         if stray := [name for name, value in only.items() if value is not None]:
             raise InvalidRequest(
@@ -107,10 +113,10 @@ def design(
     from gemstones.cli.design_runs import print_design
 
     asked = {
-        "budget": budget, "spend": spend, "device_hours": device_hours, "want": want, "have": existing,
+        "budget": budget, "spend": spend, "device_hours": device_hours, "want": want,
         "runs": RUNS if runs is None else runs, "largest": largest, "annealed": annealed, "seeds": seeds,
     }  # fmt: skip
-    print_design(asked, law, after, ranges, architecture, output, force, json)
+    print_design(asked, law, after, existing, reading, ranges, architecture, output, json)
 
 
 def _shapes(sizes: str, tolerance: float, ranges: Ranges, architecture: Architecture, json: bool) -> None:

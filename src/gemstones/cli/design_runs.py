@@ -13,6 +13,7 @@ from gemstones.analyses.next_run.shown import RIVALS_HEADER, design_card, rivals
 from gemstones.analyses.next_run.suite import suite_text
 from gemstones.cli.options import Architecture, Ranges
 from gemstones.cli.output import print_json, print_table, say, share_bar
+from gemstones.cli.pilot_runs import PilotRuns
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
 from gemstones.files import write_text
@@ -30,14 +31,16 @@ def print_design(
     asked: Mapping[str, Any],
     law: str | None,
     after: str | None,
+    existing: str | None,
+    reading: PilotRuns,
     ranges: Ranges,
     architecture: Architecture,
     output: Path | None,
-    force: bool,
     json: bool,
 ) -> None:
     """Finds the design that is `asked` for, in the words of `design_runs`, writes its files and prints it."""
-    folder = None
+    reading.check(after, existing)
+    folder, force = None, reading.force
     if output is not None and output.suffix != SUITE:
         from gemstones.analyses.files import analysis_folder
 
@@ -46,13 +49,16 @@ def print_design(
         raise InvalidRequest(
             f"{output} exists and is no suite of a design: name another file, or give --force"
         )
-    pilot = pilot_of(after, law or "N,T")
+    have = None if existing is None else reading.table(existing, architecture)
+    given = None if after is None else reading.pilot(after, architecture)
+    pilot = pilot_of(given, law or "N,T", force=force)
     reference = given_law(law or REFIT) if pilot is None else pilot.fit
     with share_bar() as progress:
         design = design_runs(
             **asked,
             law=REFIT if pilot is not None else law or REFIT,
             after=pilot,
+            existing=have,
             constraints=_constraints(reference, ranges, architecture),
             progress=progress,
         )

@@ -20,9 +20,11 @@ from gemstones.analyses.next_run.experiment import (
 )
 from gemstones.analyses.next_run.wanted import Reference, Want
 from gemstones.errors import InvalidRequest
+from gemstones.laws.columns import columns_used
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import FrontierLaw
+from gemstones.numbers import counted
 from gemstones.planning.sight import sight
 from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
@@ -42,8 +44,10 @@ class Beliefs:
     draws: FloatArray | None
     """(draws, m) of a pilot's fit: its spread is the prior of the constants. None for a wide one."""
     noise: Noise
-    rows: Existing | None
-    """Runs that exist."""
+    fitted: Existing | None
+    """The pilot's runs: what they say of the constants is in its draws, so that they tell of the misfit alone."""
+    others: Existing | None
+    """Further runs that exist, which tell of everything."""
     assumptions: tuple[str, ...]
 
     @classmethod
@@ -59,8 +63,8 @@ class Beliefs:
     ) -> Beliefs:
         """Around `law` with a wide prior, or with the draws of a `pilot`'s fit, whose own runs tell of its misfit.
 
-        `have` are runs that exist: with a wide prior they tell of everything. `noise` is estimated from the pilot's
-        runs where it is not given.
+        `have` are runs that exist: those that are not the pilot's tell of everything. `noise` is estimated from the
+        pilot's runs where it is not given.
         """
         given = pilot if pilot is not None else law
         if isinstance(given, FrontierLaw):
@@ -77,24 +81,29 @@ class Beliefs:
                     "--bootstrap 200"
                 )
             draws = pilot.theta_draws
-        rows = None if pilot_runs is None else existing(bare, pilot_runs)
-        if have is not None:
-            rows = existing(bare, have)
-        measured = None if rows is None or noise is not None or pilot is None else estimated_noise(bare, rows)
+        if pilot is not None and pilot_runs is None and have is not None and _is_of(pilot, have):
+            pilot_runs, have = have, None
+        fitted = None if pilot_runs is None else existing(bare, pilot_runs)
+        others = None if have is None else existing(bare, have)
+        if fitted is not None and others is not None:
+            others = others.without(fitted)
+        measured = None if fitted is None or noise is not None else estimated_noise(bare, fitted)
         prior = "wide" if pilot is None else f"{len(pilot.drawn)} draws of the pilot's fit to {pilot.dataset}"
         used = noise or measured or Noise()
         whence = "as given" if noise else "as measured on the Gemstones"
-        if measured is not None and rows is not None:
-            whence = f"by likelihood from the pilot's {rows.count} runs"
+        if measured is not None and fitted is not None:
+            whence = f"by likelihood from the pilot's {fitted.count} runs"
         called = name if name and pilot is None else bare.name or "fit"
         said = [
             f"linear around law {called} ({bare.form}); prior of its constants: {prior}",
             f"misfit of the law {used.misfit:.2%} of loss over {_decades(used.length)}, noise {used.run:.2%} by run "
             f"and {used.row:.2%} by row, {whence}",
         ]
-        if rows is not None:
-            said.append(f"{rows.count} runs exist and cost nothing")
-        return cls(bare, draws, used, rows, tuple(said))
+        if exist := sum(one.count for one in (fitted, others) if one is not None):
+            said.append(
+                f"{counted(exist, 'run')} exist{'s' * (exist == 1)} and cost{'s' * (exist == 1)} nothing"
+            )
+        return cls(bare, draws, used, fitted, others, tuple(said))
 
     def of_want(self, want: Want, seeds: int = 1) -> Beliefs:
         """For one want: of a difference of recipes the noise is of pairs; `seeds` runs are averaged."""
@@ -107,8 +116,8 @@ class Beliefs:
 
     def start(self, reference: Reference, want: Want, candidates: Candidates, target: Target) -> Learned:
         """What is left to learn before any candidate is bought, the runs that exist told."""
-        told = self.rows if want != "compare" else None
-        points = Points.joined([candidates.points, target.points, *([told.points] if told else [])])
+        told = [one for one in (self.fitted, self.others) if one is not None and want != "compare"]
+        points = Points.joined([candidates.points, target.points, *(one.points for one in told)])
         if want == "compare":
             # Constants of two recipes differ as `gemstones compare` expects: each by 1% of loss.
             kinds = [entry.kind for entry in self.law.parsed_form.entries]
@@ -122,9 +131,17 @@ class Beliefs:
                 self.law, np.array([WIDE.get(kind, OTHER_KINDS) for kind in kinds]), self.noise, points
             )
         now = Learned.nothing(model, candidates, target)
-        for rows in [] if told is None else information(model, told, misfit_alone=self.draws is not None):
-            now = now.told(rows)
+        for one in told:
+            for rows in information(model, one, misfit_alone=one is self.fitted):
+                now = now.told(rows)
         return now
+
+
+def _is_of(fit: Fit, table: RunTable) -> bool:
+    """Whether `table` has the very rows that were fitted."""
+    law = fit.law
+    used = columns_used(law.symbols, table, law.params_convention)
+    return table.fingerprint_with(used) == fit.fingerprint
 
 
 def _decades(length: float) -> str:

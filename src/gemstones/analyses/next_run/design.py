@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from gemstones.analyses.next_run.conventional import (
     standard_models,
 )
 from gemstones.analyses.next_run.experiment import Candidates, Learned, Noise
-from gemstones.analyses.next_run.pilot import Pilot, pilot_of
+from gemstones.analyses.next_run.pilot import pilot_of
 from gemstones.analyses.next_run.result import Bought, Design, Rival, factor_of
 from gemstones.analyses.next_run.search import Limits, after, search
 from gemstones.analyses.next_run.wanted import WANTS, Reference, Want, best_sizes
@@ -46,7 +47,6 @@ from gemstones.planning.cost import amount_text
 from gemstones.planning.defaults import default_constraints, default_throughput
 from gemstones.planning.sight import sight
 from gemstones.runs.given import selected_runs
-from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray, Shapes
 from gemstones.timing.step_time import StepTime
 from gemstones.units import format_flops
@@ -165,9 +165,9 @@ def design_runs(
     *,
     want: str = "n_opt",
     law: Fit | Law | FrontierLaw | str | Path = REFIT,
-    after: Pilot | Fit | RunTable | str | Path | None = None,
+    after: Any = None,
     form: str = "N,T",
-    have: RunTable | str | Path | None = None,
+    existing: Any = None,
     runs: int = RUNS,
     largest: float | str | None = None,
     annealed: bool = False,
@@ -182,12 +182,13 @@ def design_runs(
 
     `want` is `n_opt` (log N*), `shape` (log width and log depth), `loss` (of the best model) or `compare` (the
     difference of two recipes; each run is then one of both). `law` is the reference around which everything is linear,
-    with a wide prior. With `after`, a pilot's fit or its runs (to which `form` is fitted), the draws are the prior.
-    `have` are runs that exist. There are at most `runs` runs, none above `largest` FLOPs (by default a quarter of the
-    spend), each of `seeds` seeds; `annealed` counts losses at the ends of cooldowns, one at every checkpoint.
-    Conventional designs at the same cost stand beside, and are where the search starts from. `step_time` says what
-    device hours buy, `constraints` which shapes there are, `noise` how losses scatter; `progress` is told what is
-    done. Raises `InvalidRequest` where nothing can be bought.
+    with a wide prior. With `after`, a pilot's fit (a `Fit`, or the file of one) or its runs, to which `form` is fitted,
+    the draws are the prior. `existing` are runs that exist. Both are given as to `fit`: the name of a data set, a path,
+    a `RunTable`, a frame or a list of dicts, of which the default selection is taken where none was made. There are at
+    most `runs` runs, none above `largest` FLOPs (by default a quarter of the spend), each of `seeds` seeds; `annealed`
+    counts losses at the ends of cooldowns, one at every checkpoint. Conventional designs at the same cost stand beside,
+    and are where the search starts from. `step_time` says what device hours buy, `constraints` which shapes there are,
+    `noise` how losses scatter; `progress` is told what is done. Raises `InvalidRequest` where nothing can be bought.
 
     >>> design_runs(1e22, 2e20).interval_factor  # doctest: +SKIP
     1.31
@@ -209,7 +210,7 @@ def design_runs(
         given_law(law),
         pilot=None if pilot is None else pilot.fit,
         pilot_runs=None if pilot is None else pilot.runs,
-        have=None if have is None else selected_runs(have),
+        have=None if existing is None else selected_runs(existing),
         noise=noise,
         name=str(law) if isinstance(law, str) else "",
     )

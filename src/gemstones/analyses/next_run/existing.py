@@ -56,6 +56,14 @@ class Existing:
         """The rows of some runs."""
         return self._kept(np.isin(self.runs, runs))
 
+    def without(self, other: Existing) -> Existing | None:
+        """The runs none of whose rows is one of `other`'s; None where there are none."""
+        known = {tuple(row) for row in np.column_stack([other.points.at, other.log_loss]).tolist()}
+        mine = np.column_stack([self.points.at, self.log_loss]).tolist()
+        shared = np.unique(self.runs[[tuple(row) in known for row in mine]])
+        left = np.setdiff1d(self.runs, shared)
+        return self.of_runs(left) if left.size else None
+
     def _kept(self, rows: BoolArray) -> Existing:
         points = Points(self.points.columns[rows], self.points.at[rows])
         return Existing(points, self.log_loss[rows], self.runs[rows])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gemstones.laws.fit import Fit, is_fit
 from gemstones.laws.fitting import fit
@@ -23,10 +24,12 @@ class Pilot:
     runs: RunTable | None
 
 
-def pilot_of(
-    given: Pilot | Fit | RunTable | str | Path | None, form: str, workers: Workers = None
-) -> Pilot | None:
-    """A fit, the file of one, or runs, to which `form` is fitted with `DRAWS` resamples by run."""
+def pilot_of(given: Any, form: str, workers: Workers = None, *, force: bool = False) -> Pilot | None:
+    """A fit, the file of one, or runs as `selected_runs` takes them, to which `form` is fitted with `DRAWS` resamples
+    by run.
+
+    `force` fits runs that are refused as inseparable.
+    """
     if given is None or isinstance(given, Pilot):
         return given
     if isinstance(given, Fit):
@@ -34,4 +37,4 @@ def pilot_of(
     if isinstance(given, str | Path) and (path := Path(given)).is_file() and is_fit(path.read_bytes()):
         return Pilot(Fit.load(path), None)
     table = selected_runs(given)
-    return Pilot(fit(table, form, bootstrap=DRAWS, workers=workers, backtests=False), table)
+    return Pilot(fit(table, form, bootstrap=DRAWS, workers=workers, backtests=False, force=force), table)
