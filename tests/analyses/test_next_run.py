@@ -298,7 +298,7 @@ def test_runs_are_given_as_to_a_fit(tmp_path: Path) -> None:
         having = design_runs(1e22, 1e18, law=NT, existing=given, runs=1, constraints=SMALL)
         assert "exist and cost nothing" in having.assumptions[2]
         pilot = pilot_of(given, "N,T")
-        assert pilot is not None and pilot.runs is not None
+        assert pilot.runs is not None
         before.add((having.before, pilot.runs.fingerprint))
     assert len(before) == 1
 

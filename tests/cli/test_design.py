@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from pathlib import Path
 
@@ -105,6 +106,20 @@ def own_columns(folder: Path, file: Path) -> tuple[Path, tuple[str, ...]]:
     return path, ("--columns", "run=name,params_total=my_n,tokens=my_t,flops=my_c,loss=val")
 
 
+def test_intervals_have_the_level_that_is_asked_for(cli: Cli) -> None:
+    asked = ("design", "--for", "1e21", "--spend", "1e19", "--law", "chinchilla", "--runs", "2")
+    usual, narrow = cli(*asked, "--json").json, cli(*asked, "--level", "0.6827", "--json").json
+    assert (usual["level"], usual["interval"]) == (0.95, "95%, either way")
+    assert (narrow["level"], narrow["interval"]) == (0.6827, "68.27%, either way")
+    for one in ("interval_factor", "interval_factor_before"):
+        assert math.log(usual[one]) == pytest.approx(1.96 * math.log(narrow[one]), rel=1e-3)
+    for rows in ("conventional", "curve", "runs"):
+        for wide, tight in zip(usual[rows], narrow[rows], strict=True):
+            ratio = math.log(wide["interval_factor"]) / math.log(tight["interval_factor"])
+            assert ratio == pytest.approx(1.96, rel=1e-3)
+    assert "leave an 80% interval of" in cli(*asked, "--level", "0.8").out
+
+
 @pytest.mark.long
 def test_pilots_and_existing_runs_are_read_as_any_runs(cli: Cli, tmp_path: Path) -> None:
     runs = pilot(tmp_path)
@@ -172,6 +187,7 @@ def test_models_of_files_are_those_of_the_options(cli: Cli, tmp_path: Path) -> N
     ("--for 1e22 --spend 1e3", "spend more"),
     ("--for 1e22 --spend 1e20 --runs 0", "runs 0 must be 1 to 200"),
     ("--for 1e22 --spend 1e20 --largest 1", "largest"),
+    ("--for 1e22 --spend 1e20 --level 1.5", "level 1.5 must lie between 0 and 1"),
     ("--for 1e22 --spend 1e20 --after none.csv", "none.csv"),
     ("--for 1e22 --spend 1e20 --law chinchilla --want shape", "sees no shapes"),
 ])  # fmt: skip
@@ -196,6 +212,11 @@ def test_next(cli: Cli, tmp_path: Path) -> None:
     file.write_text("shape,tokens\n1024x16,10B\n")
     own = cli("next", runs, *fast, "--candidates", file, "--json").json
     assert [(x["shape"], x["tokens"]) for x in own["candidates"]] == [("1024x16", 1e10)]
+    tight = cli("next", runs, *fast, "--candidates", file, "--level", "0.6827", "--json").json
+    assert (own["level"], tight["level"]) == (0.95, 0.6827)
+    for name, factor in own["interval_factors"].items():
+        assert math.log(factor) == pytest.approx(1.96 * math.log(tight["interval_factors"][name]), rel=1e-3)
+    assert "80% intervals now" in cli("next", runs, *fast, "--candidates", file, "--level", "0.8").out
     fit = tmp_path / "fit.json"
     assert (
         cli("fit", runs, "--law", "N,T", "--bootstrap", "60", "--workers", "1", "--output", fit).status == 0

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params
 from gemstones.bounds import SIZE
-from gemstones.cli.options import FLAG, OUTPUT, Architecture, Json, Ranges
+from gemstones.cli.options import FLAG, OUTPUT, Architecture, Json, Level, Ranges
 from gemstones.cli.output import print_json, print_table
 from gemstones.cli.pilot_runs import PilotRuns
 from gemstones.design.feasible import Constraints, feasible_shapes
@@ -60,6 +60,7 @@ def design(
         bool, FLAG, Parameter(help="Losses are of cooldowns, one branching off every checkpoint.")
     ] = False,
     seeds: Annotated[int, Parameter(help="Seeds with which each run is trained.")] = 1,
+    level: Level = 0.95,
     output: Annotated[
         Path | None,
         OUTPUT,
@@ -115,6 +116,7 @@ def design(
     asked = {
         "budget": budget, "spend": spend, "device_hours": device_hours, "want": want,
         "runs": RUNS if runs is None else runs, "largest": largest, "annealed": annealed, "seeds": seeds,
+        "level": level,
     }  # fmt: skip
     print_design(asked, law, after, existing, reading, ranges, architecture, output, json)
 

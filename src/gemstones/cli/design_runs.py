@@ -50,8 +50,7 @@ def print_design(
             f"{output} exists and is no suite of a design: name another file, or give --force"
         )
     have = None if existing is None else reading.table(existing, architecture)
-    given = None if after is None else reading.pilot(after, architecture)
-    pilot = pilot_of(given, law or "N,T", force=force)
+    pilot = None if after is None else pilot_of(reading.pilot(after, architecture), law or "N,T", force=force)
     reference = given_law(law or REFIT) if pilot is None else pilot.fit
     with share_bar() as progress:
         design = design_runs(

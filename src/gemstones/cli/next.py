@@ -12,7 +12,7 @@ from gemstones.analyses.next_run.next_runs import next_runs, valued
 from gemstones.analyses.next_run.pilot import DRAWS
 from gemstones.analyses.next_run.shown import next_card
 from gemstones.bounds import FLOPS
-from gemstones.cli.options import Json, Params, Reading, Runs, Seed, Workers, worker_count
+from gemstones.cli.options import Json, Level, Params, Reading, Runs, Seed, Workers, worker_count
 from gemstones.cli.output import print_card, print_json, progress_bar
 from gemstones.laws.fit import is_fit
 from gemstones.laws.fitting import fit
@@ -37,6 +37,7 @@ def next(  # noqa: A001 (the command is called so)
     params: Params = "total",
     bootstrap: Annotated[int, Parameter(help="Resamples by run, whose spread is what is not known.")] = DRAWS,
     seed: Seed = 0,
+    level: Level = 0.95,
     workers: Workers = None,
     json: Json = False,
 ) -> None:
@@ -52,7 +53,7 @@ def next(  # noqa: A001 (the command is called so)
     Example: gemstones next fit.json --for 1e22 --candidates candidates.csv
     """
     if len(runs) == 1 and (path := Path(runs[0])).is_file() and is_fit(path.read_bytes()):
-        found = next_runs(str(path), budget, candidates)
+        found = next_runs(str(path), budget, candidates, level=level)
     else:
         amount, table = FLOPS.parse(budget), reading.selected(runs)
         with progress_bar("fit", bootstrap) as progress:
@@ -67,7 +68,7 @@ def next(  # noqa: A001 (the command is called so)
                 force=reading.force,
                 progress=progress,
             )
-        found = valued(fitted, table, amount, candidates)
+        found = valued(fitted, table, amount, candidates, level=level)
     if json:
         print_json(found.summary())
         return

@@ -41,6 +41,7 @@ from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
+from gemstones.laws.interval import DEFAULT_LEVEL, check_level
 from gemstones.laws.law import Law
 from gemstones.laws.published import REFIT, FrontierLaw, given_law
 from gemstones.planning.cost import amount_text
@@ -76,6 +77,8 @@ class _Question:
     annealed: bool
     largest: float | None
     """FLOPs of a run, at most."""
+    level: float
+    """Probability of the intervals."""
 
     @property
     def law(self) -> Law:
@@ -96,6 +99,9 @@ class _Question:
 
     def flops(self, runs: Runs) -> FloatArray:
         return flops_of(self.law, runs) * self.times(runs)
+
+    def factor(self, variance: FloatArray) -> float:
+        return factor_of(variance, self.level)
 
     def candidates(self, runs: Runs, *, ends_only: bool = False) -> Candidates:
         rows = 1 if ends_only else CHECKPOINTS
@@ -174,6 +180,7 @@ def design_runs(
     seeds: int = 1,
     device_hours: float | str | None = None,
     step_time: StepTime | None = None,
+    level: float = DEFAULT_LEVEL,
     constraints: Constraints | None = None,
     noise: Noise | None = None,
     progress: Callable[[str, float], None] | None = None,
@@ -187,8 +194,9 @@ def design_runs(
     a `RunTable`, a frame or a list of dicts, of which the default selection is taken where none was made. There are at
     most `runs` runs, none above `largest` FLOPs (by default a quarter of the spend), each of `seeds` seeds; `annealed`
     counts losses at the ends of cooldowns, one at every checkpoint. Conventional designs at the same cost stand beside,
-    and are where the search starts from. `step_time` says what device hours buy, `constraints` which shapes there are,
-    `noise` how losses scatter; `progress` is told what is done. Raises `InvalidRequest` where nothing can be bought.
+    and are where the search starts from. `level` is the probability of the intervals. `step_time` says what device
+    hours buy, `constraints` which shapes there are, `noise` how losses scatter; `progress` is told what is done. Raises
+    `InvalidRequest` where nothing can be bought.
 
     >>> design_runs(1e22, 2e20).interval_factor  # doctest: +SKIP
     1.31
@@ -204,8 +212,9 @@ def design_runs(
         raise InvalidRequest(f"runs {runs} must be 1 to {MOST_RUNS}")
     if not 1 <= seeds <= runs:
         raise InvalidRequest(f"seeds {seeds} must be 1 to the number of runs, {runs}: each seed is a run")
+    check_level(level)
     most = None if largest is None else LARGEST.parse(largest)
-    pilot = pilot_of(after, form)
+    pilot = None if after is None else pilot_of(after, form)
     beliefs = Beliefs.of(
         given_law(law),
         pilot=None if pilot is None else pilot.fit,
@@ -231,6 +240,7 @@ def design_runs(
         each,
         annealed,
         most,
+        level,
     )
     models = _Models.of(beliefs.law, question.constraints)
     limits = Limits(amount, max(1, runs // seeds))
@@ -247,11 +257,12 @@ def design_runs(
     if progress is not None:
         progress("curve", 0.7)
     names = ("width", "depth") if want == "shape" else (want,)
-    by_quantity = {name: factor_of(end.variance[i : i + 1, i : i + 1]) for i, name in enumerate(names)}
+    by_quantity = {name: question.factor(end.variance[i : i + 1, i : i + 1]) for i, name in enumerate(names)}
     curve = _curve(question, models, limits, bought[-1].interval_factor)
+    before = question.factor(start.variance)
     return Design(
-        want, budget, amount, resource, beliefs.law, beliefs.noise, bought, factor_of(start.variance), by_quantity,
-        rivals, curve, _flops_convention(beliefs.law), seeds, annealed, CHECKPOINTS,
+        want, budget, amount, resource, beliefs.law, beliefs.noise, bought, before, by_quantity, rivals, curve,
+        _flops_convention(beliefs.law), seeds, annealed, CHECKPOINTS, level,
         (*beliefs.assumptions, *_assumptions(question, annealed, seeds)),
     )  # fmt: skip
 
@@ -276,7 +287,7 @@ def _bought(
         found.append(
             Bought(
                 shape, float(total[i]), float(chosen.tokens[i]), float(flops[i]), float(cost[i]),
-                float(flops[: i + 1].sum()), float(cost[: i + 1].sum()), factor_of(now.variance),
+                float(flops[: i + 1].sum()), float(cost[: i + 1].sum()), question.factor(now.variance),
                 tuple(np.unique(shares[i].round(4)).tolist()) if question.annealed else (),
             )
         )  # fmt: skip
@@ -288,7 +299,7 @@ def _rival(question: _Question, one: Conventional) -> Rival:
     start = question.start(candidates)
     variance = after(start, range(candidates.count)).variance
     flops = float(question.flops(one.runs).sum())
-    return Rival(one.name, one.runs.count, flops, factor_of(variance))
+    return Rival(one.name, one.runs.count, flops, question.factor(variance))
 
 
 def _curve(
@@ -306,7 +317,7 @@ def _curve(
             candidates = question.candidates(pool)
             start = question.start(candidates)
             own = search(start, candidates.cost, Limits(spend, limits.runs), starts)
-            here = factor_of(after(start, own).variance)
+            here = question.factor(after(start, own).variance)
         found.append((spend, min([here, *(f for _, f in found)])))
     return tuple(found)
 

@@ -34,6 +34,7 @@ from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest, UserError
 from gemstones.files import read_bytes
 from gemstones.laws.fit import Fit
+from gemstones.laws.interval import DEFAULT_LEVEL, check_level
 from gemstones.laws.law import Law
 from gemstones.laws.parallel import Workers
 from gemstones.planning.defaults import default_constraints
@@ -84,7 +85,9 @@ class NextRuns:
     dataset: str
     candidates: tuple[Candidate, ...]
     interval_factors: dict[str, float]
-    """95%, either way, before any of them."""
+    """Either way, before any of them."""
+    level: float
+    """Probability of the intervals."""
     noise: Noise
     assumptions: tuple[str, ...]
 
@@ -100,6 +103,7 @@ class NextRuns:
             "dataset": self.dataset,
             "law": self.law.form,
             "params_convention": self.law.params_convention,
+            "level": self.level,
             "interval_factors": self.interval_factors,
             "candidates": [one.summary() for one in self.candidates],
             "noise": dict(vars(self.noise)),
@@ -121,23 +125,27 @@ def next_runs(
     *,
     form: str = "N,T",
     workers: Workers = None,
+    level: float = DEFAULT_LEVEL,
     noise: Noise | None = None,
     constraints: Constraints | None = None,
 ) -> NextRuns:
     """What single further runs would explain of log N* at `budget` FLOPs, and of the loss there.
 
     `runs` are the runs so far, to which the law `form` is fitted with resamples by run, or a fit with draws: these are
-    the prior. `noise` and misfit are by default estimated from the runs; shapes keep to `constraints`, and resamples
-    are made by `workers` (processes). `candidates` are pairs of a shape and its tokens, a CSV
-    file with columns `shape` and `tokens`, or `auto`: of feasible shapes, the best at each of several costs. Shares of
-    two runs do not add up: buy one, and ask again. Raises `InvalidRequest` for candidates that are none.
+    the prior. `level` is the probability of the intervals. `noise` and misfit are by default estimated from the runs;
+    shapes keep to `constraints`, and resamples are made by `workers` (processes). `candidates` are pairs of a shape and
+    its tokens, a CSV file with columns `shape` and `tokens`, or `auto`: of feasible shapes, the best at each of several
+    costs. Shares of two runs do not add up: buy one, and ask again. Raises `InvalidRequest` for candidates that are
+    none.
 
     >>> next_runs("pebbles", 1e15).best.shape  # doctest: +SKIP
     """
     budget = bounds.FLOPS.parse(budget)
+    check_level(level)
     known = pilot_of(runs, form, workers)
-    assert known is not None
-    return valued(known.fit, known.runs, budget, candidates, noise=noise, constraints=constraints)
+    return valued(
+        known.fit, known.runs, budget, candidates, level=level, noise=noise, constraints=constraints
+    )
 
 
 def valued(
@@ -146,6 +154,7 @@ def valued(
     budget: float,
     candidates: Sequence[tuple[str, float | str]] | str | Path = "auto",
     *,
+    level: float = DEFAULT_LEVEL,
     noise: Noise | None = None,
     constraints: Constraints | None = None,
 ) -> NextRuns:
@@ -193,7 +202,8 @@ def valued(
             )
             for i in order
         ),
-        {name: factor_of(start.variance[k : k + 1, k : k + 1]) for k, name in enumerate(WANTED)},
+        {name: factor_of(start.variance[k : k + 1, k : k + 1], level) for k, name in enumerate(WANTED)},
+        level,
         beliefs.noise,
         (
             *beliefs.assumptions,

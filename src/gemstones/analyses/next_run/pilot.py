@@ -24,13 +24,13 @@ class Pilot:
     runs: RunTable | None
 
 
-def pilot_of(given: Any, form: str, workers: Workers = None, *, force: bool = False) -> Pilot | None:
+def pilot_of(given: Any, form: str, workers: Workers = None, *, force: bool = False) -> Pilot:
     """A fit, the file of one, or runs as `selected_runs` takes them, to which `form` is fitted with `DRAWS` resamples
     by run.
 
     `force` fits runs that are refused as inseparable.
     """
-    if given is None or isinstance(given, Pilot):
+    if isinstance(given, Pilot):
         return given
     if isinstance(given, Fit):
         return Pilot(given, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,16 @@ from gemstones.analyses.next_run.experiment import Noise
 from gemstones.analyses.next_run.shown import design_card
 from gemstones.analyses.next_run.wanted import Want
 from gemstones.laws.envelope import Resource
+from gemstones.laws.interval import DEFAULT_LEVEL, level_text
 from gemstones.laws.law import Law
 from gemstones.shape import FloatArray, Shape
 
-NORMAL = 1.959963984540054
-"""Of a 95% interval."""
 
-
-def factor_of(variance: FloatArray) -> float:
-    """How far a 95% interval reaches either way, as a factor; of several quantities the geometric mean's."""
+def factor_of(variance: FloatArray, level: float = DEFAULT_LEVEL) -> float:
+    """How far an interval reaches either way, as a factor; of several quantities the geometric mean's."""
+    normal = NormalDist().inv_cdf(0.5 + 0.5 * level)
     with np.errstate(over="ignore"):
-        return float(np.exp(NORMAL * np.exp(0.5 * np.log(np.diag(variance)).mean())))
+        return float(np.exp(normal * np.exp(0.5 * np.log(np.diag(variance)).mean())))
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Bought:
     cumulative_flops: float
     cumulative_cost: float
     interval_factor: float
-    """After it: the 95% interval reaches so far either way, as a factor."""
+    """After it: the interval reaches so far either way, as a factor."""
 
     annealed_at: tuple[float, ...] = ()
     """Shares of its tokens at which cooldowns branch off; none of a design that is not annealed."""
@@ -92,6 +92,8 @@ class Design:
     annealed: bool
     checkpoints: int
     """Losses of a run that are used, by a factor of two in tokens."""
+    level: float
+    """Probability of the intervals."""
     assumptions: tuple[str, ...]
 
     @property
@@ -125,7 +127,8 @@ class Design:
             "interval_factor": self.interval_factor,
             "interval_factor_before": self.before,
             "interval_factor_by_quantity": self.by_quantity,
-            "interval": "95%, either way",
+            "level": self.level,
+            "interval": f"{level_text(self.level)}, either way",
             "conventional": [one.summary() for one in self.conventional],
             "curve": [{"spend": spend, "interval_factor": factor} for spend, factor in self.curve],
             "noise": dict(vars(self.noise)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gemstones.display import Card, Row
+from gemstones.laws.interval import level_text
 from gemstones.planning.cost import amount_text
 from gemstones.units import format_flops, format_quantity
 
@@ -56,9 +57,10 @@ def design_card(design: Design) -> Card:
 def design_heading(design: Design) -> str:
     """What is bought, and what it leaves."""
     number, verb = ("1 run", "leaves") if len(design.runs) == 1 else (f"{len(design.runs)} runs", "leave")
+    level = f"{'an' if level_text(design.level)[0] == '8' else 'a'} {level_text(design.level)}"
     return (
         f"{number} for {amount_text(design.runs[-1].cumulative_cost, design.resource)} "
-        f"{verb} a 95% interval of {factor_text(design.interval_factor)} either way on {WANTED[design.want]} at "
+        f"{verb} {level} interval of {factor_text(design.interval_factor)} either way on {WANTED[design.want]} at "
         f"{format_flops(design.budget)} FLOPs"
     )
 
@@ -135,7 +137,7 @@ def next_heading(found: NextRuns) -> str:
 def next_notes(found: NextRuns) -> list[str]:
     """How sure the quantities are now, and what this assumes."""
     now = (
-        f"95% intervals now: {factor_text(found.interval_factors['n_opt'])} either way on N*, "
+        f"{level_text(found.level)} intervals now: {factor_text(found.interval_factors['n_opt'])} either way on N*, "
         f"{factor_text(found.interval_factors['loss'])} on the loss there"
     )
     return [now, *(f"assumes: {one}" for one in found.assumptions)]

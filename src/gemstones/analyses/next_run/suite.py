@@ -8,6 +8,7 @@ from collections import Counter
 from gemstones.analyses.next_run.candidates import CHECKPOINTS, COOLDOWN
 from gemstones.analyses.next_run.result import Bought, Design
 from gemstones.analyses.next_run.shown import factor_text
+from gemstones.laws.interval import level_text
 from gemstones.units import format_flops
 
 LEAST_STEPS = 400
@@ -37,7 +38,7 @@ def suite_text(design: Design) -> str:
     lines = [
         f"# {len(design.runs) * design.seeds} runs for {design.want} at {format_flops(design.budget)} FLOPs, made by "
         "`gemstones design --for`:",
-        f"# {format_flops(design.flops)} FLOPs ({design.flops_convention}), 95% interval "
+        f"# {format_flops(design.flops)} FLOPs ({design.flops_convention}), {level_text(design.level)} interval "
         f"{factor_text(design.interval_factor)} either way by the model of docs/next-run.md.",
         "# Batch, warm-up and rate are a start, not part of the design: set what suits your data and recipe.",
         "# stage is the order in which to buy.",
