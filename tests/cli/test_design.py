@@ -61,10 +61,12 @@ def test_a_design_is_told_with_its_rivals_and_what_more_would_buy(cli: Cli, tmp_
         "95% interval",
         "isoFLOP grid",
         "interval by spend",
-        "assumes: ",
         "either way on the best N",
     ):
         assert words in said.out
+    assert "the rest: --verbose" in said.out and "assumes: " not in said.out
+    whole = cli("design", "--for", "1e21", "--spend", "1e19", *FAST, "--verbose").out
+    assert "at the same cost" in whole and "assumes: each run gives" in whole
     other = tmp_path / "other.toml"
     other.write_text("[models]\n")
     refused = cli("design", "--for", "1e21", "--spend", "1e19", *FAST, "--output", other)

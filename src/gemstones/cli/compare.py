@@ -27,7 +27,7 @@ from gemstones.cli.options import (
     Workers,
     worker_count,
 )
-from gemstones.cli.output import print_card, print_json, say, say_trust, share_bar
+from gemstones.cli.output import print_card, print_json, print_notes, say, say_trust, share_bar
 from gemstones.cli.values import values_by_column
 from gemstones.errors import InvalidRequest
 from gemstones.printable import printable
@@ -124,6 +124,7 @@ def compare(
         card = compare_card(one)
         print_card(card if verbose else card._replace(header=(), notes=compare_answer(one)))
         if not verbose:
+            print_notes(("assumed", one.assumptions))
             say_trust(reach_text(one), len(one.flags))
     for place, best in zip(made[0].at, chances, strict=False):
         order = sorted(best.items(), key=lambda pair: -pair[1])

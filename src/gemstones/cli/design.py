@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params
 from gemstones.bounds import SIZE
-from gemstones.cli.options import FLAG, OUTPUT, Architecture, Json, Level, Ranges
+from gemstones.cli.options import FLAG, OUTPUT, Architecture, Json, Level, Ranges, Verbose
 from gemstones.cli.output import print_json, print_table
 from gemstones.cli.pilot_runs import PilotRuns
 from gemstones.design.feasible import Constraints, feasible_shapes
@@ -71,6 +71,7 @@ def design(
     ] = None,
     ranges: Ranges = Ranges(),
     architecture: Architecture = Architecture(),
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Which runs to train for a question and a spend (--for, --spend); or feasible shapes near sizes (--sizes).
@@ -118,7 +119,7 @@ def design(
         "runs": RUNS if runs is None else runs, "largest": largest, "annealed": annealed, "seeds": seeds,
         "level": level,
     }  # fmt: skip
-    print_design(asked, law, after, existing, reading, ranges, architecture, output, json)
+    print_design(asked, law, after, existing, reading, ranges, architecture, output, verbose, json)
 
 
 def _shapes(sizes: str, tolerance: float, ranges: Ranges, architecture: Architecture, json: bool) -> None:

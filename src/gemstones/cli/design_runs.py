@@ -9,10 +9,10 @@ from typing import Any
 from gemstones.analyses.next_run.design import design_runs
 from gemstones.analyses.next_run.pilot import pilot_of
 from gemstones.analyses.next_run.result import Design
-from gemstones.analyses.next_run.shown import RIVALS_HEADER, design_card, rivals_rows
+from gemstones.analyses.next_run.shown import RIVALS_HEADER, design_card, design_short, rivals_rows
 from gemstones.analyses.next_run.suite import suite_text
 from gemstones.cli.options import Architecture, Ranges
-from gemstones.cli.output import print_json, print_table, say, share_bar
+from gemstones.cli.output import print_card, print_json, print_table, say, say_trust, say_written, share_bar
 from gemstones.cli.pilot_runs import PilotRuns
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
@@ -36,6 +36,7 @@ def print_design(
     ranges: Ranges,
     architecture: Architecture,
     output: Path | None,
+    verbose: bool,
     json: bool,
 ) -> None:
     """Finds the design that is `asked` for, in the words of `design_runs`, writes its files and prints it."""
@@ -65,12 +66,17 @@ def print_design(
     if json:
         print_json(design.summary())
         return
-    card = design_card(design)
-    say(printable(card.heading))
-    print_table("", card.header, card.rows, left=(1,))
-    print_table("", RIVALS_HEADER, rivals_rows(design))
-    for note in [*card.notes, *(f"written: {path}" for path in written)]:
-        say(printable(note))
+    if verbose:
+        card = design_card(design)
+        say(printable(card.heading))
+        print_table("", card.header, card.rows, left=(1,))
+        print_table("", RIVALS_HEADER, rivals_rows(design))
+        for note in card.notes:
+            say(printable(note))
+    else:
+        print_card(design_short(design), left=(1,))
+        say_trust(design.assumptions[0], 0)
+    say_written(written)
 
 
 def _constraints(law: object, ranges: Ranges, architecture: Architecture) -> Constraints | None:

@@ -12,7 +12,7 @@ from gemstones.analyses.isoflop.isoflop import DRAWS
 from gemstones.analyses.isoflop.isoflop import isoflop as find_minima
 from gemstones.analyses.isoflop.shown import isoflop_answer, isoflop_card
 from gemstones.cli.options import OUTPUT, Json, Level, Params, Reading, Runs, Seed, Verbose
-from gemstones.cli.output import print_card, print_json, rest_text, say, say_written
+from gemstones.cli.output import print_card, print_json, print_notes, rest_text, say, say_written
 from gemstones.printable import printable
 
 
@@ -75,5 +75,6 @@ def isoflop(
     card = isoflop_card(made)
     print_card(card if verbose else card._replace(notes=isoflop_answer(made)))
     if not verbose:
+        print_notes(("assumed", made.assumptions))
         say(f"{printable(made.budgets_are)}; {rest_text(len(made.flags))}")
     say_written(written)

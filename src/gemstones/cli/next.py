@@ -10,10 +10,10 @@ from cyclopts import Parameter
 from gemstones.accounting.parameters import params_convention
 from gemstones.analyses.next_run.next_runs import next_runs, valued
 from gemstones.analyses.next_run.pilot import DRAWS
-from gemstones.analyses.next_run.shown import next_card
+from gemstones.analyses.next_run.shown import next_card, next_short
 from gemstones.bounds import FLOPS
-from gemstones.cli.options import Json, Level, Params, Reading, Runs, Seed, Workers, worker_count
-from gemstones.cli.output import print_card, print_json, progress_bar
+from gemstones.cli.options import Json, Level, Params, Reading, Runs, Seed, Verbose, Workers, worker_count
+from gemstones.cli.output import print_card, print_json, progress_bar, say_trust
 from gemstones.laws.fit import is_fit
 from gemstones.laws.fitting import fit
 
@@ -39,6 +39,7 @@ def next(  # noqa: A001 (the command is called so)
     seed: Seed = 0,
     level: Level = 0.95,
     workers: Workers = None,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Which single run would teach most: the share of what is unknown of the best N, and of the loss there, that each
@@ -72,4 +73,6 @@ def next(  # noqa: A001 (the command is called so)
     if json:
         print_json(found.summary())
         return
-    print_card(next_card(found))
+    print_card(next_card(found) if verbose else next_short(found))
+    if not verbose:
+        say_trust(found.assumptions[0], 0)

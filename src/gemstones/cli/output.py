@@ -68,7 +68,8 @@ def _plain(value: Any) -> Any:
 def print_table(
     title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)
 ) -> None:
-    """A table as wide as it needs: numbers are never cut to fit a terminal.
+    """A table as wide as it needs: numbers are never cut to fit, but headings are on several lines where it is wider
+    than the terminal (80 columns where there is none).
 
     Columns are aligned to the right, but for those numbered `left`.
     """
@@ -80,8 +81,7 @@ def print_table(
     if title:  # in a line of its own: rich would wrap it to the width of the table
         say(printable(title))
     cells = [[printable(cell) for cell in row] for row in rows]
-    styled = _in_terminal()
-    names = _fitting([printable(name) for name in header], cells) if styled else map(printable, header)
+    names = _fitting([printable(name) for name in header], cells)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(names):
         table.add_column(
@@ -91,12 +91,14 @@ def print_table(
         table.add_row(*map(Text, row))  # as it is: a run may be called [red]
     written = io.StringIO()  # not standard output itself: rich ends the process when a reader of it has gone
     width = Console(file=written, width=10_000).measure(table).maximum
-    Console(file=written, markup=False, highlight=False, width=width, force_terminal=styled).print(table)
+    Console(file=written, markup=False, highlight=False, width=width, force_terminal=_in_terminal()).print(
+        table
+    )
     print(written.getvalue(), end="")
 
 
 def _fitting(header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
-    """The header on several lines where the table is wider than the terminal, no narrower than its cells."""
+    """The header on several lines where the table is too wide, no narrower than its cells."""
     from shutil import get_terminal_size
     from textwrap import wrap
 

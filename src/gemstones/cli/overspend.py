@@ -7,8 +7,8 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from gemstones.bounds import TOKENS
-from gemstones.cli.options import Json, Reading, Runs
-from gemstones.cli.output import print_card, print_json
+from gemstones.cli.options import Json, Reading, Runs, Verbose
+from gemstones.cli.output import print_card, print_json, say_trust
 
 
 def overspend(
@@ -24,6 +24,7 @@ def overspend(
         ),
     ] = "interpolate",
     reading: Reading = Reading(),
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """What each run spent beyond the frontier for the loss it reached (Figure 7).
@@ -34,7 +35,7 @@ def overspend(
     Example: gemstones overspend gemstones --tokens 300B
     """
     from gemstones.analyses.overspend.overspend import overspend as find_overspend
-    from gemstones.analyses.overspend.shown import overspend_card
+    from gemstones.analyses.overspend.shown import SHORT_TRUST, overspend_card, overspend_short
     from gemstones.runs.selections import dense_selection
 
     table = reading.load(runs)
@@ -44,5 +45,7 @@ def overspend(
     found = find_overspend(selected, TOKENS.parse(tokens), cast("Any", resource), cast("Any", method))
     if json:
         print_json(found.summary())
-    else:
-        print_card(overspend_card(found))
+        return
+    print_card(overspend_card(found) if verbose else overspend_short(found))
+    if not verbose:
+        say_trust(SHORT_TRUST, 0)

@@ -10,7 +10,7 @@ from gemstones.analyses.overtrain.shown import SHORT_COLUMNS, overtrain_answer, 
 from gemstones.bounds import FACTOR, FLOPS
 from gemstones.cli.law_option import Force, LawName, Of, law_of
 from gemstones.cli.options import Json, Ranges, Verbose
-from gemstones.cli.output import columns, print_card, print_json, print_table, say, say_trust
+from gemstones.cli.output import columns, print_card, print_json, print_notes, print_table, say, say_trust
 from gemstones.laws.fit import Fit
 from gemstones.laws.published import REFIT
 from gemstones.planning.defaults import default_constraints
@@ -59,7 +59,9 @@ def overtrain(
         print_card(card, left=())
         return
     say(card.heading)
-    print_table("", *columns(SHORT_COLUMNS, card.header, card.rows), left=())
+    rows = card.rows if factors is not None else card.rows[::2]  # of the default the powers of 2
+    print_table("", *columns(SHORT_COLUMNS, card.header, rows), left=())
     for note in (*overtrain_answer(found), *found.notes[:1]):
         say(note)
+    print_notes(("assumed", found.optimum.assumptions))
     say_trust(f"the optimum is {found.optimum.extrapolation.sentence()}", len(found.optimum.flags))

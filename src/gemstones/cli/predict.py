@@ -10,7 +10,7 @@ from gemstones.analyses.predict.predict import predict as make_predictions
 from gemstones.analyses.predict.shown import OF_THE_FIT, predict_answer, predict_card
 from gemstones.cli.law_option import LawName, Of, law_of
 from gemstones.cli.options import FLAG, Json, Reading, Verbose
-from gemstones.cli.output import columns, print_card, print_json, say
+from gemstones.cli.output import columns, print_card, print_json, print_notes, say
 from gemstones.cli.values import values_by_column
 from gemstones.numbers import counted
 
@@ -66,5 +66,8 @@ def predict(
     if len(card.rows) > SHOWN:
         notes = [f"the first {SHOWN} of {len(card.rows):,} rows; --json has all", *notes]
     print_card(card._replace(header=header, rows=rows, notes=notes))
-    if not verbose and made.flags:
+    if verbose:
+        return
+    print_notes(("assumed", made.assumptions))
+    if made.flags:
         say(f"{counted(len(made.flags), 'caution')} and the interval of the fit: --verbose")

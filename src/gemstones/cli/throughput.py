@@ -7,16 +7,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import OUTPUT, Json, Reading, Runs, Seed, files_of
-from gemstones.cli.output import print_json, print_notes, print_table, say
-from gemstones.display import cautions, interval_text
+from gemstones.cli.options import OUTPUT, Json, Reading, Runs, Seed, Verbose, files_of
+from gemstones.cli.output import print_card, print_json, print_table, say, say_trust, say_written
 from gemstones.files import check_output
 from gemstones.lists import listed
 from gemstones.printable import printable
 from gemstones.timing.fit_step_time import DEFAULT_FEATURES, DRAWS, fit_step_time
-from gemstones.timing.shown import step_time_notes
+from gemstones.timing.shown import step_time_card, step_time_short, step_time_trust
 from gemstones.timing.step_time import FEATURES, StepTime, is_step_time
-from gemstones.units import format_quantity
 
 
 def throughput(
@@ -34,6 +32,7 @@ def throughput(
         OUTPUT,
         Parameter(help="Write the model, with its draws, as JSON for `plan --throughput`."),
     ] = None,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Fit the step times of runs: what a shape takes in device hours, and how far that is off for other shapes.
@@ -57,19 +56,18 @@ def throughput(
         model.save(output)
     if json:
         print_json(model.summary())
+        return
+    if verbose:
+        _print_whole(model)
     else:
-        _print(model, output)
+        print_card(step_time_short(model))
+        say_trust(step_time_trust(model), len(model.flags))
+    say_written([] if output is None else [output])
 
 
-def _print(model: StepTime, output: Path | None) -> None:
-    say(step_time_notes(model)[0])
-    say(f"device seconds per token of training = {model}")
-    if model.peak_flops_per_second is not None:
-        interval = interval_text(model.peak_interval, format_quantity)
-        say(
-            f"matmul FLOPs per second of a device, as shapes widen: {format_quantity(model.peak_flops_per_second)}, "
-            f"interval {interval} ({len(model.draws)} resamples by run)"
-        )
+def _print_whole(model: StepTime) -> None:
+    card = step_time_card(model)
+    print_card(card._replace(notes=card.notes[:3]))
     print_table(
         "log(predicted / measured) of shapes left out of the fit, by features; * is this model",
         ("features", "rms", "largest"),
@@ -83,8 +81,8 @@ def _print(model: StepTime, output: Path | None) -> None:
         ],
     )
     print_table(
-        "device microseconds per token of training",
-        ("run", "devices", "measured", "predicted, its shape left out", "predicted / measured"),
+        "device microseconds per token of training, predicted with the run's shape left out of the fit",
+        ("run", "devices", "measured", "predicted", "predicted / measured"),
         [
             (
                 one.run,
@@ -96,6 +94,5 @@ def _print(model: StepTime, output: Path | None) -> None:
             for one in model.observations
         ],
     )
-    print_notes(("caution", cautions(model.flags)), ("assumed", model.assumptions))
-    if output is not None:
-        say(f"written to {printable(output)}")
+    for note in card.notes[3:]:
+        say(printable(note))

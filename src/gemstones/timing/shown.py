@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gemstones.display import Row, cautions, html_table, interval_text, labelled
+from gemstones.display import Card, Row, cautions, interval_text, labelled
 from gemstones.laws.constants import HEADER
 from gemstones.laws.interval import DEFAULT_LEVEL, NO_DRAWS, interval, interval_note
 from gemstones.units import format_quantity
@@ -20,7 +20,7 @@ def step_time_rows(model: StepTime) -> list[Row]:
     draws = np.array(model.draws)
     rows: list[Row] = [
         (
-            f"device seconds per token and unit of {feature}",
+            f"seconds per unit of {feature}",
             f"{value:.4g}",
             interval_text(interval(draws[:, i], value) if len(draws) else None),
         )
@@ -29,7 +29,7 @@ def step_time_rows(model: StepTime) -> list[Row]:
     if model.peak_flops_per_second is not None:
         rows.append(
             (
-                "matmul FLOPs per second of a device, as shapes widen",
+                "matmul FLOPs/s of a device, wide shapes",
                 format_quantity(model.peak_flops_per_second),
                 interval_text(model.peak_interval, format_quantity),
             )
@@ -37,7 +37,7 @@ def step_time_rows(model: StepTime) -> list[Row]:
     for name, error in (
         ("error for shapes left out, rms of log", model.held_out_error),
         ("largest of these errors", model.held_out_largest),
-        ("what intervals of device hours include of them", model.new_shape_error),
+        ("error that intervals of hours include", model.new_shape_error),
     ):
         rows.append((name, "-" if error is None else f"{error:.1%}", "-"))
     return rows
@@ -55,15 +55,43 @@ def step_time_notes(model: StepTime) -> list[str]:
     ]
 
 
-def step_time_html(model: StepTime) -> str:
-    """A throughput model in a notebook."""
-    return html_table(
+def step_time_card(model: StepTime) -> Card:
+    """All of it but the runs and the other features, for a terminal and for a notebook."""
+    return Card(
         "Device seconds per token of training",
         HEADER,
         step_time_rows(model),
-        (
+        [
             f"device seconds per token = {model}",
             *step_time_notes(model),
             *labelled(("caution", cautions(model.flags)), ("assumed", model.assumptions)),
-        ),
+        ],
+    )
+
+
+def step_time_short(model: StepTime) -> Card:
+    """The coefficients, what they say of wide shapes, and what other features would predict."""
+    source, intervals = step_time_notes(model)
+    rows = [row for row in step_time_rows(model) if not row[1].endswith("%") and row[1] != "-"]
+    notes = [intervals]
+    best = next(iter(model.compared), None)
+    if best is not None and set(best.features) != set(model.features):
+        said = f"least error of {len(model.compared)} sets of features: {', '.join(best.features)}, {best.rms:.1%}"
+        notes.append(said)
+    notes += labelled(("assumed", model.assumptions))
+    return Card(f"{source}: device seconds per token of training = {model}", HEADER, rows, notes)
+
+
+def step_time_trust(model: StepTime) -> str:
+    """How far it is off for shapes that it was not fitted to."""
+    if model.held_out_error is None or model.held_out_largest is None:
+        return "too few shapes to leave one out"
+    within = (
+        ""
+        if model.new_shape_error is None
+        else f"; intervals of device hours include {model.new_shape_error:.1%}"
+    )
+    return (
+        f"shapes left out of the fit are off by {model.held_out_error:.1%} (rms of log), "
+        f"{model.held_out_largest:.1%} at most{within}"
     )

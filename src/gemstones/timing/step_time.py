@@ -28,7 +28,7 @@ from gemstones.laws.interval import DEFAULT_LEVEL, interval
 from gemstones.laws.law import Models
 from gemstones.laws.new_run import quantile_by_run, widened
 from gemstones.shape import FloatArray, Shapes
-from gemstones.timing.shown import step_time_html, step_time_notes
+from gemstones.timing.shown import step_time_card, step_time_notes
 from gemstones.units import Interval, format_quantity
 
 FEATURES: Mapping[str, Callable[[Shapes], FloatArray]] = {
@@ -256,7 +256,7 @@ class StepTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def _repr_html_(self) -> str:
-        return step_time_html(self)
+        return step_time_card(self).html()
 
 
 def _span(values: Iterable[int | None]) -> tuple[int, int] | None:

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from gemstones.display import Card, Row
 from gemstones.laws.interval import level_text
+from gemstones.numbers import counted
 from gemstones.planning.cost import amount_text
 from gemstones.units import format_flops, format_quantity
+from gemstones.words import flops_words
 
 if TYPE_CHECKING:
     from gemstones.analyses.next_run.next_runs import NextRuns
     from gemstones.analyses.next_run.result import Design
+    from gemstones.laws.law import Law
 
 WANTED = {
     "n_opt": "the best N",
@@ -141,3 +144,49 @@ def next_notes(found: NextRuns) -> list[str]:
         f"{factor_text(found.interval_factors['loss'])} on the loss there"
     )
     return [now, *(f"assumes: {one}" for one in found.assumptions)]
+
+
+SHORT_RUNS = 8
+"""Rows of a short answer."""
+
+
+def design_short(design: Design) -> Card:
+    """The first runs, and what other designs and other spends would leave."""
+    card = design_card(design)
+    cost = card.header.index("FLOPs" if design.resource == "flops" else "device hours")
+    kept = (0, 1, 2, 3, cost, len(card.header) - 1)
+    rows = [tuple(row[i] for i in kept) for row in card.rows]
+    notes = (
+        [] if len(rows) <= SHORT_RUNS + 1 else [f"and {len(rows) - SHORT_RUNS} more runs, of the same kind"]
+    )
+    if (named := design.best_conventional) is not None:
+        worst = max(design.conventional, key=lambda one: one.interval_factor)
+        notes.append(
+            f"conventional designs at the same cost: {factor_text(named.interval_factor)} ({named.name}) at best, "
+            f"{factor_text(worst.interval_factor)} ({worst.name}) at worst"
+        )
+    notes += [note for note in design_notes(design) if not note.startswith("assumes: ")]
+    return Card(
+        card.heading,
+        tuple(card.header[i] for i in kept),
+        rows if len(rows) <= SHORT_RUNS + 1 else rows[:SHORT_RUNS],
+        [*notes, f"FLOPs: {flops_words(design.flops_convention)}"],
+    )
+
+
+def next_short(found: NextRuns) -> Card:
+    """The candidates that teach most for their cost, and what is not known now."""
+    card = next_card(found)
+    more = len(card.rows) - SHORT_RUNS
+    notes = [f"and {counted(more, 'candidate')} that teach less for their cost"] if more > 0 else []
+    now = f"{next_notes(found)[0]}; FLOPs: {flops_words(law_flops(found.law))}"
+    return card._replace(rows=card.rows[:SHORT_RUNS], notes=[*notes, now])
+
+
+def law_flops(law: Law) -> str:
+    """The convention of the FLOPs that a law's designs cost."""
+    from gemstones.planning.sight import sight
+
+    if law.flops is not None:
+        return law.flops.convention
+    return f"6N_{law.params_convention}" if sight(law) == "size" else "gemstones"

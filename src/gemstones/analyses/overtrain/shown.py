@@ -35,7 +35,7 @@ def overtrain_card(found: Overtraining) -> Card:
     interval = "interval" if found.level is None else f"{level_text(found.level)} interval"
     header = (
         "T over optimal", "shape", f"N ({found.params_convention})", "T (tokens)", "T/N",
-        f"predicted loss ({SHORT[found.optimum.loss_unit]})", f"{interval} {OF_NEW_RUN}", "increase", interval,
+        f"loss ({SHORT[found.optimum.loss_unit]})", f"{interval} {OF_NEW_RUN}", "increase", interval,
     )  # fmt: skip
     return Card(overtrain_heading(found), header, list(map(_row, found.points)), overtrain_notes(found))
 
