@@ -2,10 +2,11 @@
 
     python benchmarks/design.py --seconds 900 --output out/design.jsonl
 
-Losses of each design's runs are simulated with noise by run and by row, fitted by the product (`fit`, `N,T` and
-`(N,T)^p`; where shapes are wanted `w,d,N,T` and `(w,d,N,T)^p`), and the best N (or width and depth) and the loss there
-are held against the truth's. Rows are kept in OUTPUT and taken up from there: call it again until nothing is left, or
-`--report` for the tables alone. The Gemstones need GEMSTONES_DATA_DIR, or the network.
+Losses of each design's runs are simulated with noise by run and by row, fitted by the product (`fit`, `N,T`,
+`(N,T)^p` and `auto`; where shapes are wanted `w,d,N,T` and `(w,d,N,T)^p`), and the best N (or width and depth) and the
+loss there are held against the truth's; the interval of N* that a fit gives is held against the announced one. Rows are
+kept in OUTPUT and taken up from there: call it again until nothing is left, or `--report` for the tables alone. The
+Gemstones need GEMSTONES_DATA_DIR, or the network.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from design_gemstones import BUDGET, CLIPPED, NOISE, NT, SHAPED, real_runs
+from design_real import BUDGET, CLIPPED, NOISE, NT, SHAPED, suites
 
 from gemstones.accounting.parameters import params
 from gemstones.analyses.compare.optima import optima
@@ -33,24 +38,35 @@ from gemstones.analyses.next_run.candidates import (
 from gemstones.analyses.next_run.conventional import conventional, standard_models
 from gemstones.analyses.next_run.design import design_runs
 from gemstones.analyses.next_run.experiment import Noise
-from gemstones.analyses.next_run.wanted import best_sizes
+from gemstones.analyses.next_run.wanted import Reference, best_sizes
 from gemstones.errors import GemstonesError
 from gemstones.laws.fitting import fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import refit
 from gemstones.planning.defaults import default_constraints
 from gemstones.planning.optimum import size_optima
+from gemstones.planning.sight import sight
 from gemstones.runs import load
-from gemstones.shape import FloatArray
+from gemstones.runs.table import RunTable
+from gemstones.shape import FloatArray, Shape
 
 SPEND = 1e20
 SHAPED_TRUTH = refit("gemstones-refit").law
 TEN = 1 / 10
-REPETITIONS, SHAPE_REPETITIONS = 40, 40
+FIFTIETH = 1 / 50
+"""Of the FLOPs of the Gemstones' own layout: 22 shapes on 350B tokens each."""
+LONGEST = 3.5e11
+REPETITIONS, AUTO_REPETITIONS, INTERVAL_REPETITIONS = 200, 20, 60
+AUTO = ("designed", "designed, 17 runs", "isoFLOP grid", "equal tokens", "20 tokens per parameter")
+INTERVALS = ("designed", "designed, 17 runs", "designed, a tenth", "isoFLOP grid")
+RESAMPLES = 100
+WEIGHTS = {"n_opt": 4.0, "auto": 4.0, "interval": 2.0, "shapes": 2.0, "real": 1.0}
+"""Shares of the time."""
 FORMS = ("N,T", "(N,T)^p")
 SHAPE_FORMS = ("w,d,N,T", "(w,d,N,T)^p")
 
 Truth = Callable[[Runs], FloatArray]
+Job = tuple[str, Callable[[], dict[str, Any]]]
 
 
 def interaction(runs: Runs) -> FloatArray:
@@ -72,10 +88,13 @@ def designs(law: Law, want: str) -> dict[str, tuple[Runs, bool, float]]:
     """By name: runs, whether only their ends are used, and the announced standard deviation."""
     template = default_constraints(law).template
     found: dict[str, tuple[Runs, bool, float]] = {}
+    stones = gemstones_layout(template)
+    fiftieth = FIFTIETH * float(flops_of(law, stones).sum())
     plans = (
         ("designed", SPEND, 35),
         ("designed, 17 runs", SPEND, 17),
         ("designed, a tenth", TEN * SPEND, 35),
+        ("designed, a fiftieth of the Gemstones", fiftieth, 35),
     )
     for name, spend, runs in plans:
         made = design_runs(BUDGET, spend, want=want, law=law, runs=runs)
@@ -92,7 +111,15 @@ def designs(law: Law, want: str) -> dict[str, tuple[Runs, bool, float]]:
     )
     for one in usual:
         found[one.name] = (one.runs, one.ends_only, announced[one.name])
+    found["the Gemstones' layout"] = (stones, False, np.nan)
     return found
+
+
+def gemstones_layout(template: Shape) -> Runs:
+    """22 shapes, each on 350B tokens."""
+    shapes = load("gemstones").select("all").frame.select("width", "depth").unique(maintain_order=True)
+    width, depth = (shapes[x].to_numpy().astype(float) for x in ("width", "depth"))
+    return Runs(width, depth, np.full(len(width), LONGEST), template)
 
 
 def simulated(
@@ -112,6 +139,7 @@ def simulated(
     ]  # fmt: skip
 
 
+@cache
 def truth_of_size(truth: Truth) -> tuple[float, float]:
     """log N* and log loss there of standard shapes for `BUDGET` = 6·N·T: a parabola through losses around the least."""
     models = standard_models(NT, ordinary(default_constraints(NT)))[0]
@@ -140,33 +168,87 @@ def sized(rows: list[dict[str, Any]], truth: tuple[float, float]) -> dict[str, l
     return found
 
 
-def simulations() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
-    """Jobs by key."""
-    made = designs(NT, "n_opt")
+def by_choice(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """The form that `--law auto` takes, and its error of log N*, for the best shapes where it sees them."""
+    table = load(rows).select()
+    try:
+        law = fit(table, "auto").law
+        if sight(law) == "size":
+            found, truth = size_optima(law, law.theta[None], BUDGET)[0], truth_of_size(TRUTHS[name])[0]
+        else:
+            found = np.exp(optima(law, law.theta[None], [BUDGET])[0].log_params)
+            truth = truth_of_shapes()[1] if name == "(w,d,N,T)^p" else truth_of_size(TRUTHS[name])[0]
+        error, form = float(np.log(found[0])) - truth, law.form
+    except GemstonesError as refused:
+        error, form = np.nan, str(refused)
+    return {
+        "form": form,
+        "n_opt": float(np.clip(error, -CLIPPED, CLIPPED)) if np.isfinite(error) else CLIPPED,
+    }
+
+
+def intervals(rows: list[dict[str, Any]], truth: float) -> dict[str, Any]:
+    """Of log N* by resamples by run: half the width, and whether it holds the truth, for fits of `FORMS`."""
+    table = load(rows).select()
+    half, holds = [], []
+    for form in FORMS:
+        made = fit(table, form, bootstrap=RESAMPLES)
+        with np.errstate(all="ignore"):
+            drawn = np.log(size_optima(made.law, made.theta_draws, BUDGET)[0])
+        drawn = np.where(np.isfinite(drawn), drawn, np.inf)
+        low, high = np.quantile(drawn, [0.025, 0.975], method="nearest")
+        half.append(float(min(high - low, 4 * CLIPPED) / 2))
+        holds.append(bool(low <= truth <= high))
+    return {"half": half, "holds": holds}
+
+
+def simulations(made: dict[str, tuple[Runs, bool, float]]) -> Iterator[Job]:
+    """Jobs by key, of one kind of refit after the other, repetition by repetition."""
     optimum = {name: truth_of_size(truth) for name, truth in TRUTHS.items()}
     for number in range(REPETITIONS):
         for truth, best in optimum.items():
             for times in (1, 2):
                 for name, (runs, ends, announced) in made.items():
+                    said = {"truth": truth, "noise": times, "design": name, "runs": runs.count,
+                            "announced": announced}  # fmt: skip
 
-                    def job(
-                        number: int = number, truth: str = truth, times: int = times, name: str = name,
-                        runs: Runs = runs, ends: bool = ends, announced: float = announced,
-                        best: tuple[float, float] = best,
-                    ) -> dict[str, Any]:  # fmt: skip
+                    def rows(
+                        runs: Runs = runs, ends: bool = ends, truth: str = truth, times: int = times,
+                        number: int = number,
+                    ) -> list[dict[str, Any]]:  # fmt: skip
                         rng = np.random.default_rng([number, times, len(truth)])
-                        rows = simulated(runs, ends, TRUTHS[truth], NOISE.times(times), rng)
-                        return {"truth": truth, "noise": times, "design": name, "runs": runs.count,
-                                "announced": announced, **sized(rows, best)}  # fmt: skip
+                        return simulated(runs, ends, TRUTHS[truth], NOISE.times(times), rng)
 
-                    yield f"n_opt/{truth}/{times}/{number}/{name}", job
+                    at = f"{truth}/{times}/{number}/{name}"
+                    yield (
+                        f"n_opt/{at}",
+                        lambda said=said, rows=rows, best=best: {**said, **sized(rows(), best)},
+                    )
+                    if name in INTERVALS and number < INTERVAL_REPETITIONS:
+                        yield (
+                            f"interval/{at}",
+                            lambda said=said, rows=rows, best=best: {**said, **intervals(rows(), best[0])},
+                        )
+                    if name in AUTO and number < AUTO_REPETITIONS:
+                        yield (
+                            f"auto/{at}",
+                            lambda said=said, rows=rows, truth=truth: {**said, **by_choice(rows(), truth)},
+                        )
 
 
-def shape_simulations() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
-    """The same of width and depth, under the law of the Gemstones."""
+@cache
+def truth_of_shapes() -> tuple[FloatArray, float]:
+    """log width and log depth of the best shape, real-valued, and log N of the best feasible one."""
+    law = SHAPED_TRUTH
+    feasible = float(optima(law, law.theta[None], [BUDGET])[0].log_params[0])
+    return Reference.of(law, BUDGET).optimum, feasible
+
+
+def shape_simulations() -> Iterator[Job]:
+    """The same of width and depth, real-valued, under the law of the Gemstones."""
     made = {k: v for k, v in designs(SHAPED, "shape").items() if "tenth" not in k and "ends" not in k}
-    best = optima(SHAPED_TRUTH, SHAPED_TRUTH.theta[None], [BUDGET])[0].log_columns[0][:2]
-    for number in range(SHAPE_REPETITIONS):
+    best = truth_of_shapes()[0]
+    for number in range(REPETITIONS):
         for name, (runs, ends, announced) in made.items():
 
             def job(
@@ -179,18 +261,22 @@ def shape_simulations() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
                 table = load(
                     simulated(runs, ends, shaped, NOISE, np.random.default_rng([number, 7]))
                 ).select()
-                errors = []
-                for form in SHAPE_FORMS:
-                    try:
-                        law = fit(table, form, starts=10).law
-                        found = optima(law, law.theta[None], [BUDGET])[0].log_columns[0][:2] - best
-                    except GemstonesError:
-                        found = np.full(2, np.nan)
-                    errors.append(np.where(np.isfinite(found), np.clip(found, -CLIPPED, CLIPPED), CLIPPED))
+                errors = [shape_error(table, form, best) for form in SHAPE_FORMS]
                 return {"design": name, "runs": runs.count, "announced": announced,
                         "width": [float(x[0]) for x in errors], "depth": [float(x[1]) for x in errors]}  # fmt: skip
 
             yield f"shapes/{number}/{name}", job
+
+
+def shape_error(table: RunTable, form: str, best: FloatArray) -> FloatArray:
+    """Of log width and log depth; a fit without an optimum inside is judged by its best feasible shape."""
+    found = np.full(2, np.nan)
+    with suppress(GemstonesError):
+        law = fit(table, form, starts=10).law
+        found = optima(law, law.theta[None], [BUDGET])[0].log_columns[0][:2]
+        with suppress(GemstonesError):
+            found = Reference.of(law, BUDGET).optimum
+    return np.where(np.isfinite(found), np.clip(found - best, -CLIPPED, CLIPPED), CLIPPED)
 
 
 def main() -> None:
@@ -207,28 +293,29 @@ def main() -> None:
     if not options.report:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         with options.output.open("a") as file:
-            for key, job in interleaved(*real_runs(), shape_simulations(), simulations()):
-                if time.process_time() > options.seconds:
-                    break
-                if key in rows:
-                    continue
-                rows[key] = {"key": key, **job()}
-                file.write(json.dumps(rows[key]) + "\n")
-                file.flush()
+            spent = dict.fromkeys(WEIGHTS, 0.0)
+            made = designs(NT, "n_opt")
+            sources: dict[str, Iterator[Job]] = {
+                "real": chain.from_iterable(suite.jobs() for suite in suites()),
+                "shapes": shape_simulations(),
+                **{kind: of_kind(kind, simulations(made)) for kind in ("n_opt", "interval", "auto")},
+            }
+            while sources and time.process_time() < options.seconds:
+                kind = min(sources, key=lambda name: spent[name] / WEIGHTS[name])
+                key, job = next(sources[kind], ("", None))
+                if job is None:
+                    del sources[kind]
+                elif key not in rows:
+                    start = time.process_time()
+                    rows[key] = {"key": key, **job()}
+                    spent[kind] += time.process_time() - start
+                    file.write(json.dumps(rows[key]) + "\n")
+                    file.flush()
     print(report([*rows.values()]))
 
 
-def interleaved(*jobs: Iterator[Any]) -> Iterator[Any]:
-    """One of each, then six of the last, which has the most."""
-    open_ = list(jobs)
-    while open_:
-        for source in list(open_):
-            for _ in range(6 if source is jobs[-1] else 1):
-                try:
-                    yield next(source)
-                except StopIteration:
-                    open_.remove(source)
-                    break
+def of_kind(kind: str, jobs: Iterator[Job]) -> Iterator[Job]:
+    return (one for one in jobs if one[0].startswith(kind))
 
 
 def rms(values: list[float]) -> float:
@@ -237,74 +324,114 @@ def rms(values: list[float]) -> float:
 
 def report(rows: list[dict[str, Any]]) -> str:
     """The tables."""
-    lines: list[str] = []
-    sizes = [row for row in rows if row["key"].startswith("n_opt/")]
-    lines += [
-        "| truth | noise | design | runs | repetitions | announced sd of log N* | rms error by `N,T` | "
-        "within its 95% | "
-        "of log loss | rms error by `(N,T)^p` | within its 95% | of log loss |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    kinds = {kind: [row for row in rows if row["key"].startswith(kind + "/")] for kind in WEIGHTS}
+    parts = [of_size(kinds["n_opt"]), of_choice(kinds["auto"]), of_interval(kinds["interval"])]
+    real = [row for row in rows if row["key"].split("/")[0] not in WEIGHTS]
+    return "\n\n".join([*parts, of_shape(kinds["shapes"]), of_subsets(real)]) + "\n"
+
+
+def table(titles: list[str], lines: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in [titles, ["---"] * len(titles), *lines])
+
+
+def cells(rows: list[dict[str, Any]]) -> Iterator[tuple[list[str], list[dict[str, Any]]]]:
+    """Truth, noise and design, and the rows of each."""
     for truth in TRUTHS:
         for times in (1, 2):
-            own = [row for row in sizes if row["truth"] == truth and row["noise"] == times]
+            own = [row for row in rows if (row["truth"], row["noise"]) == (truth, times)]
             for name in dict.fromkeys(row["design"] for row in own):
-                of = [row for row in own if row["design"] == name]
-                said = of[0]["announced"]
-                cells = []
-                for i in range(len(FORMS)):
-                    errors = [row["n_opt"][i] for row in of]
-                    inside = np.mean([abs(e) <= 1.96 * said for e in errors])
-                    cells.append(
-                        f"{rms(errors):.3f} | {inside:.0%} | {rms([row['loss'][i] for row in of]):.4f}"
-                    )
-                lines.append(
-                    f"| `{truth}` | ×{times} | {name} | {of[0]['runs']} | {len(of)} | {said:.3f} | "
-                    f"{' | '.join(cells)} |"
-                )
-    shapes = [row for row in rows if row["key"].startswith("shapes/")]
-    lines += [
-        "",
-        "| design | runs | repetitions | announced, both | by `w,d,N,T`: rms error of log width | of log depth | "
-        "by `(w,d,N,T)^p`: of log width | of log depth |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name in dict.fromkeys(row["design"] for row in shapes):
-        of = [row for row in shapes if row["design"] == name]
-        cells = [
+                yield [f"`{truth}`", f"×{times}", name], [row for row in own if row["design"] == name]
+
+
+def of_size(rows: list[dict[str, Any]]) -> str:
+    lines = []
+    for cell, of in cells(rows):
+        said = of[0]["announced"]
+        line = [*cell, str(of[0]["runs"]), str(len(of)), "" if np.isnan(said) else f"{said:.3f}"]
+        for i in range(len(FORMS)):
+            errors = [row["n_opt"][i] for row in of]
+            inside = np.mean([abs(e) <= 1.96 * said for e in errors])
+            line += [f"{rms(errors):.3f}", "" if np.isnan(said) else f"{inside:.0%}",
+                     f"{rms([row['loss'][i] for row in of]):.4f}"]  # fmt: skip
+        lines.append(line)
+    of_form = ["rms error by `{}`", "within its 95%", "of log loss"]
+    titles = [title.format(form) for form in FORMS for title in of_form]
+    return table(
+        ["truth", "noise", "design", "runs", "repetitions", "announced sd of log N*", *titles], lines
+    )
+
+
+def of_choice(rows: list[dict[str, Any]]) -> str:
+    lines = []
+    for cell, of in cells(rows):
+        forms = Counter(row["form"] for row in of)
+        shown = ", ".join(f"{n} × `{form}`" for form, n in forms.most_common(4))
+        lines.append([*cell, str(len(of)), f"{rms([row['n_opt'] for row in of]):.3f}", shown])
+    return table(
+        ["truth", "noise", "design", "repetitions", "rms error of log N* by `auto`", "forms it took"], lines
+    )
+
+
+def of_interval(rows: list[dict[str, Any]]) -> str:
+    lines = []
+    for cell, of in cells(rows):
+        said = 1.96 * of[0]["announced"]
+        line = [*cell, str(len(of)), f"×{np.exp(said):.2f}"]
+        for i in range(len(FORMS)):
+            ratio = np.array([row["half"][i] for row in of]) / said
+            near = np.mean((ratio > 1 / 1.5) & (ratio < 1.5))
+            line += [f"×{np.exp(np.median(ratio) * said):.2f}", f"{near:.0%}",
+                     f"{np.mean([row['holds'][i] for row in of]):.0%}"]  # fmt: skip
+        lines.append(line)
+    of_form = ["obtained by `{}`, median", "within a factor of 1.5", "holds the truth"]
+    titles = [title.format(form) for form in FORMS for title in of_form]
+    return table(["truth", "noise", "design", "repetitions", "announced 95%", *titles], lines)
+
+
+def of_shape(rows: list[dict[str, Any]]) -> str:
+    lines = []
+    for name in dict.fromkeys(row["design"] for row in rows):
+        of = [row for row in rows if row["design"] == name]
+        errors = [
             f"{rms([r[x][i] for r in of]):.2f}" for i in range(len(SHAPE_FORMS)) for x in ("width", "depth")
         ]
+        said = of[0]["announced"]
         lines.append(
-            f"| {name} | {of[0]['runs']} | {len(of)} | {of[0]['announced']:.2f} | {' | '.join(cells)} |"
+            [name, str(of[0]["runs"]), str(len(of)), "" if np.isnan(said) else f"{said:.2f}", *errors]
         )
-    lines += [
-        "",
-        "| law | subset of the Gemstones | runs | share of the cost | held-out rms error | "
-        "better than, of the random | log N* off the full fit's | better than |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for form in ("N,T", "w,d,N,T"):
-        stones = [row for row in rows if row["key"].startswith(f"gemstones/{form}/")]
-        random = [row for row in stones if row["design"] == "random"]
+    titles = [f"by `{form}`: rms error of log {x}" for form in SHAPE_FORMS for x in ("width", "depth")]
+    return table(["design", "runs", "repetitions", "announced, both", *titles], lines)
+
+
+def of_subsets(rows: list[dict[str, Any]]) -> str:
+    lines = []
+    for suite in dict.fromkeys(tuple(row["key"].split("/")[:2]) for row in rows):
+        own = [row for row in rows if tuple(row["key"].split("/")[:2]) == suite]
+        random = [row for row in own if row["design"] == "random"]
         if not random:
             continue
-        for row in [r for r in stones if r["design"] != "random"]:
-            held = np.mean([not row["held_out"] >= r["held_out"] for r in random])
-            near = np.mean([abs(row["n_opt"]) < abs(r["n_opt"]) for r in random])
-            lines.append(
-                f"| `{form}` | {row['design']} | {row['runs']} | {row['share']:.1%} | {row['held_out']:.2%} | "
-                f"{held:.0%} | {row['n_opt']:+.2f} | {near:.0%} |"
-            )
-        held, near = (
-            np.nanmedian([r["held_out"] for r in random]),
-            np.median([abs(r["n_opt"]) for r in random]),
-        )
-        count, share = np.median([r["runs"] for r in random]), np.mean([r["share"] for r in random])
-        lines.append(
-            f"| `{form}` | random, median of {len(random)} | {count:.0f} | {share:.1%} | {held:.2%} | | "
-            f"{near:.2f} | |"
-        )
-    return "\n".join(lines) + "\n"
+        for name in dict.fromkeys(row["design"] for row in own):
+            of = [row for row in own if row["design"] == name]
+            held = [np.mean([not row["held_out"] >= r["held_out"] for r in random]) for row in of]
+            near = [np.mean([abs(row["n_opt"]) < abs(r["n_opt"]) for r in random]) for row in of]
+            lines.append([
+                suite[0], f"`{suite[1]}`", name if len(of) == 1 else f"{name}, median of {len(of)}",
+                f"{np.median([row['runs'] for row in of]):.0f}", f"{np.mean([row['share'] for row in of]):.1%}",
+                f"{np.nanmedian([row['held_out'] for row in of]):.2%}", "" if name == "random" else over(held),
+                f"{np.median([abs(row['n_opt']) for row in of]):.2f}", "" if name == "random" else over(near),
+            ])  # fmt: skip
+    return table(
+        ["suite", "law", "subset", "runs", "share of the cost", "held-out rms error",
+         "better than, of the random", "log N* off the full fit's", "nearer than, of the random"],
+        lines,
+    )  # fmt: skip
+
+
+def over(shares: list[Any]) -> str:
+    """A median, with its range where there are several."""
+    if len(shares) == 1:
+        return f"{shares[0]:.0%}"
+    return f"{np.median(shares):.0%} ({min(shares):.0%} to {max(shares):.0%})"
 
 
 if __name__ == "__main__":
