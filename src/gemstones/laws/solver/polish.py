@@ -27,8 +27,8 @@ BATCH_ROWS = 524_288
 """Rows of all problems of a batch together, at most: their weights are in memory."""
 BLOCK_ROWS = 32_768
 """Rows of all problems that are evaluated together, about: their arrays should stay in the processor's cache. A batch
-goes through its rows block by block, and takes its steps as a whole: those cost the same for 3 problems as for 32, and hardly
-more for 64."""
+goes through its rows block by block, and takes its steps as a whole: those cost the same for 3 problems as for 32,
+and hardly more for 64."""
 LIFTED = 1.5
 """Damping where the scaled Hessian is not positive definite, in units of its smallest eigenvalue."""
 METRIC_LASTS = 5
