@@ -10,6 +10,8 @@ import zlib
 
 WRITTEN_BY = {"written_by": "gemstones"}
 """Metadata of Parquet files."""
+DESIGNED = "made by `gemstones design --for`"
+"""In the first comment of suite files."""
 _COMMENT = b"<!-- written by gemstones -->\n"
 _HTML = b'<meta name="generator" content="gemstones '
 _PDF_COMMENT = b"%written by gemstones\n"
@@ -19,7 +21,7 @@ _JSON = (
     {"settings", "conventions", "provenance"},  # study.json
     {"sentence", "headline_budget", "decomposition"},  # sensitivity.json
     {"resampling", "comparison", "rows"},  # backtest.json
-    {"analysis", "flags", "assumptions"},  # isoflop.json, compare.json, predict.json
+    {"analysis", "flags", "assumptions"},  # isoflop.json, compare.json, predict.json, design.json
 )
 """Keys of ours."""
 
@@ -52,8 +54,8 @@ def is_marked(suffix: str, content: bytes) -> bool:
     match suffix:
         case ".md" | ".svg":
             return content.endswith(_COMMENT)
-        case ".html":
-            return _HTML in content[:4096]
+        case ".html" | ".toml":
+            return (_HTML if suffix == ".html" else DESIGNED.encode()) in content[:4096]
         case ".pdf":
             return content.endswith(_PDF_COMMENT)
         case ".png":

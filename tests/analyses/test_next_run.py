@@ -421,7 +421,7 @@ def test_what_a_candidate_explains_is_what_buying_it_leaves() -> None:
 
 def test_candidates_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "candidates.csv"
-    path.write_text("tokens,shape\n10B,512x8\n20000000000,1024x16\n")
+    path.write_text('"tokens","shape"\n10B,512x8\n"20,000,000,000",1024x16,\n')
     fit = gs.fit(suite_of(planted.grid(sizes=4)), "N,T", bootstrap=60, backtests=False)
     found = next_runs(fit, 1e22, path)
     assert {(str(one.shape), one.tokens) for one in found.candidates} == {("512x8", 1e10), ("1024x16", 2e10)}
@@ -430,6 +430,11 @@ def test_candidates_of_a_file(tmp_path: Path) -> None:
         ("shape,tokens\n512x8,lots\n", "candidate 1: "),
         ("shape,tokens\n512,1B\n", "candidate 1: "),
         ("shape,tokens\n", "there is no candidate"),
+        ("shape,tokens\n512x8,-1\n", "must be positive"),
+        ("shape,tokens\n512x8,20,000,000\n", "candidate 1 has more values than there are columns"),
+        ("shape,tokens\n500x8,1B\n", "not a multiple of the head size"),
+        ("shape,tokens\n" + 200_000 * "x" + ",1B\n", "no CSV file"),
+        ("", "has no column shape"),
     ):
         path.write_text(text)
         with pytest.raises(InvalidRequest, match=says):
@@ -452,6 +457,34 @@ def test_wrong_requests_are_refused_with_the_remedy(options: dict[str, object], 
     with pytest.raises(InvalidRequest) as caught:
         design_runs(**(given | options))  # type: ignore[arg-type]
     assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_runs_of_counts_alone_teach_no_law_of_shapes() -> None:
+    runs = suite_of(planted.grid(sizes=3))
+    for want in ("n_opt", "loss", "compare"):
+        made = design_runs(1e22, 1e18, want=want, law=NT, existing=runs, runs=2, constraints=SMALL)
+        assert made.interval_factor < made.before
+    with pytest.raises(InvalidRequest, match="sees: name a law in N and T"):
+        design_runs(1e22, 1e18, law=SHAPES, existing=runs, runs=2, constraints=SMALL)
+    with pytest.raises(InvalidRequest, match="sees no shapes"):
+        design_runs(1e22, 1e18, want="shape", law=NT, existing=runs, runs=2, constraints=SMALL)
+
+
+def test_few_runs_may_cost_the_whole_spend() -> None:
+    for count, share in ((1, 1.0), (2, 0.5)):
+        made = design_runs(1e22, 1e18, want="loss", law=NT, runs=count, constraints=SMALL)
+        assert max(run.flops for run in made.runs) == pytest.approx(share * 1e18, rel=1e-6)
+
+
+def test_a_doubtful_pilot_is_called_so() -> None:
+    fit = gs.fit(suite_of(planted.grid(sizes=3)[:5]), "N,T", bootstrap=60, backtests=False, force=True)
+    assert any(flag.startswith("too_few_runs") for flag in fit.flags)
+    design = design_runs(1e21, 1e18, after=fit, runs=1, constraints=SMALL)
+    found = next_runs(fit, 1e21, [("512x8", "1B")])
+    for made in (design, found):
+        assert made.flags == fit.flags and made.summary()["flags"] == list(fit.flags)
+        assert "caution about the pilot: " in repr(made)
+    assert design_runs(1e21, 1e18, law=NT, runs=1, constraints=SMALL).flags == ()
 
 
 def test_a_fit_without_draws_is_no_pilot() -> None:

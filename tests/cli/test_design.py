@@ -71,6 +71,34 @@ def test_a_design_is_told_with_its_rivals_and_what_more_would_buy(cli: Cli, tmp_
     other.write_text("[models]\n")
     refused = cli("design", "--for", "1e21", "--spend", "1e19", *FAST, "--output", other)
     assert refused.status == 2 and "--force" in refused.err and other.read_text() == "[models]\n"
+    away = cli(
+        "design", "--for", "1e21", "--spend", "1e19", *FAST, "--output", tmp_path / "no" / "suite.toml"
+    )
+    assert (away.status, away.out, away.err.count("\n")) == (2, "", 1) and "does not exist" in away.err
+
+
+def test_a_design_that_says_nothing_is_said_to(cli: Cli) -> None:
+    said = cli(
+        "design", "--for", "1e35", "--spend", "1e19", "--law", "chinchilla", "--runs", "2", "--seeds", "2"
+    )
+    assert (
+        "1 run with 2 seeds each for" in said.out and "tells nothing of the best N at 1e35 FLOPs" in said.out
+    )
+    assert "interval of unknown" not in said.out
+    sure = cli(
+        "design",
+        "--for",
+        "1e22",
+        "--spend",
+        "1e19",
+        "--law",
+        "chinchilla",
+        "--runs",
+        "1",
+        "--level",
+        1 - 1e-16,
+    )
+    assert sure.status == 0
 
 
 def test_a_folder_has_the_figure_too(cli: Cli, tmp_path: Path) -> None:
@@ -81,6 +109,8 @@ def test_a_folder_has_the_figure_too(cli: Cli, tmp_path: Path) -> None:
         "design.json", "runs.png", "runs.svg", "suite.toml",
     }  # fmt: skip
     assert json.loads((folder / "design.json").read_text())["analysis"] == "gemstones design"
+    again = cli("design", "--for", "1e21", "--spend", "1e18", *FAST, "--output", folder)
+    assert again.status == 0  # its own files are replaced
 
 
 def test_small_models_and_a_pilot(cli: Cli, tmp_path: Path) -> None:
@@ -224,7 +254,11 @@ def test_next(cli: Cli, tmp_path: Path) -> None:
         cli("fit", runs, "--law", "N,T", "--bootstrap", "60", "--workers", "1", "--output", fit).status == 0
     )
     assert cli("next", fit, "--for", "1e22", "--candidates", file).status == 0
-    for wrong in (("--candidates", "none.csv"), ("--law", "T"), ("--bootstrap", "0")):
+    for word in (("--columns", "loss=x"), ("--law", "N,T,w"), ("--bootstrap", "70"), ("--where", "N > 1")):
+        refused = cli("next", fit, "--for", "1e22", *word)
+        assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1), refused
+        assert f"{word[0]} is of RUNS, and {fit} is a fit" in refused.err
+    for wrong in (("--candidates", "none.csv"), ("--law", "T"), ("--bootstrap", "0"), ("--level", "2")):
         refused = cli("next", runs, "--for", "1e22", "--workers", "1", *wrong)
         assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1), refused
 

@@ -54,7 +54,10 @@ def design(
     reading: PilotRuns = PilotRuns(),
     runs: Annotated[int | None, Parameter(help="Runs, at most (default: 35).", show_default=False)] = None,
     largest: Annotated[
-        str | None, Parameter(help="FLOPs of the largest run (default: a quarter of the spend).")
+        str | None,
+        Parameter(
+            help="FLOPs of the largest run (default: a quarter of the spend, or of fewer than four runs its share)."
+        ),
     ] = None,
     annealed: Annotated[
         bool, FLAG, Parameter(help="Losses are of cooldowns, one branching off every checkpoint.")

@@ -11,15 +11,15 @@ from gemstones.analyses.next_run.pilot import pilot_of
 from gemstones.analyses.next_run.result import Design
 from gemstones.analyses.next_run.shown import RIVALS_HEADER, design_card, design_short, rivals_rows
 from gemstones.analyses.next_run.suite import suite_text
-from gemstones.cli.options import Architecture, Ranges
+from gemstones.cli.options import Architecture, Ranges, files_of
 from gemstones.cli.output import print_card, print_json, print_table, say, say_trust, say_written, share_bar
 from gemstones.cli.pilot_runs import PilotRuns
 from gemstones.design.feasible import Constraints
-from gemstones.errors import InvalidRequest
-from gemstones.files import write_text
+from gemstones.files import check_output, write_text
 from gemstones.laws.fit import Fit
 from gemstones.laws.law import Law
 from gemstones.laws.published import REFIT, given_law
+from gemstones.marks import is_marked
 from gemstones.output_folder import OutputFolder
 from gemstones.planning.defaults import default_constraints
 from gemstones.printable import printable
@@ -46,10 +46,9 @@ def print_design(
         from gemstones.analyses.files import analysis_folder
 
         folder = analysis_folder("design", output, ("runs",), texts=(SUITE_FILE,), force=force)
-    elif output is not None and output.exists() and not force and not _ours(output):
-        raise InvalidRequest(
-            f"{output} exists and is no suite of a design: name another file, or give --force"
-        )
+    elif output is not None:
+        inputs = files_of([name for name in (after, existing) if name is not None])
+        check_output(output, inputs=inputs, ours=_ours, what="a suite of a design", force=force)
     have = None if existing is None else reading.table(existing, architecture)
     pilot = None if after is None else pilot_of(reading.pilot(after, architecture), law or "N,T", force=force)
     reference = given_law(law or REFIT) if pilot is None else pilot.fit
@@ -75,7 +74,7 @@ def print_design(
             say(printable(note))
     else:
         print_card(design_short(design), left=(1,))
-        say_trust(design.assumptions[0], 0)
+        say_trust(design.assumptions[0], len(design.flags))
     say_written(written)
 
 
@@ -97,8 +96,8 @@ def _constraints(law: object, ranges: Ranges, architecture: Architecture) -> Con
     return ranges.over(default)
 
 
-def _ours(path: Path) -> bool:
-    return path.is_file() and "gemstones design --for" in path.read_bytes()[:400].decode("utf-8", "replace")
+def _ours(content: bytes) -> bool:
+    return is_marked(SUITE, content)
 
 
 def _write(design: Design, output: Path | None, folder: OutputFolder | None) -> list[str]:

@@ -14,8 +14,11 @@ from gemstones.analyses.next_run.shown import next_card, next_short
 from gemstones.bounds import FLOPS
 from gemstones.cli.options import Json, Level, Params, Reading, Runs, Seed, Verbose, Workers, worker_count
 from gemstones.cli.output import print_card, print_json, progress_bar, say_trust
+from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import is_fit
 from gemstones.laws.fitting import fit
+
+LAW = "N,T"
 
 
 def next(  # noqa: A001 (the command is called so)
@@ -33,7 +36,7 @@ def next(  # noqa: A001 (the command is called so)
         ),
     ] = "auto",
     reading: Reading = Reading(),
-    law: Annotated[str, Parameter(help="Form of the law that is fitted to the runs.")] = "N,T",
+    law: Annotated[str, Parameter(help="Form of the law that is fitted to the runs.")] = LAW,
     params: Params = "total",
     bootstrap: Annotated[int, Parameter(help="Resamples by run, whose spread is what is not known.")] = DRAWS,
     seed: Seed = 0,
@@ -54,6 +57,18 @@ def next(  # noqa: A001 (the command is called so)
     Example: gemstones next fit.json --for 1e22 --candidates candidates.csv
     """
     if len(runs) == 1 and (path := Path(runs[0])).is_file() and is_fit(path.read_bytes()):
+        fitting = {
+            "--law": law != LAW,
+            "--params": params != "total",
+            "--bootstrap": bootstrap != DRAWS,
+            "--seed": seed,
+        }
+        if stray := [str(reading.given)] * (reading.given is not None) + [
+            o for o, given in fitting.items() if given
+        ]:
+            raise InvalidRequest(
+                f"{stray[0]} is of RUNS, and {path} is a fit, which is read as it is: leave it out, or name the runs"
+            )
         found = next_runs(str(path), budget, candidates, level=level)
     else:
         amount, table = FLOPS.parse(budget), reading.selected(runs)
@@ -75,4 +90,4 @@ def next(  # noqa: A001 (the command is called so)
         return
     print_card(next_card(found) if verbose else next_short(found))
     if not verbose:
-        say_trust(found.assumptions[0], 0)
+        say_trust(found.assumptions[0], len(found.flags))

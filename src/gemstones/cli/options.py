@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from glob import glob
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -177,6 +177,12 @@ class Reading:
     context: Annotated[int | None, Parameter(help="Sequence length of the models, to count FLOPs.")] = None
     queries_per_kv: Annotated[int | None, Parameter(help="Query heads per key-value head.")] = None
     force: Force = False
+
+    @property
+    def given(self) -> str | None:
+        """The first option that was given, but for `--force`."""
+        names = (f.name for f in fields(self) if f.name != "force" and getattr(self, f.name) != f.default)
+        return next((f"--{name.replace('_', '-')}" for name in names), None)
 
     def load(self, runs: Sequence[str]) -> RunTable:
         """The table, not yet selected from; of a file of your own the rows for which `--where` holds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -33,12 +33,6 @@ class PilotRuns(Reading):
             "flagged."
         ),
     ] = False
-
-    @property
-    def given(self) -> str | None:
-        """The first option of reading that was given."""
-        names = (f.name for f in fields(self) if f.name != "force" and getattr(self, f.name) != f.default)
-        return next((f"--{name.replace('_', '-')}" for name in names), None)
 
     def check(self, after: str | None, existing: str | None) -> None:
         """Refuse options of reading where there is nothing to read."""

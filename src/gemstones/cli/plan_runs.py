@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -52,14 +52,10 @@ class RunsToPlan(Reading):
         """The law that was fitted to RUNS; without RUNS the name or file of one."""
         if runs:
             return self.fit(runs, law)
-        given = next(
-            (f.name for f in fields(self) if f.name != "force" and getattr(self, f.name) != f.default), None
-        )
-        if given is not None:
-            option = given.replace("_", "-")
+        if self.given is not None:
             raise InvalidRequest(
-                f"--{option} is of RUNS, and there are none: name them after the budget, like `gemstones plan 1e22 "
-                f"gemstones --{option} …`"
+                f"{self.given} is of RUNS, and there are none: name them after the budget, like `gemstones plan 1e22 "
+                f"gemstones {self.given} …`"
             )
         return law or REFIT
 

@@ -49,6 +49,8 @@ class Beliefs:
     others: Existing | None
     """Further runs that exist, which tell of everything."""
     assumptions: tuple[str, ...]
+    flags: tuple[str, ...]
+    """Of the pilot's fit."""
 
     @classmethod
     def of(
@@ -103,7 +105,7 @@ class Beliefs:
             said.append(
                 f"{counted(exist, 'run')} exist{'s' * (exist == 1)} and cost{'s' * (exist == 1)} nothing"
             )
-        return cls(bare, draws, used, fitted, others, tuple(said))
+        return cls(bare, draws, used, fitted, others, tuple(said), () if pilot is None else pilot.flags)
 
     def of_want(self, want: Want, seeds: int = 1) -> Beliefs:
         """For one want: of a difference of recipes the noise is of pairs; `seeds` runs are averaged."""

@@ -17,10 +17,13 @@ from gemstones.analyses.compare.optima import shape_columns
 from gemstones.analyses.next_run.experiment import Points
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest
+from gemstones.laws.envelope import Resource
 from gemstones.laws.law import Law
 from gemstones.planning.by_params import ASPECT_RATIOS
+from gemstones.planning.cost import amount_text
 from gemstones.planning.sight import sight
 from gemstones.shape import FloatArray, IntArray, Shape, Shapes
+from gemstones.units import format_quantity
 
 CHECKPOINTS = 6
 """Of each run, by a factor of two in tokens or less, the last at its end."""
@@ -161,10 +164,13 @@ def standard(
     return np.array(found, np.int64)
 
 
-def offered_models(law: Law, models: Runs, largest: float, unit_cost: UnitCost) -> Runs:
+def offered_models(
+    law: Law, models: Runs, largest: float, unit_cost: UnitCost, resource: Resource = "flops"
+) -> Runs:
     """Models for candidates: standard shapes of 64 sizes for a law in N and T, up to `MOST_MODELS` shapes for others.
 
-    Each can be trained on a token per parameter for `largest`, and is not tiny. `unit_cost` is what a token costs.
+    Each can be trained on a token per parameter for `largest`, and is not tiny. `unit_cost` is what a token costs, in
+    the `resource`.
     """
     n = models.params(law.params_convention)
     each = unit_cost(models.shapes)
@@ -177,8 +183,9 @@ def offered_models(law: Law, models: Runs, largest: float, unit_cost: UnitCost) 
             else "spend less, or let models be larger, like --max-width 16384"
         )
         raise InvalidRequest(
-            f"no feasible model can be trained on {LEAST_RATIO:g} to {MOST_RATIO:g} tokens per parameter for a run's "
-            f"{largest:.3g} (models have {n.min():.3g} to {n.max():.3g} parameters): {remedy}"
+            f"no feasible model can be trained on {LEAST_RATIO:g} to {MOST_RATIO:g} tokens per parameter for the "
+            f"{amount_text(largest, resource)} that a run may cost (models have {format_quantity(n.min())} to "
+            f"{format_quantity(n.max())} parameters): {remedy}"
         )
     models = models.taken(np.flatnonzero(can))
     n = models.params(law.params_convention)

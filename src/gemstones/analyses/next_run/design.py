@@ -60,7 +60,7 @@ OF_CURVE = 1_200
 """Candidates for each spend of the curve."""
 CURVE = (1 / 16, 1 / 4, 1.0, 4.0, 16.0)
 LARGEST_SHARE = 0.25
-"""Of the spend, that a run may cost."""
+"""Of the spend, that a run may cost; of fewer than four runs each may cost its share."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +89,11 @@ class _Question:
         if self.step_time is None:
             return per_token(self.law, shapes)
         return np.asarray(self.step_time.device_hours_per_token(shapes))
+
+    @property
+    def resource(self) -> Resource:
+        """What the spend is of."""
+        return "flops" if self.step_time is None else "device_hours"
 
     def cost(self, runs: Runs) -> FloatArray:
         return np.asarray(self.unit_cost(runs.shapes) * runs.tokens * self.times(runs))
@@ -123,12 +128,12 @@ class _Question:
     ) -> tuple[Runs, list[Conventional], list[list[int]]]:
         """Candidates, conventional designs, and which candidates those that the limits allow are."""
         offered = models.offered
-        largest = LARGEST_SHARE * spend / self.multiple
+        largest = max(LARGEST_SHARE, 1 / runs) * spend / self.multiple
         if self.largest is not None:
             largest = spend / self.multiple
         pool = grid(
             self.law,
-            offered_models(self.law, offered, largest, self.unit_cost),
+            offered_models(self.law, offered, largest, self.unit_cost, self.resource),
             largest,
             most,
             self.unit_cost,
@@ -192,11 +197,11 @@ def design_runs(
     with a wide prior. With `after`, a pilot's fit (a `Fit`, or the file of one) or its runs, to which `form` is fitted,
     the draws are the prior. `existing` are runs that exist. Both are given as to `fit`: the name of a data set, a path,
     a `RunTable`, a frame or a list of dicts, of which the default selection is taken where none was made. There are at
-    most `runs` runs, none above `largest` FLOPs (by default a quarter of the spend), each of `seeds` seeds; `annealed`
-    counts losses at the ends of cooldowns, one at every checkpoint. Conventional designs at the same cost stand beside,
-    and are where the search starts from. `level` is the probability of the intervals. `step_time` says what device
-    hours buy, `constraints` which shapes there are, `noise` how losses scatter; `progress` is told what is done. Raises
-    `InvalidRequest` where nothing can be bought.
+    most `runs` runs, none above `largest` FLOPs (by default a quarter of the spend, or its share of fewer than four
+    runs), each of `seeds` seeds; `annealed` counts losses at the ends of cooldowns, one at every checkpoint.
+    Conventional designs at the same cost stand beside, and are where the search starts from. `level` is the probability
+    of the intervals. `step_time` says what device hours buy, `constraints` which shapes there are, `noise` how losses
+    scatter; `progress` is told what is done. Raises `InvalidRequest` where nothing can be bought.
 
     >>> design_runs(1e22, 2e20).interval_factor  # doctest: +SKIP
     1.31
@@ -263,7 +268,7 @@ def design_runs(
     return Design(
         want, budget, amount, resource, beliefs.law, beliefs.noise, bought, before, by_quantity, rivals, curve,
         _flops_convention(beliefs.law), seeds, annealed, CHECKPOINTS, level,
-        (*beliefs.assumptions, *_assumptions(question, annealed, seeds)),
+        (*beliefs.assumptions, *_assumptions(question, annealed, seeds)), beliefs.flags,
     )  # fmt: skip
 
 

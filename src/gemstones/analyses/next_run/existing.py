@@ -10,6 +10,7 @@ import numpy as np
 from gemstones.analyses.compare.optima import jacobian
 from gemstones.analyses.next_run.candidates import CHECKPOINTS
 from gemstones.analyses.next_run.experiment import DECADE, Model, Noise, Points, scaled_rows
+from gemstones.errors import InvalidRequest
 from gemstones.laws.columns import table_columns
 from gemstones.laws.law import Law
 from gemstones.planning.sight import sight
@@ -70,7 +71,15 @@ class Existing:
 
 
 def existing(law: Law, table: RunTable) -> Existing:
-    """Up to `CHECKPOINTS` rows of every run, evenly spaced in log tokens; `InvalidTable` where a column is missing."""
+    """Up to `CHECKPOINTS` rows of every run, evenly spaced in log tokens; `InvalidTable` where a column is
+    missing, `InvalidRequest` where the law sees shapes and there are none."""
+    if sight(law) != "size" and any(
+        table.frame[name].null_count() == table.rows for name in ("width", "depth")
+    ):
+        raise InvalidRequest(
+            f"{table.dataset} has no widths and depths, which law {law.form} sees: name a law in N and T, "
+            "like --law chinchilla"
+        )
     columns = np.log(table_columns(law.symbols, table, law.params_convention))
     names = ["N", "T"] if sight(law) == "size" else ["N", "T", "w", "d"]
     at = np.log(table_columns(names, table, law.params_convention))

@@ -40,6 +40,7 @@ from gemstones.laws.parallel import Workers
 from gemstones.planning.defaults import default_constraints
 from gemstones.runs.table import RunTable
 from gemstones.shape import Shape, Shapes
+from gemstones.units import format_flops
 
 MOST_CANDIDATES = 3_000
 LISTED = 12
@@ -90,6 +91,8 @@ class NextRuns:
     """Probability of the intervals."""
     noise: Noise
     assumptions: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+    """Of the fit."""
 
     @property
     def best(self) -> Candidate:
@@ -108,6 +111,7 @@ class NextRuns:
             "candidates": [one.summary() for one in self.candidates],
             "noise": dict(vars(self.noise)),
             "assumptions": list(self.assumptions),
+            "flags": list(self.flags),
         }
 
     def __repr__(self) -> str:
@@ -141,7 +145,6 @@ def next_runs(
     >>> next_runs("pebbles", 1e15).best.shape  # doctest: +SKIP
     """
     budget = bounds.FLOPS.parse(budget)
-    check_level(level)
     known = pilot_of(runs, form, workers)
     return valued(
         known.fit, known.runs, budget, candidates, level=level, noise=noise, constraints=constraints
@@ -159,6 +162,7 @@ def valued(
     constraints: Constraints | None = None,
 ) -> NextRuns:
     """As `next_runs`, from a fit with draws and the runs that it was fitted to."""
+    check_level(level)
     beliefs = Beliefs.of(fit, pilot=fit, pilot_runs=table, noise=noise)
     law = beliefs.law
     constraints = constraints or default_constraints(law)
@@ -209,8 +213,9 @@ def valued(
             *beliefs.assumptions,
             f"each run gives {CHECKPOINTS} losses, at its end and by halves of its tokens before, at a constant rate",
             f"in order of the share of log N*'s variance over the run's FLOPs, cheap runs counted as "
-            f"{LEAST_SHARE * usual:.2g} FLOPs",
+            f"{format_flops(LEAST_SHARE * usual)} FLOPs",
         ),
+        beliefs.flags,
     )
 
 
@@ -282,11 +287,19 @@ def _read(path: Path) -> list[tuple[str, float | str]]:
         raise InvalidRequest(
             f"candidates {path} is no text: name a CSV file with columns shape and tokens"
         ) from None
-    rows = list(csv.DictReader(lines))
-    names = [] if not lines else [name.strip() for name in lines[0].split(",")]
+    table = csv.DictReader(lines)
+    try:
+        names, rows = [name.strip() for name in table.fieldnames or ()], list(table)
+    except csv.Error as error:
+        raise InvalidRequest(f"candidates {path} are no CSV file ({error})") from None
     if missing := [name for name in COLUMNS if name not in names]:
         raise InvalidRequest(
             f"{path} has no column {missing[0]}: candidates are a CSV file with columns {' and '.join(COLUMNS)}"
+        )
+    if long := [i for i, row in enumerate(rows, start=1) if any(map(str.strip, row.get(None) or ()))]:
+        raise InvalidRequest(
+            f"{path}: candidate {long[0]} has more values than there are columns: write numbers without "
+            "commas, like 20B"
         )
     plain = [
         {(k or "").strip(): (v or "") if isinstance(v, str) else "" for k, v in row.items()} for row in rows

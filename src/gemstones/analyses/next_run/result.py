@@ -19,7 +19,7 @@ from gemstones.shape import FloatArray, Shape
 
 def factor_of(variance: FloatArray, level: float = DEFAULT_LEVEL) -> float:
     """How far an interval reaches either way, as a factor; of several quantities the geometric mean's."""
-    normal = NormalDist().inv_cdf(0.5 + 0.5 * level)
+    normal = -NormalDist().inv_cdf(0.5 * (1 - level))
     with np.errstate(over="ignore"):
         return float(np.exp(normal * np.exp(0.5 * np.log(np.diag(variance)).mean())))
 
@@ -95,6 +95,8 @@ class Design:
     level: float
     """Probability of the intervals."""
     assumptions: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+    """Of the pilot's fit."""
 
     @property
     def interval_factor(self) -> float:
@@ -133,6 +135,7 @@ class Design:
             "curve": [{"spend": spend, "interval_factor": factor} for spend, factor in self.curve],
             "noise": dict(vars(self.noise)),
             "assumptions": list(self.assumptions),
+            "flags": list(self.flags),
         }
 
     def __repr__(self) -> str:

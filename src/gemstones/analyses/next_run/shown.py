@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gemstones.display import Card, Row
+from gemstones.display import Card, Row, cautions, labelled
 from gemstones.laws.interval import level_text
 from gemstones.numbers import counted
 from gemstones.planning.cost import amount_text
@@ -24,9 +25,13 @@ WANTED = {
 }
 
 
+UNKNOWN = 1e3
+"""Intervals that reach further either way say nothing."""
+
+
 def factor_text(factor: float) -> str:
     """`×1.36`; of losses, whose intervals are narrow, more digits; none where it says nothing."""
-    if factor > 1e3:
+    if factor > UNKNOWN:
         return "unknown"
     if factor < 1.1:
         return f"±{factor - 1:.2%}"
@@ -59,12 +64,19 @@ def design_card(design: Design) -> Card:
 
 def design_heading(design: Design) -> str:
     """What is bought, and what it leaves."""
-    number, verb = ("1 run", "leaves") if len(design.runs) == 1 else (f"{len(design.runs)} runs", "leave")
-    level = f"{'an' if level_text(design.level)[0] == '8' else 'a'} {level_text(design.level)}"
+    one, level = len(design.runs) == 1, level_text(design.level)
+    each = f" with {design.seeds} seeds each" if design.seeds > 1 else ""
+    cost = amount_text(design.runs[-1].cumulative_cost, design.resource)
+    bought = f"{counted(len(design.runs), 'run')}{each} for {cost}"
+    wanted = f"{WANTED[design.want]} at {format_flops(design.budget)} FLOPs"
+    if design.interval_factor > UNKNOWN:
+        return (
+            f"{bought} {'tells' if one else 'tell'} nothing of {wanted}: its {level} interval reaches more than "
+            f"×{UNKNOWN:.0f} either way"
+        )
     return (
-        f"{number} for {amount_text(design.runs[-1].cumulative_cost, design.resource)} "
-        f"{verb} {level} interval of {factor_text(design.interval_factor)} either way on {WANTED[design.want]} at "
-        f"{format_flops(design.budget)} FLOPs"
+        f"{bought} {'leaves' if one else 'leave'} {'an' if level[0] == '8' else 'a'} {level} interval of "
+        f"{factor_text(design.interval_factor)} either way on {wanted}"
     )
 
 
@@ -92,7 +104,11 @@ def design_notes(design: Design) -> list[str]:
     notes.append(f"interval by spend: {curve}")
     if (stop := stops_paying(design)) is not None:
         notes.append(stop)
-    return [*notes, *(f"assumes: {one}" for one in design.assumptions)]
+    return [*notes, *_cautions(design.flags), *(f"assumes: {one}" for one in design.assumptions)]
+
+
+def _cautions(flags: Sequence[str]) -> list[str]:
+    return labelled(("caution about the pilot", cautions(flags)))
 
 
 def stops_paying(design: Design) -> str | None:
@@ -123,7 +139,8 @@ def next_card(found: NextRuns) -> Card:
         )
         for one in found.candidates
     ]
-    return Card(next_heading(found), header, rows, next_notes(found))
+    now, *assumed = next_notes(found)
+    return Card(next_heading(found), header, rows, [now, *_cautions(found.flags), *assumed])
 
 
 def next_heading(found: NextRuns) -> str:
@@ -165,7 +182,7 @@ def design_short(design: Design) -> Card:
             f"conventional designs at the same cost: {factor_text(named.interval_factor)} ({named.name}) at best, "
             f"{factor_text(worst.interval_factor)} ({worst.name}) at worst"
         )
-    notes += [note for note in design_notes(design) if not note.startswith("assumes: ")]
+    notes += [note for note in design_notes(design) if not note.startswith(("assumes: ", "caution "))]
     return Card(
         card.heading,
         tuple(card.header[i] for i in kept),

@@ -9,6 +9,7 @@ from gemstones.analyses.next_run.candidates import CHECKPOINTS, COOLDOWN
 from gemstones.analyses.next_run.result import Bought, Design
 from gemstones.analyses.next_run.shown import factor_text
 from gemstones.laws.interval import level_text
+from gemstones.marks import DESIGNED
 from gemstones.units import format_flops
 
 LEAST_STEPS = 400
@@ -36,8 +37,8 @@ def suite_text(design: Design) -> str:
     groups = _groups(design)
     names = dict.fromkeys(str(run.shape) for run in design.runs)
     lines = [
-        f"# {len(design.runs) * design.seeds} runs for {design.want} at {format_flops(design.budget)} FLOPs, made by "
-        "`gemstones design --for`:",
+        f"# {len(design.runs) * design.seeds} runs for {design.want} at {format_flops(design.budget)} FLOPs, "
+        f"{DESIGNED}:",
         f"# {format_flops(design.flops)} FLOPs ({design.flops_convention}), {level_text(design.level)} interval "
         f"{factor_text(design.interval_factor)} either way by the model of docs/next-run.md.",
         "# Batch, warm-up and rate are a start, not part of the design: set what suits your data and recipe.",
