@@ -84,11 +84,14 @@
           ? "This law predicts no loss, so not what another costs."
           : `Costs: how much higher the loss is at another law's N, if ${of.label} is right (–: no such shape).`) +
         " N as each law counts it." +
+        (rows.some((row) => row.off !== null)
+          ? ` Off by: ${general(100 * of.level, 3)}% of the losses of runs that a law was not fitted to lay within this of what it said (backtests; –: none).`
+          : "") +
         (models.length ? " Diamonds: models that took half to twice these FLOPs (6·N·T), with the tokens that they had; their costs are of their N alone." : "") +
         (without.length ? ` No answer here: ${without.join(", ")}.` : "");
     }
 
-    function otherRow({ law, made, cost }, of) {
+    function otherRow({ law, made, cost, off }, of) {
       const row = document.createElement("tr");
       if (law === of) row.className = "chosen";
       const name = document.createElement("td");
@@ -102,14 +105,14 @@
       name.innerHTML = '<svg class="swatch" viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="5"/></svg>';
       name.firstChild.style.fill = `var(--${law.color})`;
       name.append(button);
-      row.append(name, ...numbers(made, law === of ? "0" : percent(cost)));
+      row.append(name, ...numbers(made, off, law === of ? "0" : percent(cost)));
       return row;
     }
 
     const percent = (cost) => (cost === null ? "–" : `${cost < 0 ? "−" : "+"}${(100 * Math.abs(cost)).toFixed(2)}%`);
 
-    const numbers = ({ params, tokens }, cost) =>
-      [numberText(params), numberText(tokens), numberText(tokens / params), cost].map((text) =>
+    const numbers = ({ params, tokens }, off, cost) =>
+      [params, tokens, tokens / params].map((x) => numberText(x)).concat(off === null ? "–" : `${(100 * off).toFixed(1)}%`, cost).map((text) =>
         Object.assign(document.createElement("td"), { className: "number", textContent: text }),
       );
 
@@ -118,7 +121,7 @@
       const name = document.createElement("td");
       name.innerHTML = '<svg class="swatch" viewBox="0 0 10 10" aria-hidden="true"><path d="M5,0L10,5L5,10L0,5Z"/></svg>';
       name.append(model.name);
-      row.append(name, ...numbers(model, percent(cost)));
+      row.append(name, ...numbers(model, null, percent(cost)));
       return row;
     }
 

@@ -4,7 +4,7 @@
 // another costs is gemstones.planning.compared.
 
 {
-  const { Mistake, bySearch, checkReach, extrapolation, feasible, flopsOfShape, lossAt, optimumOf, ordinary } =
+  const { Mistake, bySearch, checkReach, errorAt, extrapolation, feasible, flopsOfShape, lossAt, optimumOf, ordinary } =
     globalThis.gemstones;
   const { params, predict, search, sizeOptimum, tokensFor } = globalThis.gemstones;
 
@@ -71,7 +71,11 @@
     return shape ? lossAt(law, law.theta, shape, tokens) : predict(law, law.theta, counted, tokens);
   }
 
-  /** A generator of { law, made, cost, mistake }, a law at every step: cost is the loss over the least, less 1. */
+  /** What the law was off by for runs that it was not fitted to, at this reach (`gemstones.laws.new_run`); null if untested. */
+  const offBy = (law, budget) =>
+    law.newRun.length ? errorAt(law.newRun, extrapolation(law.fitted, { flops: budget }).flops_decades) : null;
+
+  /** A generator of { law, made, cost, off, mistake }, a law at every step: cost is the loss over the least, less 1. */
   function* allLaws(laws, law, budget) {
     let least = null;
     try {
@@ -83,10 +87,10 @@
       try {
         const made = briefPlan(other, budget);
         const loss = least === null || other === law ? least : lossOfSize(law, budget, made.params, other.convention);
-        yield { law: other, made, cost: loss === null ? null : loss / least - 1 };
+        yield { law: other, made, cost: loss === null ? null : loss / least - 1, off: offBy(other, budget) };
       } catch (error) {
         if (!(error instanceof Mistake)) throw error;
-        yield { law: other, made: null, cost: null, mistake: error.message };
+        yield { law: other, made: null, cost: null, off: null, mistake: error.message };
       }
     }
   }

@@ -126,7 +126,9 @@ def _envelopes(study: Study) -> Section | None:
         (
             "Approach 1 asks the runs themselves: which of them had the least loss for what had been spent, and how do "
             "the parameters and tokens of those grow with the budget? The exponents below are slopes of lines through "
-            "them, in logarithms.",
+            "them, in logarithms. A frontier is made of what was trained: if all runs end after as many tokens, or as "
+            "many FLOPs, its tokens per parameter are the design's, and may go the other way than the laws'. Backtests "
+            "say which of the two predicts.",
         ),
         figures=_drawn(
             study,

@@ -71,7 +71,8 @@ class Study:
     @property
     def conventions(self) -> dict[str, str]:
         """What its numbers mean."""
-        return {"loss": WORDS[self.loss_unit], **CONVENTIONS}
+        of = "on the runs' own held-out text, in their own tokens: losses of other texts or tokenizers do not compare"
+        return {"loss": f"{WORDS[self.loss_unit]}, {of}", **CONVENTIONS}
 
     def summary(self) -> dict[str, Any]:
         """The study as plain values: what `study.json` holds."""

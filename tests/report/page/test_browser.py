@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from gemstones.display import ends_text
+from gemstones.laws.new_run import error_at
 from gemstones.laws.published import LAW_NAMES
 from gemstones.numbers import number_text
 from gemstones.planning.plan import plan
@@ -180,6 +181,10 @@ def test_all_laws_stand_beside_each_other(stones_page: Path, stones_study: Study
     first = next(fit for fit in stones_study.fits if fit.law.name == "w,d,N,T fitted to all")
     made = plan(3e21, first, name=first.law.name)
     assert rows[made.law_name][0] == number_text(made.params) and rows[made.law_name][-1] == "0"
+    # What its backtests were off by stands beside it; a published law has none here.
+    assert first.new_run_error and made.extrapolation.flops_decades is not None
+    off = float(error_at(first.new_run_error, made.extrapolation.flops_decades))
+    assert rows[made.law_name][-2] == f"{100 * off:.1f}%" and rows["Chinchilla, Epoch AI's refit"][-2] == "–"
     (other,) = made.compared
     assert other.loss_increase is not None
     cost = rows["Chinchilla, Epoch AI's refit"]
@@ -287,7 +292,7 @@ def test_industry_models_stand_beside_the_laws(stones_page: Path, reader: Reader
         )
     }
     assert found.keys() == expected.keys() and "Llama-2-7b" in found
-    for name, (params, tokens, _, cost) in found.items():
+    for name, (params, tokens, *_, cost) in found.items():
         assert params == number_text(expected[name]["params"]) and tokens == number_text(
             expected[name]["tokens"]
         )
