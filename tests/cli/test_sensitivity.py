@@ -70,9 +70,8 @@ def test_json(cli: Cli, tmp_path: Path) -> None:
 
 @pytest.mark.published_data
 def test_people_are_told(cli: Cli) -> None:
-    out = cli(
-        "sensitivity", "gemstones", *FEW, "--flops", "6N", "--bootstrap", 0, "--budgets", "1e21", "--workers", 1
-    ).out  # fmt: skip
+    asked = ("gemstones", *FEW, "--flops", "6N", "--bootstrap", 0, "--budgets", "1e21", "--workers", 1)
+    out = cli("sensitivity", *asked, "--verbose").out
     assert "7 studies from 7 distinct fits (3 of laws, 4 frontiers)" in out
     assert "Selection width512" not in out.partition("refused")[0].replace("Selection     width512", "")
     assert (
@@ -80,6 +79,9 @@ def test_people_are_told(cli: Cli) -> None:
     )
     assert out.rstrip().splitlines()[-1].startswith("Prescriptions for 1e21 FLOPs run from ")
     assert "resampling the runs alone" not in out  # there was none
+    short = cli("sensitivity", *asked).out
+    assert "Prescriptions for 1e21 FLOPs run from " in short
+    assert "; 1 combination refused; " in short and short.rstrip().endswith(": --verbose")
 
 
 @pytest.mark.long

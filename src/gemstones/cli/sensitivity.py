@@ -8,8 +8,19 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gemstones.bounds import DELTA, FLOPS
-from gemstones.cli.options import FLAG, OUTPUT, Budgets, Json, Reading, Runs, Seed, Workers, worker_count
-from gemstones.cli.output import print_json, print_notes, print_table, progress_bar, say
+from gemstones.cli.options import (
+    FLAG,
+    OUTPUT,
+    Budgets,
+    Json,
+    Reading,
+    Runs,
+    Seed,
+    Verbose,
+    Workers,
+    worker_count,
+)
+from gemstones.cli.output import columns, print_json, print_notes, print_table, progress_bar, say, say_trust
 from gemstones.display import cautions, interval_text
 from gemstones.laws.interval import level_text
 from gemstones.lists import listed
@@ -62,6 +73,7 @@ def sensitivity(
             help="Folder for every study as a table, figures, and finished fits, from which it goes on."
         ),
     ] = None,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """What the same runs prescribe under every combination of an analyst's choices.
@@ -107,8 +119,19 @@ def sensitivity(
     files = [] if output is None else write_sensitivity(made, output, table, force=reading.force)
     if json:
         print_json(made.summary())
+        return
+    if verbose:
+        _print_whole(made)
     else:
-        _print(made, files)
+        _print_short(made)
+    if files:
+        say(f"written to {printable(files[0].parent)}: {', '.join(path.name for path in files)}")
+    if verbose:
+        say(made.sentence)
+
+
+PAIR = 2
+"""Quantities of a table of shares: with their intervals more are too wide."""
 
 
 def _listed(text: str | None, option: str, like: str) -> tuple[str, ...]:
@@ -116,7 +139,22 @@ def _listed(text: str | None, option: str, like: str) -> tuple[str, ...]:
     return () if text is None else listed(text, option, like)
 
 
-def _print(made: Any, files: list[Path]) -> None:
+def _print_short(made: Any) -> None:
+    from gemstones.analyses.sensitivity.shown import sensitivity_heading, sensitivity_notes
+    from gemstones.analyses.sensitivity.tables import SHORT_HEADER, short_rows
+    from gemstones.numbers import counted, flops_text
+
+    say(f"{sensitivity_heading(made)}; N, FLOPs: as each study counts them")
+    if rows := short_rows(made):
+        print_table(f"for {flops_text(made.headline_budget)} FLOPs", SHORT_HEADER, rows)
+    say(made.sentence)
+    print_notes(("assumed", made.assumptions))
+    refused = sum(one.combinations for one in made.refused)
+    also = f"; {counted(refused, 'combination')} refused" if refused else ""
+    say_trust(f"{sensitivity_notes(made)[1]}{also}", len(made.flags))
+
+
+def _print_whole(made: Any) -> None:
     from gemstones.analyses.sensitivity.tables import level_rows, share_rows, spread_rows
     from gemstones.numbers import counted, flops_text
 
@@ -129,26 +167,28 @@ def _print(made: Any, files: list[Path]) -> None:
     interval = f"{level_text(made.level)} interval"
     rows = level_rows(made)
     print_table(
-        f"prescriptions by choice for {budget}, and the study that differs from the base in that choice alone",
-        (
-            "choice",
-            "level",
-            "studies",
-            "N* median",
-            "least",
-            "most",
-            "N* over base",
-            interval,
-            "share without",
-        ),
+        f"N* by choice for {budget}",
+        ("choice", "level", "studies", "median", "least", "most"),
         [
             (
                 row.choice,
                 row.level,
                 f"{row.studies:,}",
                 *("-" if n is None else format_quantity(n) for n in (row.median, row.least, row.most)),
+            )
+            for row in rows
+        ],
+        left=(0, 1),
+    )
+    print_table(
+        f"N* for {budget} of the study that differs from the base in one choice alone",
+        ("choice", "level", "over the base's", interval, "share without"),
+        [
+            (
+                row.choice,
+                row.level,
                 "base" if row.base else "-" if row.shift is None else f"{row.shift:.3g}",
-                interval_text(row.interval, lambda x: f"{x:.3g}"),
+                interval_text(row.interval, "{:.3g}".format),
                 "-" if row.share_without is None else f"{row.share_without:.0%}",
             )
             for row in rows
@@ -160,32 +200,17 @@ def _print(made: Any, files: list[Path]) -> None:
         if row.against:
             say(f"{row.choice} {row.level} is held against the base study with {row.against}")
     quantities, shares = share_rows(made)
-    print_table(
-        f"share of the variance of the log over all studies for {budget}, with its {interval}",
-        ("choice", *quantities),
-        shares,
+    title = f"share of the variance of the log over all studies for {budget}, with its {interval}"
+    for at in range(0, len(quantities), PAIR):
+        kept = (0, *range(at + 1, min(at + PAIR, len(quantities)) + 1))
+        print_table(title if at == 0 else "", *columns(kept, ("choice", *quantities), shares))
+    header = ("", "FLOPs", "studies", "least", "10%", "median", "90%", "most", "most / least", "of one")
+    print_table("spread of the studies", header, spread_rows(made))
+    say(
+        "10%, 90%: a tenth of the studies prescribe less, or more; of one: upper over lower end of the interval of a "
+        "single study, the median of all"
     )
-    print_table(
-        "spread of the studies",
-        (
-            "",
-            "FLOPs",
-            "studies",
-            "least",
-            "a tenth below",
-            "median",
-            "a tenth above",
-            "most",
-            "most/least",
-            "resampling",
-        ),
-        spread_rows(made),
-    )
-    say("resampling: upper over lower end of the interval of a single study, the median of all")
     for one in made.refused:
         levels = "; ".join(f"{name} {', '.join(map(str, of))}" for name, of in one.choices.items())
         say(f"refused ({counted(one.combinations, 'combination')}; {levels or 'all'}): {one.reason}")
     print_notes(("caution", cautions(made.flags)), ("assumed", made.assumptions))
-    if files:
-        say(f"written to {printable(files[0].parent)}: {', '.join(path.name for path in files)}")
-    say(made.sentence)

@@ -17,7 +17,7 @@ from gemstones.numbers import flops_text, number_text
 from gemstones.page.rows import with_ends
 from gemstones.planning.prescriptions import usual_budgets
 from gemstones.runs.losses import OWN
-from gemstones.units import Interval
+from gemstones.units import Interval, format_quantity
 
 if TYPE_CHECKING:
     import polars as pl
@@ -186,6 +186,30 @@ def share_rows(made: Sensitivity) -> tuple[list[str], list[list[str]]]:
     return [QUANTITY_WORDS[quantity] for quantity in quantities], rows
 
 
+SHORT_HEADER = ("choice", "levels", "median N* by level", "share of the variance of log N*")
+
+
+def short_rows(made: Sensitivity) -> list[tuple[str, ...]]:
+    """Of every choice with two levels or more what these prescribe, and its share, at the headline budget."""
+    of_choice: dict[str, list[LevelRow]] = {}
+    for row in level_rows(made):
+        of_choice.setdefault(row.choice, []).append(row)
+    shares = {
+        CHOICE_TITLES[one.choice]: _share_text(one)
+        for one in made.decompositions
+        if (one.quantity, one.budget) == ("n_opt", made.headline_budget)
+    }
+    rows = []
+    for choice, levels in of_choice.items():
+        share = shares.pop(choice, "-")
+        if len(levels) == 1:
+            continue
+        medians = sorted(row.median for row in levels if row.median is not None)
+        ends = [format_quantity(n) for n in (*medians[:1], *medians[-1:])]
+        rows.append((choice, f"{len(levels)}", " to ".join(dict.fromkeys(ends)) or "-", share))
+    return [*rows, *((choice, "", "", share) for choice, share in shares.items())]
+
+
 def _share_text(share: Share) -> str:
     if share.interval is None:
         return f"{share.share:.1%}"
@@ -196,7 +220,7 @@ def spread_rows(made: Sensitivity) -> list[list[str]]:
     """The spread by quantity and budget, as text."""
     return [
         [
-            QUANTITY_WORDS[spread.quantity],
+            QUANTITY_WORDS[spread.quantity].split()[-1],
             flops_text(spread.budget),
             f"{spread.studies:,}",
             *(
