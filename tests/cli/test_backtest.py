@@ -56,7 +56,11 @@ def test_people_are_told(cli: Cli, tmp_path: Path) -> None:
         "--draws",
         "40",
     )
-    outcome = cli(*words, "--workers", "1")
+    short = cli(*words, "--workers", "1").out
+    assert "gemstones (le100B): error of every held-out row, of 6 runs" in short and "params > 700M" in short
+    assert "95% intervals from 40 resamples of held-out runs; N counts total parameters; FLOPs" in short
+    assert "[too_few_held_out]" not in short and short.rstrip().endswith(" and the rest: --verbose")
+    outcome = cli(*words, "--workers", "1", "--verbose")
     assert (outcome.status, outcome.err) == (0, "")
     for part in (
         "95% intervals from 40 resamples of held-out runs",

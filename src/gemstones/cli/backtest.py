@@ -21,10 +21,19 @@ from gemstones.cli.options import (
     Reading,
     Runs,
     Seed,
+    Verbose,
     Workers,
     worker_count,
 )
-from gemstones.cli.output import print_json, print_notes, print_table, progress_bar, say
+from gemstones.cli.output import (
+    print_json,
+    print_notes,
+    print_table,
+    progress_bar,
+    say,
+    say_trust,
+    say_written,
+)
 from gemstones.display import cautions
 from gemstones.laws.solver.objective import Objective
 from gemstones.lists import listed
@@ -57,6 +66,7 @@ def backtest(
     output: Annotated[
         Path | None, OUTPUT, Parameter(help="Folder for errors, predictions, figures and backtest.json.")
     ] = None,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """How well laws predict runs that they were not fitted to.
@@ -94,12 +104,29 @@ def backtest(
         written = write_backtest(made, table, output, force=reading.force)
     if json:
         print_json(made.summary())
+        return
+    if verbose:
+        _print_whole(made)
     else:
-        _print(made)
-        print_notes(("written", [str(path) for path in written]))
+        _print_short(made)
+    say_written(written)
 
 
-def _print(made: Backtest) -> None:
+def _print_short(made: Backtest) -> None:
+    from gemstones.analyses.backtest.tables import SHORT_LEGEND, flag_lines, short_grids, trust_sentence
+    from gemstones.analyses.backtest.words import errors_sentence, sentence
+
+    say(errors_sentence(made))
+    for grid in short_grids(made):
+        print_table(grid.title, grid.header, grid.lines, left=(0, 1) if grid.selection == "" else (0,))
+        if (found := sentence(made, grid.selection, "frontier")) is not None:
+            say(found)
+    say(SHORT_LEGEND)
+    print_notes(("assumed", made.tables[0].assumptions))
+    say_trust(trust_sentence(made), len(flag_lines(made)))
+
+
+def _print_whole(made: Backtest) -> None:
     from gemstones.analyses.backtest.tables import LEGEND, flag_lines, grids, missing_lines
     from gemstones.analyses.backtest.words import conventions_sentence, sentence
 

@@ -9,8 +9,11 @@ import numpy as np
 
 from gemstones.analyses.backtest.backtest import CONVENTIONS, Backtest
 from gemstones.analyses.backtest.scores import Comparison, Score, Target
+from gemstones.analyses.backtest.splits import SplitKind
 from gemstones.analyses.backtest.words import (
     TARGET_WORDS,
+    error_of,
+    name_of,
     percent_interval_text,
     percent_text,
     predictor_words,
@@ -27,6 +30,10 @@ BEST, TIED, DOUBTFUL = "*", "~", "!"
 LEGEND = (
     f"{BEST} least error, all others worse beyond their paired intervals; {TIED} not to be told apart from the "
     f"least; {DOUBTFUL} a doubtful fit; no mark on an error without an interval or worse than the least"
+)
+SHORT_LEGEND = (
+    f"{BEST} least, all others worse beyond their paired intervals; {TIED} not told apart from it; {DOUBTFUL} a "
+    "doubtful fit"
 )
 HELD_OUT_FLAG = "too_few_held_out"
 
@@ -76,6 +83,83 @@ def grids(backtest: Backtest) -> list[Grid]:
             title = f"{table.dataset} ({table.selection}): error of {TARGET_WORDS[target]}"
             made.append(Grid(table.selection, target, title, ("split", "rows (runs)", *names), tuple(lines)))
     return made
+
+
+def short_grids(backtest: Backtest) -> list[Grid]:
+    """Of every selection a line a predictor of all held-out rows: the farthest cut in compute, and what is left out."""
+    made = []
+    for table in backtest.tables:
+        scores = [s for s in backtest.scores if (s.selection, s.target) == (table.selection, "all")]
+        scores = [s for s in scores if s.error is not None]
+        splits = list(dict.fromkeys((s.split, s.cut) for s in scores))
+        told = _telling(scores, splits)
+        if not told:
+            continue
+        least = [min((s for s in scores if (s.split, s.cut) == of), key=error_of) for of in splits]
+        runs: list[str] = []
+        header, lines = ["predicted by"], {name_of(s): [name_of(s)] for s in scores}
+        for of in told:
+            here = {name_of(s): s for s in scores if (s.split, s.cut) == of}
+            rivals = [
+                c
+                for c in backtest.comparison
+                if (c.selection, c.target, c.split, c.cut) == (table.selection, "all", *of)
+            ]
+            rival_of = {name_of(c): c for c in rivals}
+            header.append(split_words(*of))
+            runs.append(f"{next(iter(here.values())).test_runs}")
+            for name, line in lines.items():
+                line.append(_cell(here[name], rival_of.get(name), rivals) if name in here else "-")
+        if len(lines) > 1:
+            header.append("least error in")
+            for name, line in lines.items():
+                line.append(f"{sum(name_of(s) == name for s in least)} of {counted(len(splits), 'split')}")
+        title = f"{table.dataset} ({table.selection}): error of {TARGET_WORDS['all']}, of {' and '.join(runs)} runs"
+        rows = tuple(tuple(line) for line in lines.values())
+        made.append(Grid(table.selection, "all", title, tuple(header), rows))
+    return _joined(made, backtest.tables[0].dataset)
+
+
+def _joined(grids: list[Grid], dataset: str) -> list[Grid]:
+    """Of several selections one grid, where the same is held out of each but for the cut."""
+    kinds = {(grid.header[0], *grid.header[2:]) for grid in grids}
+    if len(grids) < 2 or len(kinds) > 1 or len(grids[0].header) < 3:
+        return grids
+    cuts = "; ".join(f"{grid.header[1]} of {grid.selection}" for grid in grids)
+    lines = [
+        (grid.selection if i == 0 else "", *line[:3]) for grid in grids for i, line in enumerate(grid.lines)
+    ]
+    title = f"{dataset}: error of {TARGET_WORDS['all']}; cuts: {cuts}"
+    return [
+        Grid(
+            "", "all", title, ("selection", "predicted by", "above the cut", grids[0].header[2]), tuple(lines)
+        )
+    ]
+
+
+def _telling(
+    scores: list[Score], splits: list[tuple[SplitKind, float | None]]
+) -> list[tuple[SplitKind, float | None]]:
+    """The farthest cut that most predictors have an error for with an interval, in compute if there is one, and the
+    first kind that is left out."""
+
+    def known(of: tuple[SplitKind, float | None]) -> tuple[int, int]:
+        here = [s for s in scores if (s.split, s.cut) == of]
+        return sum(s.interval is not None for s in here), len(here)
+
+    cuts = [of for of in splits if of[1] is not None]
+    cuts = [of for of in cuts if of[0] == "compute"] or cuts
+    groups = [of for of in splits if of[1] is None]
+    return [*([max(cuts, key=lambda of: (known(of), of[1]))] if cuts else []), *groups[:1]]
+
+
+def trust_sentence(backtest: Backtest) -> str:
+    """How many errors there are, and how many of them are of doubtful fits."""
+    errors = [score for score in backtest.scores if score.error is not None]
+    doubtful = sum(any(not flag.startswith(HELD_OUT_FLAG) for flag in score.flags) for score in errors)
+    missing = len(backtest.scores) - len(errors)
+    also = f", {missing} more could not be had" if missing else ""
+    return f"{doubtful} of {counted(len(errors), 'error')} are of doubtful fits{also}"
 
 
 def _cell(score: Score, against_best: Comparison | None, rivals: list[Comparison]) -> str:

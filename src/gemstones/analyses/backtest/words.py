@@ -71,6 +71,16 @@ def conventions_sentence(backtest: Backtest) -> str:
     )
 
 
+def errors_sentence(backtest: Backtest) -> str:
+    """The same in short."""
+    resamples, params = backtest.resamples, PARAMS_WORDS[backtest.params_convention]
+    return (
+        "Errors are root mean squares of log(predicted / measured loss) in percent, with "
+        f"{level_text(resamples.level)} intervals from {resamples.draws} resamples of held-out runs; N counts {params} "
+        f"parameters; FLOPs: {flops_words(backtest.tables[0].flops_convention)}."
+    )
+
+
 def sentence(backtest: Backtest, selection: str, target: Target) -> str | None:
     """What was found in one selection: who predicts best how often, and what is left out how much better.
 
@@ -81,10 +91,10 @@ def sentence(backtest: Backtest, selection: str, target: Target) -> str | None:
     splits = list(dict.fromkeys((s.split, s.cut) for s in scores))
     if not splits:
         return None
-    names = dict.fromkeys(map(_name, scores))
+    names = dict.fromkeys(map(name_of, scores))
     parts = []
     if len(names) > 1:
-        least = [_name(min((s for s in scores if (s.split, s.cut) == of), key=_error)) for of in splits]
+        least = [name_of(min((s for s in scores if (s.split, s.cut) == of), key=error_of)) for of in splits]
         often = sorted(set(least), key=least.count, reverse=True)
         first, *others = often
         counts = [f"{first} has the least error in {least.count(first)}"]
@@ -92,11 +102,11 @@ def sentence(backtest: Backtest, selection: str, target: Target) -> str | None:
         parts.append(f"of {counted(len(splits), 'split')}, {listed(counts)}")
     kind = next((kind for kind in GROUPS if (kind, None) in splits), None)
     if kind is not None:
-        best = min((s for s in scores if s.split == kind), key=_error)
+        best = min((s for s in scores if s.split == kind), key=error_of)
         ends = "" if best.interval is None else f" {percent_interval_text(best.interval)}"
         predicted = "predicted" if len(names) == 1 else "predicted best"
         parts.append(
-            f"{LEFT_OUT[kind]} left out is {predicted} by {_name(best)}, to {percent_text(_error(best))}{ends}"
+            f"{LEFT_OUT[kind]} left out is {predicted} by {name_of(best)}, to {percent_text(error_of(best))}{ends}"
         )
         compared = [
             c for c in backtest.comparison if (c.selection, c.target, c.split) == (selection, target, kind)
@@ -106,7 +116,7 @@ def sentence(backtest: Backtest, selection: str, target: Target) -> str | None:
             (False, "not to be told apart from it"),
             (None, "without an interval to tell them apart"),
         ):
-            others = [f"{_name(c)} by {_difference(c)}" for c in compared if c.worse is verdict]
+            others = [f"{name_of(c)} by {_difference(c)}" for c in compared if c.worse is verdict]
             if others:
                 parts.append(f"{words}: {listed(others)}")
     return f"{TARGET_WORDS[target]}: {'; '.join(parts)}" if parts else None
@@ -117,10 +127,12 @@ def _difference(compared: Comparison) -> str:
     return points if compared.interval is None else f"{points} {percent_interval_text(compared.interval)}"
 
 
-def _name(of: Score | Comparison) -> str:
+def name_of(of: Score | Comparison) -> str:
+    """What predicted."""
     return predictor_words(of.approach, of.law)
 
 
-def _error(score: Score) -> float:
+def error_of(score: Score) -> float:
+    """The error of a score that has one."""
     assert score.error is not None
     return score.error
