@@ -55,6 +55,13 @@ class Card(NamedTuple):
         return few_lines(self.heading, self.notes[:most])
 
 
+def columns(
+    kept: Sequence[int], header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows with these columns alone."""
+    return tuple(header[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
+
+
 def few_lines(first: str, others: Iterable[str] = ()) -> str:
     """`<first`, and below it each of `others` on a line of its own, indented and cut where it is very long.
 

@@ -12,12 +12,25 @@ from gemstones.analyses.downstream.downstream import downstream as fit_task
 from gemstones.analyses.downstream.shown import (
     TRIED_HEADER,
     downstream_card,
+    downstream_short,
+    downstream_trust,
     predicted_header,
     predicted_rows,
     tried_rows,
 )
-from gemstones.cli.options import FLAG, OUTPUT, Json, Level, Reading, Runs, Seed, Workers, worker_count
-from gemstones.cli.output import print_json, print_table, say
+from gemstones.cli.options import (
+    FLAG,
+    OUTPUT,
+    Json,
+    Level,
+    Reading,
+    Runs,
+    Seed,
+    Verbose,
+    Workers,
+    worker_count,
+)
+from gemstones.cli.output import print_card, print_json, print_table, say, say_trust, say_written
 from gemstones.cli.values import values_by_column
 from gemstones.printable import printable
 
@@ -70,6 +83,7 @@ def downstream(
             "task.svg)."
         ),
     ] = None,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """What a model will score on a task: accuracy from loss, or from size and tokens.
@@ -108,11 +122,17 @@ def downstream(
     if json:
         print_json(made.summary())
         return
+    if not verbose:
+        print_card(downstream_short(made))
+        say_trust(downstream_trust(made), len(made.flags))
+        say_written(written)
+        return
     card = downstream_card(made)
     say(printable(card.heading))
     print_table("", card.header, card.rows)
     print_table("", TRIED_HEADER, tried_rows(made), left=(0, 4))
     if made.predictions:
         print_table("", predicted_header(made), predicted_rows(made))
-    for note in (*card.notes, *(f"written: {path}" for path in written)):
+    for note in card.notes:
         say(printable(note))
+    say_written(written)

@@ -123,13 +123,6 @@ def rest_text(cautions: int) -> str:
     return f"{more}: --verbose"
 
 
-def columns(
-    kept: Sequence[int], header: Sequence[str], rows: Sequence[Sequence[str]]
-) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and rows with these columns alone."""
-    return tuple(header[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
-
-
 def print_notes(*groups: tuple[str, Sequence[str]]) -> None:
     """Flags, assumptions and the like, a line each."""
     for name, notes in groups:

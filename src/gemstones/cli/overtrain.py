@@ -10,7 +10,8 @@ from gemstones.analyses.overtrain.shown import SHORT_COLUMNS, overtrain_answer, 
 from gemstones.bounds import FACTOR, FLOPS
 from gemstones.cli.law_option import Force, LawName, Of, law_of
 from gemstones.cli.options import Json, Ranges, Verbose
-from gemstones.cli.output import columns, print_card, print_json, print_notes, print_table, say, say_trust
+from gemstones.cli.output import print_card, print_json, print_notes, print_table, say, say_trust
+from gemstones.display import columns
 from gemstones.laws.fit import Fit
 from gemstones.laws.published import REFIT
 from gemstones.planning.defaults import default_constraints

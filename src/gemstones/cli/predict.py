@@ -10,8 +10,9 @@ from gemstones.analyses.predict.predict import predict as make_predictions
 from gemstones.analyses.predict.shown import OF_THE_FIT, predict_answer, predict_card
 from gemstones.cli.law_option import LawName, Of, law_of
 from gemstones.cli.options import FLAG, Json, Reading, Verbose
-from gemstones.cli.output import columns, print_card, print_json, print_notes, say
+from gemstones.cli.output import print_card, print_json, print_notes, say
 from gemstones.cli.values import values_by_column
+from gemstones.display import columns
 from gemstones.numbers import counted
 
 SHOWN = 40

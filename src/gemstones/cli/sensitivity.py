@@ -20,8 +20,8 @@ from gemstones.cli.options import (
     Workers,
     worker_count,
 )
-from gemstones.cli.output import columns, print_json, print_notes, print_table, progress_bar, say, say_trust
-from gemstones.display import cautions, interval_text
+from gemstones.cli.output import print_json, print_notes, print_table, progress_bar, say, say_trust
+from gemstones.display import cautions, columns, interval_text
 from gemstones.laws.interval import level_text
 from gemstones.lists import listed
 from gemstones.printable import printable

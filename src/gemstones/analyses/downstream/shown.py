@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gemstones.analyses.predict.shown import at_text
-from gemstones.display import Card, Row, cautions, interval_text, labelled
+from gemstones.display import Card, Row, cautions, columns, interval_text, labelled
 from gemstones.laws.interval import level_text
 
 if TYPE_CHECKING:
@@ -92,15 +92,42 @@ def predicted_rows(made: Downstream) -> list[Row]:
     ]
 
 
-def downstream_notes(made: Downstream) -> list[str]:
-    """Why this form, how large the noise is, how intervals were made, flags and assumptions."""
-    intervals = (
+def _intervals(made: Downstream) -> str:
+    return (
         f"{level_text(made.level)} intervals from {made.asked} resamples by run"
         if made.intervals
         else "no intervals: no resamples were asked for"
         if not made.asked
         else f"no intervals: {made.runs} runs are too few to resample"
     )
+
+
+def downstream_short(made: Downstream) -> Card:
+    """What was asked for, or the constants, and how far the law was off for what was held out."""
+    card = downstream_card(made)
+    header, rows = card.header, card.rows
+    if made.predictions:
+        losses = any(one.loss is not None for one in made.predictions)
+        header, rows = columns(
+            (0, 1, 2, 3) if losses else (0, 2, 3), predicted_header(made), predicted_rows(made)
+        )
+    off = ", ".join(f"{one.form} {points(one.error_beyond)}" for one in made.baselines)
+    notes = [made.reason, f"without a law, for the top fifth of compute: {off} points"]
+    return Card(card.heading, header, rows, [*notes, *labelled(("assumed", made.assumptions))])
+
+
+def downstream_trust(made: Downstream) -> str:
+    """How intervals were made, and how far the points are from the runs."""
+    beyond = [one.decades_beyond for one in made.predictions if one.decades_beyond is not None]
+    if not beyond:
+        return _intervals(made)
+    far = max(beyond)
+    where = f"up to {far:.1f} decades of FLOPs beyond the runs" if far > 0 else "within the FLOPs of the runs"
+    return f"{where}; {_intervals(made)}"
+
+
+def downstream_notes(made: Downstream) -> list[str]:
+    """Why this form, how large the noise is, how intervals were made, flags and assumptions."""
     chance = (
         "chance is not known, so nothing bounds the law from below: give it with --chance"
         if made.chance is None
@@ -120,7 +147,7 @@ def downstream_notes(made: Downstream) -> list[str]:
         "points a row",
         chance,
         noise,
-        intervals,
+        _intervals(made),
     ]
     if made.predictions and any(one.interval for one in made.predictions):
         within, beyond = (points(e) for e in made.new_run_error)
