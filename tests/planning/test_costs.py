@@ -450,7 +450,7 @@ def test_laws_plan() -> None:
 
 def test_the_documentation_says_how_much_longer_the_best_for_the_flops_takes() -> None:
     page = (Path(__file__).parents[2] / "docs" / "device-hours.md").read_text("utf-8")
-    (sentence,) = re.findall(r"takes\s+(\d+%.*?)\. A plan for FLOPs", page, re.DOTALL)
+    (sentence,) = re.findall(r"takes\s+(\d+%.*?)\.\s+A\s+plan\s+for\s+FLOPs", page, re.DOTALL)
     said = {float(hours): int(more) for more, hours in re.findall(r"(\d+)%.*?at (1e\d)", sentence)}
     assert [*said] == [1e3, 1e4, 1e5, 1e6]
     for hours, more in said.items():

@@ -25,7 +25,9 @@ Json = Annotated[bool, FLAG, Parameter(name="--json", help="One JSON object on s
 Verbose = Annotated[
     bool,
     FLAG,
-    Parameter(help="What the answer rests on too: every column, cautions and assumptions in full."),
+    Parameter(
+        help="What the answer rests on too: every row and column, how intervals were made, cautions in full."
+    ),
 ]
 Runs = Annotated[
     tuple[str, ...],

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from gemstones.analyses.downstream.planned import BENCHMARKS, EVERY, PlannedTask, task_of_plan
 from gemstones.bounds import INFERENCE_TOKENS
 from gemstones.cli.law_option import Of, law_of
-from gemstones.cli.options import FLAG, Json, Ranges, worker_count
+from gemstones.cli.options import FLAG, Json, Ranges, Verbose, worker_count
 from gemstones.cli.output import print_json, print_notes, print_table, say, say_trust
 from gemstones.cli.plan_runs import RunsToPlan, budget_and_runs
 from gemstones.display import cautions
@@ -91,14 +91,7 @@ def plan(
         ),
     ] = None,
     of: Of = (),
-    verbose: Annotated[
-        bool,
-        FLAG,
-        Parameter(
-            help="Everything that is known of the answer: how intervals were made, each form that predicts as well, "
-            "near-optimal shapes, flags and assumptions in full."
-        ),
-    ] = False,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """What to train for a budget of FLOPs or of device hours.
@@ -144,12 +137,13 @@ def plan(
         others = {"flop_optimal": beside} | ({} if scored is None else {"task": scored})
         print_json(made.summary() | {k: None if one is None else one.summary() for k, one in others.items()})
         return
-    _print(made, beside, verbose, near_all)
-    if scored is not None:
-        if scored.members:
-            print_table("", scored.header, scored.rows(None if near_all else SHOWN))
-        for note in scored.notes:
-            say(printable(note))
+    _print(made, beside, verbose, near_all, scored)
+    if scored is None or not (verbose or near_all):
+        return
+    if scored.members:
+        print_table("", scored.header, scored.rows(None if near_all else SHOWN))
+    for note in scored.notes:
+        say(printable(note))
 
 
 TRUST: dict[str | None, str] = {"within": "green", "near": "yellow", "far": "red", None: "yellow"}
@@ -186,7 +180,9 @@ def _throughput(name: str | None) -> StepTime | None:
     return fit_step_time(load(name).select())
 
 
-def _print(made: Plan, beside: Beside | None, verbose: bool, everything: bool) -> None:
+def _print(
+    made: Plan, beside: Beside | None, verbose: bool, everything: bool, scored: PlannedTask | None
+) -> None:
     included = (
         f", inference on {format_quantity(made.inference_tokens)} tokens included,"
         if made.inference_tokens
@@ -196,11 +192,13 @@ def _print(made: Plan, beside: Beside | None, verbose: bool, everything: bool) -
     if verbose:
         _print_whole(made, asked, beside, everything)
     else:
-        _print_short(made, asked, beside, everything)
+        _print_short(made, asked, beside, everything, scored)
     print_notes(("assumed", made.assumptions))
 
 
-def _print_short(made: Plan, asked: str, beside: Beside | None, everything: bool) -> None:
+def _print_short(
+    made: Plan, asked: str, beside: Beside | None, everything: bool, scored: PlannedTask | None
+) -> None:
     """The answer, how far to trust it and what others would train: a dozen lines of 80 columns."""
     say(f"{asked}:")
     rows = short_rows(made)
@@ -214,7 +212,7 @@ def _print_short(made: Plan, asked: str, beside: Beside | None, everything: bool
     of_form = f"; of {best} if the form is right" if "loss" in (made.intervals or {}) else ""
     say(made.intervals_note.partition("; ")[0] + of_form)
     if beside is not None:
-        _print_beside(beside)
+        say(beside.sentence)
     if everything:
         _print_near(made, True, everything)
     forms = () if made.as_good is None else made.as_good.notes
@@ -223,7 +221,10 @@ def _print_short(made: Plan, asked: str, beside: Beside | None, everything: bool
     for other in made.compared:
         if other.law in OTHERS:
             say(other.sentence)
+    if scored is not None and not everything:
+        say(printable(f"{scored.sentence}; by the law of {scored.law.task} on {scored.law.dataset}"))
     count = len(made.flags) + (0 if made.throughput is None else len(made.throughput.flags))
+    count += 0 if scored is None else len(scored.law.flags)
     colour = TRUST[made.extrapolation.reach]
     say_trust(made.extrapolation.sentence(), count, "yellow" if count and colour == "green" else colour)
 

@@ -17,6 +17,7 @@ from gemstones.cli.options import (
     Reading,
     Runs,
     Seed,
+    Verbose,
     Workers,
     worker_count,
 )
@@ -55,7 +56,7 @@ def study(
         FLAG,
         Parameter(help="Leave out sensitivity, backtests and recipes, which take most of the time."),
     ] = False,
-    verbose: Annotated[bool, FLAG, Parameter(help="Say all of it at the end, not ten lines.")] = False,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """From runs to prescriptions, and one page about them.

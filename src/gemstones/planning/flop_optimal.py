@@ -14,6 +14,7 @@ from gemstones.planning.cost import Cost, flops_of_params
 from gemstones.planning.plan import plan
 from gemstones.planning.result import Plan
 from gemstones.planning.sight import sight
+from gemstones.units import format_quantity
 
 SHOWN = (
     "shape", "width", "depth", "params", "params_convention", "params_total", "tokens", "tokens_per_param",
@@ -44,6 +45,23 @@ class Beside:
         if self.flop_optimal is None or self.flop_optimal.loss is None or self.time_optimal.loss is None:
             return None
         return self.flop_optimal.loss / self.time_optimal.loss - 1
+
+    @property
+    def sentence(self) -> str:
+        """What the second is, in words, or why there is none."""
+        other = self.flop_optimal
+        if other is None:
+            return f"no plan for the same FLOPs beside it: {self.note}"
+        shape = "" if other.shape is None else f"{other.shape}, "
+        said = (
+            f"best for as many FLOPs: {shape}N {format_quantity(other.params)} ({other.params_convention}), "
+            f"{format_quantity(other.tokens)} tokens"
+        )
+        if self.device_hours_ratio is not None and self.loss_change is not None:
+            said += (
+                f"; {self.device_hours_ratio:.3g} times the device hours, for {self.loss_change:+.3%} loss"
+            )
+        return f"{said}; {self.note}" if self.note else said
 
     def summary(self) -> dict[str, Any]:
         """The second as plain values."""

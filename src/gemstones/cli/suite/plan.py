@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import FLAG, HeldOut, Json, Sources, named_folders
+from gemstones.cli.options import HeldOut, Json, Sources, Verbose, named_folders
 from gemstones.cli.output import print_json
 from gemstones.cli.suite.planned import print_suite
 from gemstones.errors import InvalidRequest, MissingExtra
@@ -71,9 +71,7 @@ def plan(
         int | None, Parameter(help="Shard the largest model for so many ranks, without having them.")
     ] = None,
     tensor: Annotated[int | None, Parameter(help="Tensor parallel degree of --ranks (default: 1).")] = None,
-    verbose: Annotated[
-        bool, FLAG, Parameter(help="Every run and shape, and how each number is counted.")
-    ] = False,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """What a suite trains, what it costs, and what is wrong with it, before anything is spent.
