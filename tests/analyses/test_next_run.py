@@ -464,6 +464,13 @@ def test_runs_of_counts_alone_teach_no_law_of_shapes() -> None:
     for want in ("n_opt", "loss", "compare"):
         made = design_runs(1e22, 1e18, want=want, law=NT, existing=runs, runs=2, constraints=SMALL)
         assert made.interval_factor < made.before
+        without = design_runs(1e22, 1e18, want=want, law=NT, runs=2, constraints=SMALL)
+        assert (made.before == without.before) is (
+            want == "compare"
+        )  # one recipe's runs tell of no difference
+        assert any("exist and cost nothing" in one for one in made.assumptions) is (want != "compare")
+    assert made.noise == Noise(0.002, 0.006, 0.002).times(2**0.5) and "0.85% by run" in made.assumptions[1]
+    assert "# They are of one recipe" in suite_text(made)
     with pytest.raises(InvalidRequest, match="sees: name a law in N and T"):
         design_runs(1e22, 1e18, law=SHAPES, existing=runs, runs=2, constraints=SMALL)
     with pytest.raises(InvalidRequest, match="sees no shapes"):

@@ -48,7 +48,10 @@ class Beliefs:
     """The pilot's runs: what they say of the constants is in its draws, so that they tell of the misfit alone."""
     others: Existing | None
     """Further runs that exist, which tell of everything."""
-    assumptions: tuple[str, ...]
+    around: str
+    """The law and the prior of its constants, in words."""
+    whence: str
+    """Where the noise is from, in words."""
     flags: tuple[str, ...]
     """Of the pilot's fit."""
 
@@ -96,29 +99,41 @@ class Beliefs:
         if measured is not None and fitted is not None:
             whence = f"by likelihood from the pilot's {fitted.count} runs"
         called = name if name and pilot is None else bare.name or "fit"
-        said = [
-            f"linear around law {called} ({bare.form}); prior of its constants: {prior}",
-            f"misfit of the law {used.misfit:.2%} of loss over {_decades(used.length)}, noise {used.run:.2%} by run "
-            f"and {used.row:.2%} by row, {whence}",
-        ]
-        if exist := sum(one.count for one in (fitted, others) if one is not None):
-            said.append(
-                f"{counted(exist, 'run')} exist{'s' * (exist == 1)} and cost{'s' * (exist == 1)} nothing"
-            )
-        return cls(bare, draws, used, fitted, others, tuple(said), () if pilot is None else pilot.flags)
+        around = f"linear around law {called} ({bare.form}); prior of its constants: {prior}"
+        flags = () if pilot is None else pilot.flags
+        return cls(bare, draws, used, fitted, others, around, whence, flags)
 
-    def of_want(self, want: Want, seeds: int = 1) -> Beliefs:
-        """For one want: of a difference of recipes the noise is of pairs; `seeds` runs are averaged."""
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What all of this is, in words."""
         noise = self.noise
-        if want == "compare":
-            noise = replace(noise, misfit=min(noise.misfit, PAIRED_MISFIT)).times(np.sqrt(2.0))
-        return replace(
-            self, noise=replace(noise, run=noise.run / np.sqrt(seeds), row=noise.row / np.sqrt(seeds))
+        said = (
+            self.around,
+            f"misfit of the law {noise.misfit:.2%} of loss over {_decades(noise.length)}, noise {noise.run:.2%} by run "
+            f"and {noise.row:.2%} by row, {self.whence}",
         )
+        if exist := sum(one.count for one in (self.fitted, self.others) if one is not None):
+            s = "s" * (exist == 1)
+            return (*said, f"{counted(exist, 'run')} exist{s} and cost{s} nothing")
+        return said
+
+    def of_want(self, want: Want) -> Beliefs:
+        """For one want: of a difference of recipes the noise is of pairs, and no run that exists tells of it."""
+        if want != "compare":
+            return self
+        noise = replace(self.noise, misfit=min(self.noise.misfit, PAIRED_MISFIT)).times(np.sqrt(2.0))
+        law, _, _ = self.around.partition("; ")
+        around = f"{law}; its constants differ between recipes so that each moves losses by about 1%"
+        whence = f"{self.whence}, of the difference of a pair of runs"
+        return replace(self, noise=noise, fitted=None, others=None, around=around, whence=whence)
+
+    def averaged(self, seeds: int) -> Beliefs:
+        """Where each loss is the mean of so many seeds."""
+        return replace(self, noise=self.noise.times(1 / np.sqrt(seeds)))
 
     def start(self, reference: Reference, want: Want, candidates: Candidates, target: Target) -> Learned:
         """What is left to learn before any candidate is bought, the runs that exist told."""
-        told = [one for one in (self.fitted, self.others) if one is not None and want != "compare"]
+        told = [one for one in (self.fitted, self.others) if one is not None]
         points = Points.joined([candidates.points, target.points, *(one.points for one in told)])
         if want == "compare":
             # Constants of two recipes differ as `gemstones compare` expects: each by 1% of loss.

@@ -193,12 +193,12 @@ def design_runs(
     """The runs to train for `spend` FLOPs in all (or `device_hours`) that tell most of `want` at `budget` FLOPs.
 
     `want` is `n_opt` (log N*), `shape` (log width and log depth), `loss` (of the best model) or `compare` (the
-    difference of two recipes; each run is then one of both). `law` is the reference around which everything is linear,
-    with a wide prior. With `after`, a pilot's fit (a `Fit`, or the file of one) or its runs, to which `form` is fitted,
-    the draws are the prior. `existing` are runs that exist. Both are given as to `fit`: the name of a data set, a path,
-    a `RunTable`, a frame or a list of dicts, of which the default selection is taken where none was made. There are at
-    most `runs` runs, none above `largest` FLOPs (by default a quarter of the spend, or its share of fewer than four
-    runs), each of `seeds` seeds; `annealed` counts losses at the ends of cooldowns, one at every checkpoint.
+    difference of two recipes; each run is then trained with both). `law` is the reference around which everything is
+    linear, with a wide prior. With `after`, a pilot's fit (a `Fit`, or the file of one) or its runs, to which `form` is
+    fitted, the draws are the prior. `existing` are runs that exist. Both are given as to `fit`: the name of a data set,
+    a path, a `RunTable`, a frame or a list of dicts, of which the default selection is taken where none was made. There
+    are at most `runs` runs, none above `largest` FLOPs (by default a quarter of the spend, or its share of fewer than
+    four runs), each of `seeds` seeds; `annealed` counts losses at the ends of cooldowns, one at every checkpoint.
     Conventional designs at the same cost stand beside, and are where the search starts from. `level` is the probability
     of the intervals. `step_time` says what device hours buy, `constraints` which shapes there are, `noise` how losses
     scatter; `progress` is told what is done. Raises `InvalidRequest` where nothing can be bought.
@@ -227,7 +227,7 @@ def design_runs(
         have=None if existing is None else selected_runs(existing),
         noise=noise,
         name=str(law) if isinstance(law, str) else "",
-    )
+    ).of_want(want)
     if resource == "device_hours" and step_time is None:
         step_time = default_throughput(given_law(law) if pilot is None else pilot.fit)
         if step_time is None:
@@ -237,7 +237,7 @@ def design_runs(
             )
     each = seeds * (2.0 if want == "compare" else 1.0)
     question = _Question(
-        beliefs.of_want(want, seeds),
+        beliefs.averaged(seeds),
         Reference.of(beliefs.law, budget),
         want,
         constraints or default_constraints(beliefs.law),
@@ -343,7 +343,9 @@ def _assumptions(question: _Question, annealed: bool, seeds: int) -> tuple[str, 
     if seeds > 1:
         said.append(f"each run is trained with {seeds} seeds, whose losses are averaged")
     if question.want == "compare":
-        said.append("each run is one of both recipes, and costs both; recipes differ by about 1% of loss")
+        said.append(
+            "each run is trained with both recipes, and costs both; runs that exist tell nothing of these"
+        )
     if not question.reference.of_shapes:
         said.append(
             "the law sees N alone: shapes are feasible ones of that N, width/depth near the head size"

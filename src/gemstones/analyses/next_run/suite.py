@@ -12,6 +12,7 @@ from gemstones.laws.interval import level_text
 from gemstones.marks import DESIGNED
 from gemstones.units import format_flops
 
+BOTH = "# They are of one recipe: train the other with this file too. The FLOPs are of both."
 LEAST_STEPS = 400
 """Of the shortest run, if batches of a sequence allow."""
 MOST_SEQUENCES = 1024
@@ -41,6 +42,7 @@ def suite_text(design: Design) -> str:
         f"{DESIGNED}:",
         f"# {format_flops(design.flops)} FLOPs ({design.flops_convention}), {level_text(design.level)} interval "
         f"{factor_text(design.interval_factor)} either way by the model of docs/next-run.md.",
+        *([BOTH] if design.want == "compare" else []),
         "# Batch, warm-up and rate are a start, not part of the design: set what suits your data and recipe.",
         "# stage is the order in which to buy.",
         "",
