@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -148,10 +149,18 @@ def page_html(page: Page) -> str:
 
 def _caption(figure: Figure, drawing: Drawing) -> str:
     """What stands below a figure: how to read it, and the words that it had below its own title."""
-    words = drawing.words.rstrip(".;")
+    words = "; ".join(
+        clause for clause in drawing.words.rstrip(".;").split("; ") if not _said(clause, figure.caption)
+    )
     if words[1:2].isalpha():  # not w,d,N,T
         words = words[:1].upper() + words[1:]
     return f"{figure.caption} {words}." if words else figure.caption
+
+
+def _said(clause: str, caption: str) -> bool:
+    """Whether every word and number of a clause stands in the caption already."""
+    words, known = ({*re.findall(r"[\w.%]+\w|\w", text.lower())} for text in (clause, caption))
+    return words <= known
 
 
 def _drawn(figure: Figure) -> Drawing:

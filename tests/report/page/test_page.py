@@ -25,8 +25,8 @@ from gemstones.laws.published import LAWS
 from gemstones.page import page as page_module
 from gemstones.page.colours import hexadecimal, on_dark, variable
 from gemstones.page.explorer import Explorer, explorer_data, packed
-from gemstones.page.page import Page, Section, embedded, page_html
-from gemstones.page.svg import compact
+from gemstones.page.page import Figure, Page, Section, embedded, page_html
+from gemstones.page.svg import Drawing, compact
 from gemstones.page.table import TableBlock, download, shown
 from gemstones.planning.prescriptions import by_law
 from gemstones.report.answers import first_plan
@@ -272,3 +272,17 @@ def test_ticks_and_clips_that_are_alike_are_one() -> None:
     used = [e.get("clip-path") for e in made.iter() if e.get("clip-path")]
     assert defined == {"f-clip0", "f-clip2"}
     assert used == ["url(#f-clip2)", "url(#f-clip0)", "url(#f-clip0)", "url(#f-clip2)"]
+
+
+def test_a_caption_says_nothing_twice() -> None:
+    """What a figure said below its own title goes into its caption, but for what stands there already."""
+    drawing = Drawing(
+        "<svg/>", frozenset(), "Approach 1: x, all (20 runs); bands are 95% intervals from 100 resamples"
+    )
+    figure = Figure(
+        "figure", "figure", "Approach 1 on x, all (20 runs). Intervals are of 95%.", drawing, "found"
+    )
+    html = page_html(Page("x", "y", None, (), (Section("s", "S", (), figures=(figure,)),)))
+    said = re.sub(r"\s+", " ", html)
+    assert "(20 runs). Intervals are of 95%. Bands are 95% intervals from 100 resamples." in said
+    assert said.count("20 runs") == 1
