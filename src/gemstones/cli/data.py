@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from cyclopts import App, Parameter
 
-from gemstones.cli.options import Json, Reading, Runs
-from gemstones.cli.output import print_json, print_notes, print_table, say
+from gemstones.cli.options import Json, Reading, Runs, Verbose
+from gemstones.cli.output import print_json, print_notes, say
 from gemstones.errors import InvalidRequest
 from gemstones.printable import printable
 from gemstones.runs import DATASETS, Dataset, selections_of
 from gemstones.runs.families import RELEASED
 from gemstones.runs.fetch import fetch as fetch_entry
 from gemstones.runs.loss_units import WORDS
+from gemstones.runs.table import RunTable
+from gemstones.words import flops_words
 
 app = App(name="data", help="Known data sets: list, fetch, show.")
+
+MOST_COLUMNS = 20
+"""By name in a short answer."""
 
 Name = Annotated[str, Parameter(help="A known data set.")]
 
@@ -77,7 +84,9 @@ def fetch(name: Name, /, *, json: Json = False) -> None:
 
 
 @app.command
-def show(runs: Runs, /, *, reading: Reading = Reading(), json: Json = False) -> None:
+def show(
+    runs: Runs, /, *, reading: Reading = Reading(), verbose: Verbose = False, json: Json = False
+) -> None:
     """What a data set or files of runs hold, and everything that was guessed, dropped and assumed about them.
 
     Every line about a guess says what to write to change it.
@@ -117,22 +126,40 @@ def show(runs: Runs, /, *, reading: Reading = Reading(), json: Json = False) -> 
     if json:
         print_json(summary)
         return
+    _print(table, summary, verbose)
+
+
+def _print(table: RunTable, summary: Mapping[str, Any], verbose: bool) -> None:
     selected = f", selection {table.selection}" if table.selection else ""
     say(
         f"{table.dataset}{selected}: {table.rows:,} rows of {table.runs:,} runs; format {table.format}; "
-        f"loss in {WORDS[table.loss_unit]}; FLOPs {table.flops_convention or '-'}"
+        f"loss in {WORDS[table.loss_unit]}; FLOPs: {flops_words(table.flops_convention)}"
     )
-    say(f"columns: {printable(', '.join(summary['columns']))}")
+    shown = summary["columns"] if verbose else summary["columns"][:MOST_COLUMNS]
+    hidden = len(summary["columns"]) - len(shown)
+    say(f"columns: {printable(', '.join(shown))}{f' and {hidden} more' if hidden else ''}")
     print_notes(
         ("mapped", [f"{name} = {text}" for name, text in table.mapped.items()]),
         ("warning", table.warnings),
     )
-    rows = [(str(s["name"]), str(s["rule"]), f"{s['rows']:,}") for s in selections]
-    print_table("", ("selection", "rule", "rows"), rows, left=(0, 1))
-    for source in summary["sources"]:
-        say(f"source: {printable(source['location'] or source['name'])}")
-        say(f"  sha256 {source['sha256'] or '-'}, licence: {source['licence'] or 'not stated'}")
+    names, counts = (
+        [one["name"] for one in summary["selections"]],
+        [f"{one['rows']:,}" for one in summary["selections"]],
+    )
+    for one, name, rows in zip(summary["selections"], names, counts, strict=True):
+        say(f"  {name:<{max(map(len, names))}}  {rows:>{max(map(len, counts))}} rows: {one['rule']}")
+    if verbose:
+        for source in summary["sources"]:
+            say(f"source: {printable(source['location'] or source['name'])}")
+            say(f"  sha256 {source['sha256'] or '-'}, licence: {source['licence'] or 'not stated'}")
     print_notes(("assumed", table.assumptions))
+    if not verbose and summary["sources"]:
+        first, *others = [
+            unquote((s["location"] or s["name"]).rpartition("/")[2]) for s in summary["sources"]
+        ]
+        more = f" and {len(others)} more" if others else ""
+        say(printable(f"source: {first}{more}, licence: {summary['licence'] or 'not stated'}"))
+        say("where each is from, its SHA-256 and every column: --verbose")
 
 
 def _known(name: str) -> Dataset:
