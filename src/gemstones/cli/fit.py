@@ -8,7 +8,18 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params_convention
-from gemstones.cli.options import FLAG, OUTPUT, Delta, Json, Params, Reading, Resampled, Runs, files_of
+from gemstones.cli.options import (
+    FLAG,
+    OUTPUT,
+    Delta,
+    Json,
+    Params,
+    Reading,
+    Resampled,
+    Runs,
+    Verbose,
+    files_of,
+)
 from gemstones.cli.output import ASK_FOR_INTERVALS, print_json, print_notes, print_table, progress_bar, say
 from gemstones.cli.values import values_by_column
 from gemstones.display import cautions
@@ -73,6 +84,7 @@ def fit(
     output: Annotated[
         Path | None, OUTPUT, Parameter(help="Write the fit, with its draws, as JSON for `plan --law`.")
     ] = None,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Fit a scaling law to runs (Approach 3).
@@ -110,7 +122,7 @@ def fit(
     if json:
         print_json(fitted.summary() | ({} if best is None else {"optimum": best.summary()}))
     else:
-        _print(fitted, best, output, law)
+        _print(fitted, best, output, law, verbose)
 
 
 def _names(text: str | None, option: str) -> tuple[str, ...]:
@@ -118,7 +130,7 @@ def _names(text: str | None, option: str) -> tuple[str, ...]:
     return () if text is None else listed(text, option, "lr,batch")
 
 
-def _print(fitted: Fit, best: Optimum | None, output: Path | None, written: str) -> None:
+def _print(fitted: Fit, best: Optimum | None, output: Path | None, written: str, verbose: bool) -> None:
     law = fitted.law
     how = f"{fitted.objective_kind}" + (
         f", delta {fitted.delta:g}" if fitted.objective_kind == "huber" else ""
@@ -144,7 +156,10 @@ def _print(fitted: Fit, best: Optimum | None, output: Path | None, written: str)
     )
     print_table("", ("", "value", heading), fit_rows(fitted))
     if fitted.chosen is not None:
-        print_table("forms by their errors of held-out rows", CANDIDATE_HEADER, candidate_rows(fitted.chosen))
+        if verbose:
+            print_table(
+                "forms by their errors of held-out rows", CANDIDATE_HEADER, candidate_rows(fitted.chosen)
+            )
         for note in fitted.chosen.notes:
             say(note)
     if not fitted.drawn:
@@ -154,3 +169,5 @@ def _print(fitted: Fit, best: Optimum | None, output: Path | None, written: str)
     print_notes(("caution", cautions(fitted.flags)), ("assumed", fitted.assumptions))
     if output is not None:
         say(f"written to {printable(output)}")
+    if fitted.chosen is not None and not verbose:
+        say(f"errors of each of {len(fitted.chosen.candidates)} forms: --verbose")
