@@ -175,6 +175,10 @@ def test_what_reads_runs_needs_runs(cli: Cli, tmp_path: Path) -> None:
     assert cli("fit", runs, *options, "--output", fit).status == 0
     asked = ("design", "--for", "1e21", "--spend", "1e19", "--runs", "3")
     for words, says in (
+        (
+            (*asked, "--after", fit, "--law", "w,d,T"),
+            f"--law w,d,T is fitted to RUNS, and --after {fit} is a fit",
+        ),
         ((*asked, "--law", "chinchilla", "--where", "N > 1"), "--where is of RUNS, and there are none"),
         (
             (*asked, "--after", fit, "--loss-unit", "bits"),
@@ -211,6 +215,10 @@ def test_models_of_files_are_those_of_the_options(cli: Cli, tmp_path: Path) -> N
     ("--for 1e22 --spend 1e20 --sizes 50M", "both are given"),
     ("", "neither is given"),
     ("--sizes 50M --spend 1e20", "--spend is of designs of runs"),
+    ("--sizes 50M --want loss", "--want is of designs of runs"),
+    ("--for 1e22 --spend 1e20 --throughput none.json", "is of --device-hours"),
+    ("--for 1e16 --device-hours 3 --after pebbles", "name them with --throughput"),
+    ("--for 1e16 --spend 1e14 --after pebbles --law chinchilla", "law chinchilla is fitted already"),
     ("--for x --spend 1e20", "budget 'x' is not a number"),
     ("--for 1e22 --spend nan", "spend"),
     ("--for 1e22 --spend 1e20 --want fame", "choose from n_opt, shape, loss, compare"),
@@ -227,6 +235,13 @@ def test_wrong_designs_are_refused_in_a_line(cli: Cli, words: str, says: str) ->
     refused = cli("design", *words.split())
     assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1), refused
     assert says in refused.err
+
+
+@pytest.mark.long
+def test_device_hours_of_models_of_ones_own(cli: Cli) -> None:
+    asked = ("design", "--for", "1e16", "--device-hours", "3", "--runs", "2", "--after", "pebbles", "--json")
+    made = cli(*asked, "--throughput", "pebbles").json
+    assert made["spend_unit"] == "device_hours" and 0 < made["runs"][-1]["cumulative_cost"] <= 3 * (1 + 1e-6)
 
 
 @pytest.mark.long
@@ -258,7 +273,13 @@ def test_next(cli: Cli, tmp_path: Path) -> None:
         refused = cli("next", fit, "--for", "1e22", *word)
         assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1), refused
         assert f"{word[0]} is of RUNS, and {fit} is a fit" in refused.err
-    for wrong in (("--candidates", "none.csv"), ("--law", "T"), ("--bootstrap", "0"), ("--level", "2")):
+    for wrong in (
+        ("--candidates", "none.csv"),
+        ("--law", "T"),
+        ("--bootstrap", "0"),
+        ("--level", "2"),
+        ("--law", "chinchilla"),
+    ):
         refused = cli("next", runs, "--for", "1e22", "--workers", "1", *wrong)
         assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1), refused
 

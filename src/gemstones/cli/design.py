@@ -12,9 +12,12 @@ from gemstones.bounds import SIZE
 from gemstones.cli.options import FLAG, OUTPUT, Architecture, Json, Level, Ranges, Verbose
 from gemstones.cli.output import print_json, print_table
 from gemstones.cli.pilot_runs import PilotRuns
+from gemstones.cli.throughput_option import Throughput, step_time_of
 from gemstones.design.feasible import Constraints, feasible_shapes
 from gemstones.errors import InvalidRequest
 from gemstones.units import format_quantity
+
+WANT, LEVEL = "n_opt", 0.95
 
 
 def design(
@@ -29,13 +32,14 @@ def design(
     device_hours: Annotated[
         str | None, Parameter(help="Device hours that they may cost, in the place of --spend.")
     ] = None,
+    throughput: Throughput = None,
     want: Annotated[
         str,
         Parameter(
             help="What is to be known best: n_opt (best N), shape (best width and depth), loss (of the best model), or "
             "compare (which of two recipes is better)."
         ),
-    ] = "n_opt",
+    ] = WANT,
     law: Annotated[
         str | None,
         Parameter(
@@ -63,7 +67,7 @@ def design(
         bool, FLAG, Parameter(help="Losses are of cooldowns, one branching off every checkpoint.")
     ] = False,
     seeds: Annotated[int, Parameter(help="Seeds with which each run is trained.")] = 1,
-    level: Level = 0.95,
+    level: Level = LEVEL,
     output: Annotated[
         Path | None,
         OUTPUT,
@@ -104,8 +108,11 @@ def design(
         )
     if sizes is not None:
         only = {
-            "--spend": spend, "--device-hours": device_hours, "--law": law, "--after": after, "--existing": existing,
-            "--runs": runs, "--largest": largest, "--annealed": annealed or None, "--output": output,
+            "--spend": spend, "--device-hours": device_hours, "--throughput": throughput,
+            "--want": None if want == WANT else want, "--seeds": None if seeds == 1 else seeds,
+            "--level": None if level == LEVEL else level, "--verbose": verbose or None,
+            "--law": law, "--after": after, "--existing": existing, "--runs": runs, "--largest": largest,
+            "--annealed": annealed or None, "--output": output,
             str(reading.given): reading.given,
         }  # fmt: skip
         if stray := [name for name, value in only.items() if value is not None]:
@@ -114,13 +121,17 @@ def design(
             )
         _shapes(sizes, tolerance, ranges, architecture, json)
         return
+    if throughput is not None and device_hours is None:
+        raise InvalidRequest(
+            f"--throughput {throughput} is of --device-hours: give them in the place of --spend"
+        )
     from gemstones.analyses.next_run.design import RUNS
     from gemstones.cli.design_runs import print_design
 
     asked = {
         "budget": budget, "spend": spend, "device_hours": device_hours, "want": want,
         "runs": RUNS if runs is None else runs, "largest": largest, "annealed": annealed, "seeds": seeds,
-        "level": level,
+        "level": level, "throughput": step_time_of(throughput),
     }  # fmt: skip
     print_design(asked, law, after, existing, reading, ranges, architecture, output, verbose, json)
 

@@ -7,12 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from gemstones.analyses.next_run.design import design_runs
-from gemstones.analyses.next_run.pilot import pilot_of
+from gemstones.analyses.next_run.pilot import DRAWS, pilot_of
 from gemstones.analyses.next_run.result import Design
 from gemstones.analyses.next_run.shown import RIVALS_HEADER, design_card, design_short, rivals_rows
 from gemstones.analyses.next_run.suite import suite_text
-from gemstones.cli.options import Architecture, Ranges, files_of
-from gemstones.cli.output import print_card, print_json, print_table, say, say_trust, say_written, share_bar
+from gemstones.cli.options import Architecture, Ranges, files_of, worker_count
+from gemstones.cli.output import (
+    print_card,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    say_trust,
+    say_written,
+    share_bar,
+)
 from gemstones.cli.pilot_runs import PilotRuns
 from gemstones.design.feasible import Constraints
 from gemstones.files import check_output, write_text
@@ -40,7 +49,7 @@ def print_design(
     json: bool,
 ) -> None:
     """Finds the design that is `asked` for, in the words of `design_runs`, writes its files and prints it."""
-    reading.check(after, existing)
+    reading.check(after, existing, law)
     folder, force = None, reading.force
     if output is not None and output.suffix != SUITE:
         from gemstones.analyses.files import analysis_folder
@@ -50,7 +59,11 @@ def print_design(
         inputs = files_of([name for name in (after, existing) if name is not None])
         check_output(output, inputs=inputs, ours=_ours, what="a suite of a design", force=force)
     have = None if existing is None else reading.table(existing, architecture)
-    pilot = None if after is None else pilot_of(reading.pilot(after, architecture), law or "N,T", force=force)
+    pilot = None
+    if after is not None:
+        given, workers = reading.pilot(after, architecture), worker_count(None)
+        with progress_bar("fit", DRAWS) as done:
+            pilot = pilot_of(given, law or "N,T", workers, force=force, progress=done)
     reference = given_law(law or REFIT) if pilot is None else pilot.fit
     with share_bar() as progress:
         design = design_runs(

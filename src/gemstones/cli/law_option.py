@@ -33,6 +33,16 @@ Force = Annotated[
 ]
 
 
+def form_of(law: str) -> str:
+    """`law` as the form that is fitted to RUNS; refused where it has constants already."""
+    if law in LAW_NAMES or law.endswith(".json"):
+        raise InvalidRequest(
+            f"law {law} is fitted already: give RUNS or a law with constants, not both; a form like N,T or auto is "
+            "fitted to RUNS"
+        )
+    return law
+
+
 def law_of(name: str | Fit, of: tuple[str, ...] = ()) -> tuple[Fit | Law | FrontierLaw, str]:
     """The law that `name` and `of` mean, and what to call it: the name, that of the file, or what was fitted."""
     values = {}

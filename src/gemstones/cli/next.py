@@ -12,6 +12,7 @@ from gemstones.analyses.next_run.next_runs import next_runs, valued
 from gemstones.analyses.next_run.pilot import DRAWS
 from gemstones.analyses.next_run.shown import next_card, next_short
 from gemstones.bounds import FLOPS
+from gemstones.cli.law_option import form_of
 from gemstones.cli.options import Json, Level, Params, Reading, Runs, Seed, Verbose, Workers, worker_count
 from gemstones.cli.output import print_card, print_json, progress_bar, say_trust
 from gemstones.errors import InvalidRequest
@@ -71,11 +72,12 @@ def next(  # noqa: A001 (the command is called so)
             )
         found = next_runs(str(path), budget, candidates, level=level)
     else:
+        form = form_of(law)
         amount, table = FLOPS.parse(budget), reading.selected(runs)
         with progress_bar("fit", bootstrap) as progress:
             fitted = fit(
                 table,
-                law,
+                form,
                 params=params_convention(params),
                 bootstrap=bootstrap,
                 seed=seed,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from gemstones.cli.law_option import form_of
 from gemstones.cli.options import FLAG, Architecture, Reading
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import is_fit
@@ -34,8 +35,14 @@ class PilotRuns(Reading):
         ),
     ] = False
 
-    def check(self, after: str | None, existing: str | None) -> None:
-        """Refuse options of reading where there is nothing to read."""
+    def check(self, after: str | None, existing: str | None, law: str | None) -> None:
+        """Refuse options of reading where there is nothing to read, and a form where there is nothing to fit."""
+        if law is not None and after is not None:
+            if _fitted(after):
+                raise InvalidRequest(
+                    f"--law {law} is fitted to RUNS, and --after {after} is a fit: leave --law out, or give the runs"
+                )
+            form_of(law)
         if self.given is None or existing is not None or (after is not None and not _fitted(after)):
             return
         if after is None:

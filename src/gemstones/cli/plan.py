@@ -12,6 +12,7 @@ from gemstones.cli.law_option import Of, law_of
 from gemstones.cli.options import FLAG, Json, Ranges, Verbose, worker_count
 from gemstones.cli.output import print_json, print_notes, print_table, say, say_trust
 from gemstones.cli.plan_runs import RunsToPlan, budget_and_runs
+from gemstones.cli.throughput_option import Throughput, step_time_of
 from gemstones.display import cautions
 from gemstones.errors import InvalidRequest
 from gemstones.laws.fit import Fit
@@ -36,7 +37,7 @@ from gemstones.planning.shown import (
 from gemstones.printable import printable
 from gemstones.runs.loss_units import SHORT
 from gemstones.runs.tasks import CHANCE, task_name
-from gemstones.timing.step_time import STEP_TIME, StepTime, gemstones_step_time
+from gemstones.timing.step_time import gemstones_step_time
 from gemstones.units import format_flops, format_quantity
 
 PlannedRuns = Annotated[
@@ -69,14 +70,7 @@ def plan(
         str | None,
         Parameter(help="Tokens that the budget also infers, like 1e13 or 10T.", show_default=False),
     ] = None,
-    throughput: Annotated[
-        str | None,
-        Parameter(
-            help="Step times that device hours are from: a file of `gemstones throughput --output`, or runs to fit "
-            f"(default: {STEP_TIME}, MI250X).",
-            show_default=False,
-        ),
-    ] = None,
+    throughput: Throughput = None,
     law: PlannedLaw = None,
     reading: RunsToPlan = RunsToPlan(),
     ranges: Ranges = Ranges(),
@@ -113,7 +107,7 @@ def plan(
         )
     chosen, name = law_of(reading.law(runs, law), of)
     constraints = ranges.over(default_constraints(chosen.law if isinstance(chosen, Fit) else chosen))
-    model = _throughput(throughput) or default_throughput(chosen)
+    model = step_time_of(throughput) or default_throughput(chosen)
     cost = Cost(
         step_time=None if device_hours is None else model or gemstones_step_time(),
         inference_tokens=0.0 if inference_tokens in {None, "0"} else INFERENCE_TOKENS.parse(inference_tokens),
@@ -167,17 +161,6 @@ def _scored(made: Plan, reading: RunsToPlan, runs: tuple[str, ...], want: str) -
     return task_of_plan(
         made, table, want, bootstrap=draws, seed=reading.seed, workers=workers, force=reading.force
     )
-
-
-def _throughput(name: str | None) -> StepTime | None:
-    if name is None or name == STEP_TIME:
-        return None if name is None else gemstones_step_time()
-    if name.endswith(".json"):
-        return StepTime.load(name)
-    from gemstones.runs import load
-    from gemstones.timing.fit_step_time import fit_step_time
-
-    return fit_step_time(load(name).select())
 
 
 def _print(

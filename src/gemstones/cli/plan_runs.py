@@ -8,13 +8,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gemstones.accounting.parameters import params_convention
+from gemstones.cli.law_option import form_of
 from gemstones.cli.options import FLAG, Reading, Workers, worker_count
 from gemstones.cli.output import progress_bar
 from gemstones.errors import InvalidRequest, UserError
 from gemstones.laws.chosen import AUTO
 from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit as fit_law
-from gemstones.laws.published import LAW_NAMES, REFIT
+from gemstones.laws.published import REFIT
 from gemstones.laws.solver.objective import Objective
 from gemstones.units import parse_quantity
 
@@ -61,16 +62,12 @@ class RunsToPlan(Reading):
 
     def fit(self, runs: tuple[str, ...], law: str | None) -> Fit:
         """The law that is asked for, by default the form that backtests choose, fitted to RUNS."""
-        if law in LAW_NAMES or (law or "").endswith(".json"):
-            raise InvalidRequest(
-                f"law {law} is fitted already: give RUNS or a law with constants, not both; a form like N,T or auto is "
-                "fitted to RUNS"
-            )
+        form = form_of(law or AUTO)
         table = self.selected(runs)
         with progress_bar("resampling", self.bootstrap) as progress:
             return fit_law(
                 table,
-                law or AUTO,
+                form,
                 objective=Objective(delta=self.delta),
                 params=params_convention(self.params),
                 bootstrap=self.bootstrap,

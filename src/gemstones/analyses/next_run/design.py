@@ -184,7 +184,7 @@ def design_runs(
     annealed: bool = False,
     seeds: int = 1,
     device_hours: float | str | None = None,
-    step_time: StepTime | None = None,
+    throughput: StepTime | None = None,
     level: float = DEFAULT_LEVEL,
     constraints: Constraints | None = None,
     noise: Noise | None = None,
@@ -200,7 +200,7 @@ def design_runs(
     are at most `runs` runs, none above `largest` FLOPs (by default a quarter of the spend, or its share of fewer than
     four runs), each of `seeds` seeds; `annealed` counts losses at the ends of cooldowns, one at every checkpoint.
     Conventional designs at the same cost stand beside, and are where the search starts from. `level` is the probability
-    of the intervals. `step_time` says what device hours buy, `constraints` which shapes there are, `noise` how losses
+    of the intervals. `throughput` says what device hours buy, `constraints` which shapes there are, `noise` how losses
     scatter; `progress` is told what is done. Raises `InvalidRequest` where nothing can be bought.
 
     >>> design_runs(1e22, 2e20).interval_factor  # doctest: +SKIP
@@ -228,20 +228,21 @@ def design_runs(
         noise=noise,
         name=str(law) if isinstance(law, str) else "",
     ).of_want(want)
+    step_time = None
+    if resource == "device_hours":
+        step_time = throughput or default_throughput(given_law(law) if pilot is None else pilot.fit)
     if resource == "device_hours" and step_time is None:
-        step_time = default_throughput(given_law(law) if pilot is None else pilot.fit)
-        if step_time is None:
-            raise InvalidRequest(
-                "device hours need a throughput model of these models: measure one with `gemstones throughput`, or "
-                "give a --spend in FLOPs"
-            )
+        raise InvalidRequest(
+            "device hours need the step times of these models: name them with --throughput (`gemstones throughput "
+            "--output`), or give a --spend in FLOPs"
+        )
     each = seeds * (2.0 if want == "compare" else 1.0)
     question = _Question(
         beliefs.averaged(seeds),
         Reference.of(beliefs.law, budget),
         want,
         constraints or default_constraints(beliefs.law),
-        step_time if resource == "device_hours" else None,
+        step_time,
         each,
         annealed,
         most,

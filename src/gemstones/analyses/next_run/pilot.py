@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,18 @@ class Pilot:
     runs: RunTable | None
 
 
-def pilot_of(given: Any, form: str, workers: Workers = None, *, force: bool = False) -> Pilot:
+def pilot_of(
+    given: Any,
+    form: str,
+    workers: Workers = None,
+    *,
+    force: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Pilot:
     """A fit, the file of one, or runs as `selected_runs` takes them, to which `form` is fitted with `DRAWS` resamples
     by run.
 
-    `force` fits runs that are refused as inseparable.
+    `force` fits runs that are refused as inseparable; `progress` is told how many resamples are done.
     """
     if isinstance(given, Pilot):
         return given
@@ -37,4 +45,7 @@ def pilot_of(given: Any, form: str, workers: Workers = None, *, force: bool = Fa
     if isinstance(given, str | Path) and (path := Path(given)).is_file() and is_fit(path.read_bytes()):
         return Pilot(Fit.load(path), None)
     table = selected_runs(given)
-    return Pilot(fit(table, form, bootstrap=DRAWS, workers=workers, backtests=False, force=force), table)
+    fitted = fit(
+        table, form, bootstrap=DRAWS, workers=workers, backtests=False, force=force, progress=progress
+    )
+    return Pilot(fitted, table)
