@@ -49,7 +49,8 @@ def test_sets_move_the_best_size_as_planted() -> None:
     # N* = (αA/βB)^(1/(α+β)) (C/6)^(β/(α+β)): twice the B is a smaller model.
     assert hungry.ratio == pytest.approx(2 ** (-1 / (ALPHA + BETA)), rel=1e-3)
     (sentence,) = ANALYSIS.sentences(answer.found)
-    assert "0.327 times on data_hungry" in sentence and "1.00 times on same" in sentence
+    assert "0.327 [0.327, 0.327] times on data_hungry" in sentence
+    assert "1.00 [1.00, 1.00] times on same" in sentence
     section = ANALYSIS.section(answer.found, of.runs)
     assert section is not None and section.tables[0].table.frame["losses on"].to_list()[1:] == [
         "same",

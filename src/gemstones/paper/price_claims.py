@@ -9,6 +9,7 @@ import numpy as np
 
 from gemstones.analyses.overspend.overspend import Overspend, OverspendMethod, Overspent
 from gemstones.analyses.overtrain.overtrain import Overtraining
+from gemstones.display import interval_text
 from gemstones.laws.envelope import Resource
 from gemstones.paper.claim import NO_INTERVAL, Chapter, Claim, exact, number, statement
 from gemstones.paper.overtraining_claims import overtraining_claims
@@ -117,7 +118,11 @@ def _of(found: Overspend, name: str) -> Overspent:
 
 def _leave_one_out(one: Overspent) -> str:
     ends = one.leave_one_out
-    return ONCE if ends is None else f"{ONCE}; leaving out one frontier run: {ends[0]:.1%} to {ends[1]:.1%}"
+    return (
+        ONCE
+        if ends is None
+        else f"{ONCE}; leaving out one frontier run: {interval_text(ends, '{:.1%}'.format)}"
+    )
 
 
 def _worst_shapes(overspends: Overspends) -> Iterator[Claim]:

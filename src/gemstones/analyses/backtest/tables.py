@@ -35,6 +35,7 @@ SHORT_LEGEND = (
     f"{BEST} least, all others worse beyond their paired intervals; {TIED} not told apart from it; {DOUBTFUL} a "
     "doubtful fit"
 )
+LEAST_IN = "least error in"
 HELD_OUT_FLAG = "too_few_held_out"
 
 
@@ -111,7 +112,7 @@ def short_grids(backtest: Backtest) -> list[Grid]:
             for name, line in lines.items():
                 line.append(_cell(here[name], rival_of.get(name), rivals) if name in here else "-")
         if len(lines) > 1:
-            header.append("least error in")
+            header.append(LEAST_IN)
             for name, line in lines.items():
                 line.append(f"{sum(name_of(s) == name for s in least)} of {counted(len(splits), 'split')}")
         title = f"{table.dataset} ({table.selection}): error of {TARGET_WORDS['all']}, of {' and '.join(runs)} runs"
@@ -122,19 +123,23 @@ def short_grids(backtest: Backtest) -> list[Grid]:
 
 def _joined(grids: list[Grid], dataset: str) -> list[Grid]:
     """Of several selections one grid, where the same is held out of each but for the cut."""
-    kinds = {(grid.header[0], *grid.header[2:]) for grid in grids}
-    if len(grids) < 2 or len(kinds) > 1 or len(grids[0].header) < 3:
+    held = [[name for name in grid.header[1:] if name != LEAST_IN] for grid in grids]
+    names = {tuple("above the cut" if " > " in name else name for name in of) for of in held}
+    if len(grids) < 2 or len(names) > 1:
         return grids
-    cuts = "; ".join(f"{grid.header[1]} of {grid.selection}" for grid in grids)
+    cuts = [
+        f"{name} of {grid.selection}"
+        for grid, of in zip(grids, held, strict=True)
+        for name in of
+        if " > " in name
+    ]
     lines = [
-        (grid.selection if i == 0 else "", *line[:3]) for grid in grids for i, line in enumerate(grid.lines)
+        (grid.selection if i == 0 else "", *line[: 1 + len(held[0])])
+        for grid in grids
+        for i, line in enumerate(grid.lines)
     ]
-    title = f"{dataset}: error of {TARGET_WORDS['all']}; cuts: {cuts}"
-    return [
-        Grid(
-            "", "all", title, ("selection", "predicted by", "above the cut", grids[0].header[2]), tuple(lines)
-        )
-    ]
+    title = f"{dataset}: error of {TARGET_WORDS['all']}" + (f"; cuts: {'; '.join(cuts)}" if cuts else "")
+    return [Grid("", "all", title, ("selection", "predicted by", *names.pop()), tuple(lines))]
 
 
 def _telling(

@@ -22,7 +22,7 @@ from gemstones.analyses.overtrain.paired import Paired, paired
 from gemstones.analyses.overtrain.shown import overtrain_card, overtrain_heading, overtrain_notes
 from gemstones.arguments import checked
 from gemstones.design.feasible import Constraints
-from gemstones.display import few_lines
+from gemstones.display import few_lines, interval_text
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import Resource
 from gemstones.laws.fit import Fit
@@ -127,7 +127,7 @@ class Overtraining:
         within = (
             "no interval"
             if ends is None or self.level is None
-            else f"{level_text(self.level)} interval {said(ends[0])} to {said(ends[1])}"
+            else f"{level_text(self.level)} interval {interval_text(ends, said)}"
         )
         return (
             f"for {amount_text(self.budget, self.resource)}, training on {point.factor:.3g} times the optimal tokens "

@@ -29,7 +29,7 @@ from gemstones.analyses.sensitivity.prescribe import QUANTITIES, Quantity, ends
 from gemstones.analyses.sensitivity.shown import sensitivity_heading, sensitivity_html, sensitivity_notes
 from gemstones.analyses.sensitivity.sweep import Studied, Sweep
 from gemstones.bounds import FLOPS
-from gemstones.display import few_lines
+from gemstones.display import few_lines, with_interval
 from gemstones.laws.diagnostics import few_draws_flags
 from gemstones.laws.interval import DEFAULT_LEVEL
 from gemstones.laws.parallel import Workers
@@ -384,8 +384,7 @@ def _shift_text(shift: Shift, budget: int) -> str | None:
     ratio, interval = shift.ratio["n_opt"][budget], shift.interval["n_opt"][budget]
     if ratio is None:
         return None
-    ends = "" if interval is None else f" ({interval[0]:.3g} to {interval[1]:.3g})"
-    return f"{str(shift.level).removeprefix('loss_')} N* is {ratio:.3g}{ends} times"
+    return f"{str(shift.level).removeprefix('loss_')} N* is {with_interval(ratio, interval, '{:.3g}'.format)} times"
 
 
 def _of(some: int, every: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gemstones.analyses.sensitivity.sensitivity import Sensitivity, plain
 from gemstones.analyses.sensitivity.tables import level_words
+from gemstones.display import with_interval
 from gemstones.numbers import flops_text, number_text
 from gemstones.runs.losses import OWN
 from gemstones.units import Interval
@@ -54,9 +55,8 @@ def set_sentence(made: Sensitivity) -> str:
             said.append(f"{one.name} has no optimum within the search")
             continue
         ends = one.ratio_interval
-        told = "" if ends is None or not ends[0] <= 1 <= ends[1] else ", not told from 1"
-        interval = "" if ends is None else f" ({number_text(ends[0])} to {number_text(ends[1])}{told})"
-        said.append(f"{number_text(one.ratio)} times on {one.name}{interval}")
+        told = "" if ends is None or not ends[0] <= 1 <= ends[1] else " (not told from 1)"
+        said.append(f"{with_interval(one.ratio, ends, number_text)} times on {one.name}{told}")
     base, law = made.base.choices, made.base.choices.law
     by = "the table's own losses" if base.loss == OWN else f"losses on {first.name}"
     best = f"the best N ({PARAMS_WORDS[base.params_convention]}) for {flops_text(made.headline_budget)} FLOPs"
