@@ -439,6 +439,18 @@ def test_candidates_of_a_file(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(InvalidRequest, match=says):
             next_runs(fit, 1e22, path)
+    pairs = next_runs(fit, 1e22, [("512x8", 1e10), ("1024x16", "20B"), (Shape(512, 4), 1_000_000_000)])
+    assert {one.tokens for one in pairs.candidates} == {1e10, 2e10, 1e9}
+    for wrong in (
+        [("512x8",)],
+        [("512x8", 1e9, 3)],
+        ["512x8,1B"],
+        [3],
+        [("512x8", None)],
+        [("512x8", float("nan"))],
+    ):
+        with pytest.raises(InvalidRequest, match="candidates: candidate 1"):
+            next_runs(fit, 1e22, wrong)
 
 
 @pytest.mark.parametrize(("options", "says"), [
@@ -471,7 +483,7 @@ def test_runs_of_counts_alone_teach_no_law_of_shapes() -> None:
         assert any("exist and cost nothing" in one for one in made.assumptions) is (want != "compare")
     assert made.noise == Noise(0.002, 0.006, 0.002).times(2**0.5) and "0.85% by run" in made.assumptions[1]
     assert "# They are of one recipe" in suite_text(made)
-    with pytest.raises(InvalidRequest, match="sees: name a law in N and T"):
+    with pytest.raises(InvalidRequest, match="in N and T, like chinchilla"):
         design_runs(1e22, 1e18, law=SHAPES, existing=runs, runs=2, constraints=SMALL)
     with pytest.raises(InvalidRequest, match="sees no shapes"):
         design_runs(1e22, 1e18, want="shape", law=NT, existing=runs, runs=2, constraints=SMALL)

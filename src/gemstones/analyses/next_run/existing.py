@@ -77,8 +77,8 @@ def existing(law: Law, table: RunTable) -> Existing:
         table.frame[name].null_count() == table.rows for name in ("width", "depth")
     ):
         raise InvalidRequest(
-            f"{table.dataset} has no widths and depths, which law {law.form} sees: name a law in N and T, "
-            "like --law chinchilla"
+            f"{table.dataset} has no widths and depths, which law {law.form} sees: name another --law, in "
+            "N and T, like chinchilla"
         )
     columns = np.log(table_columns(law.symbols, table, law.params_convention))
     names = ["N", "T"] if sight(law) == "size" else ["N", "T", "w", "d"]

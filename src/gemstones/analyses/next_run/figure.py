@@ -10,6 +10,7 @@ from gemstones.arguments import checked
 from gemstones.figures import style
 from gemstones.laws.interval import level_text
 from gemstones.units import format_flops, format_quantity
+from gemstones.words import flops_words
 
 if TYPE_CHECKING:
     import altair as alt
@@ -119,7 +120,7 @@ def _interval(design: Design, rows: Rows) -> alt.LayerChart:
     spans = [
         style.padded(min(r[k] for r in points), max(r[k] for r in points), 0.05) for k in ("spent", "factor")
     ]
-    x = style.log_x("spent", f"FLOPs so far ({design.flops_convention})", spans[0], "power", 5)
+    x = style.log_x("spent", f"FLOPs so far ({flops_words(design.flops_convention)})", spans[0], "power", 5)
     y = style.log_y("factor", f"{level_text(design.level)} interval, factor either way", spans[1], "plain")
     layers = [
         alt.Chart(alt.InlineData(known))

@@ -29,7 +29,7 @@ from gemstones.analyses.next_run.result import factor_of
 from gemstones.analyses.next_run.search import LEAST_SHARE
 from gemstones.analyses.next_run.shown import next_card
 from gemstones.analyses.next_run.wanted import Reference
-from gemstones.arguments import checked
+from gemstones.arguments import checked, shown
 from gemstones.design.feasible import Constraints
 from gemstones.errors import InvalidRequest, UserError
 from gemstones.files import read_bytes
@@ -125,7 +125,7 @@ class NextRuns:
 def next_runs(
     runs: Any,
     budget: float | str,
-    candidates: Sequence[tuple[str, float | str]] | str | Path = "auto",
+    candidates: Sequence[Any] | str | Path = "auto",
     *,
     form: str = "N,T",
     workers: Workers = None,
@@ -155,7 +155,7 @@ def valued(
     fit: Fit,
     table: RunTable | None,
     budget: float,
-    candidates: Sequence[tuple[str, float | str]] | str | Path = "auto",
+    candidates: Sequence[Any] | str | Path = "auto",
     *,
     level: float = DEFAULT_LEVEL,
     noise: Noise | None = None,
@@ -253,22 +253,27 @@ def _best_by_cost(order: Any, flops: Any, shares: Any) -> Any:
     return np.array([i for i in order if int(i) in kept])
 
 
-def _given(candidates: Sequence[tuple[str, float | str]] | str | Path, template: Shape) -> Runs:
+def _given(candidates: Sequence[Any] | str | Path, template: Shape) -> Runs:
     """Those of a list, or of a CSV file."""
-    where = "candidates"
     if isinstance(candidates, str | Path):
-        where, pairs = str(candidates), _read(Path(candidates))
+        where, pairs = str(candidates), list[Any](_read(Path(candidates)))
     else:
-        pairs = [(str(shape), tokens) for shape, tokens in candidates]
+        where, pairs = "candidates", list(candidates)
     if not pairs:
         raise InvalidRequest(
             f"{where}: there is no candidate: give one of a shape and its tokens, like 1024x28,20B"
         )
     found = []
-    for i, (text, tokens) in enumerate(pairs, start=1):
+    for i, pair in enumerate(pairs, start=1):
+        paired = isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2
+        tokens = pair[1] if paired else None
+        if not isinstance(tokens, str | int | float | np.number):
+            raise InvalidRequest(
+                f"{where}: candidate {i}: {shown(pair)} is no shape with its tokens: give both, like ('1024x28', '20B')"
+            )
         try:
-            shape = Shape.parse(text, **template.architecture)
-            found.append((shape.width, shape.depth, bounds.TOKENS.parse(tokens)))
+            shape = Shape.parse(str(pair[0]), **template.architecture)
+            found.append((shape.width, shape.depth, bounds.TOKENS.parse(str(tokens))))
         except UserError as error:
             raise InvalidRequest(f"{where}: candidate {i}: {error.said}") from None
     width, depth, amount = (np.array(x, np.float64) for x in zip(*found, strict=True))
