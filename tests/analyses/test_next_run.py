@@ -417,6 +417,10 @@ def test_what_a_candidate_explains_is_what_buying_it_leaves() -> None:
     )
     auto = next_runs(gs.fit(table, "N,T", bootstrap=60, backtests=False), 1e22)
     assert 3 <= len(auto.candidates) <= 13
+    dearest = max(table.numbers("flops"))
+    assert all(1e-3 * dearest <= one.flops * (1 + 1e-9) <= 4.01 * dearest for one in auto.candidates)
+    assert any("a thousandth to four times the dearest so far" in one for one in auto.assumptions)
+    assert not any("thousandth" in one for one in found.assumptions)
 
 
 def test_candidates_of_a_file(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from gemstones import bounds
 from gemstones.analyses.next_run.beliefs import Beliefs
 from gemstones.analyses.next_run.candidates import (
     CHECKPOINTS,
+    LEAST_RATIO,
+    MOST_RATIO,
     Runs,
     checkpoints,
     flops_of,
@@ -211,11 +213,20 @@ def valued(
         beliefs.noise,
         (
             *beliefs.assumptions,
+            *([] if listed else [_range_text(dearest)]),
             f"each run gives {CHECKPOINTS} losses, at its end and by halves of its tokens before, at a constant rate",
             f"in order of the share of log N*'s variance over the run's FLOPs, cheap runs counted as "
             f"{format_flops(LEAST_SHARE * usual)} FLOPs",
         ),
         beliefs.flags,
+    )
+
+
+def _range_text(dearest: float) -> str:
+    return (
+        f"candidates are runs of {format_flops(CHEAPER * dearest)} to {format_flops(DEARER * dearest)} FLOPs, a "
+        f"thousandth to four times the dearest so far, on {LEAST_RATIO:g} to {MOST_RATIO:g} tokens per parameter; "
+        "cheaper ones may teach more per FLOP"
     )
 
 
