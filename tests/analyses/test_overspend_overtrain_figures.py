@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,14 @@ from gemstones.analyses.overspend.figure import (
     overspend_figure,
 )
 from gemstones.analyses.overspend.overspend import overspend
-from gemstones.analyses.overtrain.figure import HEIGHT, MODEL_GAP, MOST_MODELS, overtrain_figure
+from gemstones.analyses.overtrain.figure import (
+    ABOVE,
+    HEIGHT,
+    MODEL_GAP,
+    MOST_MODELS,
+    WIDEST_RATIO,
+    overtrain_figure,
+)
 from gemstones.analyses.overtrain.overtrain import overtrain
 from gemstones.errors import InvalidRequest
 from gemstones.figures.apart import apart
@@ -139,7 +147,12 @@ def test_a_loss_beyond_the_panel_has_no_words_in_it() -> None:
     points = [p if p.factor == 1 else replace(p, loss=3e4, loss_increase=1e4) for p in made.points]
     wild = replace(made, points=tuple(points))
     words = {row["factor"]: row["text"] for row in overtrain_figure(wild).datasets["curve-0"]}
-    assert words[1] is not None and words[4] is None
+    assert words[1] is not None and 4 not in words  # nor a line straight up to it
+    assert made.optimum.loss is not None
+    above = made.optimum.loss * WIDEST_RATIO * math.exp(1.1 * ABOVE)
+    points = [p if p.factor == 1 else replace(p, loss=above, loss_increase=above) for p in made.points]
+    near = overtrain_figure(replace(made, points=tuple(points))).datasets["curve-0"]
+    assert {row["factor"]: row["text"] for row in near}[4] is None
     assert wild.sentence is not None and "multiplies predicted loss by 1e+04 (" in wild.sentence
     assert made.sentence is not None and "raises predicted loss by " in made.sentence
 

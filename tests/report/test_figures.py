@@ -33,7 +33,8 @@ from gemstones.planning.prescriptions import (
 )
 from gemstones.planning.result import Plan
 from gemstones.report.result import Study
-from gemstones.runs import RunTable
+from gemstones.report.runs import loss_curves
+from gemstones.runs import RunTable, load
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -395,3 +396,13 @@ def test_a_frontier_by_one_method_is_drawn(stones_runs: RunTable, tmp_path: Path
         assert text.count('aria-roledescription="point"') >= len(found.frontier) > 1 and "NaN" not in text, (
             method
         )
+
+
+def test_of_many_families_cooldowns_are_with_their_runs() -> None:
+    """A panel for each of twelve was a screen of nearly empty panels."""
+    chart = loss_curves(load("pebbles-2"))
+    assert chart is not None
+    panels = [panel for row in chart.to_dict()["vconcat"] for panel in row["hconcat"]]
+    titles = [panel["title"]["text"] for panel in panels]
+    assert titles[0] == "Main runs" and len(titles) == len(set(titles)) == 6
+    assert not any("cooldown" in title for title in titles)

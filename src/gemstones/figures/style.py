@@ -292,7 +292,7 @@ def themed(chart: ChartT, data: Mapping[str, list[dict[str, Any]]] | None = None
             rowPadding=7,
             symbolSize=110,
             symbolStrokeWidth=2,
-            offset=16,
+            offset=24,
         ),
         title=alt.TitleConfig(
             fontSize=14,

@@ -32,8 +32,9 @@
     const emphasised = (text) => Object.assign(document.createElement("strong"), { textContent: text });
 
     function show(shown) {
-      const { made, found, law: of } = shown;
+      const { made, found, law: of, wanted } = shown;
       answer.dataset.shown = "true";
+      byId("prescription").dataset.budget = `${budgetText(wanted.budget, wanted.resource)} ${UNITS[wanted.resource]}`;
       if (!found) delete answer.dataset.ready;
       const shape = made.shape
         ? `${made.shape.width}x${made.shape.depth}`

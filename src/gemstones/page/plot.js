@@ -83,7 +83,7 @@
     svg.setAttribute("viewBox", `0 0 ${box.width} ${box.height}`);
     svg.setAttribute("preserveAspectRatio", "none");
     plot.style.setProperty("--drawn-width", `${box.width}px`);
-    plot.style.setProperty("--drawn-height", `${box.height}px`);
+    plot.style.setProperty("--drawn-ratio", `${box.width} / ${box.height}`);
     svg.replaceChildren(...elements);
   }
 

@@ -37,8 +37,8 @@ def runs_section(runs: RunTable) -> Section:
             Figure(
                 "loss-curves",
                 f"Loss over training tokens of {counted(runs.runs, 'run')}",
-                "Validation loss of every run over its tokens. Colour is the number of parameters, and the same in all "
-                "figures of this page.",
+                "Validation loss of every run over its tokens, cooldowns too. Colour is the number of parameters, and the "
+                "same in all figures of this page.",
                 chart,
                 least_measured(runs),
                 "runs",
@@ -99,6 +99,8 @@ def loss_curves(runs: RunTable) -> alt.TopLevelMixin | None:
             by_family.setdefault(str(family or ""), []).extend(thinned)
     if not by_family:
         return None
+    if len(by_family) > 2 * PANELS_A_ROW:
+        by_family = _with_cooldowns(by_family)
     by_family = {family: by_family[family] for family in sorted(by_family, key=_first_usual)}
     every = [point for points in by_family.values() for point in points]
     tokens, losses = (
@@ -135,6 +137,15 @@ def loss_curves(runs: RunTable) -> alt.TopLevelMixin | None:
     )
     themed: alt.VConcatChart = style.themed(chart.resolve_scale(color="independent"))
     return themed
+
+
+def _with_cooldowns(by_family: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Families, each with its cooldowns: `cooldown` are those of `main`."""
+    joined: dict[str, list[dict[str, Any]]] = {}
+    for family, points in by_family.items():
+        parent = "main" if family == "cooldown" else family.removesuffix("-cooldown")
+        joined.setdefault(parent if parent in by_family else family, []).extend(points)
+    return joined
 
 
 def _first_usual(family: str) -> tuple[bool, bool]:

@@ -471,6 +471,16 @@ def test_prints_without_controls_and_whole(stones_page: Path, reader: Reader) ->
     for hidden in (".controls", ".contents", "#theme", "button.csv"):
         expect(page.locator(hidden).first).to_be_hidden()
     expect(page.locator("#prescription")).to_be_visible()
+    # Without its field the budget is said in words, laws keep their names, and plots their shape.
+    before = page.evaluate("getComputedStyle(document.querySelector('#prescription'), '::before').content")
+    assert "FLOPs" in before
+    for name in page.locator("#others button").all():
+        expect(name).to_be_visible()
+    for box in page.evaluate(
+        "[...document.querySelectorAll('.plot svg')].map((e) => [e.getBoundingClientRect(), e.viewBox.baseVal]"
+        ".map(({ width, height }) => width / height))"
+    ):
+        assert box[0] == pytest.approx(box[1], rel=0.02)
     clipped = page.evaluate(
         "[...document.querySelectorAll('.scroll')].filter((e) => getComputedStyle(e).overflowX !== 'visible').length"
     )

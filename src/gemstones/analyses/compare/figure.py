@@ -21,7 +21,7 @@ ROW = 46
 """Pixels of a row."""
 
 
-TEXT_ROOM = 0.5
+TEXT_ROOM = 0.65
 """Of the intervals' span, beside them for what is said of the last one."""
 
 

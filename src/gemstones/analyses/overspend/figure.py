@@ -210,7 +210,7 @@ def _shapes_panel(
     import altair as alt
 
     # Room on the right for the label of the widest.
-    widths = _padded([row["width"] for row in rows], 0.06, 0.13)
+    widths = _padded([row["width"] for row in rows], 0.06, 0.2)
     depths = _padded([row["depth"] for row in rows], 0.05, 0.05)
     axes = (
         style.log_x("width", "Width (channels)", widths, "plain", most=10),

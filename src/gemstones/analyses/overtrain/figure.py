@@ -70,8 +70,11 @@ def overtrain_figure(
     for i, one in enumerate(found):
         assert one.optimum.loss is not None
         y_domain = one.optimum.loss * math.exp(-below), one.optimum.loss * math.exp(above)
-        data[f"curve-{i}"] = [_row(one, p) for p in one.points if p.loss is not None]
-        cut = cut or any(_beyond(row, y_domain) for row in data[f"curve-{i}"])
+        every = [_row(one, p) for p in one.points if p.loss is not None]
+        # A loss far beyond, of a size that no shape has, would draw a line straight up.
+        highest = y_domain[1] * y_domain[1] / y_domain[0]
+        data[f"curve-{i}"] = [row for row in every if row["loss"] <= highest]
+        cut = cut or len(data[f"curve-{i}"]) < len(every) or any(_beyond(row, y_domain) for row in data[f"curve-{i}"])
         for row in data[f"curve-{i}"]:
             if row["loss"] > y_domain[1]:  # words are not clipped: the figure would be as high as they are
                 row["text"] = None
