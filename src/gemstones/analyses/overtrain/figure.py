@@ -74,7 +74,11 @@ def overtrain_figure(
         # A loss far beyond, of a size that no shape has, would draw a line straight up.
         highest = y_domain[1] * y_domain[1] / y_domain[0]
         data[f"curve-{i}"] = [row for row in every if row["loss"] <= highest]
-        cut = cut or len(data[f"curve-{i}"]) < len(every) or any(_beyond(row, y_domain) for row in data[f"curve-{i}"])
+        cut = (
+            cut
+            or len(data[f"curve-{i}"]) < len(every)
+            or any(_beyond(row, y_domain) for row in data[f"curve-{i}"])
+        )
         for row in data[f"curve-{i}"]:
             if row["loss"] > y_domain[1]:  # words are not clipped: the figure would be as high as they are
                 row["text"] = None
