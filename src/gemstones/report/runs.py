@@ -37,8 +37,8 @@ def runs_section(runs: RunTable) -> Section:
             Figure(
                 "loss-curves",
                 f"Loss over training tokens of {counted(runs.runs, 'run')}",
-                "Validation loss of every run over its tokens, cooldowns too. Colour is the number of parameters, the same "
-                "in all figures of this page.",
+                "Validation loss of every run over its tokens, cooldowns too. Colour is the number of parameters, the "
+                "same in all figures of this page.",
                 chart,
                 least_measured(runs),
                 "runs",
