@@ -76,7 +76,7 @@ ANSWERS: dict[str, int] = {
     "downstream gemstones-benchmarks --task hellaswag --form gadre --bootstrap 0": 16,
     "envelope pebbles --bootstrap 40 --workers 1": 15,
     "fit pebbles --law auto --select cooldown --workers 1": 26,
-    "isoflop pebbles-2 --select cooldown --bootstrap 40": 25,
+    "isoflop pebbles-2 --select cooldown --bootstrap 40": 26,
     "next pebbles --for 1e14 --bootstrap 40 --workers 1": 22,
     "overspend gemstones --tokens 300B": 20,
     "overspend pebbles --tokens 4M": 20,

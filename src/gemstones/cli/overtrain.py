@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gemstones.analyses.overtrain.shown import SHORT_COLUMNS, overtrain_answer, overtrain_card
+from gemstones.analyses.overtrain.shown import OTHER_COLUMNS, SHORT_COLUMNS, overtrain_answer, overtrain_card
 from gemstones.bounds import FACTOR, FLOPS
 from gemstones.cli.law_option import Force, LawName, Of, law_of
 from gemstones.cli.options import Json, Ranges, Verbose
@@ -57,7 +57,11 @@ def overtrain(
         return
     card = overtrain_card(found)
     if verbose:
-        print_card(card, left=())
+        print_card(card._replace(header=(), notes=()))
+        for kept in (SHORT_COLUMNS, OTHER_COLUMNS):
+            print_table("", *columns(kept, card.header, card.rows), left=())
+        for note in card.notes:
+            say(note)
         return
     say(card.heading)
     rows = card.rows if factors is not None else card.rows[::2]  # of the default the powers of 2

@@ -79,7 +79,7 @@ def step_time_short(model: StepTime) -> Card:
         said = f"least error of {len(model.compared)} sets of features: {', '.join(best.features)}, {best.rms:.1%}"
         notes.append(said)
     notes += labelled(("assumed", model.assumptions))
-    return Card(f"{source}: device seconds per token of training = {model}", HEADER, rows, notes)
+    return Card(f"{source}; device seconds per token of training = {model}", HEADER, rows, notes)
 
 
 def step_time_trust(model: StepTime) -> str:

@@ -18,7 +18,7 @@ SYMBOLS = {"params": "N*", "tokens": "T*"}
 
 def isoflop_card(made: IsoFlop) -> Card:
     """All of it, for a terminal and for a notebook."""
-    level = f"{level_text(made.level)} interval" if made.has_intervals else "interval"
+    level = f"{level_text(made.level)} interval" if made.has_intervals or _of_minima(made) else "interval"
     beside = ("law's N*", "parabola's bias") if made.law is not None else ()
     header = ("budget", "runs", "N*", level, "T*", f"loss ({SHORT[made.loss_unit]})", *beside)
     return Card(isoflop_heading(made), header, isoflop_rows(made), isoflop_notes(made))
@@ -80,15 +80,20 @@ def isoflop_lines(made: IsoFlop) -> list[str]:
 
 def isoflop_answer(made: IsoFlop) -> list[str]:
     """Budgets without a minimum, the power laws, how intervals were made."""
+    level, few = level_text(made.level), "too few draws have a minimum at enough budgets"
     how = (
-        f"{level_text(made.level)} intervals of the profiles from {made.asked} draws by run (wild bootstrap of the "
-        "residuals)"
-        if made.has_intervals
-        else "no intervals: no draws were asked for"
-        if not made.asked
-        else "no intervals: too few draws have a minimum at enough budgets"
+        f"{level} intervals of the profiles from {made.asked} draws by run (wild bootstrap of the residuals)"
     )
+    if not made.has_intervals:
+        how = f"{how}; none of the exponents: {few}" if _of_minima(made) else f"no intervals: {few}"
+    if not made.asked:
+        how = "no intervals: no draws were asked for"
     return [*isoflop_without(made), *isoflop_lines(made), how]
+
+
+def _of_minima(made: IsoFlop) -> bool:
+    """Whether a budget's N* has an interval."""
+    return any(one.intervals.get("n_opt") is not None for one in made.budgets)
 
 
 def isoflop_notes(made: IsoFlop) -> list[str]:

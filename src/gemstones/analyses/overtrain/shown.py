@@ -42,6 +42,8 @@ def overtrain_card(found: Overtraining) -> Card:
 
 SHORT_COLUMNS = (0, 1, 2, 3, 5, 7, 8)
 """Of a short table: without T/N, and without the interval of each loss, whose increase has its own."""
+OTHER_COLUMNS = (0, 4, 5, 6)
+"""Those that it lacks."""
 
 
 def overtrain_heading(found: Overtraining) -> str:
