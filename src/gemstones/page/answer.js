@@ -132,7 +132,10 @@
       const color = `var(--${of.color})`;
       const items = [];
       if (of.kind !== "frontier") {
-        items.push([`<path d="M0,8H16" stroke="${color}" stroke-width="2.5"/>`, "least loss of every size"]);
+        // Where few shapes can be built, the best of them lies above the best of all.
+        const least = made.shape ? "least loss of every size, of real-valued shapes" : "least loss of every size";
+        items.push([`<path d="M0,8H16" stroke="${color}" stroke-width="2.5"/>`, least]);
+        if (made.shape) items.push(['<circle class="best" cx="8" cy="8" r="6"/>', "the best shape that can be built"]);
         if (bands?.every(Boolean))
           items.push([`<rect width="16" height="16" fill="${color}" fill-opacity="0.16"/>`, `${general(100 * of.level, 3)}% interval of the fit`]);
         if (found?.ends?.params) items.push([`<path d="M0,8H16" stroke="${color}" stroke-width="5"/>`, "interval of N*"]);
