@@ -15,9 +15,10 @@ import pytest
 from gemstones.errors import InvalidPath, InvalidQuantity, InvalidRequest
 from gemstones.laws.chosen import Candidate, Choice
 from gemstones.laws.diagnostics import doubts
+from gemstones.report.analyses import OWN_BACKTESTS
 from gemstones.report.result import Study
 from gemstones.report.steps import planning_fits, trusted_first
-from gemstones.report.study import study
+from gemstones.report.study import WITHOUT_PUBLISHED, study
 from gemstones.runs import RunTable, load
 from tests.report.conftest import short_analyses
 from tests.stones import TOKENS
@@ -99,7 +100,8 @@ def test_gemstones_plans(gemstones_study: Study) -> None:
     for plan in gemstones_study.plans:
         assert plan.intervals is not None or "no interval" in plan.intervals_note
     assert gemstones_study.notes == (
-        "no comparison of recipes, no sensitivity analysis and no backtests: left out as asked (--quick)",
+        "no comparison of recipes, no sensitivity analysis and no backtests: left out as asked (--quick); "
+        f"{OWN_BACKTESTS}",
     )
 
 
@@ -176,7 +178,7 @@ def test_pebbles_are_studied_at_their_own_scale(pebbles: RunTable, tmp_path: Pat
     assert [plan.budget_flops for plan in planned] == list(made.settings.budgets)
     assert {plan.models.vocabulary for plan in made.plans} == {1024}
     assert planned[-1].extrapolation.flops_decades == pytest.approx(1.7, abs=0.8)
-    assert any("published laws are left out" in note for note in made.notes)
+    assert any(note.startswith(WITHOUT_PUBLISHED) for note in made.notes)
     assert {f"figures/{name}.svg" for name in FIGURES} <= written(tmp_path)
     drawn = (tmp_path / "figures" / "approach1.svg").read_text() + (tmp_path / "study.json").read_text()
     assert "Chinchilla" not in drawn and "Kaplan" not in drawn and "/work" not in drawn

@@ -31,6 +31,7 @@ UNITS = {
 TITLES = {
     "flops": "FLOPs",
     "params": "N",
+    "params_total": "N (total)",
     "tokens": "T",
     "tokens_per_param": "T/N",
     "params_convention": "N counts",

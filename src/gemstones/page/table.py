@@ -15,6 +15,8 @@ FLAGGED = "†"
 """Beside every estimate of a fit with a caution."""
 
 
+NOTHING = ("", "–")
+"""What a cell without a value reads; a column of nothing else is not said."""
 WORDS = {
     "flops": "FLOPs",
     "device_hours": "device hours",
@@ -103,8 +105,8 @@ def shown(block: TableBlock) -> Shown:
     )
     rows = tuple(tuple(_cell(n, row) for n in names) for row in frame.head(MOST_ROWS).iter_rows(named=True))
     notes = list(block.table.notes)
-    if alike:
-        notes.insert(0, f"in all rows: {', '.join(f'{title} {text}' for title, text in alike.values())}")
+    if said := [f"{title} {text}" for title, text in alike.values() if text not in NOTHING]:
+        notes.insert(0, f"in all rows: {', '.join(said)}")
     if any(cell.flagged for row in rows for cell in row):
         notes.insert(0, f"{FLAGGED} from a fit with a caution: see Fits")
     return Shown(

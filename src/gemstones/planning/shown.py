@@ -148,6 +148,11 @@ def loss_rows(plan: Plan, intervals: Mapping[str, Interval]) -> list[Row]:
 
 def plan_sentence(plan: Plan) -> str:
     """The plan in a line, with the intervals of N, T and loss."""
+    return f"{budget_text(plan)} by {plan.law_name} [{plan.law_form}]: {plan_answer(plan)}"
+
+
+def plan_answer(plan: Plan) -> str:
+    """What a plan is to train, and its loss: `3072x50, 7.39B [6.74B, 10.6B] total parameters, 214B tokens, …`."""
     intervals = plan.intervals or {}
 
     def amount(name: str, value: float) -> str:
@@ -161,9 +166,9 @@ def plan_sentence(plan: Plan) -> str:
             if name in intervals:
                 loss += f" {interval_text(intervals[name], '{:.4f}'.format)} {words}"
                 break
+    shape = f"{plan.shape}, " if plan.shape else ""
     return (
-        f"{budget_text(plan)} by {plan.law_name} [{plan.law_form}]: {f'{plan.shape}, ' if plan.shape else ''}"
-        f"{amount('params', plan.params)} {plan.params_convention} parameters, "
+        f"{shape}{amount('params', plan.params)} {plan.params_convention} parameters, "
         f"{amount('tokens', plan.tokens)} tokens{loss}"
     )
 
@@ -243,10 +248,17 @@ def near_sentence(near: NearOptimal | None, loss: float | None = None) -> str:
         f"; it reaches the edge of the search ({', '.join(near.truncated_by)})" if near.truncated_by else ""
     )
     shapes = "1 shape lies" if near.count == 1 else f"{near.count:,} shapes lie"
-    return (
-        f"{shapes} within {near.tolerance:.2%} of the best loss: widths {near.width[0]} to "
-        f"{near.width[1]}, depths {near.depth[0]} to {near.depth[1]}{beyond}{_agreed(near)}"
+    spans = ", ".join(near_spans(near))
+    return f"{shapes} within {near.tolerance:.2%} of the best loss: {spans}{beyond}{_agreed(near)}"
+
+
+def near_spans(near: NearOptimal) -> tuple[str, str]:
+    """Which widths and depths a near-optimal set has: `widths 1536 to 5376`, `depth 3`."""
+    width, depth = (
+        f"{name} {least}" if least == most else f"{name}s {least} to {most}"
+        for name, (least, most) in (("width", near.width), ("depth", near.depth))
     )
+    return width, depth
 
 
 def _agreed(near: NearOptimal) -> str:

@@ -12,6 +12,11 @@ from gemstones.page.page import Section
 from gemstones.runs import RunTable
 from gemstones.words import listed
 
+OWN_BACKTESTS = (
+    "the error of a new run, in intervals of losses, is from backtests that are part of fitting each law"
+)
+"""What of backtests a quick study has."""
+
 
 def analyse(asked: Asked, step: Callable[[str, float], Step], *, quick: bool) -> Analyses:
     """What the runs have an answer to; `quick` leaves out what takes most of the time."""
@@ -20,7 +25,7 @@ def analyse(asked: Asked, step: Callable[[str, float], Step], *, quick: bool) ->
     applying = [one for one in asked_of_a_study() if one.applies(asked)]
     if quick:
         left = listed(f"no {one.title}" for one in applying if one.slow)
-        notes.append(f"{left}: left out as asked (--quick)")
+        notes.append(f"{left}: left out as asked (--quick); {OWN_BACKTESTS}")
         applying = [one for one in applying if not one.slow]
     for one in applying:
         share = step(one.title, one.time)

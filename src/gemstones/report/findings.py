@@ -15,6 +15,9 @@ from gemstones.runs.table import RunTable
 from gemstones.units import format_quantity
 from gemstones.words import PARAMS_WORDS, RESOURCE_WORDS, law_words
 
+MANY = 10
+"""Shapes about as good as the best from which on an optimum is called flat."""
+
 
 def least_measured(runs: RunTable) -> str:
     """Which run reached the least loss."""
@@ -36,7 +39,7 @@ def frontier_growth(envelopes: Sequence[Envelope]) -> str:
     ends = None if first.intervals is None else first.intervals["params"]["slope"]
     method = predictor_words(first.method, "").removeprefix("Approach 1 ")
     return (
-        f"Along the frontier {method} N grows as {RESOURCE_WORDS[first.resource]} to the "
+        f"Along the frontier {method} N grows as {RESOURCE_WORDS[first.resource]} to the power "
         f"{estimate_text('exponent', line.slope, ends)}"
     )
 
@@ -46,6 +49,23 @@ def misfit(fits: Sequence[Fit], table: RunTable) -> str:
     errors = [math.sqrt(sum(x * x for x in fit.residuals_of(table)) / table.rows) for fit in fits]
     said = [f"{fit.law.form} to {percent_text(error)}" for fit, error in zip(fits, errors, strict=True)]
     return f"The laws meet the losses that they were fitted to: {', '.join(said)} (root mean square)"
+
+
+def flatness(plans: Sequence[Plan]) -> str:
+    """How many shapes are about as good as the best, by the plans whose law tells shapes apart; empty without any."""
+    near = [plan.near_optimal for plan in plans if plan.shape is not None and plan.near_optimal is not None]
+    if not near:
+        return ""
+    least, most = min(one.count for one in near), max(one.count for one in near)
+    tolerance = f"{100 * near[0].tolerance:.3g}% of the least loss"
+    come = f"{least:,} to {most:,} shapes come" if least < most else f"{counted(most, 'shape')} come"
+    come = "no shape but the best comes" if most == 1 else come
+    by = ", by law and budget" if least < most else ""
+    if least >= MANY:
+        return f"The optimum is flat: {come} within {tolerance}{by}, and other reasons may choose among them"
+    if most >= MANY:
+        return f"How flat the optimum is depends on the law and the budget: {come} within {tolerance}"
+    return f"Few shapes are about as good: {come} within {tolerance}{by}"
 
 
 def tokens_per_param(plan: Plan) -> str:

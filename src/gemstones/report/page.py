@@ -18,12 +18,19 @@ from gemstones.page.page import Figure, Page, Section
 from gemstones.page.rows import typed_frame
 from gemstones.page.table import TableBlock
 from gemstones.planning.result import Plan
+from gemstones.planning.shown import near_spans, plan_answer
 from gemstones.report.answers import description, first_plan, headline, same_budget
-from gemstones.report.findings import frontier_growth, misfit, tokens_per_param
+from gemstones.report.findings import flatness, frontier_growth, misfit, tokens_per_param
 from gemstones.report.result import Study
 from gemstones.report.runs import runs_section
 from gemstones.report.steps import planning_fits, selected, trusted_first
-from gemstones.report.tables import envelopes_table, fits_table, near_optimal_table, plans_table
+from gemstones.report.tables import (
+    envelopes_table,
+    fits_table,
+    formula_words,
+    near_optimal_table,
+    plans_table,
+)
 from gemstones.runs.selections import dense_selection
 from gemstones.runs.table import RunTable
 from gemstones.timing.step_time import StepTime
@@ -94,8 +101,9 @@ def _summary(study: Study) -> Iterable[str]:
         return
     how, caveat = intervals_words(plan)
     yield (
-        f"For {flops_text(plan.budget_flops)} FLOPs, counted by {flops_words(plan.flops_convention)} (the explorer has "
-        f"any other budget), by {law_words(plan.law_name)}, with {how}" + (f" ({caveat})." if caveat else ".")
+        f"For {flops_text(plan.budget_flops)} FLOPs, counted by {flops_words(plan.flops_convention)}, "
+        f"{law_words(plan.law_name)} prescribes {plan_answer(plan)}; {how}{f' ({caveat})' if caveat else ''}. The "
+        "explorer has any other budget."
     )
     yield f"How far that reaches: {plan.extrapolation.sentence()}."
     shaped = next((p for p in same_budget(study, plan) if p.shape is not None and p.near_optimal), None)
@@ -103,8 +111,7 @@ def _summary(study: Study) -> Iterable[str]:
         cut = ", and more beyond the search" if near.truncated_by else ""
         yield (
             f"How much of a choice it leaves: by {law_words(shaped.law_name)}, {counted(near.count, 'shape')} come "
-            f"within {100 * near.tolerance:.3g}% of the least loss, of widths {near.width[0]} to {near.width[1]} and "
-            f"depths {near.depth[0]} to {near.depth[1]}{cut}."
+            f"within {100 * near.tolerance:.3g}% of the least loss, of {' and '.join(near_spans(near))}{cut}."
         )
     if (made := study.analyses.sensitivity) is not None:
         yield f"What it depends on: {made.sentence[:1].lower()}{made.sentence[1:]}"
@@ -127,8 +134,8 @@ def _envelopes(study: Study) -> Section | None:
             "Approach 1 asks the runs themselves: which of them had the least loss for what had been spent, and how do "
             "the parameters and tokens of those grow with the budget? The exponents below are slopes of lines through "
             "them, in logarithms. A frontier is made of what was trained: if all runs end after as many tokens, or as "
-            "many FLOPs, its tokens per parameter are the design's, and may go the other way than the laws'. Backtests "
-            "say which of the two predicts.",
+            "many FLOPs, its tokens per parameter are the design's, and may go the other way than the laws'."
+            + (" Backtests say which of the two predicts." if study.analyses.backtest is not None else ""),
         ),
         figures=_drawn(
             study,
@@ -137,6 +144,10 @@ def _envelopes(study: Study) -> Section | None:
             caption,
             _of_selections(study, {e.selection: frontier_growth([e]) for e in reversed(study.envelopes)}),
             "envelopes",
+            {
+                record["selection"]: _frontier_of(study, record["selection"])
+                for record in study.provenance["selections"]
+            },
         ),
         tables=(
             TableBlock(
@@ -152,14 +163,29 @@ def _envelopes(study: Study) -> Section | None:
 def _of_selections(study: Study, findings: Mapping[str, str]) -> dict[str, str]:
     """Findings by the selections that were fitted, of those whose checkpoints their frontiers are read off."""
     names = [record["selection"] for record in study.provenance["selections"]]
-    every = {name: dense_selection(study.dataset, name) for name in names}
+    every = {name: _frontier_of(study, name) for name in names}
     return {name: findings[dense] for name, dense in every.items() if dense in findings}
 
 
+def _frontier_of(study: Study, selection: str) -> str:
+    """The selection whose checkpoints the frontiers of `selection` are read off; itself where it has no other."""
+    dense = dense_selection(study.dataset, selection)
+    return dense if any(one.selection == dense for one in study.envelopes) else selection
+
+
 def _drawn(
-    study: Study, stem: str, label: str, caption: str, findings: Mapping[str, str], data: str
+    study: Study,
+    stem: str,
+    label: str,
+    caption: str,
+    findings: Mapping[str, str],
+    data: str,
+    rows_of: Mapping[str, str] | None = None,
 ) -> tuple[Figure, ...]:
-    """The study's figures of a kind, as it wrote them: of its first selection, and of others with their name."""
+    """The study's figures of a kind, as it wrote them: of its first selection, and of others with their name.
+
+    Titles name the selection of the checkpoints that are drawn: `rows_of` a selection, where it is not that itself.
+    """
     first = study.provenance["selections"][0]["selection"]
     paths = [
         path for path in study.files if path.suffix == ".svg" and (path.stem + "-").startswith(f"{stem}-")
@@ -168,13 +194,14 @@ def _drawn(
     return tuple(
         Figure(
             f"{stem}-{i}",
-            f"{label}; {selection_words(study.dataset, of)}",
+            f"{label}; {drawn}",
             caption,
             path,
-            findings.get(of, "") + (f"; {selection_words(study.dataset, of)}" if len(paths) > 1 else ""),
+            findings.get(of, "") + (f"; {drawn}" if len(paths) > 1 else ""),
             data,
         )
         for i, (path, of) in enumerate(zip(paths, selections, strict=True), 1)
+        for drawn in [selection_words(study.dataset, (rows_of or {}).get(of, of))]
     )
 
 
@@ -191,9 +218,8 @@ def _fits(study: Study, runs: RunTable | None) -> Section | None:
         "fits",
         "Fits",
         (
-            "Approach 3 fits the loss of every checkpoint at once: L is the sum of exp(log coefficient) · "
-            "x^(−exponent) over the terms x of a law, plus exp(E), the irreducible loss. A doubtful fit says so here, "
-            "and † marks every number that comes from it.",
+            f"Approach 3 fits the loss of every checkpoint at once: L is the {formula_words(study.fits)}, the "
+            "irreducible loss. A doubtful fit says so here, and † marks every number that comes from it.",
         ),
         flags=tuple(flags),
         figures=() if runs is None else _predicted(study, runs),
@@ -216,7 +242,11 @@ def _predicted(study: Study, runs: RunTable) -> tuple[Figure, ...]:
             "predicted",
             "Predicted against measured loss of every law",
             "A dot is a checkpoint, in the colour of its run; on the line the law is right, above it too high. "
-            "What laws predict of runs that they were not fitted to is under Backtests.",
+            + (
+                "What laws predict of runs that they were not fitted to is under Backtests."
+                if study.analyses.backtest is not None
+                else "How far laws are off for runs that they were not fitted to is in the intervals of their losses."
+            ),
             chart,
             misfit(fits, table),
             "fits",
@@ -248,8 +278,8 @@ def _plans(study: Study) -> Section | None:
         "prescriptions",
         "Prescriptions",
         (
-            "What each law says to train for a budget. The optimum is flat: many shapes are about as good, and other "
-            "reasons may choose among them.",
+            "What each law says to train for a budget.",
+            *(f"{said}." for said in [flatness(near)] if said),
         ),
         figures=_drawn(
             study,

@@ -21,7 +21,8 @@ from gemstones.words import resampled_words
 CONVENTIONS = {
     "parameters": "every count of parameters is in the convention named beside it; total counts everything",
     "flops": "gemstones: Appendix G of the Gemstones paper; 6N_x: 6 times parameters of convention x, times tokens",
-    "laws": "L = sum of exp(log_coefficient) * x^(-exponent) over the terms x, plus exp(log_irreducible)",
+    "laws": "L = (sum of exp(log_coefficient) * x^(-exponent) over the terms x)^p + exp(log_irreducible); p is the "
+    "outer exponent of a law that has one, else 1",
     "envelopes": "log y = slope * log resource + intercept, natural logarithms",
     "intervals": "of resamples by run, unless a unit is named; null where there are none",
 }

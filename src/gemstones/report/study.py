@@ -66,6 +66,10 @@ from gemstones.version import __version__
 from gemstones.words import selection_words
 
 CLOSING = (PAGE, "study.json")
+WITHOUT_PUBLISHED = (
+    "published laws are not among the plans and their figures, but in the page's explorer alone"
+)
+"""Where they are not comparable."""
 PATTERNS = (
     *CLOSING,
     *(
@@ -153,9 +157,7 @@ def study(
     if runs.loss_unit == "nats":
         plans += prescriptions(references(spanned), wanted)[0]
     else:
-        notes.append(
-            f"published laws are left out: they predict nats per token, these are {WORDS[runs.loss_unit]}"
-        )
+        notes.append(f"{WITHOUT_PUBLISHED}: they predict nats per token, these are {WORDS[runs.loss_unit]}")
     notes += _left_out(spanned, fits)
     planning = planning_fits([made for made in fits if made.selection == chosen[0].fitted.selection])
     asked = Asked(runs, chosen, planning, settings, output, workers, share=lambda done: None)
@@ -207,7 +209,7 @@ def _fill(
 def _left_out(spanned: Interval | None, fits: Sequence[Fit]) -> Iterator[str]:
     if spanned is not None and not comparable(spanned):
         theirs, ours = (" to ".join(map(flops_text, span)) for span in (PUBLISHED, spanned))
-        yield f"published laws are left out: they are of runs of {theirs} FLOPs, these are of {ours}"
+        yield f"{WITHOUT_PUBLISHED}: they are of runs of {theirs} FLOPs, these are of {ours}"
     if not fits:
         yield "no plan from these runs: no law could be fitted to them"
 

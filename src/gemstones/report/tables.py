@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 
 LOSS_INTERVALS = (
-    "intervals of the loss are of a new run, with the error of the form by backtests; those of loss_of_fit are of the "
-    "fit, if its form is right"
+    "intervals of the loss are of a new run, with the error of the form by backtests; the whole table has those of the "
+    "fit too, if its form is right"
 )
 
 
@@ -43,8 +43,7 @@ def fits_table(fits: Sequence[Fit]) -> Table:
     outer = any(fit.law.parsed_form.has_outer for fit in fits)
     constants = list(dict.fromkeys(name for fit in fits for name in fit.law.constants))
     notes = [
-        "L = sum of exp(log coefficient) · x^(-exponent) over the terms x, plus exp(E), the irreducible loss; "
-        + ("the sum to the power of the outer exponent where there is one; " if outer else "")
+        f"L = {formula_words(fits)}, the irreducible loss; "
         + ("a formula has its constants by name; " if constants else "")
         + "every digit is in the Parquet file",
         *_notes((fit.law.name, _how(fit), fit.flags) for fit in fits),
@@ -55,6 +54,16 @@ def fits_table(fits: Sequence[Fit]) -> Table:
         tuple(notes) if fits else (),
         fits[0].law.loss_unit if fits else "nats",
     )
+
+
+def formula_words(fits: Sequence[Fit]) -> str:
+    """What the loss is by laws of sums, with the power p around the sum where one of them has it."""
+    total = "sum of exp(log coefficient) · x^(-exponent) over the terms x"
+    if any(fit.law.parsed_form.has_outer for fit in fits):
+        total = f"({total})^p, p the outer exponent of a law that has one and else 1,"
+    else:
+        total += ","
+    return f"{total} plus exp(E)"
 
 
 def envelopes_table(envelopes: Sequence[Envelope]) -> Table:

@@ -30,7 +30,7 @@ from gemstones.page.svg import Drawing, compact
 from gemstones.page.table import TableBlock, download, shown
 from gemstones.planning.prescriptions import by_law
 from gemstones.report.answers import first_plan
-from gemstones.report.page import _of_selections, _plan_of, study_page
+from gemstones.report.page import _envelopes, _of_selections, _plan_of, study_page
 from gemstones.report.result import Study
 from gemstones.report.runs import runs_table
 from gemstones.report.summary import closing_text
@@ -237,10 +237,17 @@ def test_findings_are_of_the_selection_that_is_drawn(stones_study: Study) -> Non
     drawn = replace(
         stones_study,
         dataset="gemstones",
+        envelopes=tuple(replace(stones_study.envelopes[0], selection=s) for s in ("all-2B", "le100B-2B")),
         provenance={"selections": [{"selection": name} for name in ("all", "all-2B", "le100B", "le100B-2B")]},
     )
     found = _of_selections(drawn, {"all-2B": "all grow", "le100B-2B": "these grow"})
     assert (found["all"], found["le100B"]) == ("all grow", "these grow")
+    figure = _envelopes(drawn).figures[0]
+    assert "gemstones, all-2B (main, every 2B tokens)" in figure.label
+    # Of a table that was a selection before, frontiers are read off the rows of that.
+    own = replace(drawn, envelopes=(replace(stones_study.envelopes[0], selection="all"),))
+    assert _of_selections(own, {"all": "these"}) == {"all": "these"}
+    assert "gemstones, all (main, every 10B tokens)" in _envelopes(own).figures[0].label
     of = stones_study.fits[0]
     ours = msgspec.structs.replace(of, selection="le100B", law=msgspec.structs.replace(of.law, name="other"))
     first = next(p for p in stones_study.plans if p.law_name == stones_study.fits[0].law.name)

@@ -38,7 +38,7 @@ def compare_section(comparisons: Sequence[Comparison]) -> Section:
                 "Difference of loss between recipes, by budget, with intervals",
                 "Below 0 the recipe is better; what the largest pairs measured is grey (docs/compare.md).",
                 compare_figure(drawn),
-                compare_sentence(drawn[0].at[-1], drawn[0].level),
+                compare_sentence(drawn[0].at[-1], drawn[0].level, drawn[0].names),
                 "compare",
             ),
         )
@@ -48,7 +48,7 @@ def compare_section(comparisons: Sequence[Comparison]) -> Section:
         words.append(
             f"{about(one)}."
             if titled
-            else f"{about(one)}: {one.reason or compare_sentence(one.at[-1], one.level)}."
+            else f"{about(one)}: {one.reason or compare_sentence(one.at[-1], one.level, one.names)}."
         )
     return Section(
         "compare",
@@ -58,7 +58,11 @@ def compare_section(comparisons: Sequence[Comparison]) -> Section:
         tables=(
             TableBlock("compare", "Recipes at the budgets", Table(typed_frame(rows, {"recipe", "against"}))),
         ),
-        notes=tuple(dict.fromkeys(note for one in comparisons for note in compare_notes(one))),
+        notes=tuple(
+            f"{about(one)}: {note}" if len(comparisons) > 1 else note
+            for one in comparisons
+            for note in compare_notes(one)
+        ),
     )
 
 

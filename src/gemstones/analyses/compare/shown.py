@@ -74,24 +74,29 @@ def about(made: Comparison) -> str:
     return f"{made.names[1]} (B) against {made.names[0]} (A)"
 
 
-def sentence(one: At, level: float) -> str:
-    """Which recipe is better, by how much and how surely, or that this is not decided."""
+def sentence(one: At, level: float, names: tuple[str, str] = ("A", "B")) -> str:
+    """Which recipe is better, by how much and how surely, or that this is not decided.
+
+    `names` are those of A and B; `A` and `B` themselves where a heading has said which these are.
+    """
+    a, b = names
     where = where_text(one)
     if one.interval is None or one.probability_lower is None:
         return f"At {where}: no answer from so few runs"
     low, high = one.interval
     size = "lower" if one.difference < 0 else "higher"
     within = f"{level_text(level)} {interval_text(one.interval, '{:+.2%}'.format)}"
-    chance = f"P(B lower) {probability_text(one.probability_lower)}"
+    chance = f"P({b} lower) {probability_text(one.probability_lower)}"
     if not one.decided:
         text = (
-            f"At {where}: not decided; B could be {-low:.2%} better to {high:.2%} worse ({within} of A's loss); "
+            f"At {where}: not decided; {b} could be {-low:.2%} better to {high:.2%} worse ({within} of {a}'s loss); "
             f"{chance}"
         )
     else:
-        text = f"At {where}: B's loss is {abs(one.difference):.2%} {size} ({within}); {chance}"
+        than = "" if names == ("A", "B") else f" than {a}'s"
+        text = f"At {where}: {b}'s loss is {abs(one.difference):.2%} {size}{than} ({within}); {chance}"
     if one.multiplier is not None and one.multiplier_interval is not None:
-        text += f"; compute multiplier of B {with_interval(one.multiplier, one.multiplier_interval, times)}"
+        text += f"; compute multiplier of {b} {with_interval(one.multiplier, one.multiplier_interval, times)}"
     return text
 
 

@@ -15,7 +15,7 @@ from gemstones.figures import style
 from gemstones.laws.interval import level_text
 from gemstones.runs.loss_units import PER
 from gemstones.units import format_flops
-from gemstones.words import PARAMS_WORDS, selection_words
+from gemstones.words import PARAMS_WORDS, resource_title, selection_words
 
 if TYPE_CHECKING:
     import altair as alt
@@ -51,7 +51,7 @@ def _title(made: IsoFlop) -> alt.TitleParams:
     found = sum(one.status == "minimum" for one in made.budgets)
     if "params" in made.fits:
         exponent = with_interval(made.fits["params"].slope, made.interval("params"), "{:.3f}".format)
-        said = f"N* grows as FLOPs to the {exponent}"
+        said = f"N* grows as FLOPs to the power {exponent}"
     else:
         said = "too few budgets show a best size for a line"
     parts = [
@@ -163,7 +163,7 @@ def _growth(made: IsoFlop) -> alt.LayerChart:
             v for row in (*minima, *line) for v in (row["n"], row["low"] or row["n"], row["high"] or row["n"])
         )
     )
-    x = style.log_x("flops", f"FLOPs ({made.flops_convention or 'as given'})", flops, "power", 6)
+    x = style.log_x("flops", resource_title("flops", made.flops_convention or "given"), flops, "power", 6)
     y = style.log_y("n", f"Best N ({PARAMS_WORDS[made.params_convention]})", span, "si")
     names = [name for name in (PARABOLAS, OF_LAW) if any(row["of"] == name for row in minima)]
     colors = [style.BLACK if name == PARABOLAS else style.ORANGE for name in names]

@@ -35,8 +35,8 @@ OverspendMethod = Literal["interpolate", "nearest"]
 CLOSE = 0.01
 """A checkpoint this near to the tokens asked for, as a fraction of them, is near enough whatever the spacing."""
 NO_INTERVAL = (
-    "no interval: every run is a single training run; leave_one_out is the range when one run of the frontier at a "
-    "time is left out, not an interval of what another training of the same shape would give"
+    "no interval: every run is a single training run; a range is what leaving out one run of the frontier at a time "
+    "gives, not an interval of what another training of the same shape would give"
 )
 
 

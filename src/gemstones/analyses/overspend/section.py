@@ -8,7 +8,7 @@ from statistics import median
 from gemstones.analyses.overspend.figure import around_value, overspend_figure
 from gemstones.analyses.overspend.overspend import Overspend
 from gemstones.figures.table import Table
-from gemstones.numbers import counted, number_text
+from gemstones.numbers import number_text
 from gemstones.page.page import Figure, Section
 from gemstones.page.rows import typed_frame, with_ends
 from gemstones.page.table import TableBlock
@@ -75,8 +75,11 @@ def typical_overspend(found: Overspend) -> str:
         return f"No run's overspend in {RESOURCE_WORDS[found.resource]} is known: none has a loss of the frontier's"
     most, name = known[-1]
     middle = median(value for value, _ in known)
+    resource = RESOURCE_WORDS[found.resource]
+    if len(known) == 1:
+        return f"{name} used {number_text(100 * most)}% more {resource} than the frontier needs for its loss"
+    half = f"half of them used at most {number_text(100 * middle)}% more"
     return (
-        f"Of {counted(len(known), 'run')} with a loss of the frontier's the middle one used "
-        f"{number_text(100 * middle)}% more {RESOURCE_WORDS[found.resource]} than it needed, {name} "
-        f"{number_text(100 * most)}%"
+        f"{name} used {number_text(100 * most)}% more {resource} than the frontier needs for its loss, the most of "
+        f"the {len(known)} runs whose loss the frontier reaches; {half}"
     )

@@ -16,14 +16,15 @@ from gemstones.page.table import TableBlock
 from gemstones.words import capital
 
 STUDY_COLUMNS = {"params_total", "base", "flags"}
-"""Of the table of studies, for the download only."""
+"""Of the table of studies, for the download only; so is the loss, where there is one."""
 
 
 def sensitivity_section(made: Sensitivity) -> Section:
     """How far the answer depends on choices that are seldom reported."""
     last = flops_text(made.headline_budget)
     fits = (
-        f"{counted(made.combinations, 'combination')} of choices, of which {len(made.studies):,} have an answer, from "
+        f"{counted(made.combinations, 'combination')} of choices, of which {_answered(made):,} have an optimum for "
+        f"{last} FLOPs, from "
         f"{counted(made.distinct_fits, 'distinct fit')} ({counted(made.laws_fitted, 'law')}, "
         f"{counted(made.frontiers_found, 'frontier')}): ways to count FLOPs share the fits of Approach 3. Intervals "
         f"are from {counted(made.bootstrap, 'resample')} by run of each."
@@ -61,7 +62,7 @@ def sensitivity_section(made: Sensitivity) -> Section:
             TableBlock(
                 "studies",
                 "Every analysis",
-                Table(studies_frame(made), frozenset(STUDY_COLUMNS)),
+                Table(studies_frame(made), frozenset(STUDY_COLUMNS | ({"loss"} - {*made.choices}))),
                 first=("law", "params", "tokens"),
             ),
         ),
@@ -69,6 +70,12 @@ def sensitivity_section(made: Sensitivity) -> Section:
             f"{counted(one.combinations, 'combination')} refused: {one.reason}" for one in made.refused
         ),
     )
+
+
+def _answered(made: Sensitivity) -> int:
+    """Studies with a prescription for the headline budget, as figure and sentence count them."""
+    at = [s for s in made.spread if (s.quantity, s.budget) == ("n_opt", made.headline_budget)]
+    return at[0].studies if at else 0
 
 
 def _levels(made: Sensitivity) -> Table:
