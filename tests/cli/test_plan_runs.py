@@ -48,7 +48,8 @@ def test_fit_auto(cli: Cli, sizes: Path, tmp_path: Path) -> None:
     low, high = as_good["params_total"]
     assert low <= planned["params_total"] <= high
     out = cli("fit", sizes, "--law", "auto").out
-    assert "chosen by backtests: (N,T)^p predicts held-out rows to" in out and "(N,T)^p (taken)" in out
+    assert "chosen by backtests: (N,T)^p predicts held-out rows to" in out and "(N,T)^p (taken)" not in out
+    assert "(N,T)^p (taken)" in cli("fit", sizes, "--law", "auto", "--verbose").out
 
 
 @pytest.mark.long
