@@ -352,7 +352,7 @@ def _assumptions(question: _Question, annealed: bool, seeds: int) -> tuple[str, 
             "the law sees N alone: shapes are feasible ones of that N, width/depth near the head size"
         )
     said.append(
-        f"these are the model's own words, of fits by {question.reference.law.form}: forms that backtests chose from so "
-        "few runs (--law auto) were farther off; benchmarks/design.md has what fits to simulated runs obtain"
+        f"these are the model's own words, of fits by {question.reference.law.form}: forms that backtests chose from "
+        "so few runs (--law auto) were farther off; benchmarks/design.md has what fits to simulated runs obtain"
     )
     return tuple(said)
