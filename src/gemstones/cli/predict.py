@@ -10,7 +10,7 @@ from gemstones.analyses.predict.predict import predict as make_predictions
 from gemstones.analyses.predict.shown import OF_THE_FIT, predict_answer, predict_card
 from gemstones.cli.law_option import LawName, Of, law_of
 from gemstones.cli.options import FLAG, Json, Reading, Verbose
-from gemstones.cli.output import print_card, print_json, print_notes, say
+from gemstones.cli.output import print_card, print_json, print_notes, print_table, say
 from gemstones.cli.values import values_by_column
 from gemstones.display import columns
 from gemstones.numbers import counted
@@ -66,8 +66,14 @@ def predict(
         notes = predict_answer(made)
     if len(card.rows) > SHOWN:
         notes = [f"the first {SHOWN} of {len(card.rows):,} rows; --json has all", *notes]
-    print_card(card._replace(header=header, rows=rows, notes=notes))
-    if verbose:
+    if not verbose:
+        print_card(card._replace(header=header, rows=rows, notes=notes))
+    else:
+        say(card.heading)
+        for kept in ([i for i in range(len(header)) if i != OF_THE_FIT], [0, OF_THE_FIT]):
+            print_table("", *columns(kept, header, rows))
+        for note in notes:
+            say(note)
         return
     print_notes(("assumed", made.assumptions))
     if made.flags:

@@ -19,7 +19,7 @@ def predict_card(made: Predictions) -> Card:
     level = f"{level_text(made.level)} " if made.level is not None else ""
     measured = any(one.measured is not None for one in made.predictions)
     header = (
-        "at", "loss", f"{level}interval of a new run", "of the fit", "beyond runs",
+        "at", "loss", f"{level}interval of a new run", f"{level}interval of the fit", "beyond runs",
         *(("measured", "off by") if measured else ()),
     )  # fmt: skip
     return Card(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from gemstones.cli.options import Json
-from gemstones.cli.output import print_json, print_notes, print_table, say
+from gemstones.cli.options import Json, Verbose
+from gemstones.cli.output import print_json, print_notes, print_table, rest_text, say
 from gemstones.cli.suite.live import duration
 from gemstones.units import format_quantity
 
@@ -26,10 +26,15 @@ CONVENTIONS = {
 }
 
 
+WIDE = ("rate", "tokens", "train loss")
+"""Columns for which 80 have no room."""
+
+
 def status(
     runs: Annotated[Path, Parameter(help="Folder of runs, made by `gemstones suite run`.")],
     /,
     *,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """How far the runs of a suite are. Reads only, also while they train."""
@@ -50,10 +55,10 @@ def status(
             }
         )
     else:
-        _print(runs, found)
+        _print(runs, found, verbose)
 
 
-def _print(folder: Path, found: SuiteStatus) -> None:
+def _print(folder: Path, found: SuiteStatus, verbose: bool) -> None:
     def number(value: float | None) -> str:
         return "-" if value is None else f"{value:.4f}"
 
@@ -69,17 +74,22 @@ def _print(folder: Path, found: SuiteStatus) -> None:
         "train loss": [number(run.train_loss) for run in found.runs],
         "held-out loss": [number(run.loss) for run in found.runs],
     }
+    if not verbose:
+        for name in WIDE:
+            del columns[name]
     # Told where there is something to tell: the table is wide.
     if any(run.rollbacks for run in found.runs):
         columns["rollbacks"] = [str(run.rollbacks) for run in found.runs]
-    if any(run.sessions > 1 for run in found.runs):
+    if verbose and any(run.sessions > 1 for run in found.runs):
         columns["sessions"] = [str(run.sessions) for run in found.runs]
-    columns["spent"] = [duration(run.seconds) for run in found.runs]
+    if verbose:
+        columns["spent"] = [duration(run.seconds) for run in found.runs]
     columns["left"] = [left(run.remaining_seconds) for run in found.runs]
     rows = list(zip(*columns.values(), strict=True))
-    print_table(f"{folder}: {found.state}", list(columns), rows, left=(0, 2))
+    print_table(f"{folder}: {found.state}", list(columns), rows, left=(0, list(columns).index("state")))
     print_notes(*((run.id, [run.reason]) for run in found.runs if run.reason))
     say(
         f"{found.finished} of {len(found.runs)} runs finished; {duration(found.seconds)} spent, "
         f"{left(found.remaining_seconds)} left, one run at a time; losses in nats/token"
+        + ("" if verbose else f"; {rest_text(0)}")
     )
