@@ -188,6 +188,26 @@ def test_assumptions_are_said_by_every_command(cli: Cli, tmp_path: Path) -> None
             command
         )
         assert "vocabulary 50,304 assumed" in cli(*command).out, command
+    for command in (
+        ("overspend", table, *columns, "--tokens", "2e9"),
+        (
+            "backtest",
+            table,
+            *columns,
+            "--law",
+            "N,T",
+            "--split",
+            "leave-one-run-out",
+            "--draws",
+            40,
+            "--workers",
+            1,
+        ),
+        ("overtrain", "1e20", "--law", tmp_path / "fit.json", "--factors", "1,2"),
+        ("predict", tmp_path / "fit.json", "--at", "N=1e8,T=1e9"),
+        ("compare", table, table, *columns, "--law", "N,T", "--bootstrap", 40, "--workers", 1),
+    ):
+        assert "assumed: " in cli(*command).out and "vocabulary 50,304 assumed" in cli(*command).out, command
     said = ("--vocabulary", 32000, "--head-size", 128, "--context", 2048, "--queries-per-kv", 2)
     assert not any(
         "vocabulary" in a for a in cli("fit", table, *columns, *said, "--json").json["assumptions"]

@@ -35,6 +35,7 @@ from gemstones.analyses.next_run.experiment import Candidates, Learned, Noise
 from gemstones.analyses.next_run.pilot import pilot_of
 from gemstones.analyses.next_run.result import Bought, Design, Rival, factor_of
 from gemstones.analyses.next_run.search import Limits, after, search
+from gemstones.analyses.next_run.shown import law_flops
 from gemstones.analyses.next_run.wanted import WANTS, Reference, Want, best_sizes
 from gemstones.arguments import checked
 from gemstones.design.feasible import Constraints
@@ -46,7 +47,6 @@ from gemstones.laws.law import Law
 from gemstones.laws.published import REFIT, FrontierLaw, given_law
 from gemstones.planning.cost import amount_text
 from gemstones.planning.defaults import default_constraints, default_throughput
-from gemstones.planning.sight import sight
 from gemstones.runs.given import selected_runs
 from gemstones.shape import FloatArray, Shapes
 from gemstones.timing.step_time import StepTime
@@ -268,7 +268,7 @@ def design_runs(
     before = question.factor(start.variance)
     return Design(
         want, budget, amount, resource, beliefs.law, beliefs.noise, bought, before, by_quantity, rivals, curve,
-        _flops_convention(beliefs.law), seeds, annealed, CHECKPOINTS, level,
+        law_flops(beliefs.law), seeds, annealed, CHECKPOINTS, level,
         (*beliefs.assumptions, *_assumptions(question, annealed, seeds)), beliefs.flags,
     )  # fmt: skip
 
@@ -326,12 +326,6 @@ def _curve(
             here = question.factor(after(start, own).variance)
         found.append((spend, min([here, *(f for _, f in found)])))
     return tuple(found)
-
-
-def _flops_convention(law: Law) -> str:
-    if law.flops is not None:
-        return law.flops.convention
-    return f"6N_{law.params_convention}" if sight(law) == "size" else "gemstones"
 
 
 def _assumptions(question: _Question, annealed: bool, seeds: int) -> tuple[str, ...]:
