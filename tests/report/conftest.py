@@ -49,10 +49,9 @@ def short_analyses() -> Iterator[None]:
     """Sensitivity and backtests of few splits and without resamples: they take most of the time of a study."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sensitivity, "DRAWS", 0)
+        patch.setattr(backtests, "LAWS", ("N,T", "w,d,T"))
         splits = ("compute", "leave-one-width-out", "leave-one-run-out")
-        patch.setattr(
-            backtests, "backtest", partial(backtest, laws=("N,T", "w,d,T"), splits=splits, draws=40)
-        )
+        patch.setattr(backtests, "backtest", partial(backtest, splits=splits, draws=40))
         yield
 
 

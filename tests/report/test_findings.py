@@ -20,6 +20,7 @@ from gemstones.analyses.sensitivity.section import sensitivity_section
 from gemstones.analyses.sensitivity.sensitivity import sensitivity
 from gemstones.analyses.sensitivity.sweep import Sweep
 from gemstones.figures.table import Table
+from gemstones.laws.envelope import envelope
 from gemstones.laws.published import refit
 from gemstones.page.page import Section
 from gemstones.page.table import TableBlock, shown
@@ -153,3 +154,28 @@ def test_the_axis_of_profiles_has_the_words_of_its_flops() -> None:
     text = isoflop_figure(made).to_json()
     assert "FLOPs (Appendix G)" in text and "FLOPs (gemstones)" not in text
     assert "N* grows as FLOPs to the power" in text
+
+
+def test_approaches_beside_profiles_have_as_many_resamples() -> None:
+    grid = planted.grid(3)
+    made = isoflop(grid, bootstrap=240)
+    alone = envelope(grid, bootstrap=240).intervals
+    assert alone is not None and made.approaches[0].intervals["params"] == alone["params"]["slope"]
+    assert "240 resamples" in made.approaches[0].how and "240 resamples" in made.approaches[2].how
+
+
+def test_the_law_that_answers_is_backtested(stones_study: Study) -> None:
+    first = first_plan(stones_study)
+    assert first is not None and first.law_form not in ("N,T", "w,d,T")
+    made = stones_study.analyses.backtest
+    assert made is not None and first.law_form in {score.law for score in made.scores}
+
+
+def test_sensitivity_says_where_the_law_that_answers_was_not_tried(stones_study: Study) -> None:
+    def said(form: str) -> str:
+        plans = tuple(replace(one, law_form=form) for one in stones_study.plans)
+        page = study_page(replace(stones_study, plans=plans), sections=(Section("sensitivity", "S"),))
+        return " ".join(next(s for s in page.sections if s.name == "sensitivity").words)
+
+    assert said("N,T") == ""
+    assert "(w,d,T)^p, by which this page answers, is none of them" in said("(w,d,T)^p")

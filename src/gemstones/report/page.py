@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from gemstones.analyses.sensitivity.choices import NO_LAW
 from gemstones.display import caution
 from gemstones.errors import InvalidTable
 from gemstones.figures.predicted import MOST_PANELS, predicted_figure
@@ -38,6 +39,7 @@ from gemstones.words import (
     flops_words,
     intervals_words,
     law_words,
+    listed,
     models_words,
     selection_words,
 )
@@ -62,7 +64,7 @@ def study_page(
         _envelopes(study),
         _fits(study, runs),
         _plans(study),
-        *sections,
+        *(_beside_the_answer(section, study) for section in sections),
         _provenance(study),
     ]
     return Page(
@@ -340,6 +342,21 @@ def _records(records: list[dict[str, Any]], names: tuple[str, ...]) -> Table:
     counts = {"rows", "runs"}
     rows = [{n: record[n] for n in names} for record in records]
     return Table(typed_frame(rows, {*names} - counts, counts))
+
+
+def _beside_the_answer(section: Section, study: Study) -> Section:
+    """The sensitivity to choices says where the law that answers is none of those that were tried."""
+    made, plan = study.analyses.sensitivity, first_plan(study)
+    if section.name != "sensitivity" or made is None or plan is None:
+        return section
+    tried = [law for law in dict.fromkeys(one.choices.law for one in made.studies) if law != NO_LAW]
+    if not tried or plan.law_form in tried:
+        return section
+    said = (
+        f"The laws tried are {listed(tried)}; {plan.law_form}, by which this page answers, is none of them: what it "
+        "prescribes is under Prescriptions."
+    )
+    return replace(section, words=(*section.words, said))
 
 
 # ---- Explorer

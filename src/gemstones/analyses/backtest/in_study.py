@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gemstones.analyses.analysis import Analysis, Answer, Asked, attempt
-from gemstones.analyses.backtest.backtest import Backtest, backtest
+from gemstones.analyses.backtest.backtest import LAWS, Backtest, backtest
 from gemstones.analyses.backtest.files import BACKTEST_FILES, backtest_files
 from gemstones.analyses.backtest.section import backtest_section
 from gemstones.analyses.backtest.words import sentence
@@ -16,16 +16,24 @@ from gemstones.runs.table import RunTable
 
 
 def _ask(asked: Asked) -> Answer[Backtest]:
+    """Of the usual laws, and of the one that answers."""
     return attempt(
         ANALYSIS.title,
         lambda: backtest(
             [one.fitted for one in asked.chosen],
+            laws=_laws(asked),
             objective=Objective(delta=asked.settings.delta),
             seed=asked.settings.seed,
             workers=asked.workers,
             progress=asked.share,
         ),
     )
+
+
+def _laws(asked: Asked) -> list[str]:
+    """The usual ones, and the sum that answers."""
+    answering = [made.law.form for made in asked.laws[:1] if made.law.formula is None]
+    return list(dict.fromkeys((*LAWS, *answering)))
 
 
 def _files(made: Backtest, runs: RunTable, folder: Path) -> list[Path]:
@@ -41,7 +49,7 @@ def _sentences(made: Backtest) -> Iterator[str]:
 ANALYSIS = Analysis(
     key="backtest",
     title="backtests",
-    time=40.0,
+    time=55.0,
     ask=_ask,
     section=backtest_section,
     sentences=_sentences,

@@ -38,8 +38,6 @@ from gemstones.seeds import Seed, seed_number
 from gemstones.shape import FloatArray, IntArray
 
 DRAWS = 1000
-LAW_DRAWS = 200
-"""Resamples of the law and of the frontier beside the parabolas, where more are asked for."""
 LEAST_BUDGETS = 2
 """A line needs two; one through exactly two has no residual."""
 
@@ -93,12 +91,11 @@ def isoflop(
     found = [status == "minimum" for status in statuses]
     at = _minima(bowls, log_loss[None])[:, 0]
     drawn = _draws(bowls, log_loss, table.run_codes, bootstrap, seed)
-    draws_of_law = min(bootstrap, LAW_DRAWS)
     fitted, law_ns, of_law, said_of_law = _beside(
-        table, law, delta, convention, log_c, flops, draws_of_law, seed, level
+        table, law, delta, convention, log_c, flops, bootstrap, seed, level
     )
     law_n = law_ns[0]
-    beside = [by_frontier(table, convention, draws_of_law, seed, level)]
+    beside = [by_frontier(table, convention, bootstrap, seed, level)]
     bias, biases = None, np.full(len(bowls), np.nan)
     if fitted is not None and of_law is not None:
         biases = _minima(bowls, of_law[None])[0, 0] - law_n
