@@ -163,7 +163,7 @@ def test_the_edges_of_the_search_are_said() -> None:
     narrow = Constraints(width_min=2048, width_max=65_536, depth_min=1, depth_max=1024, width_multiple=256)
     found = overtrain(1e22, WIDTH_DEPTH, [1, 16, 1e6], constraints=narrow)
     assert [p.edges for p in found.points] == [(), ("width_min",), ()]
-    assert any("edge of the search at factor 16 (width_min)" in note for note in found.notes)
+    assert any("edge of the search at factor 16 (least width)" in note for note in found.notes)
     assert found.points[2].reason is not None
     # Depth 1 is no edge: no model is shallower. Nor is a width that was asked for.
     fixed = Constraints(width_min=4096, width_max=4096, depth_min=1, depth_max=1024, width_multiple=256)

@@ -64,7 +64,7 @@ def test_people_are_told(cli: Cli, tmp_path: Path) -> None:
     assert (outcome.status, outcome.err) == (0, "")
     for part in (
         "95% intervals from 40 resamples of held-out runs",
-        "huber (delta 0.0001); N counts total parameters; FLOPs: Appendix G",
+        "Huber's function (delta 0.0001); N counts total parameters; FLOPs: Appendix G",
         "gemstones (le100B): error of every held-out row",
         "params > 700M",
         "no error: le100B, params > 80M: 3 runs to fit",

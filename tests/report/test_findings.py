@@ -76,6 +76,14 @@ def test_a_span_of_one_is_a_number() -> None:
     assert "widths 128 to 160, depths 3 to 4" in near_sentence(near(2, (3, 4)))
 
 
+def test_edges_of_the_search_are_named_in_words() -> None:
+    cut = replace(near(2), truncated_by=("width_min", "depth_max"))
+    assert "it reaches the edge of the search (least width, greatest depth)" in near_sentence(cut)
+    frame = pl.DataFrame({"shapes": [1, 2], "cut_by_search_at": ["", "width_min, depth_min"]})
+    made = shown(TableBlock("t", "T", Table(frame)))
+    assert [row[1].text for row in made.rows] == ["", "least width, least depth"]
+
+
 def sections(study: Study, runs: RunTable | None = None) -> dict[str, Section]:
     return {section.name: section for section in study_page(study, runs).sections}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from gemstones.figures.table import Table, title_of
 from gemstones.numbers import interval_text, quantity_of, quantity_text
+from gemstones.planning.shown import edges_text
 
 MOST_ROWS = 50
 """Shown; the download has all."""
@@ -168,6 +169,8 @@ def _cell(name: str, row: dict[str, Any]) -> Cell:
     value = row[name]
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return Cell("–")
+    if name == "cut_by_search_at" and value:
+        return Cell(edges_text(value.split(", ")))
     if not isinstance(value, float):
         return Cell(f"{value:,}" if isinstance(value, int) else WORDS.get(value, str(value)))
     if f"{name}_low" not in row:

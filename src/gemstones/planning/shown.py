@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gemstones.display import Row, cautions, html_table, interval_text, labelled
@@ -245,11 +245,21 @@ def near_sentence(near: NearOptimal | None, loss: float | None = None) -> str:
     if near is None:
         return "no near-optimal set: this law predicts no loss" if loss is None else "no shape comes near"
     beyond = (
-        f"; it reaches the edge of the search ({', '.join(near.truncated_by)})" if near.truncated_by else ""
+        f"; it reaches the edge of the search ({edges_text(near.truncated_by)})" if near.truncated_by else ""
     )
     shapes = "1 shape lies" if near.count == 1 else f"{near.count:,} shapes lie"
     spans = ", ".join(near_spans(near))
     return f"{shapes} within {near.tolerance:.2%} of the best loss: {spans}{beyond}{_agreed(near)}"
+
+
+def edges_text(edges: Iterable[str]) -> str:
+    """Edges of a search over shapes, for people.
+
+    >>> edges_text(["width_min", "depth_max"])
+    'least width, greatest depth'
+    """
+    named = (edge.split("_") for edge in edges)
+    return ", ".join(f"{'least' if end == 'min' else 'greatest'} {size}" for size, end in named)
 
 
 def near_spans(near: NearOptimal) -> tuple[str, str]:

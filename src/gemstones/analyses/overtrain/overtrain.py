@@ -38,6 +38,7 @@ from gemstones.planning.extrapolation import Extrapolation
 from gemstones.planning.plan import of_groups, plan
 from gemstones.planning.request import no_intervals
 from gemstones.planning.result import Plan
+from gemstones.planning.shown import edges_text
 from gemstones.planning.sight import sight
 from gemstones.shape import BoolArray, FloatArray, Shape, Shapes
 from gemstones.units import Interval, format_quantity
@@ -148,7 +149,7 @@ class Overtraining:
                 "if its form is right, from the same draws here and at the optimum"
                 + ("; an increase below 0 is of draws that have their optimum elsewhere" if below else "")
             )
-        if at := "; ".join(f"{p.factor:.3g} ({', '.join(p.edges)})" for p in self.points if p.edges):
+        if at := "; ".join(f"{p.factor:.3g} ({edges_text(p.edges)})" for p in self.points if p.edges):
             said.append(
                 f"the shape lies on the edge of the search at factor {at}: one beyond may lose less there"
             )

@@ -77,7 +77,7 @@ class Objective:
         return np.asarray(rho.sum(-1) if weights is None else (rho * weights).sum(-1))
 
     def __str__(self) -> str:
-        words = f"huber (delta {self.delta:g})" if self.kind == "huber" else self.kind
+        words = f"Huber's function (delta {self.delta:g})" if self.kind == "huber" else self.kind
         return words if self.above == 1.0 else f"{words}, losses above the law counted {self.above:g} times"
 
 
