@@ -9,6 +9,7 @@ What commands print (for people, and as JSON) and every text that `study` writes
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import subprocess
@@ -98,4 +99,8 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="for the answers")
+    main(parser.parse_args().folder.resolve())
