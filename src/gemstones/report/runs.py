@@ -127,7 +127,7 @@ def loss_curves(runs: RunTable) -> alt.TopLevelMixin | None:
         panels.append(
             panel.properties(title=alt.TitleParams(title, fontSize=13.5)) if len(by_family) > 1 else panel
         )
-    width = 250 if len(panels) > 2 else style.PANEL_WIDTH
+    width = 244 if len(panels) > 2 else style.PANEL_WIDTH
     rows = [panels[i : i + PANELS_A_ROW] for i in range(0, len(panels), PANELS_A_ROW)]
     chart = alt.vconcat(
         *(
