@@ -13,6 +13,10 @@
   /** A budget as it is written, in its unit. */
   const budgetText = (budget, resource) => (resource === "flops" ? flopsText(budget) : numberText(budget));
 
+  /** gemstones.planning.shown.edges_text. */
+  const edgesText = (edges) =>
+    edges.map((edge) => edge.split("_")).map(([size, end]) => `${end === "min" ? "least" : "greatest"} ${size}`).join(", ");
+
   /** From how many decades beyond the runs a caution is said louder. */
   const LOUDER = [0, 0.5, 1.5];
 
@@ -229,7 +233,7 @@
       list.push([`Reach: ${made.extrapolation.sentence}.`]);
       if (made.edges?.length)
         list.push([
-          `The shape lies on the edge of the search (${made.edges.join(", ")}): a better one may lie beyond.`,
+          `The shape lies on the edge of the search (${edgesText(made.edges)}): a better one may lie beyond.`,
         ]);
       if (made.near) list.push([nearWords(made.near, of)]);
       if (made.nearest.length) {
@@ -251,7 +255,7 @@
 
     function nearWords(near, of) {
       const cut = near.truncatedBy.length
-        ? `; they reach the edge of the search (${near.truncatedBy.join(", ")})`
+        ? `; they reach the edge of the search (${edgesText(near.truncatedBy)})`
         : "";
       const blind = of.kind === "params" ? " (to this law all shapes of one size are the same)" : "";
       return (
