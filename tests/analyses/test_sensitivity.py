@@ -379,7 +379,7 @@ def test_the_loss_is_a_choice_where_there_are_several() -> None:
     assert made.decomposition["loss"] == pytest.approx(1)
     said = made.sentence
     assert "the set that losses are of moves them most (100%" in said
-    assert "fitted to the losses on near N* is 1 (" in said and "those on far N* is 0.0244 (" in said
+    assert "fitted to the losses on near N* is 1 [" in said and "those on far N* is 0.0244 [" in said
 
 
 def test_losses_are_chosen_by_set_or_column() -> None:
