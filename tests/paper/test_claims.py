@@ -24,6 +24,7 @@ from gemstones.laws.solver.objective import Objective
 from gemstones.paper import approach1_claims, fit_claims, price_claims, suite_claims
 from gemstones.paper.approach1_claims import approach1_chapter
 from gemstones.paper.claim import (
+    NO_INTERVAL,
     Chapter,
     Claim,
     beyond,
@@ -35,7 +36,7 @@ from gemstones.paper.claim import (
     number,
     statement,
 )
-from gemstones.paper.headlines import SAID, Headline, headlines
+from gemstones.paper.headlines import SAID, Headline, headlines, with_interval
 from gemstones.paper.learning_rates import learning_rate_optima
 from gemstones.paper.plan_claims import plan_chapter
 from gemstones.paper.price_claims import price_chapter
@@ -391,3 +392,12 @@ def test_starts() -> None:
     assert verdicts(lambda solver, selection, delta: 0.01) == ["does not hold", "does not hold", "ours"]
     claims = list(starts_claims(frame(as_found)))
     assert claims[-1].ours == "0.000; 0.000" and "optimiser" in claims[-1].why
+
+
+def test_an_interval_stands_beside_what_it_is_of() -> None:
+    """After the last of several numbers it reads as that one's."""
+    bare = Claim("§1", "it grows", "", "1 to 2", "[0.3, 0.4]", "holds")
+    assert with_interval(bare) == "1 to 2 [0.3, 0.4]"
+    said = with_interval(replace(bare, why="many; the interval is of 2 less 1, on paired resamples"))
+    assert said == "1 to 2 (interval of 2 less 1: [0.3, 0.4])"
+    assert with_interval(replace(bare, interval=f"{NO_INTERVAL}a count")) == "1 to 2"

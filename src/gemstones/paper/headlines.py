@@ -5,6 +5,7 @@ A headline stands on claims of the chapters, by their `topic`; its verdict is ma
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -123,6 +124,9 @@ SAID = (
 """In the order in which the paper draws on them."""
 
 
+_OF = re.compile(r"the interval is of ([^;,]+)")
+
+
 def headlines(chapters: Sequence[Chapter]) -> tuple[Headline, ...]:
     """Every headline that the chapters have claims for."""
     every = [claim for chapter in chapters for claim in chapter.claims]
@@ -131,5 +135,9 @@ def headlines(chapters: Sequence[Chapter]) -> tuple[Headline, ...]:
 
 
 def with_interval(claim: Claim) -> str:
-    """Our number, with its interval where it has one."""
-    return claim.ours if claim.interval.startswith(NO_INTERVAL) else f"{claim.ours} {claim.interval}"
+    """Our number, with its interval where it has one, and what that is of where it is not of the number before it."""
+    if claim.interval.startswith(NO_INTERVAL):
+        return claim.ours
+    if (of := _OF.search(claim.why)) is not None:
+        return f"{claim.ours} (interval of {of[1]}: {claim.interval})"
+    return f"{claim.ours} {claim.interval}"

@@ -157,7 +157,8 @@ def trends(refit: Fit) -> Iterator[Claim]:
         flat < middle,
         interval=flat_ends,
         settled=flat_ends[1] < middle or flat_ends[0] > middle,
-        why=f"by slopes: under {middle:.2f} ours is nearer to Kaplan's; his count N without embeddings",
+        why=f"the interval is of our power; by slopes: under {middle:.2f} it is nearer to Kaplan's; his count N "
+        "without embeddings",
         topic="tokens",
     )
 
