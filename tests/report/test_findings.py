@@ -187,3 +187,10 @@ def test_sensitivity_says_where_the_law_that_answers_was_not_tried(stones_study:
 
     assert said("N,T") == ""
     assert "(w,d,T)^p, by which this page answers, is none of them" in said("(w,d,T)^p")
+
+
+def test_losses_of_bytes_do_not_depend_on_tokens(stones_study: Study) -> None:
+    """Losses per token are of the runs' own tokenizer, losses per byte of no one's."""
+    assert "tokenizers do not compare" in stones_study.conventions["loss"]
+    per_byte = replace(stones_study, loss_unit="bits_per_byte").conventions["loss"]
+    assert per_byte.startswith("bits per byte, ") and "token" not in per_byte

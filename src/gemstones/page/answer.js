@@ -83,14 +83,15 @@
     function showOthers(rows, models, { law: of, budget }) {
       byId("others-title").textContent = `Every law, for ${flopsText(budget)} FLOPs`;
       byId("others").replaceChildren(...rows.filter((row) => row.made).map((row) => otherRow(row, of)), ...models.map(modelRow));
+      const tested = rows.find((row) => row.off !== null)?.law;
       const without = rows.filter((row) => !row.made).map((row) => row.law.label);
       byId("others-caption").textContent =
         (of.kind === "frontier"
           ? "This law predicts no loss, so not what another costs."
           : `Costs: how much higher the loss is at another law's N, if ${of.label} is right (–: no such shape).`) +
         " N as each law counts it." +
-        (rows.some((row) => row.off !== null)
-          ? ` Off by: ${general(100 * of.level, 3)}% of the losses of runs that a law was not fitted to lay within this of what it said (backtests; –: none).`
+        (tested
+          ? ` Off by: ${general(100 * tested.newRunLevel, 3)}% of the losses of runs that a law was not fitted to lay within this of what it said (backtests; –: none).`
           : "") +
         (models.length ? " Diamonds: models that took half to twice these FLOPs (6·N·T), with the tokens that they had; their costs are of their N alone." : "") +
         (without.length ? ` No answer here: ${without.join(", ")}.` : "");

@@ -131,6 +131,7 @@ def law_data(name: str, law: AnyLaw) -> dict[str, Any]:
         "assumptions": [] if fit is None else list(fit.plan_assumptions),
         "draws": "" if fit is None or not fit.has_intervals else packed(fit.theta_draws),
         "level": None if fit is None or not fit.has_intervals else fit.level,
+        "newRunLevel": None if fit is None else fit.level,
         "newRun": [] if fit is None else [[one.decades, one.error] for one in fit.new_run_error],
         "flops": flops_data(bare),
         "interval_note": None if fit is None or not fit.drawn else fit.interval_note,

@@ -73,6 +73,8 @@ class Study:
     def conventions(self) -> dict[str, str]:
         """What its numbers mean."""
         of = "on the runs' own held-out text, in their own tokens: losses of other texts or tokenizers do not compare"
+        if self.loss_unit == "bits_per_byte":  # whatever the tokens
+            of = "on the runs' own held-out text: losses of other texts do not compare"
         return {"loss": f"{WORDS[self.loss_unit]}, {of}", **CONVENTIONS}
 
     def summary(self) -> dict[str, Any]:

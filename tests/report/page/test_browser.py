@@ -194,6 +194,9 @@ def test_all_laws_stand_beside_each_other(stones_page: Path, stones_study: Study
     page.locator("#others button", has_text="Chinchilla, Epoch").click()
     expect(page.locator("#law")).to_have_value("chinchilla-epoch")
     assert "law=chinchilla-epoch" in page.url
+    # Whichever law is chosen: a published one has no level of its own.
+    page.wait_for_selector(".answer[data-complete]", state="attached")
+    expect(page.locator("#others-caption")).to_contain_text("Off by: 95% of the losses")
 
 
 def test_the_isoflop_curve_shows_what_was_measured(
