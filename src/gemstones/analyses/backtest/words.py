@@ -59,22 +59,21 @@ def percent_interval_text(ends: Interval) -> str:
     return ends_text(*(f"{100 * end:.2f}" for end in ends))
 
 
-def errors_sentence(backtest: Backtest) -> str:
-    """What the errors are."""
+def errors_sentence(backtest: Backtest, weighted: str = "", made: str = "") -> str:
+    """What the errors are; `weighted` and `made` say how, where there is room for it."""
     resamples, params = backtest.resamples, PARAMS_WORDS[backtest.params_convention]
     return (
-        "Errors are root mean squares of log(predicted / measured loss) in percent, with "
-        f"{level_text(resamples.level)} intervals from {resamples.draws} resamples of held-out runs; N counts {params} "
-        f"parameters; FLOPs: {flops_words(backtest.tables[0].flops_convention)}."
+        f"Errors are root mean squares of log(predicted / measured loss) in percent{weighted}, with "
+        f"{level_text(resamples.level)} intervals from {resamples.draws} resamples of held-out runs{made}; N counts "
+        f"{params} parameters; FLOPs: {flops_words(backtest.tables[0].flops_convention)}."
     )
 
 
 def conventions_sentence(backtest: Backtest) -> str:
     """What the errors are, and how they were made."""
-    return (
-        f"{errors_sentence(backtest)} Every run is weighted equally; where something is left out in turn, folds are "
-        f"resampled. Laws are fitted by {backtest.objective}. Approach 1 is fitted to the frontier, and predicts it."
-    )
+    made = f" (of folds, where something is left out in turn). Laws are fitted by {backtest.objective}"
+    said = errors_sentence(backtest, ", every run weighted equally", made)
+    return f"{said} Approach 1 is fitted to the frontier, and predicts it."
 
 
 def sentence(backtest: Backtest, selection: str, target: Target) -> str | None:
