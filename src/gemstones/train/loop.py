@@ -20,7 +20,7 @@ from gemstones.design.divergence import HISTORY_STEPS, diverged
 from gemstones.design.spec import RunSpec
 from gemstones.runs.ledger import Evaluation, Event, Rollback, Saved, Step, passed_over
 from gemstones.train.beside import Texts
-from gemstones.train.checkpoint import Complete, retire, state_of
+from gemstones.train.checkpoint import retire, state_of
 from gemstones.train.evaluate import BrokenOffError, evaluate
 from gemstones.train.model import Transformer
 from gemstones.train.optimizer import set_rate
@@ -28,7 +28,6 @@ from gemstones.train.ranks import Ranks
 from gemstones.train.saving import Saving, begin_save
 from gemstones.train.step import StepResult, train_step
 from gemstones.train.stopping import REASONS, Stopping
-from gemstones.train.write_checkpoint import save
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,8 @@ class Setup:
     model: Transformer
     optimizer: torch.optim.Optimizer
     ranks: Ranks
+    savers: Ranks
+    """The same, as they write checkpoints beside the training."""
     matmul_flops_per_second: float
     """Of one device."""
     micro_sequences: int | None = None
@@ -219,36 +220,36 @@ class _Loop:
         return 0
 
     def save(self) -> None:
-        """Save, unless this step is saved already: beside the next steps, if one process trains."""
+        """Save beside the next steps, unless this step is saved already."""
         if self.saved == self.step:
             return
         self.settle()
         setup, start = self.setup, time.perf_counter()
         if setup.ranks.first:
             self.sync()  # a checkpoint stands for a ledger up to its step
-        what = (setup.folder, state_of(setup.model, setup.optimizer), setup.ranks)
-        skipped = self.here().skipped_batches
+        self.saving = begin_save(
+            setup.folder,
+            state_of(setup.model, setup.optimizer),
+            setup.savers,
+            run=setup.spec.id,
+            step=self.step,
+            skipped_batches=self.here().skipped_batches,
+        )
         self.saved = self.step
-        if setup.ranks.mesh is None:
-            self.saving = begin_save(*what, run=setup.spec.id, step=self.step, skipped_batches=skipped)
-            self.still_seconds = time.perf_counter() - start
-            return
-        complete = save(*what, run=setup.spec.id, step=self.step, skipped_batches=skipped)
-        self.still_seconds = self.save_seconds = time.perf_counter() - start
-        self._saved(complete)
+        self.still_seconds = time.perf_counter() - start
 
     def settle(self, *, wait: bool = True) -> None:
         """Record the checkpoint that is being written, when it is; raise what went wrong with it."""
-        if self.saving is None or not (wait or self.saving.finished):
+        if self.saving is None:
+            return
+        # Ranks go on together, or are told together of what went wrong.
+        if not wait and not self.setup.ranks.smallest(int(self.saving.finished)):
             return
         saving, self.saving = self.saving, None
         start = time.perf_counter()
         complete = saving.result()
         self.save_seconds = saving.seconds
         self.still_seconds += time.perf_counter() - start
-        self._saved(complete)
-
-    def _saved(self, complete: Complete) -> None:
         if self.setup.ranks.first:
             self.record(Saved(step=complete.step, bytes=complete.bytes, seconds=self.still_seconds))
             retire(self.setup.folder, self.setup.spec, complete.step)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import NoReturn, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 
-from gemstones.errors import GemstonesError
+from gemstones.errors import Failure, GemstonesError
 
 T = TypeVar("T")
 
@@ -23,6 +24,14 @@ class Ranks:
 
     mesh: DeviceMesh | None
     device: torch.device
+    group: dist.ProcessGroup | None = None
+    """Through which they talk; the one of all that they train in if None."""
+
+    def beside(self) -> Ranks:
+        """The same processes in a group of their own, on the CPU, for a thread; every rank calls it."""
+        if self.mesh is None:
+            return self
+        return replace(self, device=torch.device("cpu"), group=dist.new_group(backend="gloo"))
 
     @property
     def first(self) -> bool:
@@ -52,7 +61,7 @@ class Ranks:
     def barrier(self) -> None:
         """Wait for all."""
         if self.mesh is not None:
-            dist.barrier()
+            dist.barrier(self.group)
 
     def by_first(self, decide: Callable[[], T]) -> T:
         """What rank 0 finds, or the error it raises, on every rank."""
@@ -64,7 +73,7 @@ class Ranks:
                 found = [decide()]
             except GemstonesError as error:
                 found = [error]
-        dist.broadcast_object_list(found, src=0)
+        dist.broadcast_object_list(found, src=0, group=self.group)
         if isinstance(found[0], GemstonesError):
             raise found[0]
         return cast(T, found[0])
@@ -74,7 +83,7 @@ class Ranks:
         if self.mesh is None:
             return [value]
         values: list[T | None] = [None] * self.count
-        dist.all_gather_object(values, value)
+        dist.all_gather_object(values, value, group=self.group)
         return cast(list[T], values)
 
     def sum_over_data(self, total: torch.Tensor) -> torch.Tensor:
@@ -88,12 +97,26 @@ class Ranks:
         if self.mesh is None:
             return value
         tensor = torch.tensor(value, device=self.device)
-        dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+        dist.all_reduce(tensor, op=dist.ReduceOp.MAX, group=self.group)
         return int(tensor)
 
     def smallest(self, value: int) -> int:
         """The smallest of all ranks' values."""
         return -self.largest(-value)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Whoever is left when another process of the group is gone says so: a `Failure`, in the place of gloo's words."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "gloo" not in str(error) or "peer" not in str(error):
+            raise
+        raise Failure(
+            "another process of this run is gone, and its log may say why: the same command goes on from the newest "
+            "checkpoint"
+        ) from error
 
 
 def leave_group(status: int) -> NoReturn:

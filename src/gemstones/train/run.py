@@ -59,7 +59,7 @@ from gemstones.train.loop import Ended, Position, Setup, train_steps
 from gemstones.train.model import Block, Transformer
 from gemstones.train.optimizer import build_optimizer
 from gemstones.train.peak import matmul_flops_per_second
-from gemstones.train.ranks import Ranks
+from gemstones.train.ranks import Ranks, together
 from gemstones.train.record import Recorder
 from gemstones.train.sinks import Sink
 from gemstones.train.start import device_name, device_of, start_event
@@ -141,7 +141,7 @@ def train(folder: Path, options: Options) -> Outcome:
     device = device_of(options)
     ranks = Ranks(build_mesh(options.layout, device.type), device)
     stopping = Stopping(options.budget_seconds)
-    with stopping.listening(), _alone(folder, ranks):
+    with stopping.listening(), together(), _alone(folder, ranks):
         texts = Texts(corpus, held_out, mixture)
         return _session(folder, run.spec, texts, options, ranks, stopping)
 
@@ -255,7 +255,7 @@ def _setup(folder: Path, spec: RunSpec, texts: Texts, options: Options, ranks: R
     if way.products:
         use_products(way.products)
     peak = matmul_flops_per_second(ranks.device, spec.precision)
-    return Setup(folder, spec, texts, model, optimizer, ranks, peak, options.micro_sequences)
+    return Setup(folder, spec, texts, model, optimizer, ranks, ranks.beside(), peak, options.micro_sequences)
 
 
 def _way(spec: RunSpec, options: Options, ledger: Ledger, ranks: Ranks) -> Way:

@@ -2,6 +2,9 @@
 
 Its promises are those of one that is waited for: the marker comes last, the ledger was flushed before, one is written
 at a time, and whoever needs it waits. What goes wrong is raised to whoever asks next.
+
+Where training is sharded, each rank copies its shards and has such a thread; the threads talk through a group of their
+own (`Ranks.beside`), so that they and the training do not take each other's messages.
 """
 
 from __future__ import annotations
@@ -63,8 +66,7 @@ def begin_save(
     step: int,
     skipped_batches: int,
 ) -> Saving:
-    """Copy the state after `step`, and begin to save the copy; of one process alone."""
-    assert ranks.mesh is None
+    """Copy the state after `step`, and begin to save the copy; every rank calls it, `ranks` beside the training."""
     copied = {name: tensor.to("cpu", copy=True) for name, tensor in state.items()}
     return Saving(
         step, lambda: save(run_folder, copied, ranks, run=run, step=step, skipped_batches=skipped_batches)

@@ -78,6 +78,7 @@ def _fill(filling: Path, state: dict[str, Tensor], ranks: Ranks, final: Path) ->
         save_shards(
             state,
             storage_writer=HuggingFaceStorageWriter(str(filling), save_distributed=True),
+            process_group=ranks.group,
             no_dist=ranks.mesh is None,
         )
 
