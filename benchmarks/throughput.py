@@ -31,8 +31,8 @@ from gemstones.train.initialisation import initialise
 from gemstones.train.kernels import onednn_product, use_products
 from gemstones.train.model import NORM_EPS, Transformer
 from gemstones.train.optimizer import build_optimizer, set_rate
+from gemstones.train.pass_seconds import step_seconds
 from gemstones.train.step import Precision, autocast, train_step
-from gemstones.train.ways import step_seconds
 
 LARGE = Shape(256, 4, head_size=64, queries_per_kv=2, vocabulary=4096, context=256)
 SMALL = [

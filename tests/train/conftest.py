@@ -14,7 +14,7 @@ from gemstones.design.spec import RunSpec
 from gemstones.remedies import of_options
 from gemstones.runs.folders import RunFile, write_run
 from gemstones.shape import Shape
-from gemstones.train import peak, ways
+from gemstones.train import pass_seconds, peak
 from gemstones.train.corpus import Corpus, Options, build
 
 CONTEXT, BATCH = 32, 4
@@ -78,7 +78,7 @@ def make_run(corpus: Corpus, tmp_path: Path) -> Callable[..., Path]:
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What is remembered of shards is not kept in the user's cache; and no time goes into the device's best rate."""
     monkeypatch.setattr(peak, "_PATIENCE", 0.001)
-    monkeypatch.setattr(ways, "PATIENCE", 0)
+    monkeypatch.setattr(pass_seconds, "PATIENCE", 0)
     cache = tmp_path_factory.getbasetemp() / "cache"
     monkeypatch.setenv("GEMSTONES_CACHE", str(cache))
     return cache

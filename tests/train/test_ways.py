@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +17,9 @@ import torch._inductor.config
 
 from gemstones.runs.folders import ledger_of
 from gemstones.shape import Shape
-from gemstones.train import kernels, ways
-from gemstones.train.run import Options, train
+from gemstones.train import apart, kernels, pass_seconds, ways
+from gemstones.train.run import Options, Outcome, train
+from gemstones.train.stopping import Stopping
 from tests.train.compare import SignalAt, trained
 
 MakeRun = Callable[..., Path]
@@ -37,7 +42,7 @@ def measures(monkeypatch: pytest.MonkeyPatch, mkl: float, onednn: float) -> list
     """What the machine measures; the list grows by one whenever it does."""
     calls: list[int] = []
 
-    def seconds(shape: object, sequences: int, precision: str) -> ways.Seconds:
+    def seconds(shape: object, sequences: int, *others: object) -> ways.Seconds:
         calls.append(sequences)
         return ways.Seconds(mkl, onednn)
 
@@ -102,13 +107,12 @@ def compilation(monkeypatch: pytest.MonkeyPatch, plain: float, compiled: float) 
     """What the machine measures of compiling; every run is long enough to ask. The list grows whenever it is asked."""
     calls: list[int] = []
 
-    def seconds(known: ways.Seconds, shape: object, sequences: int, precision: str) -> ways.Seconds:
+    def seconds(known: ways.Seconds, shape: object, sequences: int, *others: object) -> ways.Seconds:
         calls.append(sequences)
         return ways.Seconds(known.mkl, known.onednn, compiled, 1e-9)
 
     monkeypatch.setattr(ways, "LONG", 0.0)
     monkeypatch.setattr(ways, "compiled_too", seconds)
-    monkeypatch.setattr(ways, "compile_model", lambda model: None)
     monkeypatch.setattr("gemstones.train.run.compile_model", lambda model: None)
     measures(monkeypatch, plain, plain)
     return calls
@@ -154,11 +158,61 @@ def test_who_names_a_library_has_it_used(make_run: MakeRun, monkeypatch: pytest.
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch, in its own modules
 def test_compiling_is_really_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = ways.step_seconds(SMALL, 2)
-    measured = ways.compiled_too(plain, SMALL, 2, "float32")
+    plain = pass_seconds.step_seconds(SMALL, 2)
+    measured = apart.compiled_too(plain, SMALL, 2, "float32", Stopping())
     assert (measured.mkl, measured.onednn) == (plain.mkl, plain.onednn)
     assert measured.compiled and measured.compilation > 0
-    assert not torch.are_deterministic_algorithms_enabled()
     monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("/nonexistent/c++",))
     monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
-    assert ways.compiled_too(plain, SMALL, 2, "float32").compiled == 0
+    assert pass_seconds.compiled_too(plain, SMALL, 2, "float32").compiled == 0
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A measurement that never ends, and its compiler; the file tells their process ids."""
+    said, program = tmp_path / "processes", tmp_path / "endless"
+    program.write_text(f"#!/bin/sh\nsleep 1000 & echo $$ $! > {said}\nwait\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(ways, "LONG", 0.0)
+    monkeypatch.setattr(apart.sys, "executable", str(program))
+    return said
+
+
+def are_gone(said: Path) -> bool:
+    """Zombies of another parent are gone too."""
+    return not [
+        number
+        for number in said.read_text().split()
+        if (stat := Path(f"/proc/{number}/stat")).exists()
+        and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    ]
+
+
+def test_a_signal_ends_the_measurement_and_the_session(make_run: MakeRun, endless: Path) -> None:
+    folder = make_run()
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM))
+    began = time.monotonic()
+    timer.start()
+    assert train(folder, Options(threads=1)) == Outcome("stopped", 0, 20, "SIGTERM")
+    assert time.monotonic() - began < 3
+    assert not ledger_of(folder).starts and are_gone(endless)
+
+
+def test_a_budget_ends_the_measurement_and_the_run_gets_further(make_run: MakeRun, endless: Path) -> None:
+    folder, said = make_run(), list[str]()
+    began = time.monotonic()
+    outcome = train(folder, Options(threads=1, budget_seconds=1.0, say=said.append))
+    assert outcome == Outcome("stopped", 1, 20, "the time budget")
+    assert time.monotonic() - began < 3
+    assert said[1:] == ["it was not measured whether to compile: the run is not compiled"]
+    assert compiled(folder) == [False] and are_gone(endless)
+
+
+def test_a_signal_ends_the_measurement_of_products(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_run()
+    monkeypatch.setattr(pass_seconds, "PATIENCE", 1000.0)
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert train(folder, Options(threads=1)) == Outcome("stopped", 0, 20, "SIGINT")

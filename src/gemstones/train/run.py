@@ -63,7 +63,7 @@ from gemstones.train.ranks import Ranks, together
 from gemstones.train.record import Recorder
 from gemstones.train.sinks import Sink
 from gemstones.train.start import device_name, device_of, start_event
-from gemstones.train.stopping import Stopping, exit_status
+from gemstones.train.stopping import REASONS, StoppedError, Stopping, exit_status
 from gemstones.train.ways import Way, way_of
 
 ORPHAN_SECONDS = 30.0
@@ -159,7 +159,10 @@ def _session(
         ranks.by_first(lambda: _check_kept(folder, spec, ledger))
         return Outcome(ledger.state, ledger.last_step, spec.steps)
     ranks.by_first(lambda: clear_unfinished(folder))
-    way = _way(spec, options, ledger, ranks)
+    try:
+        way = _way(spec, options, ledger, ranks, stopping)
+    except StoppedError as stopped:
+        return Outcome("stopped", max(ledger.last_step, spec.fork_step), spec.steps, REASONS[stopped.code])
     setup = _setup(folder, spec, texts, options, ranks, way)
     checkpoint = ranks.by_first(lambda: _newest(folder, ledger, options.say))
     origin = _origin(folder, spec)
@@ -258,7 +261,7 @@ def _setup(folder: Path, spec: RunSpec, texts: Texts, options: Options, ranks: R
     return Setup(folder, spec, texts, model, optimizer, ranks, ranks.beside(), peak, options.micro_sequences)
 
 
-def _way(spec: RunSpec, options: Options, ledger: Ledger, ranks: Ranks) -> Way:
+def _way(spec: RunSpec, options: Options, ledger: Ledger, ranks: Ranks, stopping: Stopping) -> Way:
     return way_of(
         spec,
         ledger,
@@ -267,6 +270,7 @@ def _way(spec: RunSpec, options: Options, ledger: Ledger, ranks: Ranks) -> Way:
         alone_on_cpu=ranks.device.type == "cpu" and ranks.mesh is None,
         processor=device_name(ranks.device),
         sequences=options.micro_sequences,
+        stopping=stopping,
         say=options.say,
     )
 

@@ -33,6 +33,14 @@ def exit_status(reason: str) -> int:
     return BUDGET_STATUS if reason == REASONS[BUDGET] else 128 + signal.Signals[reason]
 
 
+class StoppedError(Exception):
+    """A session is to end before it has begun to train."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(REASONS[code])
+        self.code = code
+
+
 class Stopping:
     """Asked after every step whether to save and leave."""
 
