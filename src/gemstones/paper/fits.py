@@ -70,6 +70,8 @@ FITS: tuple[FitKey, ...] = (
     *(FitKey(selection, "w,d,N,T", EPOCH_DELTA) for selection in DELTA_SELECTIONS),
 )
 """What `paper_fits` makes."""
+BACKTESTED = (FitKey("all", PAPER_FORM), FitKey("all", PREDICTS))
+"""Fits whose errors for a new run are shown: by the page of the forms."""
 
 FRONTIERS = ("le100B-2B", "lr-ablation-2B", "cooldown", "all-2B", "gt120B-2B")
 """Selections whose frontiers the paper reads."""
@@ -111,6 +113,7 @@ def paper_fits(
             params=key.params,
             bootstrap=bootstrap,
             seed=seed,
+            backtests=key in BACKTESTED,
         )
         return _named(made, key)
 
