@@ -385,6 +385,10 @@ def test_cut_bands_are_said_to_be() -> None:
 def test_law_colours_do_not_depend_on_company() -> None:
     alone, among = style.law_colors(["kaplan"]), style.law_colors(["mine", "other", "kaplan"])
     assert alone == among[2:] and len(set(among)) == 3
+    # A law has the colour of its form, whatever it was fitted to, and no other form and no frontier has that.
+    assert len(set(style.law_colors(["N,T fitted to all", "N,T fitted to le100B", "N,T"]))) == 1
+    of_all = [*style.FORMS.values(), *style.REFERENCES.values(), *style.OTHER_FORMS, style.BLACK, style.RED]
+    assert len(set(of_all)) == len(of_all)
 
 
 def test_a_frontier_by_one_method_is_drawn(stones_runs: RunTable, tmp_path: Path) -> None:

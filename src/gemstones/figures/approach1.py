@@ -48,7 +48,7 @@ POINTS = 80
 FIGURE_4 = ("tokens_per_param",)
 SUBTITLE = 90
 """Characters of a line over one panel."""
-ROW_HEIGHT, TWO_ROWS_HEIGHT = 210, 245
+ROW_HEIGHT, TWO_ROWS_HEIGHT = 210, 215
 """Of a panel in CSS pixels, where there are more rows than Figure 4 has, and where there are as many."""
 Rows = list[dict[str, Any]]
 _INDEPENDENT: Any = {"scale": dict.fromkeys(("color", "shape", "size", "strokeDash"), "independent")}

@@ -38,6 +38,8 @@ from gemstones.words import flops_words, law_words
 if TYPE_CHECKING:
     import altair as alt
 
+WIDTH, HEIGHT = 356, 290
+"""Of a panel, in CSS pixels: two with a legend stand beside words on a page."""
 MOST_BUDGETS = 11
 """Ticks on the axis of budgets: one a decade on the usual grid, and on one that begins at 1e15."""
 SUBTITLE = 90
@@ -76,7 +78,7 @@ def approach3_figure(
     for i, (_, rows) in enumerate(drawn):
         data |= {f"prescriptions-{i}": rows, f"{FITTED}-prescriptions-{i}": shaded}
     colors = dict(zip(names.values(), style.law_colors(names), strict=True))
-    look = Panels.of(colors, [row for _, rows in drawn for row in rows])
+    look = Panels.of(colors, [row for _, rows in drawn for row in rows], width=WIDTH, height=HEIGHT)
     charts = [
         look.panel(
             data,

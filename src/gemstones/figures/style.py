@@ -41,10 +41,13 @@ FORMS = {
     "N,T": TEAL,
     "w,d,T": "#808000",
     "w,d,N,T": ORANGE,
-    "(w,d,N,T)^p": "#6A3D9A",
+    "(w,d,T)^p": "#332288",
+    "(w,d,N,T)^p": "#AA4499",
     "(N,T)^p": "#33BBEE",
 }
-"""Colours of fits by their form, the same in every figure and in a page's explorer."""
+"""Colours of fits by their form, the same in every figure and in a page's explorer, whatever they were fitted to."""
+OTHER_FORMS = ("#A0522D", "#882255", GREY)
+"""Of forms that have no colour of their own, in their order: unlike those that have, frontiers and published laws."""
 INK, SOFT_INK, GRID = "#222222", "#666666", "#E8E8E8"
 FONT = "Helvetica Neue, Arial, Liberation Sans, sans-serif"
 """vl-convert brings Liberation Sans, so that one of them is always there."""
@@ -159,16 +162,17 @@ def _label_expression(values: list[float], labels: list[str]) -> str:
 
 
 def law_colors(names: Iterable[str]) -> list[str]:
-    """A colour for each law, by its name: of its form, where that is a usual one and the first of it.
+    """A colour for each law, by its name: that of its form, whatever it was fitted to.
 
     >>> law_colors(["N,T fitted to all", "kaplan"]) == [TEAL, MAGENTA]
     True
     """
-    known = [REFERENCES.get(name) or FORMS.get(name.partition(" fitted to ")[0]) for name in names]
-    first = [colour if colour not in known[:i] else None for i, colour in enumerate(known)]
-    others = [colour for colour in (*FITS, GREY) if colour not in known]
-    places = iter(range(len(first)))
-    return [colour or others[next(places) % len(others)] for colour in first]
+    forms = [name.partition(" fitted to ")[0] for name in names]
+    others = [form for form in dict.fromkeys(forms) if form not in REFERENCES and form not in FORMS]
+    return [
+        REFERENCES.get(form) or FORMS.get(form) or OTHER_FORMS[others.index(form) % len(OTHER_FORMS)]
+        for form in forms
+    ]
 
 
 def dash(*, reference: bool) -> list[float]:

@@ -34,6 +34,8 @@ SCRIPTS = (
     "answer.js", "explorer.js",
 )  # fmt: skip
 """In the order in which they build on each other."""
+BESIDE_WORDS = 1060
+"""Pixels that a figure may have to stand beside what is said of it, on a page of 1440."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,8 @@ class Figure:
     """What it shows, in a sentence with a number: its title; `label` where there is none."""
     data: str = ""
     """The name of a table of the page that has its numbers."""
+    folded: bool = False
+    """Whether it is shown when asked for."""
 
     @property
     def title(self) -> str:
@@ -124,10 +128,8 @@ def page_html(page: Page) -> str:
     own = () if page.explorer is None else law_colors_of(page.explorer).values()
     colours = {hexadecimal(colour) or "" for colour in own if variable(colour) not in THEME.values()}
     style = _text("page.css") + _palette(colours.union(*(drawing.colours for drawing in charts.values())))
-    style += "".join(
-        f".f-{name}{{width:{ET.fromstring(drawing.svg).get('width')}px}}\n"
-        for name, drawing in charts.items()
-    )
+    widths = {name: int(ET.fromstring(drawing.svg).get("width", "0")) for name, drawing in charts.items()}
+    style += "".join(f".f-{name}{{width:{width}px}}\n" for name, width in widths.items())
     scripts = [_text(name) for name in SCRIPTS]
     tables = [block for section in page.sections for block in section.tables]
     explorer = None if page.explorer is None else explorer_data(page.explorer)
@@ -138,6 +140,7 @@ def page_html(page: Page) -> str:
         scripts=[Markup(script) for script in scripts],
         charts={name: Markup(drawing.svg) for name, drawing in charts.items()},
         captions={figure.name: _caption(figure, charts[figure.name]) for figure in figures},
+        wide={s.name for s in page.sections if any(widths[one.name] > BESIDE_WORDS for one in s.figures)},
         tables={block.name: shown(block) for block in tables},
         downloads=Markup(embedded({block.name: folded(download(block)) for block in tables})),
         explorer=None if explorer is None else Markup(embedded(explorer)),

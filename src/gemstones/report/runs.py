@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 150
 """Drawn of a curve: more cannot be told apart."""
-HEIGHT = 215
+HEIGHT = 200
 """Of a panel of curves, in CSS pixels."""
-PANELS_A_ROW = 4
+PANELS_A_ROW, ROW_WIDTH = 6, 800
+"""Panels of curves in a row, at most, and how wide they are together."""
+SPACING = 12
+MOST_FAMILIES = 8
+"""That have panels of their own: of more, cooldowns stand with what they are of."""
 FAMILY_WORDS = {"main": "Main runs", "lr-ablation": "Halved learning rate", "cooldown": "Cooled down"}
 COLUMNS = ("run", "family", "shape", "params_total", "tokens", "checkpoints", "final_loss")
 
@@ -99,7 +103,7 @@ def loss_curves(runs: RunTable) -> alt.TopLevelMixin | None:
             by_family.setdefault(str(family or ""), []).extend(thinned)
     if not by_family:
         return None
-    if len(by_family) > 2 * PANELS_A_ROW:
+    if len(by_family) > MOST_FAMILIES:
         by_family = _with_cooldowns(by_family)
     by_family = {family: by_family[family] for family in sorted(by_family, key=_first_usual)}
     every = [point for points in by_family.values() for point in points]
@@ -107,33 +111,35 @@ def loss_curves(runs: RunTable) -> alt.TopLevelMixin | None:
         style.padded(min(p[name] for p in every), max(p[name] for p in every), 0.03)
         for name in ("tokens", "loss")
     )
-    last = list(by_family)[min(len(by_family), PANELS_A_ROW) - 1]
+    # Rows of about as many panels each; the legend stands beside the first.
+    a_row = -(-len(by_family) // -(-len(by_family) // PANELS_A_ROW))
+    width = min(style.PANEL_WIDTH, (ROW_WIDTH - (a_row - 1) * SPACING) // a_row)
+    last = list(by_family)[a_row - 1]
     panels = []
-    for family, points in by_family.items():
+    for number, (family, points) in enumerate(by_family.items()):
+        first = number % a_row == 0
         # `resource` as in Approach 1's figure, whose curves a page names in the same way.
         panel = (
             alt.Chart(alt.InlineData(values=points))
             .mark_line(strokeWidth=1.3, opacity=0.85)
             .encode(
-                style.log_x("tokens", "Tokens", tokens, "si", 6),
-                style.log_y("loss", f"Loss ({PER[runs.loss_unit]})", losses, "plain"),
+                style.log_x("tokens", "Tokens", tokens, "si", 6 if width > 200 else 4),
+                style.log_y(
+                    "loss", f"Loss ({PER[runs.loss_unit]})" if first else "", losses, "plain", room=24
+                ),
                 color=colors.encoding(legend=family == last),
                 detail="run:N",
                 tooltip=["run:N", "loss:Q"],
             )
-            .properties(width=style.PANEL_WIDTH, height=HEIGHT)
+            .properties(width=width, height=HEIGHT)
         )
         title = FAMILY_WORDS.get(family, family)
         panels.append(
             panel.properties(title=alt.TitleParams(title, fontSize=13.5)) if len(by_family) > 1 else panel
         )
-    width = 244 if len(panels) > 2 else style.PANEL_WIDTH
-    rows = [panels[i : i + PANELS_A_ROW] for i in range(0, len(panels), PANELS_A_ROW)]
+    rows = [panels[i : i + a_row] for i in range(0, len(panels), a_row)]
     chart = alt.vconcat(
-        *(
-            alt.hconcat(*(panel.properties(width=width) for panel in row)).resolve_scale(color="independent")
-            for row in rows
-        )
+        *(alt.hconcat(*row, spacing=SPACING).resolve_scale(color="independent") for row in rows)
     )
     themed: alt.VConcatChart = style.themed(chart.resolve_scale(color="independent"))
     return themed

@@ -18,6 +18,7 @@ from gemstones.laws.published import LAW_NAMES
 from gemstones.numbers import number_text
 from gemstones.planning.plan import plan
 from gemstones.report.result import Study
+from gemstones.report.study import study
 from gemstones.runs import RunTable
 from gemstones.runs.trained_models import trained_points
 from gemstones.units import format_quantity
@@ -467,6 +468,25 @@ def test_light_and_dark(stones_page: Path, reader: Reader) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.long
+def test_the_page_of_our_suite_is_short(tmp_path: Path, reader: Reader) -> None:
+    """Of the study that `make study` makes: 8 screens with its tables folded, 10 printed pages, 1.5 MB."""
+    made = study("pebbles-2", tmp_path / "out", select="cooldown", bootstrap=40, workers=1)
+    page = reader.open(made.output / "report.html")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    assert page.evaluate("document.documentElement.scrollHeight") <= 8 * 900
+    # What is drawn stands in one column, whole.
+    lefts = page.evaluate(
+        "[...document.querySelectorAll('.figures > figure')].map((one) => one.getBoundingClientRect().left)"
+    )
+    assert len(lefts) >= 9 and len(set(lefts)) == 1
+    assert page.evaluate(
+        "[...document.querySelectorAll('.figures > figure .chart')].every((c) => c.scrollWidth <= c.clientWidth)"
+    )
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) <= 10
+    assert (made.output / "report.html").stat().st_size < 1.5e6
+
+
 def test_prints_without_controls_and_whole(stones_page: Path, reader: Reader) -> None:
     page = reader.open(stones_page)
     settled(page)

@@ -27,21 +27,15 @@ if TYPE_CHECKING:
 
     from gemstones.runs.table import RunTable
 
-COLORS = {
-    **style.FORMS,
-    predictor_words("hull", ""): style.BLACK,
-    predictor_words("bins", ""): style.RED,
-}
-"""Of laws as in every figure; frontiers as in that of Approach 1."""
-OTHER_COLORS = (style.BLUE, style.MAGENTA, style.GREY)
-"""Of other laws, in their order."""
+FRONTIERS = {predictor_words("hull", ""): style.BLACK, predictor_words("bins", ""): style.RED}
+"""Their colours, as in the figure of Approach 1; laws have theirs as in every figure."""
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
-LANE, GAP = 8.0, 5.0
+LANE, GAP = 7.0, 5.0
 """Height of a predictor's lane in a split, and between splits, in CSS pixels."""
 WIDTH = 360
 WIDEST = 400.0
 """From the least error drawn to the largest, at most; what is beyond is written at the edge."""
-RESIDUALS_WIDTH, RESIDUALS_HEIGHT = 280, 85
+RESIDUALS_WIDTH, RESIDUALS_HEIGHT = 222, 85
 ONCE = "once"
 """Data of one row, for rules that are drawn once and not once a row."""
 Rows = list[dict[str, Any]]
@@ -115,8 +109,8 @@ def _domain(rows: Rows) -> tuple[float, float]:
 
 
 def _colors(names: list[str]) -> dict[str, str]:
-    others = [name for name in names if name not in COLORS]
-    return {name: COLORS.get(name) or OTHER_COLORS[others.index(name) % len(OTHER_COLORS)] for name in names}
+    laws = [name for name in names if name not in FRONTIERS]
+    return FRONTIERS | dict(zip(laws, style.law_colors(laws), strict=True))
 
 
 @dataclass(frozen=True)
@@ -155,9 +149,10 @@ class _Panel:
         key = alt.Legend(
             title=None, orient="top", direction="horizontal", symbolSize=100, columnPadding=20, offset=14
         )
-        colors = alt.Scale(domain=self.names, range=list(_colors(self.names).values()))
+        colors = _colors(self.names)
+        scale = alt.Scale(domain=self.names, range=[colors[name] for name in self.names])
         marks = alt.Scale(domain=self.names, range=[SHAPES[i % len(SHAPES)] for i in range(len(self.names))])
-        color = alt.Color("predictor:N", scale=colors, legend=key)
+        color = alt.Color("predictor:N", scale=scale, legend=key)
         shape = alt.Shape("predictor:N", scale=marks, legend=key)
         base = alt.Chart(alt.NamedData(name=name)).encode(y)
         by_split = base.transform_aggregate(errors="count()", groupby=["split"])

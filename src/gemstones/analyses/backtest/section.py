@@ -44,6 +44,7 @@ def backtest_section(made: Backtest, runs: RunTable) -> Section:
                 residuals_figure(made, above, colors=RunColors.of(runs)),
                 drift(made, above),
                 "backtests",
+                folded=True,
             )
         )
     return Section(
@@ -53,7 +54,6 @@ def backtest_section(made: Backtest, runs: RunTable) -> Section:
             "Laws are compared by what they predict, not by how they fit: each is fitted to a part of the runs and "
             "asked for the rest.",
             *sentences,
-            conventions_sentence(made),
         ),
         figures=tuple(figures),
         tables=(
@@ -64,7 +64,7 @@ def backtest_section(made: Backtest, runs: RunTable) -> Section:
                 first=("law", "error", "split", "cut", "target", "bias"),
             ),
         ),
-        notes=(*flag_lines(made), *missing_lines(made)),
+        notes=(conventions_sentence(made), *flag_lines(made), *missing_lines(made)),
     )
 
 

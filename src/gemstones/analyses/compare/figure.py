@@ -17,7 +17,7 @@ from gemstones.units import Interval
 if TYPE_CHECKING:
     import altair as alt
 
-ROW = 46
+ROW = 34
 """Pixels of a row."""
 
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 BUDGETS = 10
 """As many budgets have a legend; of more it is a scale."""
 BAND_POINTS = 40
+WIDTH, HEIGHT = 322, 285
+"""Of a panel, in CSS pixels: two with their legends stand beside words on a page."""
+LAW = "N,T"
+"""Whose optima stand beside the minima."""
 Rows = list[dict[str, Any]]
 PARABOLAS, OF_LAW = "Minimum of the parabola", "Optimum of the law"
 
@@ -118,7 +122,7 @@ def _bowls(made: IsoFlop) -> alt.LayerChart:
         .mark_point(shape="cross", size=110, filled=True, color=style.BLACK, stroke="white", strokeWidth=0.8)
         .encode(x, y, tooltip=tooltip),
     ]
-    return alt.LayerChart(layer=layers, width=style.PANEL_WIDTH, height=style.PANEL_HEIGHT + 40)
+    return alt.LayerChart(layer=layers, width=WIDTH, height=HEIGHT)
 
 
 def _shades(count: int) -> list[str]:
@@ -166,7 +170,7 @@ def _growth(made: IsoFlop) -> alt.LayerChart:
     x = style.log_x("flops", resource_title("flops", made.flops_convention or "given"), flops, "power", 6)
     y = style.log_y("n", f"Best N ({PARAMS_WORDS[made.params_convention]})", span, "si")
     names = [name for name in (PARABOLAS, OF_LAW) if any(row["of"] == name for row in minima)]
-    colors = [style.BLACK if name == PARABOLAS else style.ORANGE for name in names]
+    colors = [style.BLACK if name == PARABOLAS else style.FORMS[LAW] for name in names]
     layers = []
     if line:
         data = alt.Chart(alt.InlineData(line))
@@ -196,4 +200,4 @@ def _growth(made: IsoFlop) -> alt.LayerChart:
             tooltip=["of:N", "flops:Q", "n:Q"],
         ),
     ]
-    return alt.LayerChart(layer=layers, width=style.PANEL_WIDTH, height=style.PANEL_HEIGHT + 40)
+    return alt.LayerChart(layer=layers, width=WIDTH, height=HEIGHT)

@@ -30,7 +30,7 @@ def isoflop_section(made: IsoFlop) -> Section:
     return Section(
         "isoflop",
         "IsoFLOP profiles",
-        (isoflop_heading(made) + ".", *(f"{capital(said)}." for said in isoflop_lines(made)[1:])),
+        tuple(f"{capital(said)}." for said in isoflop_lines(made)[1:]),
         figures=(
             Figure(
                 "isoflop",

@@ -28,7 +28,8 @@ LABEL_FROM, LABEL_WIDTH, LABEL_HEIGHT = 13.0, 40.0, 12.0
 """A label begins this far right of its point; the box that it takes."""
 MOST_RUNS = 40
 """Drawn as dots one under the other, the largest overspends first."""
-ROW_HEIGHT = 19
+ROW_WIDTH, ROW_HEIGHT = 300, 19
+"""Of a panel of dots, beside the names of runs, and of each of them."""
 TICKS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 """Of the legend of overspends, as far as they go."""
 SCHEME: Final = "yelloworangebrown"
@@ -283,7 +284,7 @@ def _runs_panel(
     if len(rows) > len(shown):
         title.subtitle = f"the {len(shown)} largest of {len(rows)}"
     base = alt.Chart(alt.NamedData(name=name))
-    y = alt.Y("run:N", sort=[row["run"] for row in shown], title=None, axis=alt.Axis(labelLimit=220))
+    y = alt.Y("run:N", sort=[row["run"] for row in shown], title=None, axis=alt.Axis(labelLimit=190))
     ends = [end for row in shown for end in (row["value"], row["low"], row["high"]) if end is not None]
     # Room on the right for the label of the largest.
     span = max(ends) - min(0.0, *ends) or 0.1
@@ -299,7 +300,7 @@ def _runs_panel(
     texts = base.mark_text(align="left", dx=9, fontSize=12, color=style.INK).encode(x, y, text="text:N")
     layers = alt.layer(ranges, dots, texts)
     panel: alt.LayerChart = layers.resolve_scale(**_INDEPENDENT).properties(
-        width=style.PANEL_WIDTH, height=ROW_HEIGHT * len(shown), title=title
+        width=ROW_WIDTH, height=ROW_HEIGHT * len(shown), title=title
     )
     return panel
 

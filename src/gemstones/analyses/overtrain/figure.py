@@ -191,6 +191,7 @@ def _panel(
     import altair as alt
 
     x = _factors_axis(x_domain)
+    (color,) = style.law_colors([found.optimum.law_name])
 
     def y(field: str) -> alt.Y:
         title = f"Predicted loss ({PER[found.optimum.loss_unit]})" if first else ""
@@ -205,14 +206,12 @@ def _panel(
     ).encode(y("loss"), x=alt.value(WIDTH / 2), text="name:N")
     band = (
         curve.transform_filter("isValid(datum.low)")
-        .mark_area(opacity=0.2, color=style.ORANGE, clip=True)
+        .mark_area(opacity=0.2, color=color, clip=True)
         .encode(x, y("low").stack(None), alt.Y2("high"))
     )
     tooltip = ["factor:Q", "loss:Q", "increase:Q", "increase_low:Q", "increase_high:Q", "shape:N", "params:Q"]
-    line = curve.mark_line(color=style.ORANGE, strokeWidth=style.LINE_WIDTH, clip=True).encode(x, y("loss"))
-    dots = curve.mark_circle(size=22, color=style.ORANGE, opacity=1, clip=True).encode(
-        x, y("loss"), tooltip=tooltip
-    )
+    line = curve.mark_line(color=color, strokeWidth=style.LINE_WIDTH, clip=True).encode(x, y("loss"))
+    dots = curve.mark_circle(size=22, color=color, opacity=1, clip=True).encode(x, y("loss"), tooltip=tooltip)
     marked = curve.transform_filter("isValid(datum.text)")
     rings = marked.mark_point(size=70, color=style.INK, strokeWidth=1.6, filled=False, opacity=1).encode(
         x, y("loss")

@@ -19,10 +19,9 @@ from gemstones.numbers import flops_text
 if TYPE_CHECKING:
     import altair as alt
 
-COLORS = (
-    "#332288", "#117733", "#56B4E9", "#CC6677", "#DDAA33", "#882255", "#44AA99", "#999933", "#AA4499",
-)  # fmt: skip
-"""Of levels: Paul Tol's `muted` scheme, its sand and cyan darkened to be seen as lines."""
+COLORS = ("#555555", "#117733", "#56B4E9", "#CC6677", "#DDAA33", "#44AA99", "#999933")
+"""Of levels other than laws, which have their own: of Paul Tol's `muted` scheme, its sand and cyan darkened to be seen
+as lines, without those of laws."""
 BUDGET_COLORS = ("#DDAA33", "#BB5566", "#004488")
 """Of budgets, ascending: three hues (Paul Tol's high-contrast scheme), told apart on light and dark paper."""
 STUDIES_WIDTH = 780
@@ -85,7 +84,7 @@ def studies_figure(
         .mark_point(shape="diamond", size=130, filled=False, strokeWidth=2, color=style.BLACK)
         .encode(x, y)
     )
-    above = alt.layer(intervals, dots, at_base).properties(width=STUDIES_WIDTH, height=205)
+    above = alt.layer(intervals, dots, at_base).properties(width=STUDIES_WIDTH, height=180)
     panels = [_choice_panel(made, rows, choice, x, color) for choice in _varied(made)]
     heading = alt.TitleParams(
         f"{made.dataset}: {len(rows):,} studies of the same runs, {flops_text(budget)} FLOPs",
@@ -169,7 +168,10 @@ def _main_choice(made: Sensitivity, budget: float, quantity: Quantity) -> str:
 
 
 def _level_colors(made: Sensitivity, choice: str) -> dict[str, str]:
-    colors = {level: COLORS[i % len(COLORS)] for i, level in enumerate(_levels(made, choice))}
+    levels = _levels(made, choice)
+    colors = {level: COLORS[i % len(COLORS)] for i, level in enumerate(levels)}
+    if choice == "law":
+        colors = dict(zip(levels, style.law_colors(levels), strict=True))
     every = {level_words(choice, getattr(study.choices, choice)) for study in made.studies}
     return colors | dict.fromkeys(every - {*colors}, style.GREY)
 
