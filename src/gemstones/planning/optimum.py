@@ -18,7 +18,7 @@ from gemstones.laws.hoffmann import optimal_params_tokens
 from gemstones.laws.law import Law
 from gemstones.planning.cost import Cost
 from gemstones.planning.sight import TOKENS
-from gemstones.planning.surface import EVERYWHERE, Surface
+from gemstones.planning.surface import Surface
 from gemstones.shape import BoolArray, FloatArray, IntArray
 
 LOG_TOKENS = (-50.0, 700.0)
@@ -39,8 +39,7 @@ def shape_optima(
     """
 
     def best(budget: float) -> IntArray:
-        total = surface.sum(theta[0], budget, EVERYWHERE, EVERYWHERE)
-        first = np.stack(np.unravel_index(int(total.argmin()), total.shape))
+        first = surface.least_of_all(theta[0], budget)
         drawn = draw_optima(surface, theta[1:], budget, None if costs is None else costs[1:])
         return np.vstack([first, drawn])
 

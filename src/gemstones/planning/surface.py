@@ -170,6 +170,18 @@ class Surface:
             at[draws] = np.add(found, (near.start, deep.start))
         return at
 
+    def least_of_all(self, theta: FloatArray, budget: float) -> IntArray:
+        """Row and column (2,) of the least loss for θ (m,): every shape is looked at, as many at once as stay near the
+        processor."""
+        best, at = np.inf, np.zeros(2, np.int64)
+        step = max(1, TOGETHER // len(self.depths))
+        for begin in range(0, len(self.widths), step):
+            total = self.sum(theta, budget, slice(begin, begin + step), EVERYWHERE)
+            row, column = np.unravel_index(int(total.argmin()), total.shape)
+            if total[row, column] < best:
+                best, at = float(total[row, column]), np.array([begin + row, column], np.int64)
+        return at
+
     def least(self, theta: FloatArray, budget: float, cost: Cost | None = None) -> IntArray:
         """Row and column (D, 2) of the least sum of terms on the whole of this surface, under each θ (D, m)."""
         priced = self if cost is None else self.at_cost(cost)

@@ -10,6 +10,8 @@ from gemstones.shape import FloatArray
 
 RIDGE = 1e-12
 """Relative, at rounding level: equal columns (a repeated exponent) must not be singular."""
+TOGETHER = 2048
+"""Problems at a time: their matrices should stay in the processor's cache."""
 
 
 def nonnegative(gram: FloatArray, moment: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -19,29 +21,41 @@ def nonnegative(gram: FloatArray, moment: FloatArray) -> tuple[FloatArray, Float
     support's systems are solved by one elimination that is vectorised over problems, starting with all columns; a
     problem is done with the first support whose solution is feasible and optimal.
     """
+    best, lowest = np.zeros_like(moment), np.zeros(len(moment))
+    for first in range(0, len(moment), TOGETHER):
+        some = slice(first, first + TOGETHER)
+        _block(gram[some], moment[some], best[some], lowest[some])
+    return best, lowest
+
+
+def _block(gram: FloatArray, moment: FloatArray, best: FloatArray, lowest: FloatArray) -> None:
+    """`nonnegative` of some problems, into `best` and `lowest`."""
     many, q = moment.shape
-    g = np.ascontiguousarray(gram.transpose(1, 2, 0))
-    b = np.ascontiguousarray(moment.T)
+    g, b = np.array(gram.transpose(1, 2, 0), order="C"), np.array(moment.T, order="C")
     g[np.arange(q), np.arange(q)] *= 1 + RIDGE
-    best, lowest = np.zeros((q, many)), np.zeros(many)
-    open_ = np.arange(many)
+    open_, at, low = np.arange(many), np.zeros((q, many)), np.zeros(many)
     for size in range(q, 0, -1):
         for support in itertools.combinations(range(q), size):
             index = np.array(support)
-            solution = _solved(g[np.ix_(index, index, open_)], b[np.ix_(index, open_)])
-            value = -(solution * b[np.ix_(index, open_)]).sum(0)
-            better = (solution >= 0).all(0) & (value < lowest[open_])
-            where = open_[better]
-            lowest[where] = value[better]
-            best[:, where] = 0.0
-            best[np.ix_(index, where)] = solution[:, better]
+            right = b[index]
+            solution = _solved(g[index[:, None], index], right)
+            value = -(solution * right).sum(0)
+            better = np.flatnonzero((solution >= 0).all(0) & (value < low))
+            if better.size:
+                low[better] = value[better]
+                at[:, better] = 0.0
+                at[index[:, None], better] = solution[:, better]
         # Optimal where no column left out would lower the objective: its gradient G a − b is not negative there.
-        slope = np.einsum("ijm,jm->im", g[:, :, open_], best[:, open_]) - b[:, open_]
-        slack = 1e-12 * np.abs(b[:, open_])
-        open_ = open_[~((slope >= -slack).all(0) & (lowest[open_] < 0))]
-        if not open_.size:
-            break
-    return best.T, lowest
+        slope = (g * at).sum(1) - b
+        done = (slope >= -1e-12 * np.abs(b)).all(0) & (low < 0)
+        if done.any() or size == 1:
+            if size == 1:
+                done[:] = True
+            best[open_[done]], lowest[open_[done]] = at[:, done].T, low[done]
+            on = np.flatnonzero(~done)
+            if not on.size:
+                return
+            open_, g, b, at, low = open_[on], g[:, :, on], b[:, on], at[:, on], low[on]
 
 
 def _solved(a: FloatArray, b: FloatArray) -> FloatArray:

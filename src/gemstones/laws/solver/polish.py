@@ -21,7 +21,7 @@ from gemstones.laws.solver.derivatives import Evaluation, Workspace, derivatives
 from gemstones.laws.solver.system import System
 from gemstones.shape import BoolArray, FloatArray, IntArray
 
-BATCH = 64
+BATCH = 128
 """Problems that advance together, at most."""
 BATCH_ROWS = 524_288
 """Rows of all problems of a batch together, at most: their weights are in memory."""

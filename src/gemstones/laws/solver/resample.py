@@ -140,8 +140,7 @@ class Refits:
         starts, index = [self.optima[optima.argmin(0)]], [np.arange(count)]
         if self.screen is not None:
             own, of, best_of = [], [], []
-            for r in range(count):
-                screened = self.screen.best(weights[r], keep=max(KEPT, self.own))
+            for r, screened in enumerate(self.screen.best_of_each(weights, keep=max(KEPT, self.own))):
                 own.append(screened.diverse(self.own))
                 of.append(np.full(len(own[-1]), r))
                 best_of.append(screened.theta[0])
