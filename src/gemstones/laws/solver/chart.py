@@ -18,6 +18,7 @@ A chart is laid anew at every point. It changes the steps that are taken, never 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,19 +32,23 @@ MOST_SHARE = 1 - 1e-6
 """exp(E) of a typical loss, at most: beyond, what is left has no logarithm."""
 
 
+Places = slice | IntArray
+"""Numbers of parameters: a slice where they follow each other, for a view is cheaper than a copy."""
+
+
 @dataclass(frozen=True, eq=False)
 class Chart:
     """What the charts of a system have in common; numbers are those of its internal parameters."""
 
-    coefficients: IntArray
-    """(t,): own coefficients of terms."""
+    terms: int
+    """t: terms with own coefficients, which are the first parameters."""
     exponents: IntArray
     """(t,): the one exponent of each of these terms; 0 where it has none or several."""
     bendable: BoolArray
     """(t,): whether it has one."""
-    bends: tuple[tuple[IntArray, IntArray], ...]
-    """Exponents, and the terms (numbered as `coefficients`) that they bend, in groups without a repeated exponent."""
-    constants: IntArray
+    bends: tuple[tuple[Places, Places], ...]
+    """Exponents, and the terms that they bend, in groups without a repeated exponent."""
+    constants: slice
     """The constants that share the terms' level."""
     power: int | None
     """log p, if it is a parameter and all terms have own coefficients."""
@@ -52,8 +57,15 @@ class Chart:
     fixed_share: float
     """exp(E) over a typical loss where E is no parameter."""
 
-    untouched: BoolArray
-    """(m,): parameters that are coordinates themselves."""
+    @property
+    def coefficients(self) -> slice:
+        """The terms' own coefficients."""
+        return slice(0, self.terms)
+
+    @property
+    def levelled(self) -> bool:
+        """Whether any constant shares the terms' level."""
+        return bool(self.constants.stop > self.constants.start)
 
     def at(self, theta: FloatArray, pinned: BoolArray) -> LocalChart:
         """The chart at θ (B, m); what is `pinned` (B, m) to a bound follows nothing."""
@@ -69,9 +81,9 @@ class Chart:
 
     def log_rest(self, theta: FloatArray) -> FloatArray:
         """log(1 − exp(E)/L) of a typical loss, (B,)."""
-        if not len(self.constants):
+        if not self.levelled:
             return np.full(len(theta), np.log1p(-self.fixed_share))
-        share = theta[:, self.constants[0]] * np.exp(-self.log_level)
+        share = theta[:, self.constants.start] * np.exp(-self.log_level)
         return np.asarray(np.log1p(-np.minimum(share, MOST_SHARE)))
 
 
@@ -100,7 +112,7 @@ class LocalChart:
             total = log_sum(relative)
             out[:, c] = np.where(self.powered[:, None], relative + (slope - total)[:, None], out[:, c])
             out[:, of.power] = np.where(self.powered, total, out[:, of.power])
-        elif len(of.constants):
+        elif of.levelled:
             out[:, of.constants] += np.where(self.levelled, np.exp(theta[:, c]).sum(1)[:, None], 0.0)
         out[:, c] += self._log_exponents(theta)
         return out
@@ -118,7 +130,7 @@ class LocalChart:
             shift = coordinates[:, of.power] - slope + height
             out[:, c] += np.where(self.powered, shift, 0.0)[:, None]
             out[:, of.power] = np.where(self.powered, log_power, out[:, of.power])
-        elif len(of.constants):
+        elif of.levelled:
             out[:, of.constants] -= np.where(self.levelled, np.exp(out[:, c]).sum(1)[:, None], 0.0)
         return out
 
@@ -129,76 +141,112 @@ class LocalChart:
         self, gradient: FloatArray, hessian: FloatArray, metric: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Gradient (B, m), Hessian (B, m, m) and the diagonal (B, m) of the metric, in the coordinates."""
-        jacobian, curvature = (self._levels if self.of.power is None else self._powers)(gradient)
-        transposed = jacobian.transpose(0, 2, 1)
-        hessian = np.matmul(transposed, np.matmul(hessian, jacobian))
-        hessian += curvature
+        powered = self.of.power is not None
+        jacobian = self._power_jacobian() if powered else self._level_jacobian()
+        hessian = np.matmul(jacobian.transpose(0, 2, 1), np.matmul(hessian, jacobian))
+        (self._curve_powers if powered else self._curve_levels)(hessian, gradient)
         gradient = np.matmul(gradient[:, None], jacobian)[:, 0]
         # Last, v = σ − log e: a column for e takes part in one for v.
         of = self.of
         inverse = np.where(self.bent, 1 / np.where(self.bent, self.theta[:, of.exponents], 1.0), 0.0)
-        c = of.coefficients
-        for e, of_e in of.bends:
-            slope = inverse[:, of_e]
-            jacobian[:, :, e] -= jacobian[:, :, c[of_e]] * slope[:, None]
-            hessian[:, :, e] -= hessian[:, :, c[of_e]] * slope[:, None]
-            hessian[:, e] -= hessian[:, c[of_e]] * slope[:, :, None]
-            hessian[:, e, e] += gradient[:, c[of_e]] * slope**2
-            gradient[:, e] -= gradient[:, c[of_e]] * slope
+        for e, c in of.bends:
+            slope = inverse[:, c]
+            jacobian[:, :, e] -= jacobian[:, :, c] * slope[:, None]
+            hessian[:, :, e] -= hessian[:, :, c] * slope[:, None]
+            hessian[:, e] -= hessian[:, c] * slope[:, :, None]
+            _diagonal(hessian)[:, e] += gradient[:, c] * slope**2
+            gradient[:, e] -= gradient[:, c] * slope
         return gradient, hessian, (jacobian * np.matmul(metric, jacobian)).sum(1)
-
-    def _levels(self, gradient: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Jacobian and curvature of Λ in place of exp(E)."""
-        of = self.of
-        c, g = of.coefficients, of.constants
-        jacobian = self._identity()
-        curvature = np.zeros_like(jacobian)
-        if len(g):
-            heights = np.where(self.levelled[:, :, None], np.exp(self.theta[:, None, c]), 0.0)
-            jacobian[:, g[:, None], c] = -heights
-            curvature[:, c, c] = -np.matmul(gradient[:, None, g], heights)[:, 0]
-        return jacobian, curvature
-
-    def _powers(self, gradient: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Jacobian and curvature of c = v − s + λ + h, log p = s − log(1 − ε), with s = log Σ exp(v) and
-        h = log(L − exp(E))·exp(log(1 − ε) − s), ε = exp(E)/L."""
-        of, theta, on = self.of, self.theta, self.powered
-        c, p, g = of.coefficients, of.power, of.constants
-        log_rest = of.log_rest(theta)
-        inverse = np.exp(-theta[:, p])
-        unit = np.exp(-of.log_level - log_rest)  # ∂log p/∂exp(E)
-        height = (of.log_level + log_rest) * inverse
-        by_constant = -unit * (inverse + height)  # ∂h/∂exp(E); ∂h/∂s is −h
-        relative = theta[:, c] - height[:, None]
-        share = np.exp(relative - log_sum(relative)[:, None])
-        share[~on] = 0.0
-        jacobian = self._identity()
-        jacobian[:, c[:, None], c] -= ((1 + height)[:, None] * share)[:, None, :]
-        jacobian[:, c, p] = on[:, None]
-        jacobian[:, p, c] = share
-        jacobian[:, p, p] = ~on
-        level = np.where(on, gradient[:, c].sum(1), 0.0)
-        power = np.where(on, gradient[:, p], 0.0)
-        bend = power - level * (1 + height)
-        curvature = np.zeros_like(jacobian)
-        curvature[:, c[:, None], c] = ((level * height - bend)[:, None] * share)[:, :, None] * share[
-            :, None, :
-        ]
-        curvature[:, c, c] += bend[:, None] * share
-        if len(g):
-            jacobian[:, c, g] = np.where(on, by_constant, 0.0)[:, None]
-            jacobian[:, p, g] = np.where(on, unit, 0.0)[:, None]
-            crossed = -(level * by_constant)[:, None] * share
-            curvature[:, c, g] = crossed
-            curvature[:, g, c] = crossed
-            curvature[:, g, g] = (unit**2 * (level * inverse + power))[:, None]
-        return jacobian, curvature
 
     def _identity(self) -> FloatArray:
         b, m = self.theta.shape
         out = np.zeros((b, m, m))
-        np.einsum("bii->bi", out)[:] = 1.0
+        _diagonal(out)[:] = 1.0
         return out
+
+    @cached_property
+    def _heights(self) -> FloatArray:
+        """exp(c) of each constant that follows, (B, constants, t)."""
+        heights = np.exp(self.theta[:, None, self.of.coefficients])
+        return np.where(self.levelled[:, :, None], heights, 0.0)
+
+    def _level_jacobian(self) -> FloatArray:
+        """Of Λ in place of exp(E)."""
+        jacobian = self._identity()
+        if self.of.levelled:
+            jacobian[:, self.of.constants, self.of.coefficients] = -self._heights
+        return jacobian
+
+    def _curve_levels(self, hessian: FloatArray, gradient: FloatArray) -> None:
+        """What the curvature of Λ adds to a Hessian."""
+        c, g = self.of.coefficients, self.of.constants
+        if self.of.levelled:
+            _diagonal(hessian)[:, c] -= np.matmul(gradient[:, None, g], self._heights)[:, 0]
+
+    @cached_property
+    def _powers(self) -> _Powers:
+        of, theta = self.of, self.theta
+        assert of.power is not None
+        log_rest = of.log_rest(theta)
+        inverse = np.exp(-theta[:, of.power])
+        unit = np.exp(-of.log_level - log_rest)
+        height = (of.log_level + log_rest) * inverse
+        relative = theta[:, of.coefficients] - height[:, None]
+        share = np.exp(relative - log_sum(relative)[:, None])
+        share[~self.powered] = 0.0
+        return _Powers(inverse, unit, height, -unit * (inverse + height), share)
+
+    def _power_jacobian(self) -> FloatArray:
+        """Of c = v − s + λ + h, log p = s − log(1 − ε), with s = log Σ exp(v) and h = log(L − exp(E))·exp(log(1 − ε)
+        − s), ε = exp(E)/L."""
+        of, on, at = self.of, self.powered, self._powers
+        c, p, g = of.coefficients, of.power, of.constants
+        jacobian = self._identity()
+        jacobian[:, c, c] -= ((1 + at.height)[:, None] * at.share)[:, None, :]
+        jacobian[:, c, p] = on[:, None]
+        jacobian[:, p, c] = at.share
+        jacobian[:, p, p] = ~on
+        if of.levelled:
+            jacobian[:, c, g] = np.where(on, at.by_constant, 0.0)[:, None, None]
+            jacobian[:, p, g] = np.where(on, at.unit, 0.0)[:, None]
+        return jacobian
+
+    def _curve_powers(self, hessian: FloatArray, gradient: FloatArray) -> None:
+        """What the curvature of these coordinates adds to a Hessian."""
+        of, at = self.of, self._powers
+        c, p, g = of.coefficients, of.power, of.constants
+        level = np.where(self.powered, gradient[:, c].sum(1), 0.0)
+        power = np.where(self.powered, gradient[:, p], 0.0)
+        bend = power - level * (1 + at.height)
+        of_shares = (level * at.height - bend)[:, None] * at.share
+        hessian[:, c, c] += of_shares[:, :, None] * at.share[:, None, :]
+        _diagonal(hessian)[:, c] += bend[:, None] * at.share
+        if of.levelled:
+            crossed = -(level * at.by_constant)[:, None] * at.share
+            hessian[:, c, g] += crossed[:, :, None]
+            hessian[:, g, c] += crossed[:, None]
+            hessian[:, g, g] += (at.unit**2 * (level * at.inverse + power))[:, None, None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Powers:
+    """What the coordinates of a law with an outer exponent are made of, at B points; zero where it follows nothing."""
+
+    inverse: FloatArray
+    """(B,): 1/p."""
+    unit: FloatArray
+    """(B,): ∂log p/∂exp(E)."""
+    height: FloatArray
+    """(B,): h; ∂h/∂s is −h."""
+    by_constant: FloatArray
+    """(B,): ∂h/∂exp(E)."""
+    share: FloatArray
+    """(B, t): of each term in exp(λ)."""
+
+
+def _diagonal(matrices: FloatArray) -> FloatArray:
+    """A view (B, m) of the diagonals of (B, m, m)."""
+    return np.asarray(np.einsum("bii->bi", matrices))
 
 
 def log_sum(values: FloatArray) -> FloatArray:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gemstones.laws.solver.chart import MOST_SHARE, Chart
+from gemstones.laws.solver.chart import MOST_SHARE, Chart, Places
 from gemstones.laws.solver.problem import Problem
 from gemstones.laws.solver.system import CAPS, WORTH_GATHERING, CompiledTerm, System
 from gemstones.shape import BoolArray, FloatArray, IntArray
@@ -122,12 +122,6 @@ def _chart(
     powered = outer and not foreign and all(unbounded) and len(constants) <= 1
     if outer and not powered:
         constants = constants[:0]
-    untouched = np.ones(len(order), bool)
-    untouched[: len(own)] = False
-    if powered:
-        untouched[-1] = False
-    else:
-        untouched[constants] = False
     bendable = np.array([bool(e) for e in exponents]) & unbounded
     groups: list[dict[int, int]] = []
     for i in np.flatnonzero(bendable):
@@ -137,16 +131,22 @@ def _chart(
             groups.append(group := {})
         group[e] = int(i)
     return Chart(
-        bends=tuple((np.array(list(group)), np.array(list(group.values()))) for group in groups),
-        untouched=untouched,
-        coefficients=np.arange(len(own)),
+        bends=tuple((_places(list(group)), _places(list(group.values()))) for group in groups),
+        terms=len(own),
         exponents=np.array([e[0] if e else 0 for e in exponents]),
         bendable=bendable,
-        constants=constants,
+        constants=slice(int(constants[0]), int(constants[-1]) + 1) if len(constants) else slice(0, 0),
         power=len(order) - 1 if powered else None,
         log_level=level,
         fixed_share=min(share, MOST_SHARE),
     )
+
+
+def _places(numbers: list[int]) -> Places:
+    """A slice where they follow each other."""
+    first = numbers[0]
+    follow = numbers == list(range(first, first + len(numbers)))
+    return slice(first, first + len(numbers)) if follow else np.array(numbers)
 
 
 def _own_coefficients(problem: Problem, free: BoolArray) -> list[int]:

@@ -30,16 +30,15 @@ def merged(system: System, theta: FloatArray) -> tuple[FloatArray, IntArray]:
     constant = theta[:, system.linear]
     typical = np.exp(chart.log_level)
     alive = (constant > DEAD * typical) & (system.lower[system.linear] <= 0)
-    c, e = chart.coefficients, chart.exponents
     if chart.power is None:
-        slopes = np.where(chart.bendable, np.abs(theta[:, e]), np.inf)
+        slopes = np.where(chart.bendable, np.abs(theta[:, chart.exponents]), np.inf)
         flattest = slopes.argmin(1)
         which = np.flatnonzero(alive & (slopes.min(1) < FLAT))
         out, at = theta[which], flattest[which]
         rows = np.arange(len(which))
-        together = np.exp(out[rows, c[at]]) + constant[which]
-        out[rows, e[at]] *= np.exp(out[rows, c[at]]) / together
-        out[rows, c[at]] = np.log(together)
+        together = np.exp(out[rows, at]) + constant[which]
+        out[rows, chart.exponents[at]] *= np.exp(out[rows, at]) / together
+        out[rows, at] = np.log(together)
     else:
         which = np.flatnonzero(alive & (constant < 0.9 * typical))
         local = chart.at(theta[which], np.zeros((len(which), theta.shape[1]), bool))

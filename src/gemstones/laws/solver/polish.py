@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gemstones.laws.solver.chart import LEAST_RATIO
+from gemstones.laws.solver.chart import LEAST_RATIO, Places
 from gemstones.laws.solver.derivatives import Evaluation, Workspace, derivatives, evaluate, huber_sum, metric
 from gemstones.laws.solver.system import System
 from gemstones.shape import BoolArray, FloatArray, IntArray
@@ -322,8 +322,7 @@ class _Batch:
         """Where a damped step leads, within the bounds, and the decrease that the quadratic model expects."""
         system = task.system
         pinned = (self.theta <= system.lower) | (self.theta >= system.upper)
-        everyone = np.arange(self.size)
-        trial, predicted = self._stepped(system, everyone, pinned, np.zeros_like(self.theta), self.stale)
+        trial, predicted = self._stepped(system, slice(None), pinned, np.zeros_like(self.theta), self.stale)
         outside = (trial < system.lower) | (trial > system.upper)
         # Where a step leaves the bounds, what leaves goes to its bound and the others' step is the best along with it.
         again = np.flatnonzero(outside.any(1) & ~self.stale)
@@ -335,9 +334,9 @@ class _Batch:
         return np.clip(trial, system.lower, system.upper), predicted
 
     def _stepped(
-        self, system: System, which: IntArray, pinned: BoolArray, aside: FloatArray, stale: BoolArray
+        self, system: System, which: Places, pinned: BoolArray, aside: FloatArray, stale: BoolArray
     ) -> tuple[FloatArray, FloatArray]:
-        """`_trial` of the problems numbered `which`, bounds aside; parameters with a displacement `aside` take it."""
+        """`_trial` of the problems `which`, bounds aside; parameters with a displacement `aside` take it."""
         theta, gradient, hessian = self.theta[which], self.gradient[which], self.hessian[which]
         chart = None if system.chart is None else system.chart.at(theta, pinned)
         weight = self.metric[which]
@@ -379,9 +378,9 @@ def _damped_step(
     root = np.sqrt(scale)
     scaled = hessian / (root[:, :, None] * root[:, None, :])
     right = gradient / root
-    diagonal = np.arange(gradient.shape[1])
     damped = scaled.copy()
-    damped[:, diagonal, diagonal] += damping[:, None]
+    diagonal = np.einsum("bii->bi", damped)
+    diagonal += damping[:, None]
     try:
         np.linalg.cholesky(damped)  # refuses all if one of them is not positive definite
         step = np.linalg.solve(damped, right[:, :, None])[:, :, 0]

@@ -37,13 +37,13 @@ def steep(
     with np.errstate(all="ignore"):
         log_sum = np.log(evaluate(system, theta).inner_sum)
     starts = []
-    for number, (c, e) in enumerate(zip(chart.coefficients, chart.exponents, strict=True)):
-        if not chart.bendable[number] or (chart.exponents == e).sum() > 1 or system.upper[e] < STEEP:
+    for c, e in enumerate(chart.exponents):
+        if not chart.bendable[c] or (chart.exponents == e).sum() > 1 or system.upper[e] < STEEP:
             continue
         start = theta.copy()
         start[:, e] = np.clip(np.maximum(STEEP, STEEPER * theta[:, e]), system.lower[e], system.upper[e])
         start[:, c] = 0.0
-        room = log_sum - log_terms(system.terms[system.foreign + number], start)
+        room = log_sum - log_terms(system.terms[system.foreign + c], start)
         if weights is not None:
             room = np.where(weights > 0, room, np.inf)
         start[:, c] = room.min(1) + np.log(SHARE)
