@@ -284,17 +284,17 @@ def test_next(cli: Cli, tmp_path: Path) -> None:
         assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1), refused
 
 
-def test_a_study_has_the_run_that_would_teach_most_as_a_section() -> None:
+def test_a_study_has_the_run_that_would_teach_most_as_a_section(tmp_path: Path) -> None:
     pytest.importorskip("altair")
     import gemstones as gs
     from gemstones.analyses.analysis import Analyses
-    from gemstones.report.analyses import analysis_sections
+    from gemstones.report.analyses import write_analyses
 
     rows = [row | {"run": f"r{i}"} for i, row in enumerate(planted.grid(2, sizes=3))]
     table = gs.load(rows)
     found = gs.next_runs(gs.fit(table, "N,T", bootstrap=60, backtests=False), 1e22)
     analyses = Analyses({"next_run": found})
-    (section,) = analysis_sections(analyses, table)
+    (section,) = write_analyses(analyses, table, tmp_path, lambda: None)[0].sections
     assert section.name == "next" and str(found.best.shape) in section.words[0]
     assert section.tables[0].table.frame.height == len(found.candidates)
     assert analyses.summary()["next_run"]["candidates"][0]["shape"] == str(found.best.shape)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gemstones.analyses.analysis import Analyses
-from gemstones.report.analyses import analysis_sections
+from gemstones.report.analyses import write_analyses
 from gemstones.report.result import Study
 from gemstones.report.study import study
 from gemstones.report.summary import summary_text
@@ -105,5 +105,6 @@ def test_a_column_that_is_not_there_is_a_note(tmp_path: Path) -> None:
     assert any(note.startswith("no comparison of recipes: ") and "colour" in note for note in made.notes)
 
 
-def test_nothing_found_is_no_section(pebbles: object) -> None:
-    assert analysis_sections(Analyses(), pebbles) == []  # type: ignore[arg-type]
+def test_nothing_found_is_no_section(pebbles: object, tmp_path: Path) -> None:
+    written, own = write_analyses(Analyses(), pebbles, tmp_path, lambda: 7)  # type: ignore[arg-type]
+    assert (written.sections, written.files, own, list(tmp_path.iterdir())) == ((), (), 7, [])

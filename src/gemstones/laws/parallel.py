@@ -29,6 +29,7 @@ from gemstones.errors import InvalidRequest, Unavailable, extra
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
+Own = TypeVar("Own")
 
 Workers = int | str | None
 """A number of processes, the address of a Dask cluster, or None for one or what `joblib.parallel_config` names."""
@@ -67,6 +68,16 @@ def run_chunks(
             if progress is not None:
                 progress(len(results))
     return results
+
+
+def run_beside(
+    work: Callable[[Chunk], Result], chunks: Iterable[Chunk], own: Callable[[], Own], workers: Workers = None
+) -> tuple[list[Result], Own]:
+    """`work` of every chunk, in order, and what `own` returns, which this process does meanwhile."""
+    check_workers(workers)
+    with _done(work, list(chunks), workers) as done:
+        mine = own()
+        return list(done), mine
 
 
 @contextmanager

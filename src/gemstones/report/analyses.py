@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gemstones.analyses.analysis import Analyses, Asked, Step, asked_of_a_study
+from gemstones.laws.parallel import Workers, run_beside
 from gemstones.page.page import Section
 from gemstones.runs import RunTable
 from gemstones.words import listed
+
+Own = TypeVar("Own")
 
 OWN_BACKTESTS = (
     "the error of a new run, in intervals of losses, is from backtests that are part of fitting each law"
@@ -37,15 +40,33 @@ def analyse(asked: Asked, step: Callable[[str, float], Step], *, quick: bool) ->
     return Analyses(found, tuple(notes))
 
 
-def write_analyses(analyses: Analyses, runs: RunTable, folder: Path) -> list[Path]:
-    """What was found as files in `folder`: tables and figures; raises `MissingExtra` without altair."""
-    return [path for one, found in analyses.each() for path in one.write(found, runs, folder)]
+@dataclass(frozen=True, eq=False)
+class Written:
+    """What was found, as files and for the page."""
+
+    files: tuple[Path, ...]
+    sections: tuple[Section, ...]
+    """Of the page, those that there is something for, in its order."""
 
 
-def analysis_sections(analyses: Analyses, runs: RunTable) -> Sequence[Section]:
-    """The sections of the page that there is something for, in its order."""
-    every = (one.section(found, runs) for one, found in analyses.each())
-    return [section for section in every if section is not None]
+def write_analyses(
+    analyses: Analyses, runs: RunTable, folder: Path, own: Callable[[], Own], workers: Workers = 1
+) -> tuple[Written, Own]:
+    """What was found as files in `folder`, tables and figures, and the sections of the page; and what `own` returns.
+
+    Drawing takes long: it is done by several processes of this machine if `workers` are, and `own` in this one
+    meanwhile. Raises `MissingExtra` without altair.
+    """
+
+    def write(key: str) -> tuple[list[Path], Section | None]:
+        one, found = next((one, found) for one, found in analyses.each() if one.key == key)
+        return one.write(found, runs, folder), one.section(found, runs)
+
+    keys = [one.key for one, _ in analyses.each()]
+    here = workers if isinstance(workers, int) else 1  # a cluster has other disks
+    written, mine = run_beside(write, keys, own, here)
+    files = [path for paths, _ in written for path in paths]
+    return Written(tuple(files), tuple(section for _, section in written if section is not None)), mine
 
 
 def analysis_sentences(analyses: Analyses) -> list[str]:

@@ -31,7 +31,7 @@ from gemstones.laws.solver.objective import Objective
 from gemstones.laws.solver.resample import check_resampling
 from gemstones.numbers import flops_text
 from gemstones.output_folder import OutputFolder
-from gemstones.page.page import page_html
+from gemstones.page.page import Section, page_html
 from gemstones.planning.defaults import default_throughput
 from gemstones.planning.prescriptions import (
     PUBLISHED,
@@ -44,7 +44,7 @@ from gemstones.planning.prescriptions import (
 )
 from gemstones.planning.result import Plan
 from gemstones.report import tables
-from gemstones.report.analyses import analyse, analysis_sections, write_analyses
+from gemstones.report.analyses import analyse, write_analyses
 from gemstones.report.page import study_page
 from gemstones.report.progress import FIGURE_TIME, PLAN_TIME, StudyProgress
 from gemstones.report.result import PAGE, Study
@@ -165,8 +165,8 @@ def study(
     notes += found.notes
 
     with folder.replacing() as filled:
-        files, drawn = _fill(filled, runs, (fits, envelopes, plans), figures, found)
-        notes += drawn
+        files, sections, undrawn = _fill(filled, runs, (fits, envelopes, plans), figures, found, workers)
+        notes += undrawn
         result = Study(
             dataset=runs.dataset,
             settings=settings,
@@ -181,7 +181,7 @@ def study(
             loss_unit=runs.loss_unit,
         )
         if filled / PAGE in files:
-            write_text(filled / PAGE, study_html(result, runs))
+            write_text(filled / PAGE, study_html(result, runs, sections))
         write_json(filled / "study.json", result.summary())
     tell.finish()
     return replace(result, output=output, files=tuple(output / path.relative_to(filled) for path in files))
@@ -193,17 +193,22 @@ def _fill(
     found: tuple[Sequence[Fit], Sequence[Envelope], Sequence[Plan]],
     figures: Sequence[Callable[[Path], list[Path]]],
     analyses: Analyses,
-) -> tuple[list[Path], list[str]]:
-    """Write tables and figures; returns the files, those that come last among them, and notes on what is missing."""
+    workers: Workers,
+) -> tuple[list[Path], Sequence[Section], list[str]]:
+    """Write tables and figures; returns the files, those that come last among them, what the page shows of the
+    analyses, and notes on what is missing."""
+    sections: Sequence[Section] = ()
     files, notes = _write_tables(make_folder(folder / "tables"), *found), []
     try:
         need_altair()
-        files += [path for draw in figures for path in draw(folder)]
-        files += write_analyses(analyses, runs, folder)
-        files.append(folder / PAGE)
+        written, drawn = write_analyses(
+            analyses, runs, folder, lambda: [path for draw in figures for path in draw(folder)], workers
+        )
+        files += [*drawn, *written.files, folder / PAGE]
+        sections = written.sections
     except MissingExtra as error:
         notes.append(f"no figures and no page: {error.said}")
-    return [*files, folder / "study.json"], notes
+    return [*files, folder / "study.json"], sections, notes
 
 
 def _left_out(spanned: Interval | None, fits: Sequence[Fit]) -> Iterator[str]:
@@ -214,9 +219,9 @@ def _left_out(spanned: Interval | None, fits: Sequence[Fit]) -> Iterator[str]:
         yield "no plan from these runs: no law could be fitted to them"
 
 
-def study_html(made: Study, runs: RunTable) -> str:
-    """The study of `runs` as one HTML page that needs nothing else; raises `MissingExtra` without altair."""
-    sections = analysis_sections(made.analyses, runs)
+def study_html(made: Study, runs: RunTable, sections: Sequence[Section]) -> str:
+    """The study of `runs` as one HTML page that needs nothing else, with the `sections` of its analyses; raises
+    `MissingExtra` without altair."""
     return page_html(study_page(made, runs, step_time=_throughput(made), sections=sections))
 
 
