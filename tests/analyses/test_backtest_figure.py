@@ -79,7 +79,7 @@ def test_sentences_have_the_numbers(made: Backtest) -> None:
 
 def test_what_is_missing_is_said_once(made: Backtest) -> None:
     missing = missing_lines(made)
-    assert "le100B, params > 80M: 3 runs to fit; at least 4 are needed" in missing
+    assert "le100B, N > 80M: 3 runs to fit; at least 4 are needed" in missing
     assert (
         "le100B, FLOPs > 1.3e19, Approach 1 by hull: 5 rows for a law of 3 parameters; it needs at least 6"
         in missing

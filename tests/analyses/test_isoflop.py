@@ -7,8 +7,10 @@ import pytest
 
 from gemstones.analyses.isoflop.budgets import clusters
 from gemstones.analyses.isoflop.isoflop import isoflop
+from gemstones.analyses.isoflop.shown import isoflop_lines
 from gemstones.errors import InvalidRequest
 from gemstones.laws.envelope import envelope
+from gemstones.runs import load
 from tests.analyses import planted
 
 
@@ -101,3 +103,12 @@ def test_all_three_approaches_stand_side_by_side() -> None:
     exact = isoflop(planted.grid(noise=0.0), bootstrap=0).approaches[2]
     assert exact.fits["params"].slope == pytest.approx(planted.EXPONENT, abs=1e-4)
     assert exact.intervals == {"params": None, "tokens": None}
+
+
+def test_a_law_that_misses_the_bowls_is_not_to_be_believed() -> None:
+    """At a constant rate its N* grows less than half as fast as the minima of budgets; cooled down they agree."""
+    constant, cooled = (
+        isoflop(load("pebbles-2").select(name), bootstrap=200) for name in ("all", "cooldown")
+    )
+    assert "believe the parabolas" in isoflop_lines(constant)[-1]
+    assert not any("believe" in line for line in isoflop_lines(cooled))

@@ -57,7 +57,7 @@ def test_people_are_told(cli: Cli, tmp_path: Path) -> None:
         "40",
     )
     short = cli(*words, "--workers", "1").out
-    assert "gemstones (le100B): error of every held-out row, of 6 runs" in short and "params > 700M" in short
+    assert "gemstones (le100B): error of every held-out row, of 6 runs" in short and "N > 700M" in short
     assert "95% intervals from 40 resamples of held-out runs; N counts total parameters; FLOPs" in short
     assert "[too_few_held_out]" not in short and short.rstrip().endswith(" and the rest: --verbose")
     outcome = cli(*words, "--workers", "1", "--verbose")
@@ -66,8 +66,8 @@ def test_people_are_told(cli: Cli, tmp_path: Path) -> None:
         "95% intervals from 40 resamples of held-out runs",
         "Huber's function (delta 0.0001); N counts total parameters; FLOPs: Appendix G",
         "gemstones (le100B): error of every held-out row",
-        "params > 700M",
-        "no error: le100B, params > 80M: 3 runs to fit",
+        "N > 700M",
+        "no error: le100B, N > 80M: 3 runs to fit",
     ):
         assert part in outcome.out
 

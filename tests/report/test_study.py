@@ -16,9 +16,11 @@ from gemstones.errors import InvalidPath, InvalidQuantity, InvalidRequest
 from gemstones.laws.chosen import Candidate, Choice
 from gemstones.laws.diagnostics import doubts
 from gemstones.report.analyses import OWN_BACKTESTS
+from gemstones.report.answers import annealed_sentence
 from gemstones.report.result import Study
 from gemstones.report.steps import planning_fits, trusted_first
 from gemstones.report.study import WITHOUT_PUBLISHED, study
+from gemstones.report.summary import closing_text
 from gemstones.runs import RunTable, load
 from tests.report.conftest import short_analyses
 from tests.stones import TOKENS
@@ -308,3 +310,12 @@ def test_without_altair_there_are_tables(shaped_csv: Path, tmp_path: Path) -> No
     assert "raised drawing figures needs the extra 'report'" in done.stdout
     assert written(output) == {f"tables/{n}.{k}" for n in TABLES for k in ("md", "parquet")} | {"study.json"}
     assert not (output / "figures").exists()
+
+
+def test_annealed_losses_that_are_not_planned_from_are_said(
+    stones_study: Study, gemstones_study: Study
+) -> None:
+    assert annealed_sentence(stones_study) is None  # there are none
+    said = annealed_sentence(gemstones_study)
+    assert said is not None and "--select cooldown" in said and "199 ends of cooldowns" in said
+    assert f"  {said}" in closing_text(gemstones_study).splitlines()

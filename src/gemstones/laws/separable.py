@@ -23,6 +23,8 @@ from gemstones.runs.table import RunTable
 from gemstones.shape import FloatArray
 from gemstones.units import format_quantity
 
+_WORDS = {"N": "parameters", "flops": "FLOPs", "device_hours": "device hours"}
+"""What people read for a term's column."""
 COLLINEAR = 1e-4
 """Smallest eigenvalue of the correlation of the log columns under which they are the same column twice."""
 SAME_VALUE = 1.01
@@ -105,7 +107,7 @@ def _columns_apart(
     """Code and reason of what is wrong with the columns, or None."""
     kept = [i for i, term in enumerate(terms) if needed[term]]
     logs = np.log(columns[:, kept])
-    names = [column_name(terms[i], "total") if terms[i] != "N" else "parameters" for i in kept]
+    names = [_WORDS.get(terms[i]) or column_name(terms[i], "total") for i in kept]
     terms = [terms[i] for i in kept]
     for name, term, values in zip(names, terms, logs.T, strict=True):
         if np.ptp(values) < 1e-9:

@@ -24,6 +24,10 @@ WORDS = {
     "params": "parameters",
     "tokens_per_param": "tokens per parameter",
     "hull": "lower hull",
+    "approach3": "Approach 3",
+    "leave-one-run-out": "a run left out",
+    "leave-one-width-out": "a width left out",
+    "leave-one-size-out": "a size class left out",
 }
 """What people read for a value of text."""
 

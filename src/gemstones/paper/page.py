@@ -98,7 +98,9 @@ def _overview(found: Sequence[Headline]) -> Section | None:
         return None
     words = (
         f"{counted(len(rows), 'conclusion')} of the paper. One holds if every claim that it stands on does, in part if "
-        "some do not, and is undecided if none fails and some are."
+        "some do not, and is undecided if none fails and some are. Of claims, a number is reproduced if it is the "
+        "paper's within a tolerance, and else differs; a statement holds, or does not hold, by a condition on our "
+        "numbers, and is undecided where their interval meets it in part. The paper does not have what is called ours."
     )
     table = TableBlock(
         "headlines", "Headline claims", Table(typed_frame(rows, rows[0])), {}, tuple(rows[0]), True

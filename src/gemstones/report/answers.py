@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from gemstones.display import caution
 from gemstones.laws.diagnostics import doubts
-from gemstones.numbers import flops_text, interval_text, quantity_text
+from gemstones.numbers import counted, flops_text, interval_text, quantity_text
 from gemstones.page.page import Headline, Stat
 from gemstones.planning.prescriptions import by_law
 from gemstones.planning.result import Plan
 from gemstones.report.result import Study
 from gemstones.runs.loss_units import WORDS
-from gemstones.words import PARAMS_WORDS, law_words
+from gemstones.runs.selections import ANNEALED
+from gemstones.words import PARAMS_WORDS, law_words, selection_words
 
 
 def first_plan(study: Study) -> Plan | None:
@@ -27,6 +28,19 @@ def first_plan(study: Study) -> Plan | None:
 def same_budget(study: Study, plan: Plan) -> list[Plan]:
     """Plans of all laws for the budget of `plan`, which comes first."""
     return [plan, *(p for p in study.plans if p.budget_flops == plan.budget_flops and p is not plan)]
+
+
+def annealed_sentence(study: Study) -> str | None:
+    """That the runs have annealed losses which the study does not plan from, and how it would."""
+    other = study.provenance["annealed"]
+    if other is None:
+        return None
+    of = selection_words(study.dataset, study.provenance["selections"][0]["selection"])
+    of = of.removeprefix(f"{study.dataset}, ")
+    return (
+        f"Planned from {of}. There are annealed losses too, {counted(other['rows'], 'end')} of cooldowns: --select "
+        f"{ANNEALED} plans from those, which is what a finished run reaches."
+    )
 
 
 def headline(study: Study) -> Headline | None:

@@ -20,7 +20,7 @@ from gemstones.page.rows import typed_frame
 from gemstones.page.table import TableBlock
 from gemstones.planning.result import Plan
 from gemstones.planning.shown import near_spans, plan_answer
-from gemstones.report.answers import description, first_plan, headline, same_budget
+from gemstones.report.answers import annealed_sentence, description, first_plan, headline, same_budget
 from gemstones.report.findings import flatness, frontier_growth, misfit, tokens_per_param
 from gemstones.report.result import Study
 from gemstones.report.runs import runs_section
@@ -87,6 +87,9 @@ def _picture(study: Study) -> str:
 def _subtitle(study: Study) -> str:
     known = study.provenance
     of = [f"{counted(known['rows'], 'checkpoint')} of {counted(known['runs'], 'run')}"]
+    fitted = dict.fromkeys(selection_words(study.dataset, fit.selection) for fit in study.fits)
+    if fitted:
+        of.append(f"fitted to {' and '.join(one.removeprefix(f'{study.dataset}, ') for one in fitted)}")
     of.append(
         f"{counted(len(study.fits), 'fit')}, {counted(study.settings.bootstrap, 'resample')} each by run"
     )
@@ -107,6 +110,8 @@ def _summary(study: Study) -> Iterable[str]:
         f"{law_words(plan.law_name)} prescribes {plan_answer(plan)}; {how}{f' ({caveat})' if caveat else ''}. The "
         "explorer has any other budget."
     )
+    if (annealed := annealed_sentence(study)) is not None:
+        yield annealed
     yield f"How far that reaches: {plan.extrapolation.sentence()}."
     shaped = next((p for p in same_budget(study, plan) if p.shape is not None and p.near_optimal), None)
     if shaped is not None and (near := shaped.near_optimal) is not None and near.count > 1:

@@ -59,6 +59,7 @@ from gemstones.report.steps import (
 from gemstones.runs import RunTable
 from gemstones.runs.given import Runs, given_runs
 from gemstones.runs.loss_units import WORDS
+from gemstones.runs.selections import ANNEALED, default_selection, selections_of
 from gemstones.seeds import Seed, seed_number
 from gemstones.timing.step_time import StepTime
 from gemstones.units import Interval
@@ -284,6 +285,16 @@ def _figures(
     return draw
 
 
+def _annealed(runs: RunTable, chosen: Sequence[Selected]) -> dict[str, int] | None:
+    """Rows and runs of the annealed losses, where the study begins with the default selection, of others."""
+    known = selections_of(runs.dataset)
+    first = chosen[0].fitted.selection
+    if runs.selection or ANNEALED not in known or first != default_selection(runs.dataset):
+        return None
+    rows = known[ANNEALED].rows(runs.frame)
+    return {"rows": rows.height, "runs": rows["run"].n_unique()} if rows.height else None
+
+
 def _provenance(runs: RunTable, chosen: Sequence[Selected]) -> dict[str, Any]:
     studied = {t.selection: t for one in chosen for t in (one.fitted, one.frontier)}
     return {
@@ -296,5 +307,6 @@ def _provenance(runs: RunTable, chosen: Sequence[Selected]) -> dict[str, Any]:
             {"selection": name, "rows": t.rows, "runs": t.runs, "fingerprint": t.fingerprint}
             for name, t in studied.items()
         ],
+        "annealed": _annealed(runs, chosen),
         "versions": {"gemstones": __version__, "numpy": np.__version__},
     }

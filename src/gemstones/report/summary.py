@@ -17,6 +17,7 @@ from gemstones.planning.result import Plan
 from gemstones.planning.shown import near_sentence, plan_rows, plan_sentence
 from gemstones.printable import printable
 from gemstones.report.analyses import analysis_sentences
+from gemstones.report.answers import annealed_sentence
 from gemstones.report.result import Study
 from gemstones.runs.loss_units import PER
 from gemstones.units import Interval
@@ -85,6 +86,8 @@ def closing_text(study: Study) -> str:
     elif plans[0].flags:
         first, *others = plans[0].flags
         lines.append(f"  caution: {caution(first)}" + (f"; and {len(others)} more" if others else ""))
+    if plans and (annealed := annealed_sentence(study)) is not None:
+        lines.append(f"  {annealed}")
     if study.analyses.sensitivity is not None:
         lines.append(f"  {study.analyses.sensitivity.sentence}")
     left = f"; {counted(len(study.notes), 'note')} on what was left out" if study.notes else ""
@@ -102,6 +105,8 @@ def _data(study: Study) -> Iterable[str]:
     yield f"{study.dataset}: {_rows(known['rows'], known['runs'])}{flops}"
     for one in known["selections"]:
         yield f"selection {one['selection']}: {_rows(one['rows'], one['runs'])}"
+    if (annealed := annealed_sentence(study)) is not None:
+        yield annealed
     for sentence in known["assumptions"]:
         yield f"assumed: {sentence}"
 

@@ -202,6 +202,8 @@ CHINCHILLA = _by_name(
 )
 """Selections of the data set `chinchilla`; the first is the default."""
 
+ANNEALED = "cooldown"
+"""The selection of losses whose learning rate was cooled down."""
 _COOLDOWN = Selection(
     "cooldown",
     "ends of the cooldowns, those from one run as one run",

@@ -6,6 +6,7 @@ from gemstones.analyses.backtest.backtest import Backtest
 from gemstones.analyses.backtest.figure import backtest_figure, residuals_figure
 from gemstones.analyses.backtest.tables import errors_table, flag_lines, missing_lines
 from gemstones.analyses.backtest.words import conventions_sentence, predictor_words, sentence
+from gemstones.display import cautions
 from gemstones.figures.style import RunColors
 from gemstones.numbers import counted, flops_text
 from gemstones.page.page import Figure, Section
@@ -64,7 +65,7 @@ def backtest_section(made: Backtest, runs: RunTable) -> Section:
                 first=("law", "error", "split", "cut", "target", "bias"),
             ),
         ),
-        notes=(conventions_sentence(made), *flag_lines(made), *missing_lines(made)),
+        notes=(conventions_sentence(made), *cautions(flag_lines(made)), *missing_lines(made)),
     )
 
 

@@ -27,13 +27,13 @@ def split_words(kind: SplitKind, cut: float | None) -> str:
     """What is held out, in a few words.
 
     >>> split_words("compute", 4.5e19), split_words("size", 2e8), split_words("leave-one-run-out", None)
-    ('FLOPs > 4.5e19', 'params > 200M', 'a run left out')
+    ('FLOPs > 4.5e19', 'N > 200M', 'a run left out')
     """
     if cut is None:
         return f"{LEFT_OUT[kind]} left out"
     if kind == "compute":
         return f"FLOPs > {flops_text(cut)}"
-    return f"{'params' if kind == 'size' else 'tokens'} > {format_quantity(cut)}"
+    return f"{'N' if kind == 'size' else 'T'} > {format_quantity(cut)}"
 
 
 def predictor_words(approach: Approach, law: str) -> str:

@@ -75,7 +75,22 @@ def isoflop_lines(made: IsoFlop) -> list[str]:
             f"the parabolas would be {made.bias:+.3f} off the exponent of N* if that law were true: bowls are "
             "steeper on one side"
         )
-    return said
+    return [*said, *_disagreement(made)]
+
+
+def _disagreement(made: IsoFlop) -> list[str]:
+    """Which exponent of N* the losses themselves speak for, where the law's is not that of the profiles."""
+    of_law = next((one for one in made.approaches if one.number == 3), None)
+    ends = made.interval("params") if "params" in made.fits else None
+    if of_law is None or made.bias is None or ends is None or "params" not in of_law.fits:
+        return []
+    seen = of_law.fits["params"].slope + made.bias
+    if ends[0] <= seen <= ends[1]:
+        return []
+    return [
+        f"if that law were true the parabolas would give {seen:.3f}, which their interval excludes: the law misses how "
+        "losses of a budget lie, so within these budgets believe the parabolas"
+    ]
 
 
 def isoflop_answer(made: IsoFlop) -> list[str]:
