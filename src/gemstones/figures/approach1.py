@@ -138,7 +138,7 @@ def approach1_figure(
                 for r in resources
             ]
         )
-    charts = [alt.HConcatChart(hconcat=panels, resolve=_INDEPENDENT) for panels in rows]
+    charts = [alt.HConcatChart(hconcat=style.kept(panels), resolve=_INDEPENDENT) for panels in rows]
     first = envelopes[0]
     said = [f"{counted(first.rows, 'checkpoint')} of {counted(first.runs, 'run')}", _band_words(envelopes)]
     flags = dict.fromkeys(flag for e in envelopes for flag in e.flags)
@@ -149,7 +149,9 @@ def approach1_figure(
         ),
         offset=14,
     )
-    return style.themed(alt.VConcatChart(vconcat=charts, resolve=_INDEPENDENT, title=title), data.named)
+    return style.themed(
+        alt.VConcatChart(vconcat=style.kept(charts), resolve=_INDEPENDENT, title=title), data.named
+    )
 
 
 def _band_words(envelopes: Sequence[Envelope]) -> str:
@@ -176,7 +178,9 @@ def _losses(
     resource = envelopes[0].resource
     axes = (x, style.log_y("loss", f"Loss ({PER[envelopes[0].loss_unit]})", loss, "plain"))
     runs = alt.Chart(data(f"runs-{resource}", curves)).encode(
-        *axes, detail="run:N", tooltip=["run:N", "loss:Q", "resource:Q", "params_total:Q"]
+        *axes,
+        detail=alt.Detail("run:N"),
+        tooltip=style.tooltips("run:N", "loss:Q", "resource:Q", "params_total:Q"),
     )
     # A run of one checkpoint has no line: it is a dot.
     lines = runs.transform_filter("datum.checkpoints > 1").mark_line(strokeWidth=1.3, opacity=0.85)
@@ -187,7 +191,9 @@ def _losses(
         dots.encode(color=colors.encoding(legend=False)),
         frontier,
     ]
-    return alt.LayerChart(layer=layers, resolve=_INDEPENDENT, width=style.PANEL_WIDTH, height=height)
+    return alt.LayerChart(
+        layer=style.kept(layers), resolve=_INDEPENDENT, width=style.PANEL_WIDTH, height=height
+    )
 
 
 def _lines(envelopes: Sequence[Envelope], curves: Rows, quantity: str) -> Rows:
@@ -254,7 +260,9 @@ def _growth(
     )
     points = (axes[0], style.log_y(quantity, title, span, "si"))
     layers = [band, _frontier_layer(data, points, envelopes, legend=False), line]
-    return alt.LayerChart(layer=layers, resolve=_INDEPENDENT, width=style.PANEL_WIDTH, height=height)
+    return alt.LayerChart(
+        layer=style.kept(layers), resolve=_INDEPENDENT, width=style.PANEL_WIDTH, height=height
+    )
 
 
 def _frontier_layer(
@@ -286,7 +294,7 @@ def _frontier_layer(
                 "frontier:N", **(by_method({"hull": 1.8, "bins": 1.0}) | unexplained)
             ),
             opacity=alt.Opacity("frontier:N", **(by_method({"hull": 1.0, "bins": 0.4}) | unexplained)),
-            tooltip=["run:N", "loss:Q", "resource:Q", "tokens_per_param:Q"],
+            tooltip=style.tooltips("run:N", "loss:Q", "resource:Q", "tokens_per_param:Q"),
         )
     )
     return layer

@@ -154,14 +154,16 @@ class Panels:
         def y(field: str) -> alt.Y:
             return style.log_y(field, y_title, y_domain, labels, room=room)
 
-        base = alt.Chart(alt.NamedData(name=name)).encode(x, detail=["series:N", "stretch:N"])
+        base = alt.Chart(alt.NamedData(name=name)).encode(
+            x, detail=[alt.Detail("series:N"), alt.Detail("stretch:N")]
+        )
         bands = [
             base.transform_filter(f"isValid(datum.low) && datum.where == '{where}'")
             .mark_area(opacity=opacity, clip=True)
             .encode(y("low").stack(None), alt.Y2("high"), color=self._color(None))
             for where, opacity in ((BEYOND, 0.1), (INSIDE, 0.22))
         ]
-        tooltip = ["series:N", "budget:Q", "value:Q", "feasible:Q", "low:Q", "high:Q"]
+        tooltip = style.tooltips("series:N", "budget:Q", "value:Q", "feasible:Q", "low:Q", "high:Q")
         lines = base.encode(y("value"), tooltip=tooltip)
         law, line, point = LEGENDS
         keys = {
@@ -194,7 +196,7 @@ class Panels:
             # Last, so that its legend is; circles do not hide what is under them.
             layers += _models(f"models-{name}", x, y("value"), _shape(marks, shown.get(point)))
         return alt.LayerChart(
-            layer=layers,
+            layer=style.kept(layers),
             resolve=INDEPENDENT,
             width=self.width,
             height=self.height,
@@ -227,7 +229,7 @@ def _feasible(base: alt.Chart, y: alt.Y, color: alt.Color, shape: alt.Shape) -> 
     feasible = (
         base.transform_filter("isValid(datum.feasible)")
         .transform_calculate(kind=f"'{FEASIBLE}'")
-        .encode(y, tooltip=["series:N", "budget:Q", "feasible:Q"])
+        .encode(y, tooltip=style.tooltips("series:N", "budget:Q", "feasible:Q"))
     )
     # The inside is of its own: marks with a fill and a stroke have no stroke in a legend.
     inside = feasible.mark_point(shape=_MARKS[FEASIBLE], filled=True, size=26, opacity=1, color="white")
@@ -243,12 +245,12 @@ def _models(name: str, x: alt.X, y: alt.Y, shape: alt.Shape) -> list[alt.Chart]:
     circles = (
         models.transform_calculate(kind=f"'{MODELS}'")
         .mark_point(filled=False, size=34, strokeWidth=1.4, color=MODEL_COLOR, opacity=0.9)
-        .encode(shape=shape, tooltip=["name:N", "budget:Q", "value:Q"])
+        .encode(shape=shape, tooltip=style.tooltips("name:N", "budget:Q", "value:Q"))
     )
     labels = (
         models.transform_filter("isValid(datum.label)")
         .mark_text(align="left", baseline="middle", dx=7, fontSize=12, color=style.SOFT_INK)
-        .encode(text="label:N")
+        .encode(alt.Text("label:N"))
     )
     return [circles, labels]
 
@@ -262,6 +264,6 @@ def _fitted_range(name: str, x: alt.X) -> list[alt.Chart]:
         text="fitted runs", baseline="top", dy=6, fontSize=12, color=style.SOFT_INK, fontStyle="italic"
     )
     return [
-        where.mark_rect(color="#F1EEDF").encode(x, x2="end"),
+        where.mark_rect(color="#F1EEDF").encode(x, alt.X2("end")),
         words.encode(alt.X("middle:Q"), y=alt.value(0)),
     ]

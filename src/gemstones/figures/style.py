@@ -8,7 +8,7 @@ value a decade, and writes 10B as 10G. Colours of series are Paul Tol's `vibrant
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -261,6 +261,37 @@ def series_name(text: str, longest: int = 30) -> str:
     return "\n".join(wrapped(text, longest))
 
 
+def tooltips(*fields: str) -> list[alt.Tooltip]:
+    """Of these fields; altair takes plain strings too, but long to find out what they are."""
+    import altair as alt
+
+    return [alt.Tooltip(field) for field in fields]
+
+
+def kept(parts: Sequence[ChartT]) -> list[ChartT]:
+    """`parts`, for a chart that is made of them: they, and what is in them, are not copied any more.
+
+    altair copies the parts of a chart in depth whenever one is put into another, copied or written, and every part of a
+    part again: with panels of ten layers that was more work than everything else in a figure. A copy of the whole
+    shares these parts with it: build another rather than change them in place.
+    """
+    for part in parts:
+        object.__setattr__(part, "__deepcopy__", _Itself(part))
+        for name in ("layer", "hconcat", "vconcat"):
+            kept(cast("Any", part)._kwds.get(name, ()))
+    return list(parts)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Itself:
+    """What copies something by giving it as it is; altair asks an object for its own way of being copied."""
+
+    what: object
+
+    def __call__(self, memo: object) -> object:
+        return self.what
+
+
 def themed(chart: ChartT, data: Mapping[str, list[dict[str, Any]]] | None = None) -> ChartT:
     """`chart`, to be shown or saved as it is, in this style, with `data` by name; nothing is registered globally."""
     need_altair()
@@ -308,6 +339,8 @@ def themed(chart: ChartT, data: Mapping[str, list[dict[str, Any]]] | None = None
         ),
         concat=alt.CompositionConfig(spacing=26),
     )
+    for name in ("layer", "hconcat", "vconcat"):
+        kept(cast("Any", chart)._kwds.get(name, ()))
     # Not by `configure_…`, each of which copies the whole chart; charts of every kind have both.
     copy = cast("Any", chart).copy(deep=False)
     copy.config = config

@@ -196,20 +196,22 @@ def _figure(
     spans = {q: _span(q, [*columns, *beside], shown) for column in columns for q in column.quantities}
     rows = [
         alt.HConcatChart(
-            hconcat=[
-                look.panel(
-                    data,
-                    f"{i}-{column.quantities[j]}",
-                    budget_axis("FLOPs budget" if j == last else None, budgets, ticks),
-                    TITLES[column.quantities[j]],
-                    spans[column.quantities[j]],
-                    labels="plain" if column.quantities[j] in SHAPE else "si",
-                    room=SHAPE_LABEL_ROOM if column.quantities[j] in SHAPE else style.LABEL_ROOM,
-                    legends=_legends(i == len(columns) - 1, j, last),
-                    heading=column.heading if j == 0 else "",
-                )
-                for i, column in enumerate(columns)
-            ],
+            hconcat=style.kept(
+                [
+                    look.panel(
+                        data,
+                        f"{i}-{column.quantities[j]}",
+                        budget_axis("FLOPs budget" if j == last else None, budgets, ticks),
+                        TITLES[column.quantities[j]],
+                        spans[column.quantities[j]],
+                        labels="plain" if column.quantities[j] in SHAPE else "si",
+                        room=SHAPE_LABEL_ROOM if column.quantities[j] in SHAPE else style.LABEL_ROOM,
+                        legends=_legends(i == len(columns) - 1, j, last),
+                        heading=column.heading if j == 0 else "",
+                    )
+                    for i, column in enumerate(columns)
+                ]
+            ),
             resolve=INDEPENDENT,
         )
         for j in range(last + 1)
@@ -222,7 +224,7 @@ def _figure(
         ],
         offset=14,
     )
-    chart = style.themed(alt.VConcatChart(vconcat=rows, resolve=INDEPENDENT, title=heading), data)
+    chart = style.themed(alt.VConcatChart(vconcat=style.kept(rows), resolve=INDEPENDENT, title=heading), data)
     return PaperFigure(number, chart, _data(columns, shown), _caption(fits, curves, bool(shown)))
 
 
