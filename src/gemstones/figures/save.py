@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from gemstones.figures.plain_svg import plain
 from gemstones.figures.style import need_altair
 from gemstones.figures.table import Table, title_of
 from gemstones.files import write_bytes
@@ -55,7 +56,7 @@ def render(chart: alt.TopLevelMixin, formats: Sequence[Format]) -> dict[Format, 
     def picture(suffix: Format) -> bytes:
         match suffix:
             case "png":
-                made: bytes = vl_convert.svg_to_png(svg, scale=PNG_SCALE)
+                made: bytes = vl_convert.svg_to_png(plain(svg), scale=PNG_SCALE)
             case "svg":
                 made = _renumbered(svg).encode()
             case "pdf":
