@@ -45,13 +45,15 @@ def render(chart: alt.TopLevelMixin, formats: Sequence[Format]) -> dict[Format, 
     import altair as alt
     import vl_convert
 
-    specification: dict[str, Any] = chart.to_dict(
-        validate=False
-    )  # tests hold every figure against the schema
+    # Tests hold every figure against the schema; rows are plain values, which altair would look through one by one.
+    specification: dict[str, Any] = chart.to_dict(validate=False, ignore=["datasets"])
+    rows: Any = getattr(chart, "datasets", alt.Undefined)
+    if rows is not alt.Undefined:
+        specification["datasets"] = {**rows, **specification.get("datasets", {})}
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 
     # Vega draws once; the other formats are made of what it drew.
-    svg = _svg(json.dumps(specification), version)
+    svg = _svg(json.dumps(specification, default=float), version)
 
     def picture(suffix: Format) -> bytes:
         match suffix:
@@ -71,6 +73,7 @@ def _svg(specification: str, version: str) -> str:
     """What Vega draws; kept, since a page shows again what its study has saved."""
     import vl_convert
 
+    # Read here: vl-convert reads some numbers of a text otherwise, in their last digit.
     drawn: str = vl_convert.vegalite_to_svg(json.loads(specification), vl_version=version)
     return drawn
 
