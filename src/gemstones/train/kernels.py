@@ -92,8 +92,11 @@ class _Linear(torch.autograd.Function):
 
 
 def linear(x: Tensor, weight: Tensor, quick: bool = False) -> Tensor:
-    """x·weightᵀ: (…, I), (O, I) → (…, O). `quick` takes oneDNN for the value too, not for the gradients only."""
-    if torch.is_autocast_enabled("cpu") or not plain(x, weight):
+    """x·weightᵀ: (…, I), (O, I) → (…, O). `quick` takes oneDNN for the value too, not for the gradients only.
+
+    Where products are MKL's it is PyTorch's own, backward pass included: narrow matrices are done before Python is.
+    """
+    if not _by_onednn or torch.is_autocast_enabled("cpu") or not plain(x, weight):
         return functional.linear(x, weight)
     out: Tensor = _Linear.apply(x, weight, quick)  # type: ignore[no-untyped-call]
     return out
@@ -285,10 +288,6 @@ class _SummedLosses(torch.autograd.Function):
 
 def _log_likelihood(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Their sum, and its gradient by the logits with the sign turned: softmax less one at the target."""
-    if logits.dtype == torch.float32:
-        logs = logits.log_softmax(-1)
-        summed = logs.gather(1, target).sum()
-        return summed, logs.exp_().scatter_add_(1, target, logs.new_full(target.shape, -1.0))
     # Quicker than by logarithms, and differs in rounding: log p = x − max x + log max p.
     likely = logits.softmax(-1, dtype=torch.float32)
     largest = likely.amax(-1, keepdim=True).log_() - logits.amax(-1, keepdim=True).float()
