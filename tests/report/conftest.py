@@ -62,7 +62,7 @@ def stones_study(stones_runs: RunTable, tmp_path_factory: pytest.TempPathFactory
     def make(folder: Path) -> Study:
         with short_analyses():
             budgets = [1e20, 1e22, 1e24]
-            return study(stones_runs, folder, law="w,d,N,T", budgets=budgets, bootstrap=40, workers=1)
+            return study(stones_runs, folder, law="w,d,N,T", budgets=budgets, bootstrap=60, workers=1)
 
     return once(tmp_path_factory, "stones-study", make)
 

@@ -92,7 +92,7 @@ def test_the_summary_answers_in_a_sentence(stones_study: Study) -> None:
     first = first_plan(stones_study)
     assert first is not None
     said = study_page(stones_study).summary[0]
-    assert f"prescribes {plan_answer(first)}; 95% intervals from 40 resamples by run" in said
+    assert f"prescribes {plan_answer(first)}; 95% intervals from 60 resamples by run" in said
     assert str(first.shape) in said and "total parameters" in said and "of a new run" in said
 
 

@@ -33,6 +33,8 @@ LIFTED = 1.5
 """Damping where the scaled Hessian is not positive definite, in units of its smallest eigenvalue."""
 METRIC_LASTS = 5
 """Evaluations for which the damping's metric is kept: it costs as much as a Hessian and changes little."""
+NOUGHT = 1e-18
+"""Nearer to its lower bound a parameter is at it."""
 MAX_ITERATIONS = 300
 """Accepted steps per stage."""
 MAX_REJECTIONS = 30
@@ -125,6 +127,8 @@ def polish(
     # A trial step may overflow, or divide zero by zero: its objective is then no improvement, so it is refused.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         _run(task, batch, theta, value, iterations, weights, index)
+    # What falls by a factor in every step comes near a bound at 0 and never there.
+    theta = np.where(np.abs(theta - system.lower) < NOUGHT, system.lower, theta)
     return Polished(theta, value, iterations)
 
 
