@@ -9,7 +9,7 @@ from typing import Any
 
 from gemstones.design.spec import RunSpec
 from gemstones.runs.folders import ledger_of
-from gemstones.runs.ledger import Event, Start, Step
+from gemstones.runs.ledger import Event, Saved, Start, Step
 from gemstones.train.checkpoint import read_weights
 
 
@@ -40,3 +40,16 @@ class SignalAt:
 
     def finish(self, state: str) -> None:
         self.state = state
+
+
+def saves_are_beside_training(folder: Path, steps: list[int]) -> None:
+    """Checkpoints are of these steps, and the line of one at least comes after steps that were done meanwhile."""
+    events = ledger_of(folder).events
+    saved = [event for event in events if isinstance(event, Saved)]
+    assert [event.step for event in saved] == steps
+    last_steps = [
+        max(before.step for before in events[:place] if isinstance(before, Step))
+        for place, event in enumerate(events)
+        if isinstance(event, Saved)
+    ]
+    assert any(last > event.step for last, event in zip(last_steps, saved, strict=True))

@@ -14,11 +14,11 @@ import pytest
 
 from gemstones.errors import Failure
 from gemstones.runs.folders import ledger_of
-from gemstones.runs.ledger import Saved, Step
+from gemstones.runs.ledger import Step
 from gemstones.train import saving
 from gemstones.train.checkpoint import CHECKPOINTS, Complete, checkpoints
 from gemstones.train.run import Options, Outcome, train
-from tests.train.compare import SignalAt, trained
+from tests.train.compare import SignalAt, saves_are_beside_training, trained
 from tests.train.conftest import STEP
 from tests.train.test_divergence import Poison, poison
 
@@ -62,16 +62,7 @@ def test_training_goes_on_while_a_checkpoint_is_written(make_run: MakeRun, slow:
     assert trained(beside) == trained(alone)
     assert threading.get_ident() not in slow.threads
     assert slow.most == 1  # one at a time
-    events = ledger_of(beside).events
-    saved = [event for event in events if isinstance(event, Saved)]
-    assert [event.step for event in saved] == [4, 8, 12, 16, 20]
-    # The line of a checkpoint comes after steps that were done meanwhile.
-    last_steps = [
-        max(before.step for before in events[:place] if isinstance(before, Step))
-        for place, event in enumerate(events)
-        if isinstance(event, Saved)
-    ]
-    assert any(last > event.step for last, event in zip(last_steps, saved, strict=True))
+    saves_are_beside_training(beside, [4, 8, 12, 16, 20])
 
 
 @pytest.mark.parametrize("stop", [4, 5, 6, 8, 19])

@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from gemstones.runs.folders import ledger_of
-from gemstones.runs.ledger import Saved, Step
 from gemstones.train.checkpoint import CHECKPOINTS, checkpoints
-from tests.train.compare import trained
+from tests.train.compare import saves_are_beside_training, trained
 from tests.train.conftest import STEP
 
 MakeRun = Callable[..., Path]
@@ -71,15 +70,7 @@ def test_training_goes_on_and_a_stop_waits(make_run: MakeRun) -> None:
     train(alone)
     train(beside, "slow", 0.2)
     assert trained(beside) == trained(alone)
-    events = ledger_of(beside).events
-    saved = [event for event in events if isinstance(event, Saved)]
-    assert [event.step for event in saved] == [4, 8, 12, 16, 20]
-    last_steps = [
-        max(before.step for before in events[:place] if isinstance(before, Step))
-        for place, event in enumerate(events)
-        if isinstance(event, Saved)
-    ]
-    assert any(last > event.step for last, event in zip(last_steps, saved, strict=True))
+    saves_are_beside_training(beside, [4, 8, 12, 16, 20])
     assert len(checkpoints(beside)[-1].complete.files) == 2
 
     # A signal to one of them, while both are still writing the checkpoint of step 4.
