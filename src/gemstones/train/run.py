@@ -160,7 +160,17 @@ def _session(
         return Outcome(ledger.state, ledger.last_step, spec.steps)
     ranks.by_first(lambda: clear_unfinished(folder))
     try:
-        way = _way(spec, options, ledger, ranks, stopping)
+        way = way_of(
+            spec,
+            ledger,
+            products=options.products,
+            compiled=options.compiled,
+            alone_on_cpu=ranks.device.type == "cpu" and ranks.mesh is None,
+            processor=device_name(ranks.device),
+            sequences=options.micro_sequences,
+            stopping=stopping,
+            say=options.say,
+        )
     except StoppedError as stopped:
         return Outcome("stopped", max(ledger.last_step, spec.fork_step), spec.steps, REASONS[stopped.code])
     setup = _setup(folder, spec, texts, options, ranks, way)
@@ -259,20 +269,6 @@ def _setup(folder: Path, spec: RunSpec, texts: Texts, options: Options, ranks: R
         use_products(way.products)
     peak = matmul_flops_per_second(ranks.device, spec.precision)
     return Setup(folder, spec, texts, model, optimizer, ranks, ranks.beside(), peak, options.micro_sequences)
-
-
-def _way(spec: RunSpec, options: Options, ledger: Ledger, ranks: Ranks, stopping: Stopping) -> Way:
-    return way_of(
-        spec,
-        ledger,
-        products=options.products,
-        compiled=options.compiled,
-        alone_on_cpu=ranks.device.type == "cpu" and ranks.mesh is None,
-        processor=device_name(ranks.device),
-        sequences=options.micro_sequences,
-        stopping=stopping,
-        say=options.say,
-    )
 
 
 def _load(setup: Setup, checkpoint: Checkpoint | None) -> None:

@@ -63,7 +63,7 @@ class Chart:
         return slice(0, self.terms)
 
     @property
-    def levelled(self) -> bool:
+    def has_constants(self) -> bool:
         """Whether any constant shares the terms' level."""
         return bool(self.constants.stop > self.constants.start)
 
@@ -81,7 +81,7 @@ class Chart:
 
     def log_rest(self, theta: FloatArray) -> FloatArray:
         """log(1 − exp(E)/L) of a typical loss, (B,)."""
-        if not self.levelled:
+        if not self.has_constants:
             return np.full(len(theta), np.log1p(-self.fixed_share))
         share = theta[:, self.constants.start] * np.exp(-self.log_level)
         return np.asarray(np.log1p(-np.minimum(share, MOST_SHARE)))
@@ -112,7 +112,7 @@ class LocalChart:
             total = log_sum(relative)
             out[:, c] = np.where(self.powered[:, None], relative + (slope - total)[:, None], out[:, c])
             out[:, of.power] = np.where(self.powered, total, out[:, of.power])
-        elif of.levelled:
+        elif of.has_constants:
             out[:, of.constants] += np.where(self.levelled, np.exp(theta[:, c]).sum(1)[:, None], 0.0)
         out[:, c] += self._log_exponents(theta)
         return out
@@ -130,7 +130,7 @@ class LocalChart:
             shift = coordinates[:, of.power] - slope + height
             out[:, c] += np.where(self.powered, shift, 0.0)[:, None]
             out[:, of.power] = np.where(self.powered, log_power, out[:, of.power])
-        elif of.levelled:
+        elif of.has_constants:
             out[:, of.constants] -= np.where(self.levelled, np.exp(out[:, c]).sum(1)[:, None], 0.0)
         return out
 
@@ -173,14 +173,14 @@ class LocalChart:
     def _level_jacobian(self) -> FloatArray:
         """Of Λ in place of exp(E)."""
         jacobian = self._identity()
-        if self.of.levelled:
+        if self.of.has_constants:
             jacobian[:, self.of.constants, self.of.coefficients] = -self._heights
         return jacobian
 
     def _curve_levels(self, hessian: FloatArray, gradient: FloatArray) -> None:
         """What the curvature of Λ adds to a Hessian."""
         c, g = self.of.coefficients, self.of.constants
-        if self.of.levelled:
+        if self.of.has_constants:
             _diagonal(hessian)[:, c] -= np.matmul(gradient[:, None, g], self._heights)[:, 0]
 
     @cached_property
@@ -206,7 +206,7 @@ class LocalChart:
         jacobian[:, c, p] = on[:, None]
         jacobian[:, p, c] = at.share
         jacobian[:, p, p] = ~on
-        if of.levelled:
+        if of.has_constants:
             jacobian[:, c, g] = np.where(on, at.by_constant, 0.0)[:, None, None]
             jacobian[:, p, g] = np.where(on, at.unit, 0.0)[:, None]
         return jacobian
@@ -221,7 +221,7 @@ class LocalChart:
         of_shares = (level * at.height - bend)[:, None] * at.share
         hessian[:, c, c] += of_shares[:, :, None] * at.share[:, None, :]
         _diagonal(hessian)[:, c] += bend[:, None] * at.share
-        if of.levelled:
+        if of.has_constants:
             crossed = -(level * at.by_constant)[:, None] * at.share
             hessian[:, c, g] += crossed[:, :, None]
             hessian[:, g, c] += crossed[:, None]

@@ -47,10 +47,8 @@ def _block(gram: FloatArray, moment: FloatArray, best: FloatArray, lowest: Float
                 at[index[:, None], better] = solution[:, better]
         # Optimal where no column left out would lower the objective: its gradient G a − b is not negative there.
         slope = (g * at).sum(1) - b
-        done = (slope >= -1e-12 * np.abs(b)).all(0) & (low < 0)
-        if done.any() or size == 1:
-            if size == 1:
-                done[:] = True
+        done = (slope >= -1e-12 * np.abs(b)).all(0) & (low < 0) | (size == 1)
+        if done.any():
             best[open_[done]], lowest[open_[done]] = at[:, done].T, low[done]
             on = np.flatnonzero(~done)
             if not on.size:
