@@ -14,6 +14,7 @@ import pytest
 from gemstones.analyses.backtest.backtest import Backtest, backtest
 from gemstones.analyses.backtest.figure import backtest_figure, residuals_figure
 from gemstones.analyses.backtest.files import write_backtest
+from gemstones.analyses.backtest.section import backtest_section
 from gemstones.analyses.backtest.tables import (
     BEST,
     DOUBTFUL,
@@ -26,6 +27,7 @@ from gemstones.analyses.backtest.tables import (
 )
 from gemstones.analyses.backtest.words import predictor_words, sentence, split_words
 from gemstones.errors import InvalidPath, InvalidRequest
+from gemstones.page.table import shown
 from gemstones.runs import RunTable
 
 
@@ -105,6 +107,17 @@ def test_predictions_give_the_errors_back(made: Backtest) -> None:
         assert np.sqrt(by_run["square"].to_numpy().mean()) == pytest.approx(score.error)
     errors = errors_table(made).frame
     assert errors["error"].to_list() == [s.error for s in made.scores]
+
+
+def test_the_table_of_errors_says_what_was_held_out_in_words(made: Backtest) -> None:
+    (block,) = backtest_section(made, made.tables[0]).tables
+    page = shown(block)
+    said = {cell.text for row in page.rows for cell in row}
+    assert {"FLOPs > 4.3e20", "every held-out row"} <= said
+    assert not said & {"compute", "size", "tokens", "all", "frontier", "leave-one-run-out"}
+    # A phone shows the first columns: who, by how much, of what.
+    assert [column.title for column in page.columns][:3] == ["predicted by", "error", "held out"]
+    assert {"split", "cut", "target"} <= set(block.table.frame.columns)  # of the download
 
 
 @pytest.mark.long

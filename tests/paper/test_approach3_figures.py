@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from gemstones.display import caution
+from gemstones.figures import style
 from gemstones.figures.save import render
 from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit
@@ -219,6 +220,8 @@ def test_a_law_without_n_has_no_convention_of_it_in_the_legend(gemstones: RunTab
     assert series.startswith("w,d,T fitted to all") and "total N" not in series
     said = " ".join(figure.chart.to_dict()["title"]["subtitle"])
     assert "N of w,d,T: total" in said
+    drawn = figure.chart.to_json()
+    assert style.FORMS["w,d,T"] in drawn and style.FORMS["w,d,N,T"] not in drawn
     # Its draws ask for the deepest models there are.
     assert "edge of the search" in said and "depth 65,536" in said and "depth 65,536" in figure.caption
 
@@ -248,6 +251,13 @@ def test_a_doubtful_fit_says_so_in_the_picture_and_below(twelve: PaperFigure, in
 
 
 @pytest.mark.published_data
+def test_a_law_has_the_colour_of_its_form(twelve: PaperFigure, five: PaperFigure) -> None:
+    for figure, forms in ((five, ("w,d,N,T",)), (twelve, ("w,d,N,T", "N,T"))):
+        drawn = figure.chart.to_json()
+        assert all(style.FORMS[form] in drawn for form in forms)
+        assert not [c for form, c in style.FORMS.items() if form not in forms and c in drawn]
+
+
 def test_models_lie_at_six_n_t(five: PaperFigure, models: list[dict[str, object]]) -> None:
     assert {model.name for model in load_industry()} == set(TRAINED) and len(models) == 21
     published = {model.name: (model.params_total, model.width, model.depth) for model in load_industry()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -19,10 +20,12 @@ from gemstones.analyses.sensitivity.choices import Levels
 from gemstones.analyses.sensitivity.section import sensitivity_section
 from gemstones.analyses.sensitivity.sensitivity import sensitivity
 from gemstones.analyses.sensitivity.sweep import Sweep
+from gemstones.figures import style
 from gemstones.figures.table import Table
 from gemstones.laws.envelope import envelope
 from gemstones.laws.published import refit
 from gemstones.page.page import Section
+from gemstones.page.svg import Drawing
 from gemstones.page.table import TableBlock, shown
 from gemstones.planning.near import NearOptimal
 from gemstones.planning.plan import plan
@@ -135,6 +138,12 @@ def test_recipes_are_called_by_name() -> None:
     section = compare_section([replace(one, names=("usual", "new"))])
     assert "new's loss is" in section.figures[0].title and "than usual's" in section.figures[0].title
     assert "P(new lower)" in section.figures[0].title
+    chart = section.figures[0].chart
+    assert not isinstance(chart, Path | Drawing)
+    drawn = chart.to_json()
+    assert "Loss relative to usual's" in drawn
+    # What is expected has the colour of no law.
+    assert not [color for color in (*style.REFERENCES.values(), *style.FORMS.values()) if color in drawn]
 
 
 def test_overspend_is_said_in_a_sentence(pebbles: RunTable) -> None:

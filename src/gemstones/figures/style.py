@@ -35,8 +35,6 @@ REFERENCES = {"chinchilla-epoch": BLUE, "kaplan": MAGENTA}
 """Colours of the published laws, the same in every figure."""
 LINE_WIDTH, REFERENCE_WIDTH, REFERENCE_DASH = 2.2, 1.5, (6, 3, 1.5, 3)
 """Published laws are drawn over fits: thinner and in a dash of their own, so that a fit under them stays in sight."""
-FITS = (ORANGE, TEAL, BLACK, RED)
-"""Colours of fits that differ in something else than their form, in the order of the legend."""
 FORMS = {
     "N,T": TEAL,
     "w,d,T": "#808000",

@@ -17,6 +17,14 @@
   const edgesText = (edges) =>
     edges.map((edge) => edge.split("_")).map(([size, end]) => `${end === "min" ? "least" : "greatest"} ${size}`).join(", ");
 
+  /** Of laws in the table, where several have one colour: of the first of them, the second and so on. */
+  const MARKS = [
+    '<circle cx="5" cy="5" r="5" fill="currentColor"/>',
+    '<circle cx="5" cy="5" r="4" fill="none" stroke="currentColor" stroke-width="2"/>',
+    '<path d="M0.5,0.5h9v9h-9Z" fill="currentColor"/>',
+    '<path d="M1.2,1.2h7.6v7.6h-7.6Z" fill="none" stroke="currentColor" stroke-width="2"/>',
+  ];
+
   /** From how many decades beyond the runs a caution is said louder. */
   const LOUDER = [0, 0.5, 1.5];
 
@@ -108,8 +116,8 @@
         title: `Use ${law.label}; N counts ${ofConvention(law.convention)} parameters`,
       });
       button.addEventListener("click", () => choose(law.id));
-      name.innerHTML = '<svg class="swatch" viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="5"/></svg>';
-      name.firstChild.style.fill = `var(--${law.color})`;
+      name.innerHTML = `<svg class="swatch" viewBox="0 0 10 10" aria-hidden="true">${MARKS[law.mark % MARKS.length]}</svg>`;
+      name.firstChild.style.color = `var(--${law.color})`;
       name.append(button);
       row.append(name, ...numbers(made, off, law === of ? "0" : percent(cost)));
       return row;

@@ -60,7 +60,10 @@ class Explorer:
 
 
 def explorer_data(explorer: Explorer) -> dict[str, Any]:
-    """`explorer` as plain values; a law whose terms a shape does not determine cannot prescribe and is left out."""
+    """`explorer` as plain values; a law whose terms a shape does not determine cannot prescribe and is left out.
+
+    Laws of one colour, as those of a form that was fitted to several selections, have marks of their own, from 0 on.
+    """
     laws: list[dict[str, Any]] = []
     step_times = {}
     colors = law_colors_of(explorer)
@@ -76,6 +79,7 @@ def explorer_data(explorer: Explorer) -> dict[str, Any]:
                 "own": group == OURS,
                 "compared": group == OURS or name in COMPARED,
                 "color": variable(colors[name]),
+                "mark": sum(law["compared"] and colors[law["id"]] == colors[name] for law in laws),
                 "step_time": source,
             }
             laws.append({"group": group, **law_data(name, law), **own})

@@ -34,6 +34,8 @@ SCRIPTS = (
     "answer.js", "explorer.js",
 )  # fmt: skip
 """In the order in which they build on each other."""
+CAPTION = 390
+"""Characters of a caption that are about three lines on a page of 1440."""
 BESIDE_WORDS = 1060
 """Pixels that a figure may have to stand beside what is said of it, on a page of 1440."""
 
@@ -139,7 +141,7 @@ def page_html(page: Page) -> str:
         style=Markup(style),
         scripts=[Markup(script) for script in scripts],
         charts={name: Markup(drawing.svg) for name, drawing in charts.items()},
-        captions={figure.name: _caption(figure, charts[figure.name]) for figure in figures},
+        captions={figure.name: short_and_rest(_caption(figure, charts[figure.name])) for figure in figures},
         wide={s.name for s in page.sections if any(widths[one.name] > BESIDE_WORDS for one in s.figures)},
         tables={block.name: shown(block) for block in tables},
         downloads=Markup(embedded({block.name: folded(download(block)) for block in tables})),
@@ -158,6 +160,21 @@ def _caption(figure: Figure, drawing: Drawing) -> str:
     if words[1:2].isalpha():  # not w,d,N,T
         words = words[:1].upper() + words[1:]
     return f"{figure.caption} {words}." if words else figure.caption
+
+
+def short_and_rest(caption: str) -> tuple[str, str]:
+    """The sentences of a caption that are about three lines on a page of 1440, and those that are folded below them.
+
+    >>> short_and_rest("What is drawn. How it was made.")
+    ('What is drawn. How it was made.', '')
+    >>> short, rest = short_and_rest("What is drawn. " + "How it was made, at length. " * 20)
+    >>> short.endswith("at length."), len(short) <= CAPTION, rest.startswith("How it")
+    (True, True, True)
+    """
+    first, *sentences = re.split(r"(?<=\.) (?=[A-Z])", caption.strip())
+    while sentences and len(first) + 1 + len(sentences[0]) <= CAPTION:
+        first += f" {sentences.pop(0)}"
+    return first, " ".join(sentences)
 
 
 def _said(clause: str, caption: str) -> bool:

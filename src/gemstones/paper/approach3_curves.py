@@ -35,8 +35,8 @@ BUDGETS: tuple[float, ...] = (
 """FLOPs: four a decade, over what the paper draws."""
 SHAPE = ("width", "depth", "aspect_ratio")
 SIZE = ("params", "tokens", "tokens_per_param")
-LAW_COLOR, PARAMS_COLOR, SEARCHED_COLOR = style.FITS[0], style.FITS[1], style.RED
-"""Of the law of shapes, of the law in N and T by Equation 4, and of that law searched over shapes."""
+SEARCHED_COLOR = style.RED
+"""Of the law in N and T searched over shapes; by Equation 4 it has, as every law, the colour of its form."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Curve:
     """Where the edge of the search cuts its line or its band: to be said in the picture too."""
 
 
-def shapes_curve(fit: Fit, budgets: Sequence[float], *, whole_heads: bool, color: str = LAW_COLOR) -> Curve:
+def shapes_curve(fit: Fit, budgets: Sequence[float], *, whole_heads: bool) -> Curve:
     """A law of shapes: its optimum over real widths and depths; the best shapes that can be built `whole_heads`.
 
     The latter are those of `gemstones.planning.plan.plan`: widths that are multiples of 256.
@@ -78,7 +78,7 @@ def shapes_curve(fit: Fit, budgets: Sequence[float], *, whole_heads: bool, color
             f"{share:.0%} of the resamples reach: they are too narrow there"
         )
     notes = _add_feasible(points, fit, budgets) if whole_heads else []
-    return Curve(_series(fit), color, points, tuple(notes), tuple(edges))
+    return Curve(_series(fit), _color(fit), points, tuple(notes), tuple(edges))
 
 
 def params_curve(fit: Fit, budgets: Sequence[float]) -> Curve:
@@ -94,7 +94,12 @@ def params_curve(fit: Fit, budgets: Sequence[float]) -> Curve:
         for quantity, of_quantity in values.items()
         if quantity in SIZE
     }
-    return Curve(_series(fit), PARAMS_COLOR, points)
+    return Curve(_series(fit), _color(fit), points)
+
+
+def _color(fit: Fit) -> str:
+    (color,) = style.law_colors([fit.law.form])
+    return color
 
 
 def searched_curve(fit: Fit, budgets: Sequence[float]) -> Curve:

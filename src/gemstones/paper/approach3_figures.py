@@ -72,10 +72,7 @@ def figure_5(
     """Width over depth and tokens per parameter by laws of shapes on `all`, with `models` (see `trained_models`)."""
     style.need_altair()
     shown = [fits[FitKey("all", law)] for law in laws]
-    curves = [
-        shapes_curve(fit, budgets, whole_heads=True, color=color)
-        for fit, color in zip(shown, style.FITS, strict=False)
-    ]
+    curves = [shapes_curve(fit, budgets, whole_heads=True) for fit in shown]
     fitted = shown[0].law.fitted.flops
     columns = [
         _Column("", fitted, curves, ("aspect_ratio",)),

@@ -48,4 +48,6 @@ class PaperFigure:
         """As part of a page, from the SVG that `save` wrote to `folder`: its finding is the title."""
         finding = f"Figure {self.number}: {self.finding or self.caption.partition('. ')[0]}"
         svg = (folder / f"{self.name}.svg").read_text(encoding="utf-8")
-        return Figure(self.name, finding, self.caption, compact(svg, self.name, finding), finding)
+        return Figure(
+            self.name, finding, self.caption.replace("`", ""), compact(svg, self.name, finding), finding
+        )

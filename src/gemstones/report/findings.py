@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from gemstones.analyses.backtest.words import percent_text, predictor_words
+from gemstones.analyses.backtest.words import percent_text
 from gemstones.laws.envelope import Envelope
 from gemstones.laws.fit import Fit
 from gemstones.numbers import counted, estimate_text, flops_text
@@ -15,6 +15,8 @@ from gemstones.runs.table import RunTable
 from gemstones.units import format_quantity
 from gemstones.words import PARAMS_WORDS, RESOURCE_WORDS, law_words
 
+GROWING = {"params": "N grows", "tokens_per_param": "tokens per parameter go"}
+"""What quantities of a frontier do with the budget."""
 MANY = 10
 """Shapes about as good as the best from which on an optimum is called flat."""
 
@@ -32,14 +34,14 @@ def least_measured(runs: RunTable) -> str:
     )
 
 
-def frontier_growth(envelopes: Sequence[Envelope]) -> str:
-    """How N of the runs' own frontier grows with the budget."""
+def frontier_growth(envelopes: Sequence[Envelope], quantity: str = "params") -> str:
+    """How N of the runs' own frontier, or tokens per parameter, go with the budget."""
     first = envelopes[0]
-    line = first.fits["params"]
-    ends = None if first.intervals is None else first.intervals["params"]["slope"]
-    method = predictor_words(first.method, "").removeprefix("Approach 1 ")
+    line = first.fits[quantity]
+    ends = None if first.intervals is None else first.intervals[quantity]["slope"]
+    method = "lower convex hull of the runs" if first.method == "hull" else "least loss in each bin"
     return (
-        f"Along the frontier {method} N grows as {RESOURCE_WORDS[first.resource]} to the power "
+        f"Along the {method} {GROWING[quantity]} as {RESOURCE_WORDS[first.resource]} to the power "
         f"{estimate_text('exponent', line.slope, ends)}"
     )
 

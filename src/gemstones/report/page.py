@@ -149,7 +149,10 @@ def _envelopes(study: Study) -> Section | None:
             "approach1",
             "Approach 1: loss and tokens per parameter over the budget",
             caption,
-            _of_selections(study, {e.selection: frontier_growth([e]) for e in reversed(study.envelopes)}),
+            _of_selections(
+                study,
+                {e.selection: frontier_growth([e], "tokens_per_param") for e in reversed(study.envelopes)},
+            ),
             "envelopes",
             {
                 record["selection"]: _frontier_of(study, record["selection"])

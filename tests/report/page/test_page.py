@@ -24,7 +24,7 @@ from gemstones.laws.law import Law
 from gemstones.laws.published import LAWS
 from gemstones.page import page as page_module
 from gemstones.page.colours import hexadecimal, on_dark, variable
-from gemstones.page.explorer import Explorer, explorer_data, packed
+from gemstones.page.explorer import OURS, PUBLISHED, Explorer, explorer_data, packed
 from gemstones.page.page import Figure, Page, Section, embedded, page_html
 from gemstones.page.svg import Drawing, compact
 from gemstones.page.table import TableBlock, download, shown
@@ -172,6 +172,27 @@ def test_explorer_data_is_exact(stones_study: Study) -> None:
     assert (draws.reshape(fit.theta_draws.shape) == fit.theta_draws).all()
     assert np.frombuffer(base64.b64decode(packed(fit.law.theta)), "<f8").tolist() == fit.law.theta.tolist()
     assert isinstance(fit, Fit) and data["laws"][0]["flags"] == cautions(doubts(fit.flags))
+
+
+def test_laws_of_one_colour_have_marks_of_their_own(stones_study: Study) -> None:
+    one = stones_study.fits[0]
+    again = msgspec.structs.replace(
+        one, law=msgspec.structs.replace(one.law, name=f"{one.law.form} fitted to others")
+    )
+    laws = {OURS: {one.law.name: one, again.law.name: again}, PUBLISHED: dict(LAWS)}
+    data = [law for law in explorer_data(Explorer(laws, 1e22))["laws"] if law["compared"]]
+    assert data[0]["color"] == data[1]["color"] and [law["mark"] for law in data[:2]] == [0, 1]
+    assert len({(law["color"], law["mark"]) for law in data}) == len(data) > 4
+
+
+def test_a_long_caption_is_folded_after_three_lines() -> None:
+    long = "What is drawn. " + "How it was made, at some length. " * 30 + "Caution, it is rough."
+    figures = tuple(
+        Figure(n, n, text, Drawing("<svg/>", frozenset())) for n, text in (("a", long), ("b", "Short."))
+    )
+    html = page_html(Page("x", "y", None, (), (Section("s", "S", (), figures=figures),)))
+    (folded,) = re.findall(r'<details class="more how">.*?</details>', html, re.DOTALL)
+    assert "with cautions" in folded and "it is rough" in folded and "What is drawn" not in folded
 
 
 def test_figures_are_small_and_follow_the_theme(stones_study: Study) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gemstones.analyses.backtest.backtest import Backtest
 from gemstones.analyses.backtest.figure import backtest_figure, residuals_figure
 from gemstones.analyses.backtest.tables import errors_table, flag_lines, missing_lines
-from gemstones.analyses.backtest.words import conventions_sentence, predictor_words, sentence
+from gemstones.analyses.backtest.words import TARGET_WORDS, conventions_sentence, predictor_words, sentence
 from gemstones.display import cautions
 from gemstones.figures.style import RunColors
 from gemstones.numbers import counted, flops_text
@@ -16,8 +16,9 @@ from gemstones.runs.table import RunTable
 
 def backtest_section(made: Backtest, runs: RunTable) -> Section:
     """What the laws predict of runs that they were not fitted to."""
+    several = len(made.tables) > 1
     sentences = [
-        f"{table.selection}: {said}."
+        f"Selection {table.selection}, {said}." if several else f"{said[:1].upper()}{said[1:]}."
         for table in made.tables
         for target in ("all", "frontier")
         if (said := sentence(made, table.selection, target)) is not None
@@ -62,7 +63,7 @@ def backtest_section(made: Backtest, runs: RunTable) -> Section:
                 "backtests",
                 "Errors, of log loss",
                 errors_table(made),
-                first=("law", "error", "split", "cut", "target", "bias"),
+                first=("predicted_by", "error", "held_out", "error_of", "bias"),
             ),
         ),
         notes=(conventions_sentence(made), *cautions(flag_lines(made)), *missing_lines(made)),
@@ -82,7 +83,8 @@ def least_error(made: Backtest) -> str:
     winners = [best(of) for of in splits]
     first = max(dict.fromkeys(winners), key=winners.count)
     return (
-        f"{first} predicts what is held out best in {winners.count(first)} of {counted(len(splits), 'split')}"
+        f"{first} predicts {TARGET_WORDS[scores[0].target]} best in {winners.count(first)} of "
+        f"{counted(len(splits), 'split')}"
     )
 
 

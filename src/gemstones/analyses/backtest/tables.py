@@ -230,6 +230,9 @@ def errors_table(backtest: Backtest) -> Table:
     rows = [
         {
             **{name: getattr(s, name) for name in ("selection", "target", "split", "cut", "approach", "law")},
+            "held_out": split_words(s.split, s.cut),
+            "error_of": TARGET_WORDS[s.target],
+            "predicted_by": name_of(s),
             **with_ends("error", s.error, s.interval),
             **with_ends("bias", s.bias, s.bias_interval),
             **{
@@ -241,10 +244,12 @@ def errors_table(backtest: Backtest) -> Table:
         }
         for s in backtest.scores
     ]
-    texts = {"selection", "target", "split", "approach", "law", "flags", "reason"}
+    worded = {"held_out", "error_of", "predicted_by"}
+    keys = {"target", "split", "cut", "approach", "law"}  # what the words are of, for machines
     counts = {"train_rows", "train_runs", "test_rows", "test_runs", "folds"}
-    conventions = (f"{name}: {meaning}" for name, meaning in CONVENTIONS.items())
-    return Table(typed_frame(rows, texts, counts), frozenset({"flags"}), tuple(conventions))
+    conventions = (f"{name}: {meaning}" for name, meaning in CONVENTIONS.items() if name not in keys)
+    texts = {"selection", "flags", "reason", *worded, *keys} - {"cut"}
+    return Table(typed_frame(rows, texts, counts), frozenset({"flags", *keys}), tuple(conventions))
 
 
 def predictions_frame(backtest: Backtest) -> pl.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ ROW = 34
 
 
 TEXT_ROOM = 0.65
-"""Of the intervals' span, beside them for what is said of the last one."""
+"""Of the intervals' span, beside them for what is said of them."""
 
 
 @checked
@@ -58,19 +57,21 @@ def compare_figure(made: Comparison | Sequence[Comparison]) -> alt.LayerChart:
         raise InvalidRequest(f"there is nothing to draw: {made[0].reason}")
     ends = [v for row in rows for v in (row["low"], row["high"], row["difference"]) if v is not None]
     low, high = min(0.0, *ends), max(0.0, *ends)
+    for row in rows:
+        row["end"] = high  # what is said of rows stands in one column, beside all intervals
     room = 0.06 * (high - low)
     x = alt.X(
         "difference:Q",
-        title="Loss relative to A (below 0: better)",
+        title=f"Loss relative to {made[0].names[0]}'s (below 0: better)",
         scale=alt.Scale(domain=[low - room, high + TEXT_ROOM * (high - low)], nice=False),
-        axis=alt.Axis(format="+.1%", tickCount=6),
+        axis=alt.Axis(labelExpr="datum.value ? format(datum.value, '+.2~%') : '0%'", tickCount=6),
     )
     labels = list(dict.fromkeys(row["label"] for row in rows))
     y = alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(labelExpr=style.WRAPPED_LABELS, labelLimit=0))
     kinds = [k for k in ("Expected", "Measured") if any(row["kind"] == k for row in rows)]
     color = alt.Color(
         "kind:N",
-        scale=alt.Scale(domain=kinds, range=[style.BLUE if k == "Expected" else style.GREY for k in kinds]),
+        scale=alt.Scale(domain=kinds, range=[style.INK if k == "Expected" else style.GREY for k in kinds]),
         legend=alt.Legend(title=None, orient="top"),
     )
     base = alt.Chart(alt.InlineData(rows))
@@ -100,10 +101,9 @@ def compare_figure(made: Comparison | Sequence[Comparison]) -> alt.LayerChart:
 
 def _row(what: str, kind: str, difference: float, ends: Interval | None, said: str = "") -> dict[str, Any]:
     low, high = ends or (None, None)
-    end = max(v for v in (high, difference) if v is not None and math.isfinite(v))
     return {
         "label": style.series_name(what, 42),
-        "kind": kind, "difference": difference, "low": low, "high": high, "end": end, "said": said,
+        "kind": kind, "difference": difference, "low": low, "high": high, "said": said,
     }  # fmt: skip
 
 
