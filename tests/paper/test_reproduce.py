@@ -23,7 +23,7 @@ from gemstones.paper import analyses
 from gemstones.paper.figure import PaperFigure
 from gemstones.paper.headlines import SAID
 from gemstones.paper.reproduce import reproduce
-from gemstones.paper.starts import starts_figure
+from gemstones.paper.starts import exponents_by_starts
 from tests.conftest import Files
 
 pytestmark = pytest.mark.long
@@ -47,7 +47,7 @@ class Row:
 
 def run(output: Path, workers: int, published_files: Files) -> None:
     with published_files(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(analyses, "starts_figure", partial(starts_figure, starts=STARTS))
+        patch.setattr(analyses, "exponents_by_starts", partial(exponents_by_starts, starts=STARTS))
         reproduce(output, bootstrap=BOOTSTRAP, workers=workers)
 
 

@@ -127,7 +127,7 @@ def test_workers_change_nothing(gemstones: RunTable) -> None:
 
 @pytest.mark.long
 def test_the_figure_names_its_solvers_and_starts(gemstones: RunTable) -> None:
-    figure = starts_figure(gemstones, starts=3)
+    figure = starts_figure(exponents_by_starts(gemstones, starts=3))
     assert figure.number == 20 and figure.data.height == 2 * 3 * 2 * 3
     svg = render(figure.chart, ("svg",))["svg"].decode()
     for words in ("L-BFGS-B, numerical gradients", "Starting points (up to 3)", "of 4,500 starts"):

@@ -11,7 +11,7 @@ import pytest
 from gemstones.paper.upstream import SETS, Upstream, upstream
 from gemstones.paper.upstream_claims import SAME, upstream_chapter
 from gemstones.paper.upstream_figures import upstream_figures
-from gemstones.runs import RunTable
+from gemstones.runs import RunTable, load
 from tests.conftest import Files
 
 pytestmark = [pytest.mark.long, pytest.mark.published_data]
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.long, pytest.mark.published_data]
 @pytest.fixture(scope="module")
 def found(published_files: Files) -> Upstream:
     with published_files():
-        return upstream(bootstrap=40, seed=0)
+        return upstream(load("gemstones-benchmarks").select(), bootstrap=40, seed=0)
 
 
 def test_claims_have_the_numbers(found: Upstream) -> None:

@@ -59,25 +59,26 @@ def run_chunks(
     progress: Callable[[int], None] | None = None,
 ) -> list[Result]:
     """`work` of every chunk, in order; `progress` is told how many are done."""
+    return run_beside(work, chunks, lambda: None, workers, progress)[0]
+
+
+def run_beside(
+    work: Callable[[Chunk], Result],
+    chunks: Iterable[Chunk],
+    own: Callable[[], Own],
+    workers: Workers = None,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[list[Result], Own]:
+    """As `run_chunks`, and what `own` returns, which this process does meanwhile."""
     check_workers(workers)
-    todo = list(chunks)
     results: list[Result] = []
-    with _done(work, todo, workers) as done:
+    with _done(work, list(chunks), workers) as done:
+        mine = own()
         for result in done:
             results.append(result)
             if progress is not None:
                 progress(len(results))
-    return results
-
-
-def run_beside(
-    work: Callable[[Chunk], Result], chunks: Iterable[Chunk], own: Callable[[], Own], workers: Workers = None
-) -> tuple[list[Result], Own]:
-    """`work` of every chunk, in order, and what `own` returns, which this process does meanwhile."""
-    check_workers(workers)
-    with _done(work, list(chunks), workers) as done:
-        mine = own()
-        return list(done), mine
+    return results, mine
 
 
 @contextmanager

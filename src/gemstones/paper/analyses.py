@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.analyses.overspend.overspend import Overspend, OverspendMethod, overspend
@@ -12,11 +14,10 @@ from gemstones.analyses.sensitivity.sensitivity import Sensitivity
 from gemstones.laws.envelope import Envelope, Method, Resource
 from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit
-from gemstones.laws.parallel import Workers
+from gemstones.laws.parallel import Workers, run_beside
 from gemstones.laws.solver.objective import Objective
 from gemstones.paper.figure import PaperFigure
 from gemstones.paper.fits import (
-    ENVELOPES,
     EPOCH_DELTA,
     FITS,
     PAPER_FORM,
@@ -29,7 +30,7 @@ from gemstones.paper.fits import (
 from gemstones.paper.forms import Forms, prescribed_by_form
 from gemstones.paper.price_claims import TOKENS
 from gemstones.paper.rainbow import rainbow_sensitivities
-from gemstones.paper.starts import starts_figure
+from gemstones.paper.starts import DELTAS, SELECTIONS, exponents_by_starts, starts_figure
 from gemstones.paper.upstream import Upstream, upstream
 from gemstones.report.steps import RESOURCES
 from gemstones.runs import RunTable, load
@@ -78,43 +79,45 @@ class Analyses:
 
 def analyse(*, bootstrap: int, seed: int, workers: Workers, part: Part) -> Analyses:
     """Refit and recompute everything; `bootstrap` resamples by run give the intervals."""
+    import polars as pl
+
     runs = {name: load(name) for name in ("gemstones", "chinchilla")}
     gemstones, chinchilla = runs["gemstones"], runs["chinchilla"]
     fits = paper_fits(runs, bootstrap, seed, workers, part("fits", len(FITS)))
-    envelopes = paper_envelopes(runs, bootstrap, seed, workers, part("frontiers", len(ENVELOPES)))
-    starts = starts_figure(gemstones, workers, part("starting points", 6))
-    step = part("other analyses", 6)
-    epoch = chinchilla.select("epoch")
-    by_row = fit(
-        epoch, "N,T", objective=Objective(delta=EPOCH_DELTA), bootstrap=EPOCH_DRAWS, unit="row", seed=seed
+
+    def from_fits() -> tuple[tuple[Overtraining, ...], tuple[Overtraining, ...], Forms]:
+        of_paper, predicts = (
+            tuple(overtrain(budget, fits[FitKey("all", law)]) for budget in OVERTRAINED)
+            for law in (PAPER_FORM, PREDICTS)
+        )
+        return of_paper, predicts, prescribed_by_form(fits)
+
+    drawn = {"bootstrap": bootstrap, "seed": seed}
+    epoch, at_epoch = chinchilla.select("epoch"), Objective(delta=EPOCH_DELTA)
+    # Beside each other, each in one process; the longest first.
+    others: list[Callable[[], Any]] = [
+        partial(upstream, load("gemstones-benchmarks").select(), **drawn),
+        partial(rainbow_sensitivities, gemstones, chinchilla, **drawn),
+        *(partial(exponents_by_starts, gemstones, [s], [delta]) for s in SELECTIONS for delta in DELTAS),
+        partial(paper_envelopes, runs, bootstrap, seed),
+        partial(fit, epoch, "N,T", objective=at_epoch, bootstrap=EPOCH_DRAWS, unit="row", seed=seed),
+    ]
+    (since, rainbow, *exponents, envelopes, of_epoch), (overtrained, predicts, forms) = run_beside(
+        lambda make: make(), others, from_fits, workers, part("other analyses", len(others))
     )
-    step(1)
-    rainbow = rainbow_sensitivities(gemstones, chinchilla, bootstrap=bootstrap, seed=seed, workers=workers)
-    step(2)
     every = gemstones.select("all-2B")
-    overspends = {(r, m): overspend(every, TOKENS, r, m) for r in RESOURCES for m in METHODS}
-    step(3)
-    overtrained, predicts = (
-        tuple(overtrain(budget, fits[FitKey("all", law)]) for budget in OVERTRAINED)
-        for law in (PAPER_FORM, PREDICTS)
-    )
-    step(4)
-    forms = prescribed_by_form(fits)
-    step(5)
-    since = upstream(bootstrap=bootstrap, seed=seed, workers=workers)
-    step(6)
     return Analyses(
         gemstones,
         chinchilla,
         load_industry(),
         fits,
-        by_row,
+        of_epoch,
         envelopes,
         rainbow,
-        overspends,
+        {(r, m): overspend(every, TOKENS, r, m) for r in RESOURCES for m in METHODS},
         overtrained,
         predicts,
         forms,
-        starts,
+        starts_figure(pl.concat(exponents)),
         since,
     )

@@ -19,7 +19,7 @@ from gemstones.display import few_lines
 from gemstones.figures.save import write_frame
 from gemstones.figures.style import need_altair
 from gemstones.files import make_folder, write_text
-from gemstones.laws.parallel import Workers, run_chunks
+from gemstones.laws.parallel import Workers, run_beside
 from gemstones.laws.solver.resample import check_resampling
 from gemstones.output_folder import OutputFolder
 from gemstones.page.page import Figure
@@ -66,7 +66,7 @@ PAPER_FILES = (
     "paper.md",
 )
 """What `reproduce` may write."""
-_TIMES = {"fits": 100.0, "frontiers": 8.0, "starting points": 10.0, "other analyses": 25.0, "figures": 55.0}
+_TIMES = {"fits": 100.0, "other analyses": 40.0, "figures": 55.0}
 """How long the parts take, relatively."""
 COMPARED = (1e21, 1e23)
 """Budgets, in FLOPs, at which both forms' costs of overtraining are drawn beside each other."""
@@ -139,7 +139,6 @@ def reproduce(
     folder.check()
     tell = _Progress(progress)
     made = analyse(bootstrap=bootstrap, seed=seed, workers=workers, part=tell.part)
-    chapters = claims(made)
     numbers = sorted(_figures(made), key=lambda n: n[0] in EXTENDED, reverse=True)  # the longest first
     with folder.replacing() as filled:
         figures = make_folder(filled / "figures")
@@ -149,7 +148,9 @@ def reproduce(
             figure = titled(figure, finding(figure, made))
             return wanted, figure.caption, figure.save(figures), figure.on_page(figures)
 
-        saved = sorted(run_chunks(draw, numbers, workers, tell.part("figures", len(numbers))))
+        told = tell.part("figures", len(numbers))
+        drawn_figures, chapters = run_beside(draw, numbers, lambda: claims(made), workers, told)
+        saved = sorted(drawn_figures)
         captions, of_forms = (
             {number: caption for (number, variant), caption, *_ in saved if variant == wanted}
             for wanted in ("", VARIANT)

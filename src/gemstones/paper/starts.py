@@ -214,17 +214,12 @@ def _or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def starts_figure(
-    runs: RunTable,
-    workers: Workers = None,
-    progress: Callable[[int], None] | None = None,
-    starts: int = STARTS,
-) -> PaperFigure:
-    """Figure 20 from the runs of `gemstones`: six cases of about two seconds each, over `workers` processes."""
+def starts_figure(frame: pl.DataFrame) -> PaperFigure:
+    """Figure 20 from the exponents of every selection and δ (`exponents_by_starts`)."""
     style.need_altair()
     import altair as alt
 
-    frame = exponents_by_starts(runs, starts=starts, workers=workers, progress=progress)
+    starts = frame["starts"].to_list()[-1]
     rows = [row | {"solver_text": SOLVERS[row["solver"]]} for row in frame.to_dicts()]
     panels = [
         [_panel(delta, selection, starts, first=delta == DELTAS[0]) for selection in SELECTIONS]

@@ -14,9 +14,8 @@ from gemstones.analyses.downstream.result import Downstream
 from gemstones.analyses.downstream.rows import task_rows
 from gemstones.laws.fitting import fit
 from gemstones.laws.interval import interval
-from gemstones.laws.parallel import Workers
 from gemstones.paper.fits import PREDICTS
-from gemstones.runs import RunTable, load
+from gemstones.runs import RunTable
 from gemstones.runs.benchmarks import TASKS
 from gemstones.runs.losses import with_loss
 from gemstones.shape import FloatArray
@@ -58,13 +57,15 @@ class Upstream:
     """Of the mean of the tasks, and of each."""
 
 
-def upstream(*, bootstrap: int, seed: int, workers: Workers = None) -> Upstream:
-    """Fit laws of loss and of tasks on every set, with `bootstrap` resamples by run, the same on all."""
-    table = load("gemstones-benchmarks").select()
+def upstream(table: RunTable, *, bootstrap: int, seed: int) -> Upstream:
+    """Fit laws of loss and of tasks on every set, with `bootstrap` resamples by run, the same on all.
+
+    `table` is `gemstones-benchmarks`.
+    """
     found: list[OnSet] = []
     own: FloatArray | None = None
     for name in SETS:
-        n_opt, tokens = _optima(with_loss(table, name), bootstrap, seed, workers)
+        n_opt, tokens = _optima(with_loss(table, name), bootstrap, seed)
         own = n_opt if own is None else own
         ratio = n_opt / own
         known = np.isfinite(ratio[1:])
@@ -89,10 +90,8 @@ def upstream(*, bootstrap: int, seed: int, workers: Workers = None) -> Upstream:
     return Upstream(table, tuple(found), tuple(shapes))
 
 
-def _optima(table: RunTable, bootstrap: int, seed: int, workers: Workers) -> tuple[FloatArray, FloatArray]:
+def _optima(table: RunTable, bootstrap: int, seed: int) -> tuple[FloatArray, FloatArray]:
     """N* and T* at `BUDGET`, (1 + draws,), the estimate first."""
-    made = fit(
-        table, PREDICTS, bootstrap=bootstrap, seed=seed, workers=workers, backtests=False, resample_starts=0
-    )
+    made = fit(table, PREDICTS, bootstrap=bootstrap, seed=seed, backtests=False, resample_starts=0)
     best = optima(made.law, np.vstack([made.law.theta[None], made.theta_draws]), [BUDGET])[0]
     return np.exp(best.log_params), np.exp(best.log_tokens)
