@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = (
     "numbers.js", "shapes.js", "law.js", "surface.js", "near.js", "by_shape.js", "by_params.js", "plan.js",
-    "intervals.js", "others.js", "page.js", "tables.js", "figures.js", "plot.js", "map.js", "isoflop.js",
+    "intervals.js", "others.js", "page.js", "tables.js", "figures.js", "narrow.js", "plot.js", "map.js", "isoflop.js",
     "answer.js", "explorer.js",
 )  # fmt: skip
 """In the order in which they build on each other."""

@@ -18,6 +18,7 @@ from xml.etree import ElementTree as ET
 
 from gemstones.figures.save import render
 from gemstones.page.colours import hexadecimal, variable
+from gemstones.page.panels import mark_panels
 
 if TYPE_CHECKING:
     import altair as alt
@@ -66,6 +67,7 @@ def compact(svg: str, name: str, label: str) -> Drawing:
     root = ET.fromstring(svg)  # our own output, not a stranger's
     colours: set[str] = set()
     words = _untitled(root)
+    mark_panels(root, name)
     for element in root.iter():
         _clean(element, name, colours)
     for rect in [e for e in root if e.tag == "rect"]:

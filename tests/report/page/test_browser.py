@@ -630,6 +630,47 @@ def test_axe_finds_no_serious_fault(stones_page: Path, reader: Reader, theme: st
     assert found == []
 
 
+def test_panels_stand_under_each_other_on_a_phone(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
+    unfold(page)
+    wide = page.evaluate("[...document.querySelectorAll('.chart svg')].map((svg) => svg.outerHTML)")
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.wait_for_selector(".chart > [data-stacked]", state="attached")
+    stacked = {
+        figure["name"]: figure
+        for figure in page.evaluate(
+            """[...document.querySelectorAll('figure:has(.chart > [data-stacked])')].map((figure) => {
+              const chart = figure.querySelector('.chart');
+              return {
+                name: figure.className.replace('finding f-', ''),
+                fits: chart.scrollWidth <= chart.clientWidth,
+                room: chart.clientWidth,
+                panels: [...chart.querySelectorAll('[data-panel]')].map((panel) => {
+                  const frame = panel.querySelector('path').getBoundingClientRect();
+                  const at = chart.getBoundingClientRect();
+                  return [frame.left - at.left, frame.top, frame.right - at.left, frame.bottom];
+                }),
+                unnamed: [...chart.querySelectorAll('[data-panel]')]
+                  .filter((panel) => !/[a-z]/.test(panel.textContent)).length,
+              };
+            })"""
+        )
+    }
+    assert {"approach1-1", "approach3-1", "predicted", "loss-curves", "overtraining"} <= stacked.keys()
+    for name, figure in stacked.items():
+        assert figure["fits"] and not figure["unnamed"], name
+        boxes = figure["panels"]
+        assert all(0 <= left < right <= figure["room"] + 1 for left, _, right, _ in boxes), name
+        for a, b in itertools.combinations(boxes, 2):
+            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], name
+    assert len(stacked["approach1-1"]["panels"]) == 4
+    # What is downloaded, and seen on a wider window, is as it was drawn.
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.wait_for_function("!document.querySelector('[data-stacked]')")
+    again = page.evaluate("[...document.querySelectorAll('.chart svg')].map((svg) => svg.outerHTML)")
+    assert again == wide
+
+
 def test_type_of_figures_has_one_size_at_any_width(stones_page: Path, reader: Reader) -> None:
     page = reader.open(stones_page)
     for width in (1440, 390):

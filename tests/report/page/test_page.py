@@ -26,6 +26,7 @@ from gemstones.page import page as page_module
 from gemstones.page.colours import hexadecimal, on_dark, variable
 from gemstones.page.explorer import OURS, PUBLISHED, Explorer, explorer_data, packed
 from gemstones.page.page import Figure, Page, Section, embedded, page_html
+from gemstones.page.panels import mark_panels
 from gemstones.page.svg import Drawing, compact
 from gemstones.page.table import TableBlock, download, shown
 from gemstones.planning.prescriptions import by_law
@@ -193,6 +194,39 @@ def test_a_long_caption_is_folded_after_three_lines() -> None:
     html = page_html(Page("x", "y", None, (), (Section("s", "S", (), figures=figures),)))
     (folded,) = re.findall(r'<details class="more how">.*?</details>', html, re.DOTALL)
     assert "with cautions" in folded and "it is rough" in folded and "What is drawn" not in folded
+
+
+def test_panels_say_where_they_are_and_borrow_what_they_share(stones_study: Study) -> None:
+    drawn = ET.fromstring((stones_study.output / "figures" / "approach1.svg").read_text())
+    mark_panels(drawn, "one")
+    places = [
+        [int(n) for n in g.get("data-panel", "").split()] for g in drawn.iter() if "data-panel" in g.attrib
+    ]
+    assert len(places) == 4 and len({tuple(place[:2]) for place in places}) == 4
+    assert all(
+        place[2] == 400 and place[4] > 40 and place[7] > 20 for place in places
+    )  # words left and below
+
+    def panel(i: int, *words: str) -> str:
+        axes = "".join(f'<g class="mark-group role-axis"><g>{text}</g></g>' for text in words)
+        return (
+            f'<g class="mark-group role-scope concat_{i}_group"><g transform="translate({150 * i},0)">'
+            f'<path class="background" d="M0.5,0.5h100v50h-100Z"/><g>{axes}</g></g></g>'
+        )
+
+    below = '<text transform="translate(50,19)" text-anchor="middle">1</text>'
+    beside = '<text transform="translate(-9,20)" text-anchor="end">a row</text>'
+    shared = ET.fromstring(
+        f'<svg xmlns="http://www.w3.org/2000/svg"><g>{panel(0, below, beside)}{panel(1, below)}</g></svg>'
+    )
+    mark_panels(shared, "two")
+    (borrowed,) = shared.iter("{http://www.w3.org/2000/svg}use")
+    assert borrowed.get("href") == "#two-y0" and borrowed.get("display") == "none"
+    assert [g.get("id") for g in shared.iter() if g.get("id")] == ["y0"]
+    first, second = (
+        [int(n) for n in g.get("data-panel", "").split()] for g in shared.iter() if "data-panel" in g.attrib
+    )
+    assert first[4] == second[4] > 30
 
 
 def test_figures_are_small_and_follow_the_theme(stones_study: Study) -> None:

@@ -1,0 +1,143 @@
+// Figures on a phone: panels that stood in a row stand under each other, as wide as the screen, their type as large as it was.
+// gemstones.page.panels says where they are. What cannot be stacked, words with a strip of marks beside, scrolls.
+
+{
+  const LEAST = 0.4; // a panel is squeezed to no less than this share of its width
+  const MOST_WORDS = 0.45; // of the room, left of a panel
+  const GAP = 14;
+  const LINE = 17;
+  const CHARACTER = 8; // gemstones.page.panels.CHARACTER, of type of 13
+
+  const boxOf = (text) => {
+    const [x, y, width, height, left, top, right, bottom] = text.split(" ").map(Number);
+    return { x, y, width, height, left, top, right, bottom };
+  };
+
+  /** Places within `panel` nearer to its left edge; type and marks keep their size. */
+  function squeeze(panel, share) {
+    if (share === 1) return;
+    for (const element of panel.querySelectorAll("*")) {
+      if (element.closest("[data-legend], clipPath, defs, tspan")) continue;
+      const place = element.getAttribute("transform");
+      if (place)
+        element.setAttribute("transform", place.replace(/^translate\(([\d.]+)/, (_, x) => `translate(${x * share}`));
+      else if (element.tagName === "path" || element.tagName === "rect") {
+        element.setAttribute("transform", `scale(${share},1)`);
+        element.setAttribute("vector-effect", "non-scaling-stroke");
+      }
+      for (const name of element.tagName === "line" ? ["x2"] : element.tagName === "use" ? ["x"] : [])
+        if (element.hasAttribute(name)) element.setAttribute(name, element.getAttribute(name) * share);
+    }
+    for (const labels of panel.querySelectorAll("[data-x]")) {
+      let end = -Infinity;
+      for (const label of labels.querySelectorAll("text")) {
+        const x = Number(label.getAttribute("transform")?.match(/translate\((-?[\d.]+)/)?.[1] ?? 0);
+        const half = (CHARACTER * label.textContent.length) / 2;
+        if (x - half < end + 3) label.remove();
+        else end = x + half;
+      }
+    }
+  }
+
+  /** Entries of a legend in a row on as many lines as they need; returns how many more that are. */
+  function refold(legend, room) {
+    let [x, line] = [0, 0];
+    for (const entry of legend.querySelectorAll("[data-entry]")) {
+      const width = Number(entry.dataset.entry);
+      if (x > 0 && x + width > room) [x, line] = [0, line + 1];
+      entry.setAttribute("transform", `translate(${x},${line * LINE})`);
+      x += width + GAP;
+    }
+    return line;
+  }
+
+  /** A heading on two lines where it needs them; returns how many more that are. */
+  function wrap(heading, room) {
+    let more = 0;
+    for (const text of heading.querySelectorAll("text")) {
+      const most = Math.floor(room / CHARACTER);
+      if (text.children.length || text.textContent.length <= most) continue;
+      const at = text.textContent.lastIndexOf(" ", most);
+      if (at < 0) continue;
+      const [first, rest] = [text.textContent.slice(0, at), text.textContent.slice(at + 1)];
+      text.textContent = "";
+      for (const [i, line] of [first, rest].entries()) {
+        const part = document.createElementNS(text.namespaceURI, "tspan");
+        part.setAttribute("x", "0");
+        if (i) part.setAttribute("dy", String(LINE));
+        part.textContent = line;
+        text.append(part);
+      }
+      more += 1;
+    }
+    return more;
+  }
+
+  /** The element without what it stood in, which lends it its colours. */
+  function freed(element, svg) {
+    for (let above = element.parentNode; above !== svg; above = above.parentNode)
+      for (const { name, value } of above.attributes)
+        if (!/^(transform|id|clip-path|data-.*)$/.test(name) && !element.hasAttribute(name)) element.setAttribute(name, value);
+    return element;
+  }
+
+  /** A copy of a figure for `room` units of width; null where it cannot be narrower, or need not. */
+  function narrowed(svg, room) {
+    if (Number(svg.getAttribute("viewBox").split(" ")[2]) <= room) return null;
+    const copy = svg.cloneNode(true);
+    const found = (name) =>
+      [...copy.querySelectorAll(`[data-${name}]`)].map((element) => ({ element, ...boxOf(element.dataset[name]) }));
+    const panels = found("panel");
+    if (!panels.length || panels.some(({ left }) => left > MOST_WORDS * room)) return null;
+    const headings = found("heading").filter(({ element }) => !element.closest("[data-panel]"));
+    const legends = found("legend");
+    for (const borrowed of copy.querySelectorAll("[data-borrowed]")) borrowed.removeAttribute("display");
+    for (const { element } of [...panels, ...headings, ...legends]) freed(element, copy);
+    for (const one of headings) one.height += LINE * wrap(one.element, room);
+    // Down the columns, which have their heading at the top; where rows have headings, row by row.
+    const rows = headings.length > 0;
+    const shown = [...panels, ...headings].sort((a, b) => (rows ? a.y - b.y || a.x - b.x : a.x - b.x || a.y - b.y));
+    let [x, y, tall] = [0, 0, 0];
+    const place = ({ element, left, top }, width, height) => {
+      if (x > 0 && x + width > room) [x, y, tall] = [0, y + tall + GAP, 0];
+      element.setAttribute("transform", `translate(${x + left},${y + top})`);
+      copy.append(element);
+      [x, tall] = [x + width + GAP, Math.max(tall, height)];
+    };
+    for (const legend of legends) {
+      legend.element.remove();
+      if (legend.width > room) legend.height += LINE * refold(legend.element, room);
+    }
+    for (const one of shown) {
+      const free = room - one.left - Math.max(one.right, 14);
+      const share = panels.includes(one) ? Math.max(LEAST, Math.min(1, free / one.width)) : 1;
+      squeeze(one.element, share);
+      const width = panels.includes(one) ? one.left + one.width * share + one.right : room;
+      place(one, width, one.top + one.height + one.bottom);
+    }
+    [x, y, tall] = [0, y + tall + GAP, 0];
+    for (const legend of legends) place({ ...legend, top: 10 }, legend.left + legend.width, legend.height + 10);
+    const scale = svg.getAttribute("width") / svg.getAttribute("viewBox").split(" ")[2];
+    const height = y + tall + 8;
+    copy.setAttribute("viewBox", `0 0 ${room} ${height}`);
+    copy.setAttribute("width", String(room * scale));
+    copy.setAttribute("height", String(height * scale));
+    copy.dataset.stacked = "";
+    return copy;
+  }
+
+  const narrow = matchMedia("screen and (max-width: 40rem)");
+  const figures = [...document.querySelectorAll(".chart")].map((chart) => [chart, chart.querySelector("svg")]);
+
+  function fit() {
+    for (const [chart, wide] of figures) {
+      if (!wide) continue;
+      const scale = wide.getAttribute("width") / wide.getAttribute("viewBox").split(" ")[2];
+      const room = Math.floor((document.documentElement.clientWidth - 32) / scale);
+      chart.replaceChildren((narrow.matches && narrowed(wide, room)) || wide);
+    }
+  }
+
+  narrow.addEventListener("change", fit);
+  if (narrow.matches) fit();
+}
