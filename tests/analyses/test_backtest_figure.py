@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ import pytest
 from gemstones.analyses.backtest.backtest import Backtest, backtest
 from gemstones.analyses.backtest.figure import backtest_figure, residuals_figure
 from gemstones.analyses.backtest.files import write_backtest
-from gemstones.analyses.backtest.section import backtest_section
+from gemstones.analyses.backtest.section import backtest_section, least_error
 from gemstones.analyses.backtest.tables import (
     BEST,
     DOUBTFUL,
@@ -107,6 +108,12 @@ def test_predictions_give_the_errors_back(made: Backtest) -> None:
         assert np.sqrt(by_run["square"].to_numpy().mean()) == pytest.approx(score.error)
     errors = errors_table(made).frame
     assert errors["error"].to_list() == [s.error for s in made.scores]
+
+
+def test_nobody_is_called_best_of_one(made: Backtest) -> None:
+    assert re.fullmatch(r"\S+ predicts every held-out row best in \d of \d splits", least_error(made))
+    alone = replace(made, scores=tuple(s for s in made.scores if s.law != "w,d,T"))
+    assert "predicts held-out points of the frontier best in" in least_error(alone)
 
 
 def test_the_table_of_errors_says_what_was_held_out_in_words(made: Backtest) -> None:

@@ -24,6 +24,7 @@ from gemstones.figures import style
 from gemstones.figures.table import Table
 from gemstones.laws.envelope import envelope
 from gemstones.laws.published import refit
+from gemstones.numbers import quantity_text
 from gemstones.page.page import Section
 from gemstones.page.svg import Drawing
 from gemstones.page.table import TableBlock, shown
@@ -35,6 +36,7 @@ from gemstones.report.answers import first_plan
 from gemstones.report.findings import flatness
 from gemstones.report.page import study_page
 from gemstones.report.result import Study
+from gemstones.report.summary import closing_text
 from gemstones.report.tables import formula_words
 from gemstones.runs import RunTable
 from tests.analyses import planted
@@ -191,11 +193,18 @@ def test_the_law_that_answers_is_backtested(stones_study: Study) -> None:
 def test_sensitivity_says_where_the_law_that_answers_was_not_tried(stones_study: Study) -> None:
     def said(form: str) -> str:
         plans = tuple(replace(one, law_form=form) for one in stones_study.plans)
-        page = study_page(replace(stones_study, plans=plans), sections=(Section("sensitivity", "S"),))
-        return " ".join(next(s for s in page.sections if s.name == "sensitivity").words)
+        of_form = replace(stones_study, plans=plans)
+        page = study_page(of_form, sections=(Section("sensitivity", "S"),))
+        section = " ".join(next(s for s in page.sections if s.name == "sensitivity").words)
+        # Beside the span that the answer may lie outside of, wherever that is said.
+        assert section in page.summary[-1] and section in closing_text(of_form)
+        return section
 
     assert said("N,T") == ""
-    assert "(w,d,T)^p, by which this page answers, is none of them" in said("(w,d,T)^p")
+    answer = first_plan(stones_study)
+    assert answer is not None
+    number = quantity_text("params", answer.params)
+    assert f"without (w,d,T)^p, which answers here with {number} parameters" in said("(w,d,T)^p")
 
 
 def test_losses_of_bytes_do_not_depend_on_tokens(stones_study: Study) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gemstones.analyses.sensitivity.choices import NO_LAW
 from gemstones.display import caution
 from gemstones.laws.diagnostics import doubts
 from gemstones.numbers import counted, flops_text, interval_text, quantity_text
@@ -11,7 +12,7 @@ from gemstones.planning.result import Plan
 from gemstones.report.result import Study
 from gemstones.runs.loss_units import WORDS
 from gemstones.runs.selections import ANNEALED
-from gemstones.words import PARAMS_WORDS, law_words, selection_words
+from gemstones.words import PARAMS_WORDS, law_words, listed, selection_words
 
 
 def first_plan(study: Study) -> Plan | None:
@@ -40,6 +41,20 @@ def annealed_sentence(study: Study) -> str | None:
     return (
         f"Planned from {of}. There are annealed losses too, {counted(other['rows'], 'end')} of cooldowns: --select "
         f"{ANNEALED} plans from those, which is what a finished run reaches."
+    )
+
+
+def law_not_tried(study: Study) -> str | None:
+    """That the law which answers is none of those whose prescriptions the sensitivity spans; None where it is."""
+    made, plan = study.analyses.sensitivity, first_plan(study)
+    if made is None or plan is None:
+        return None
+    tried = [law for law in dict.fromkeys(one.choices.law for one in made.studies) if law != NO_LAW]
+    if not tried or plan.law_form in tried:
+        return None
+    return (
+        f"The laws tried are {listed(tried)}, without {plan.law_form}, which answers here with "
+        f"{quantity_text('params', plan.params)} parameters."
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gemstones.analyses.sensitivity.choices import NO_LAW
 from gemstones.display import caution
 from gemstones.errors import InvalidTable
 from gemstones.figures.predicted import MOST_PANELS, predicted_figure
@@ -20,7 +19,14 @@ from gemstones.page.rows import typed_frame
 from gemstones.page.table import TableBlock
 from gemstones.planning.result import Plan
 from gemstones.planning.shown import near_spans, plan_answer
-from gemstones.report.answers import annealed_sentence, description, first_plan, headline, same_budget
+from gemstones.report.answers import (
+    annealed_sentence,
+    description,
+    first_plan,
+    headline,
+    law_not_tried,
+    same_budget,
+)
 from gemstones.report.findings import flatness, frontier_growth, misfit, tokens_per_param
 from gemstones.report.result import Study
 from gemstones.report.runs import runs_section
@@ -39,7 +45,6 @@ from gemstones.words import (
     flops_words,
     intervals_words,
     law_words,
-    listed,
     models_words,
     selection_words,
 )
@@ -121,7 +126,10 @@ def _summary(study: Study) -> Iterable[str]:
             f"within {100 * near.tolerance:.3g}% of the least loss, of {' and '.join(near_spans(near))}{cut}."
         )
     if (made := study.analyses.sensitivity) is not None:
-        yield f"What it depends on: {made.sentence[:1].lower()}{made.sentence[1:]}"
+        beside = law_not_tried(study)
+        yield f"What it depends on: {made.sentence[:1].lower()}{made.sentence[1:]}" + (
+            f" {beside}" if beside else ""
+        )
 
 
 # ---- Sections
@@ -354,17 +362,8 @@ def _records(records: list[dict[str, Any]], names: tuple[str, ...]) -> Table:
 
 def _beside_the_answer(section: Section, study: Study) -> Section:
     """The sensitivity to choices says where the law that answers is none of those that were tried."""
-    made, plan = study.analyses.sensitivity, first_plan(study)
-    if section.name != "sensitivity" or made is None or plan is None:
-        return section
-    tried = [law for law in dict.fromkeys(one.choices.law for one in made.studies) if law != NO_LAW]
-    if not tried or plan.law_form in tried:
-        return section
-    said = (
-        f"The laws tried are {listed(tried)}; {plan.law_form}, by which this page answers, is none of them: what it "
-        "prescribes is under Prescriptions."
-    )
-    return replace(section, words=(*section.words, said))
+    said = law_not_tried(study) if section.name == "sensitivity" else None
+    return section if said is None else replace(section, words=(*section.words, said))
 
 
 # ---- Explorer

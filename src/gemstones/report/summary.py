@@ -17,7 +17,7 @@ from gemstones.planning.result import Plan
 from gemstones.planning.shown import near_sentence, plan_rows, plan_sentence
 from gemstones.printable import printable
 from gemstones.report.analyses import analysis_sentences
-from gemstones.report.answers import annealed_sentence
+from gemstones.report.answers import annealed_sentence, law_not_tried
 from gemstones.report.result import Study
 from gemstones.runs.loss_units import PER
 from gemstones.units import Interval
@@ -89,7 +89,8 @@ def closing_text(study: Study) -> str:
     if plans and (annealed := annealed_sentence(study)) is not None:
         lines.append(f"  {annealed}")
     if study.analyses.sensitivity is not None:
-        lines.append(f"  {study.analyses.sensitivity.sentence}")
+        beside = law_not_tried(study)
+        lines.append(f"  {study.analyses.sensitivity.sentence}" + (f" {beside}" if beside else ""))
     left = f"; {counted(len(study.notes), 'note')} on what was left out" if study.notes else ""
     lines.append(f"  --verbose says all of it{left}")
     return "\n".join([*lines, *(f"  {line}" for line in _written(study))])

@@ -72,8 +72,12 @@ def backtest_section(made: Backtest, runs: RunTable) -> Section:
 
 def least_error(made: Backtest) -> str:
     """Who predicts best what is held out."""
-    scores = [s for s in made.scores if s.error is not None and s.target == "all"]
-    scores = scores or [s for s in made.scores if s.error is not None]
+    predicted = [s for s in made.scores if s.error is not None]
+    rivals = [[s for s in predicted if s.target == target] for target in TARGET_WORDS]
+    # Where one law alone predicts every row, it is compared with others by the frontier.
+    scores = next(
+        (of for of in rivals if len({predictor_words(s.approach, s.law) for s in of}) > 1), predicted
+    )
     splits = list(dict.fromkeys((s.selection, s.split, s.cut) for s in scores))
 
     def best(of: object) -> str:
