@@ -7,6 +7,7 @@ million shapes take milliseconds.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -15,6 +16,7 @@ import numpy as np
 from gemstones.design.feasible import Constraints
 from gemstones.laws.columns import SHAPE_COLUMNS
 from gemstones.laws.law import Law
+from gemstones.planning.blocks import Blocks, Extremes, blocks_of
 from gemstones.planning.cost import FLOPS, Cost
 from gemstones.planning.sight import TOKENS, log_columns, loss_of_sum, sight, sum_of_terms
 from gemstones.shape import BoolArray, FloatArray, IntArray, Shape, Shapes
@@ -26,6 +28,8 @@ REACH = 4
 by a thousandth of a percent of loss, so the first pass may be a few steps off."""
 TOGETHER = 65_536
 """Losses that are computed at once: as many as stay near the processor."""
+ROUNDING = 1e-12
+"""How far bounds of blocks may be off, relative."""
 EVERYWHERE = slice(None)
 
 
@@ -45,6 +49,8 @@ class Surface:
     """Has the other fields of the shapes."""
     outside: BoolArray | None = None
     """Shapes of the grid that are not searched; None for none."""
+    blocks: Blocks | None = None
+    """What bounds the sum of terms over blocks of the grid, if known."""
 
     @classmethod
     def of(
@@ -96,6 +102,15 @@ class Surface:
             cost.inference(shapes) if cost.inference_tokens else None,
             constraints.template,
             _outside(shapes, aspect_ratios),
+            Blocks(
+                blocks_of(column[:, 0]),
+                blocks_of(row[0]),
+                tuple(
+                    None if symbol == TOKENS else _column_extremes(name, constraints)
+                    for symbol, name in zip(law.symbols, law.columns, strict=True)
+                ),
+                _cost_extremes(cost, constraints),
+            ),
         )
 
     def left(self, budget: float, rows: slice = EVERYWHERE, columns: slice = EVERYWHERE) -> FloatArray:
@@ -115,6 +130,7 @@ class Surface:
             log_cost_per_token=self.log_cost_per_token[rows][:, columns],
             inference=None if self.inference is None else self.inference[rows][:, columns],
             outside=None if self.outside is None else self.outside[rows][:, columns],
+            blocks=None,
         )
 
     def at_cost(self, cost: Cost) -> Surface:
@@ -124,6 +140,7 @@ class Surface:
             self,
             log_cost_per_token=np.log(cost.per_token(shapes)),
             inference=cost.inference(shapes) if cost.inference_tokens else None,
+            blocks=None,
         )
 
     def sum(self, theta: FloatArray, budget: float, rows: slice, columns: slice) -> FloatArray:
@@ -171,16 +188,31 @@ class Surface:
         return at
 
     def least_of_all(self, theta: FloatArray, budget: float) -> IntArray:
-        """Row and column (2,) of the least loss for θ (m,): every shape is looked at, as many at once as stay near the
-        processor."""
-        best, at = np.inf, np.zeros(2, np.int64)
-        step = max(1, TOGETHER // len(self.depths))
-        for begin in range(0, len(self.widths), step):
-            total = self.sum(theta, budget, slice(begin, begin + step), EVERYWHERE)
-            row, column = np.unravel_index(int(total.argmin()), total.shape)
-            if total[row, column] < best:
-                best, at = float(total[row, column]), np.array([begin + row, column], np.int64)
-        return at
+        """Row and column (2,) of the least sum of terms for θ (m,) over every shape.
+
+        Blocks that cannot hold it are passed over (`gemstones.planning.blocks`), which finds the same.
+        """
+        best = (np.inf, 0, 0)
+        for bound, rows, columns in self._blocks(theta, budget):
+            if bound > best[0] * (1 + ROUNDING):
+                break
+            total = self.sum(theta, budget, rows, columns)
+            row, column = (int(i) for i in np.unravel_index(int(total.argmin()), total.shape))
+            best = min(best, (float(total[row, column]), rows.start + row, columns.start + column))
+        return np.array(best[1:], np.int64)
+
+    def _blocks(self, theta: FloatArray, budget: float) -> Iterator[tuple[float, slice, slice]]:
+        """The grid in blocks, by what the sum of terms is at least in each, ascending."""
+        blocks = self.blocks
+        least = None if blocks is None else blocks.bounds(self.law, theta, budget)
+        if blocks is None or least is None:  # as many shapes at once as stay near the processor
+            step = max(1, TOGETHER // len(self.depths))
+            for begin in range(0, len(self.widths), step):
+                yield -np.inf, slice(begin, begin + step), slice(0, len(self.depths))
+            return
+        for block in np.argsort(least, axis=None, kind="stable"):
+            i, j = np.unravel_index(block, least.shape)
+            yield float(least[i, j]), blocks.rows[i], blocks.columns[j]
 
     def least(self, theta: FloatArray, budget: float, cost: Cost | None = None) -> IntArray:
         """Row and column (D, 2) of the least sum of terms on the whole of this surface, under each θ (D, m)."""
@@ -202,6 +234,21 @@ def _log_column(name: str, constraints: Constraints) -> FloatArray:
 @lru_cache(maxsize=4)
 def _log_cost(cost: Cost, constraints: Constraints) -> FloatArray:
     return np.asarray(np.log(cost.per_token(_every(constraints))))
+
+
+@lru_cache(maxsize=64)
+def _column_extremes(name: str, constraints: Constraints) -> Extremes:
+    return _extremes(_log_column(name, constraints), constraints)
+
+
+@lru_cache(maxsize=64)
+def _cost_extremes(cost: Cost, constraints: Constraints) -> Extremes:
+    return _extremes(_log_cost(cost, constraints), constraints)
+
+
+def _extremes(values: FloatArray, constraints: Constraints) -> Extremes:
+    column, row = constraints.grid()
+    return Extremes.of(values, blocks_of(column[:, 0]), blocks_of(row[0]))
 
 
 def _every(constraints: Constraints) -> Shapes:
