@@ -206,11 +206,13 @@ def undominated(
     """Feasible shapes of ordinary aspect ratio of which none has more N for as few FLOPs: with N and FLOPs per token,
     both ascending."""
     column, row = constraints.grid()
-    widths, depths = (x.ravel() for x in np.broadcast_arrays(column, row))
-    ordinary = (widths / depths >= ASPECT_RATIOS[0]) & (widths / depths <= ASPECT_RATIOS[1])
-    widths, depths = widths[ordinary], depths[ordinary]
-    shapes = Shapes.of(widths, depths, constraints.template)
-    counted, cost = params(shapes, convention), training_flops(shapes, flops)
+    every = Shapes.of(column, row, constraints.template)
+    ratio = every.aspect_ratio
+    ordinary = (ratio >= ASPECT_RATIOS[0]) & (ratio <= ASPECT_RATIOS[1])
+    widths, depths, counted, cost = (
+        np.broadcast_to(x, ordinary.shape)[ordinary]
+        for x in (column, row, params(every, convention), training_flops(every, flops))
+    )
     order = np.lexsort((-counted, cost))
     before = np.maximum.accumulate(np.concatenate([[0.0], counted[order][:-1]]))
     kept = order[counted[order] > before]
