@@ -122,9 +122,9 @@ def plan_shape(request: Request, law: Law) -> Plan:
             f"no shape searched has width/depth {ASPECT_RATIOS[0]:g} to {ASPECT_RATIOS[1]:g}, which law {request.name} "
             "in N and T is given for device hours: widen the ranges, or take a law with width and depth"
         )
-    loss = surface.loss(law.theta, budget, EVERYWHERE, EVERYWHERE)
-    i, j = (int(x) for x in np.unravel_index(int(loss.argmin()), loss.shape))
-    if not np.isfinite(loss[i, j]):
+    i, j = (int(x) for x in surface.least_of_all(law.theta, budget))
+    least = float(surface.loss(law.theta, budget, slice(i, i + 1), slice(j, j + 1))[0, 0])
+    if not np.isfinite(least):
         raise request.unaffordable()
     _check_edges(i, j, widths, depths, request)
 
@@ -140,23 +140,12 @@ def plan_shape(request: Request, law: Law) -> Plan:
         params=counted,
         params_total=params(shape),
         tokens=tokens,
-        loss=float(loss[i, j]),
+        loss=least,
         intervals=intervals,
         intervals_note=intervals_note,
         relaxed=None if blind(law) else _relaxed(request, law, float(widths[i]), float(depths[j])),
-        near_optimal=None
-        if request.alone
-        else near_optimal(
-            widths,
-            depths,
-            loss,
-            surface.left(budget) / np.exp(surface.log_cost_per_token),
-            request.near,
-            everything=request.everything,
-            share=lambda rows, columns: _share(request, surface, draws, rows, columns),
-        ),
         nearest_shapes=(),
-        compared=_compared(request, surface, loss),
+        **({"near_optimal": None, "compared": ()} if request.alone else _beside(request, surface, draws)),
         extrapolation=Extrapolation.of(
             law.fitted,
             # As the law's runs were counted.
@@ -171,6 +160,22 @@ def plan_shape(request: Request, law: Law) -> Plan:
     )
 
 
+def _beside(request: Request, surface: Surface, draws: _Draws | None) -> dict[str, Any]:
+    """What is near the optimum, and what the plans of others lose, from the losses of every shape."""
+    budget = request.budget
+    loss = surface.loss(surface.law.theta, budget, EVERYWHERE, EVERYWHERE)
+    near = near_optimal(
+        surface.widths,
+        surface.depths,
+        loss,
+        surface.left(budget) / np.exp(surface.log_cost_per_token),
+        request.near,
+        everything=request.everything,
+        share=lambda rows, columns: _share(request, surface, draws, rows, columns),
+    )
+    return {"near_optimal": near, "compared": _compared(request, surface, loss)}
+
+
 def _as_counted(request: Request, law: Law, counted: float) -> float:
     """FLOPs per token of N, as those of the runs of a law in N and T were counted."""
     flops = flops_of_params(request.cost.flops, law.params_convention)
@@ -178,7 +183,7 @@ def _as_counted(request: Request, law: Law, counted: float) -> float:
 
 
 def _compared(request: Request, surface: Surface, loss: FloatArray) -> tuple[Compared, ...]:
-    if request.alone or request.cost.resource != "flops" or request.cost.inference_tokens:
+    if request.cost.resource != "flops" or request.cost.inference_tokens:
         return ()
     shapes = Shapes.of(surface.widths[:, None], surface.depths[None, :], surface.template)
     total = params(shapes)

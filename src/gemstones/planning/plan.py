@@ -122,7 +122,9 @@ def plan(
     chosen = request.fit.chosen
 
     def other(law: Law) -> Plan:
-        return plan(budget, law, cost=request.cost, constraints=request.constraints, near=0.0, force=True)
+        return _found(
+            _request(budget, law, request.cost, None, request.constraints, None, alone=True), force=True
+        )
 
     return replace(
         found, as_good=as_good(found, chosen.near_laws, len(chosen.candidates), chosen.reason, other)
