@@ -77,5 +77,5 @@ def predicted_figure(
         )
         title = alt.TitleParams(fit.law.form, fontSize=13)
         panels.append(alt.layer(diagonal, points).properties(width=WIDTH, height=HEIGHT, title=title))
-    chart: alt.HConcatChart = alt.hconcat(*panels, spacing=16).resolve_scale(color="independent")
+    chart: alt.HConcatChart = alt.hconcat(*style.kept(panels), spacing=16).resolve_scale(color="independent")
     return style.themed(chart, data)

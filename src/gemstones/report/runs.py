@@ -138,9 +138,10 @@ def loss_curves(runs: RunTable) -> alt.TopLevelMixin | None:
             panel.properties(title=alt.TitleParams(title, fontSize=13.5)) if len(by_family) > 1 else panel
         )
     rows = [panels[i : i + a_row] for i in range(0, len(panels), a_row)]
-    chart = alt.vconcat(
-        *(alt.hconcat(*row, spacing=SPACING).resolve_scale(color="independent") for row in rows)
-    )
+    lines = [
+        alt.hconcat(*style.kept(row), spacing=SPACING).resolve_scale(color="independent") for row in rows
+    ]
+    chart = alt.vconcat(*style.kept(lines))
     themed: alt.VConcatChart = style.themed(chart.resolve_scale(color="independent"))
     return themed
 

@@ -75,9 +75,9 @@ def backtest_figure(
             panels.append(panel.of(name, target, splits, drawn, left=target == next(iter(by_target))))
         if panels:
             heading = alt.TitleParams(selection_words(table.dataset, table.selection), offset=8)
-            side_by_side = alt.hconcat(*panels, spacing=20).resolve_scale(yOffset="independent")
+            side_by_side = alt.hconcat(*style.kept(panels), spacing=20).resolve_scale(yOffset="independent")
             lines.append(side_by_side.properties(title=heading))
-    chart = alt.vconcat(*lines, spacing=22).resolve_scale(yOffset="independent")
+    chart = alt.vconcat(*style.kept(lines), spacing=22).resolve_scale(yOffset="independent")
     heading = alt.TitleParams(title, subtitle=_subtitle(backtest), offset=16, fontSize=17)
     themed: alt.VConcatChart = style.themed(chart.properties(title=heading), data)
     return themed
@@ -183,19 +183,23 @@ class _Panel:
         beyond = base.transform_filter("isValid(datum.beyond)").mark_text(
             align="right", fontSize=12, dx=3, color=style.INK
         )
-        layers = alt.layer(
+        layers = [
             bands,
             whiskers,
             known.mark_point(filled=True, opacity=1, size=60),
             unknown.mark_point(filled=False, fill="white", opacity=1, strokeWidth=1.6, size=40),
             beyond.encode(self._x("at"), lane, text="beyond:N"),
-        )
-        panel: alt.LayerChart = layers.resolve_scale(yOffset="shared").properties(
-            width=WIDTH,
-            height=len(splits) * (lanes + GAP),
-            title=alt.TitleParams(
-                f"Error of {TARGET_WORDS[target]}", fontSize=13, fontWeight="normal", color=style.SOFT_INK
-            ),
+        ]
+        panel: alt.LayerChart = (
+            alt.layer(*style.kept(layers))
+            .resolve_scale(yOffset="shared")
+            .properties(
+                width=WIDTH,
+                height=len(splits) * (lanes + GAP),
+                title=alt.TitleParams(
+                    f"Error of {TARGET_WORDS[target]}", fontSize=13, fontWeight="normal", color=style.SOFT_INK
+                ),
+            )
         )
         return panel
 
@@ -257,20 +261,22 @@ def residuals_figure(
     )
     lines = [
         alt.hconcat(
-            *(
-                panel.of(
-                    score,
-                    left=score is row[0],
-                    bottom=row is rows[-1],
-                    legend=row is rows[0] and score is row[-1],
-                )
-                for score in row
+            *style.kept(
+                [
+                    panel.of(
+                        score,
+                        left=score is row[0],
+                        bottom=row is rows[-1],
+                        legend=row is rows[0] and score is row[-1],
+                    )
+                    for score in row
+                ]
             ),
             spacing=16,
         ).resolve_scale(color="independent")
         for row in rows
     ]
-    chart = alt.vconcat(*lines, spacing=14).resolve_scale(color="independent")
+    chart = alt.vconcat(*style.kept(lines), spacing=14).resolve_scale(color="independent")
     heading = alt.TitleParams(
         f"Fitted below a cut, predicted above it: {selection_words(table.dataset, selection)}",
         subtitle=style.clauses(
@@ -352,7 +358,7 @@ class _Residuals:
             cut = alt.XDatum(score.cut, scale=domain)
             layers.insert(0, once.mark_rule(color=style.SOFT_INK, strokeDash=[4, 3]).encode(cut))
         panel: alt.LayerChart = (
-            alt.layer(*layers)
+            alt.layer(*style.kept(layers))
             .resolve_scale(color="independent")
             .properties(
                 width=RESIDUALS_WIDTH,

@@ -45,7 +45,7 @@ def downstream_figure(made: Downstream) -> alt.HConcatChart:
             f"band: {level_text(made.level)} interval from {made.asked} resamples by run, if the law's form is right"
         )
     chart: alt.HConcatChart = (
-        alt.hconcat(*panels, spacing=24)
+        alt.hconcat(*style.kept(panels), spacing=24)
         .resolve_scale(color="independent")
         .properties(
             title=alt.TitleParams(

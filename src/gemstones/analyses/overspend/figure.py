@@ -74,7 +74,9 @@ def overspend_figure(found: Overspend | Sequence[Overspend]) -> alt.HConcatChart
         draw = _shapes_panel if shaped else _runs_panel
         panels.append(draw(data, name, rows[name], one, marks, legend=i == len(found) - 1))
     title = alt.TitleParams(_title(found), subtitle=_subtitle(found, shaped), offset=16)
-    chart: alt.HConcatChart = alt.hconcat(*panels).resolve_scale(**_INDEPENDENT).properties(title=title)
+    chart: alt.HConcatChart = (
+        alt.hconcat(*style.kept(panels)).resolve_scale(**_INDEPENDENT).properties(title=title)
+    )
     return style.themed(chart, data)
 
 
@@ -238,7 +240,7 @@ def _shapes_panel(
         .encode(*at_label, text="text:N")
         for align in ("left", "right")
     ]
-    layers = alt.layer(leaders, points, *texts)
+    layers = alt.layer(*style.kept([leaders, points, *texts]))
     panel: alt.LayerChart = layers.resolve_scale(**_INDEPENDENT).properties(
         width=WIDTH, height=HEIGHT, title=_panel_title(found)
     )
@@ -298,7 +300,7 @@ def _runs_panel(
     )
     dots = base.mark_point(size=90, opacity=1).encode(x, y, **marks.encode(legend=legend))
     texts = base.mark_text(align="left", dx=9, fontSize=12, color=style.INK).encode(x, y, text="text:N")
-    layers = alt.layer(ranges, dots, texts)
+    layers = alt.layer(*style.kept([ranges, dots, texts]))
     panel: alt.LayerChart = layers.resolve_scale(**_INDEPENDENT).properties(
         width=ROW_WIDTH, height=ROW_HEIGHT * len(shown), title=title
     )

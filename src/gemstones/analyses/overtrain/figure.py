@@ -86,7 +86,7 @@ def overtrain_figure(
         panels.append(_panel(i, one, data, x_domain, y_domain, first=i == 0, several=_laws(found) > 1))
     title = alt.TitleParams("The cost of overtraining", subtitle=_subtitle(found, data, cut=cut), offset=16)
     chart: alt.HConcatChart = (
-        alt.hconcat(*panels, spacing=22).resolve_scale(**_INDEPENDENT).properties(title=title)
+        alt.hconcat(*style.kept(panels), spacing=22).resolve_scale(**_INDEPENDENT).properties(title=title)
     )
     return style.themed(chart, data)
 
@@ -236,7 +236,7 @@ def _panel(
         offset=8,
     )
     panel: alt.LayerChart = (
-        alt.layer(lines, band, line, dots, rings, names, *words)
+        alt.layer(*style.kept([lines, band, line, dots, rings, names, *words]))
         .resolve_scale(color="independent")
         .properties(width=WIDTH, height=HEIGHT, title=title)
     )

@@ -91,7 +91,7 @@ def studies_figure(
         subtitle=style.clauses(_studies_notes(made, rows, main), 115),
         offset=14,
     )
-    chart: alt.VConcatChart = alt.vconcat(above, *panels, spacing=5).properties(title=heading)
+    chart: alt.VConcatChart = alt.vconcat(*style.kept([above, *panels]), spacing=5).properties(title=heading)
     return style.themed(chart, {"studies": rows})
 
 
@@ -222,7 +222,7 @@ def shares_figure(made: Sensitivity) -> alt.HConcatChart:
     heading = alt.TitleParams(
         f"{made.dataset}: which choice moves the prescription", subtitle=style.clauses(notes, 90), offset=14
     )
-    chart: alt.HConcatChart = alt.hconcat(*panels, spacing=18).properties(title=heading)
+    chart: alt.HConcatChart = alt.hconcat(*style.kept(panels), spacing=18).properties(title=heading)
     return style.themed(chart, data)
 
 
