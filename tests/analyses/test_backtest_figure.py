@@ -80,6 +80,22 @@ def test_sentences_have_the_numbers(made: Backtest) -> None:
     assert sentence(made, "another", "all") is None
 
 
+def test_laws_that_win_as_often_are_named_in_the_order_of_their_splits(made: Backtest) -> None:
+    # By a set they would change places from one process to the next.
+    laws = ["N,T", "w,d,T", "w,d,N,T", "(N,T)^p", "b,T", "w,d,F,T"]
+    (one, *_) = [s for s in made.scores if s.error is not None and s.target == "all"]
+    scores = [
+        replace(one, law=law, cut=float(cut), error=0.1 if cut == number else 0.2)
+        for cut in range(len(laws))
+        for number, law in enumerate(laws)
+    ]
+    said = sentence(replace(made, scores=tuple(scores)), "le100B", "all")
+    assert said is not None
+    named = said.partition("of 6 splits, ")[2].partition(";")[0]
+    places = [named.index(f"{law} {'has' if law == laws[0] else 'in'}") for law in laws]
+    assert places == sorted(places)
+
+
 def test_what_is_missing_is_said_once(made: Backtest) -> None:
     missing = missing_lines(made)
     assert "le100B, N > 80M: 3 runs to fit; at least 4 are needed" in missing

@@ -15,8 +15,10 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.law import FittedRange, Law
 from gemstones.laws.parse_form import parse_form
 from gemstones.laws.published import LAWS, published
+from gemstones.planning.cost import Cost
 from gemstones.planning.optimum import size_optima
 from gemstones.planning.plan import plan
+from gemstones.planning.surface import EVERYWHERE, Surface
 from gemstones.shape import Shapes
 
 CHINCHILLA, WIDTH_DEPTH = LAWS["chinchilla"], LAWS["gemstones-width-depth"]
@@ -107,6 +109,32 @@ def test_laws_of_shapes_have_the_least_loss_of_all_shapes(planted: Law) -> None:
         **{s: np.broadcast_to({**columns, "T": 4 * found.tokens}[s], tokens.shape) for s in planted.symbols}
     )
     assert more.loss == pytest.approx(float(np.where(enough, fixed, np.inf).min()), rel=1e-12)
+
+
+@pytest.mark.parametrize("text", ["w,d,N,T", "(w,d,F,T)^p", "w,d,T", "E + A/w^a + B/d^b + C/N^c + D/T^c"])
+@pytest.mark.parametrize("inference", [0.0, 1e12])
+def test_blocks_that_are_passed_over_do_not_hold_the_optimum(text: str, inference: float) -> None:
+    rng = np.random.default_rng(0)
+    form = parse_form(text)
+    some = Constraints(width_max=6144, depth_min=1, depth_max=90, width_multiple=128)
+    passed_over = 0
+    for case in range(60):
+        theta = np.array([
+            rng.uniform(-0.3 if case % 3 == 0 else 0.0, 0.9) if e.kind == "exponent"
+            else rng.uniform(-1.0, 9.0) if e.kind == "coefficient" else 0.0
+            for e in form.entries
+        ])  # fmt: skip
+        one = Law.of_theta(form, theta, name="planted", fitted=FittedRange(flops=(1e18, 1e22)))
+        ratios = (10.0, 200.0) if case % 4 == 1 else None
+        surface = Surface.searched(one, some, Cost(inference_tokens=inference), ratios)
+        budget = 10.0 ** rng.uniform(18, 25)
+        everywhere = surface.sum(theta, budget, EVERYWHERE, EVERYWHERE)
+        least = np.unravel_index(int(everywhere.argmin()), everywhere.shape)
+        np.testing.assert_array_equal(surface.least_of_all(theta, budget), least)
+        bounds = None if surface.blocks is None else surface.blocks.bounds(one, theta, budget)
+        if bounds is not None:
+            passed_over += float((bounds <= everywhere.min()).mean()) < 0.5
+    assert passed_over > 20  # else the test says nothing of passing over
 
 
 def test_members_say_in_how_many_draws_they_are_near_optimal() -> None:

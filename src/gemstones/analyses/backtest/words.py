@@ -90,7 +90,7 @@ def sentence(backtest: Backtest, selection: str, target: Target) -> str | None:
     parts = []
     if len(names) > 1:
         least = [name_of(min((s for s in scores if (s.split, s.cut) == of), key=error_of)) for of in splits]
-        often = sorted(set(least), key=least.count, reverse=True)
+        often = sorted(dict.fromkeys(least), key=least.count, reverse=True)
         first, *others = often
         counts = [f"{first} has the least error in {least.count(first)}"]
         counts += [f"{name} in {least.count(name)}" for name in others]
