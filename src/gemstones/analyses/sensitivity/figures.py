@@ -114,7 +114,7 @@ def _study_rows(made: Sensitivity, position: int, quantity: Quantity) -> list[di
     for study in made.studies:
         value = plain(study.prescribed.of(quantity)[0])[position]
         if value is not None:
-            low, high = made.intervals(study, quantity)[position] or (None, None)
+            low, high = study.prescribed.interval(quantity, position, made.level) or (None, None)
             levels = {name: level_words(name, getattr(study.choices, name)) for name in CHOICES}
             rows.append(levels | {"value": value, "low": low, "high": high, "base": study is made.base})
     rows.sort(key=lambda row: row["value"])

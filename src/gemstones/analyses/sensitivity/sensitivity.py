@@ -274,7 +274,7 @@ class Sensitivity:
         if not estimates.size:
             return None
         between, within = spread_of_sampling(logs)
-        intervals = [self.intervals(study, quantity)[budget] for study in self.studies]
+        intervals = [study.prescribed.interval(quantity, budget, self.level) for study in self.studies]
         widths = [made[1] / made[0] for made in intervals if made is not None]
         least, low, median, high, most = np.quantile(estimates, [0, 0.1, 0.5, 0.9, 1]).tolist()
         return Spread(

@@ -90,7 +90,7 @@ def studies_frame(made: Sensitivity) -> pl.DataFrame:
                 for name, value in with_ends(
                     quantity,
                     plain(study.prescribed.of(quantity)[0])[position],
-                    made.intervals(study, quantity)[position],
+                    study.prescribed.interval(quantity, position, made.level),
                 ).items()
             },
             "params_total": plain(study.prescribed.params_total[0])[position],
