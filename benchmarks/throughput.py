@@ -70,7 +70,7 @@ def ours(
 ) -> tuple[Callable[[], object], str]:
     """A training step, and the library of its products, chosen as a run chooses it when it starts."""
     library: Products | None = None
-    if precision == "float32" and not compiled:
+    if precision == "float32":
         library = step_seconds(shape, len(batch)).products
     model = Transformer(shape)
     initialise(model, shape, seed=0)

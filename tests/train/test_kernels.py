@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
 
 from gemstones.shape import Shape
 from gemstones.train import kernels
+from gemstones.train.compiled import compile_model
 from gemstones.train.initialisation import initialise
 from gemstones.train.model import Transformer, rotary_tables, token_losses
 
@@ -53,6 +56,12 @@ CASES: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], list[Tensor
         lambda x, w: kernels.linear(x, w, quick=True),
         functional.linear,
         [drawn(3, 24, 16, seed=0), drawn(40, 16, seed=1)],
+        False,
+    ),
+    "GELU, as compiled": (
+        kernels.gelu_by_sigmoid,
+        lambda x: functional.gelu(x, approximate="tanh"),
+        [drawn(3, 24, 16, seed=0) * 4],
         False,
     ),
     "norm": (
@@ -111,6 +120,36 @@ def test_the_sum_of_losses_is_that_of_the_logits() -> None:
     torch.testing.assert_close(summed, whole, rtol=1e-6, atol=0)
     for got, parameter in zip(gradients, model.parameters(), strict=True):
         torch.testing.assert_close(got, parameter.grad, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch, in its own modules
+@pytest.mark.parametrize("by_onednn", [True, False])
+def test_a_compiled_step_is_the_plain_one(by_onednn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "_by_onednn", by_onednn)
+    monkeypatch.setattr(kernels, "PIECES_COMPILED", 3)  # the last one shorter
+    monkeypatch.setattr(kernels, "LOGITS_BYTES", 1)
+    shape = Shape(64, 1, head_size=16, vocabulary=128, context=32)
+    plain, compiled = Transformer(shape), Transformer(shape)
+    for model in (plain, compiled):
+        initialise(model, shape, seed=0)
+    compile_model(compiled)
+    tokens = torch.randint(0, 128, (5, 33), generator=torch.Generator().manual_seed(0))
+    compiled(tokens[:, :-1], tokens[:, 1:]).backward()  # compiling calls products too
+    compiled.zero_grad(set_to_none=True)
+    sums = []
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        for model in (plain, compiled):
+            sums.append(model(tokens[:, :-1], tokens[:, 1:]))
+            sums[-1].backward()
+    torch.compiler.reset()
+    # The head's logits and their gradient, the projections, and the gradients by what these take.
+    called = sum(event.count for event in seen.key_averages() if event.key == "gemstones::product")
+    assert called == (2 * 3 + 2 * 7 if by_onednn else 0)
+    torch.testing.assert_close(sums[0], sums[1], rtol=1e-6, atol=0)
+    for got, wanted in zip(compiled.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(got.grad, wanted.grad, rtol=1e-4, atol=1e-4)
 
 
 def plain_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 
 from gemstones.errors import InvalidRequest
 from gemstones.runs.folders import ledger_of, read_run
-from gemstones.runs.ledger import LEDGER, Step
+from gemstones.runs.ledger import LEDGER, Products, Step
 from gemstones.train.checkpoint import CHECKPOINTS, COMPLETE, checkpoints, read_weights
 from gemstones.train.corpus import Corpus
 from gemstones.train.lock import RUN_LOCK, locked
@@ -53,15 +53,17 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_bit(make_run: MakeRun, number
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch, in its own modules
-def test_compiled_too_with_more_threads_than_one(make_run: MakeRun) -> None:
+@pytest.mark.parametrize("products", ["mkl", "onednn"])
+def test_compiled_too_with_more_threads_than_one(make_run: MakeRun, products: Products) -> None:
     """Threads that add to one gradient in the order in which they come made every run another one."""
     alone, halved = make_run("alone", shape="64x2"), make_run("halved", shape="64x2")
-    compiled = Options(threads=2, compiled=True)
+    compiled = Options(threads=2, compiled=True, products=products)
     assert train(alone, compiled).state == "finished"
     torch.compiler.reset()
     assert train(halved, dataclasses.replace(compiled, sinks=(SignalAt(10),))).state == "stopped"
     torch.compiler.reset()
-    assert train(halved, compiled).state == "finished"
+    assert train(halved, dataclasses.replace(compiled, products=None)).state == "finished"
+    assert [start.products for start in ledger_of(halved).starts] == [products] * 2
     assert trained(halved) == trained(alone)
     assert not torch.are_deterministic_algorithms_enabled()
 

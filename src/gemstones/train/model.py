@@ -14,12 +14,21 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, gelu
+from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from gemstones.runs.ledger import Recompute
 from gemstones.shape import Shape
-from gemstones.train.kernels import attention, document_mask, linear, plain, rms_norm, rotated, summed_losses
+from gemstones.train.kernels import (
+    attention,
+    document_mask,
+    gelu,
+    linear,
+    plain,
+    rms_norm,
+    rotated,
+    summed_losses,
+)
 
 ROTARY_BASE = 10_000.0
 NORM_EPS = 1e-5
@@ -88,7 +97,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, quick: bool = False) -> Tensor:
         """(B, S, W) → (B, S, W)."""
-        gate = gelu(self.gate(x, quick=quick), approximate="tanh")
+        gate = gelu(self.gate(x, quick=quick))
         out: Tensor = self.output(gate * self.up(x, quick=quick), quick=quick)
         return out
 
@@ -161,7 +170,7 @@ class Transformer(nn.Module):
         for block in self.blocks:
             x = block(x, cos, sin, quick=quick, mask=mask)
         x = self.norm(x)
-        if targets is None or not plain(x, self.head.weight):
+        if targets is None or not plain(x, self.head.weight, compiled=True):
             logits: Tensor = self.head(x)
             return logits if targets is None else token_losses(logits, targets).sum()
         return summed_losses(x, self.head.weight, targets)

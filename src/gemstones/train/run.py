@@ -265,8 +265,8 @@ def _setup(folder: Path, spec: RunSpec, texts: Texts, options: Options, ranks: R
         model.end_of_document = texts.corpus.manifest.end_of_document
     if way.compiled:
         compile_model(model)
-    if way.products:
-        use_products(way.products)
+    if products := way.products or ("mkl" if way.compiled else ""):
+        use_products(products)
     peak = matmul_flops_per_second(ranks.device, spec.precision)
     return Setup(folder, spec, texts, model, optimizer, ranks, ranks.beside(), peak, options.micro_sequences)
 

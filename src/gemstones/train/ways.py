@@ -1,10 +1,11 @@
-"""How a session computes on a CPU: products by MKL or by oneDNN, or the model compiled. The fastest, by a measurement.
+"""How a session computes on a CPU: products by MKL or by oneDNN, compiled or not. The fastest, by a measurement.
 
 oneDNN is 2.3 times as fast as MKL on a Zen 5 and up to 40% slower on an Intel Xeon, at the same shapes; torch.compile
-gains 10% to 25% where models are narrow, and costs a minute at the start of a session. So the first session of a run
-measures, and the ledger keeps what was chosen: each rounds differently, and a resumed run takes the recorded one. What
-was measured is remembered for the machine, so that the same run trained again there is the same to the bit. Nothing is
-chosen by itself where training is sharded or on an accelerator; in bfloat16 products are oneDNN's whatever is asked.
+gains 5% to 35%, most where models are narrow, and costs a minute at the start of a session. So the first session of a
+run measures, and the ledger keeps what was chosen: each rounds differently, and a resumed run takes the recorded one.
+What was measured is remembered for the machine and this release, so that the same run trained again there is the same
+to the bit. Nothing is chosen by itself where training is sharded or on an accelerator; in bfloat16 products are
+oneDNN's whatever is asked. Compiled steps take the library that is faster in steps that are not compiled.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from gemstones.train.apart import compiled_too
 from gemstones.train.kernels import has_onednn
 from gemstones.train.pass_seconds import Seconds, step_seconds
 from gemstones.train.stopping import Stopping
+from gemstones.version import __version__
 
 if TYPE_CHECKING:
     from gemstones.design.spec import RunSpec
@@ -92,9 +94,11 @@ def way_of(
         compiled = False  # who names a library means it to be used
     if compiled is None and ledger.starts:
         compiled = ledger.starts[-1].compiled
-    if compiled or not alone_on_cpu:
+    if not alone_on_cpu:
         return Way(compiled=bool(compiled))
     recorded = [start.products for start in ledger.starts if start.products]
+    if compiled and ledger.starts and ledger.starts[-1].compiled:
+        recorded = recorded or ["mkl"]  # by an earlier release, whose compiled products were always MKL's
     known = products or (recorded[-1] if recorded else "")
     there_is_a_choice = spec.precision == "float32" and not known and has_onednn()
     chosen = Way(known)
@@ -102,6 +106,7 @@ def way_of(
         chosen = _measured(
             spec, processor, sequences, may_compile=compiled is None, stopping=stopping, say=say
         )
+    chosen = replace(chosen, compiled=chosen.compiled or bool(compiled))
     return replace(chosen, products="") if spec.precision != "float32" else chosen
 
 
@@ -116,8 +121,8 @@ def _measured(
 ) -> Way:
     """The faster way on this machine, by what is known of it or by a measurement."""
     taken = sequences or spec.batch_sequences
-    name = f"{processor}; torch {torch.__version__}; threads {torch.get_num_threads()}; {spec.precision}; "
-    name += f"{taken} of {spec.shape!r}"
+    name = f"{processor}; gemstones {__version__}; torch {torch.__version__}; threads {torch.get_num_threads()}; "
+    name += f"{spec.precision}; {taken} of {spec.shape!r}"
     known = _read_seen().get(name)
     seconds = known or step_seconds(spec.shape, taken, spec.precision, lambda: stopping.signalled)
     one = flops_per_token(replace(spec.shape, depth=1), "matmul")
@@ -133,9 +138,8 @@ def _measured(
             GemstonesError, OSError
         ):  # where it cannot be written, it is measured every time
             write_bytes(cache_folder() / SEEN, msgspec.json.encode(_read_seen() | {name: seconds}))
-    if may_compile and is_long(seconds, passes) and saves(seconds, passes, spec.shape.depth):
-        return Way(compiled=True)
-    return Way(seconds.products)
+    compiled = may_compile and is_long(seconds, passes) and saves(seconds, passes, spec.shape.depth)
+    return Way(seconds.products, compiled)
 
 
 def _read_seen() -> dict[str, Seconds]:
