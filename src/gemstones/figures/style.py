@@ -8,7 +8,8 @@ value a decade, and writes 10B as 10G. Colours of series are Paul Tol's `vibrant
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -257,6 +258,16 @@ WRAPPED_LABELS = "split(datum.label, '\\n')"
 def series_name(text: str, longest: int = 30) -> str:
     """A series' name for a legend, in lines."""
     return "\n".join(wrapped(text, longest))
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Charts made within are not held against altair's schema part by part: tests hold each, and it takes a tenth of
+    the time."""
+    from altair.utils.schemapi import debug_mode
+
+    with debug_mode(False):
+        yield
 
 
 def tooltips(*fields: str) -> list[alt.Tooltip]:

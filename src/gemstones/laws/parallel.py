@@ -36,6 +36,9 @@ Workers = int | str | None
 _ADDRESS = re.compile(r"(?:dask|tcp|tls|ucx|ws|wss)://[^\s/]+:\d{1,5}/?")
 CLUSTER_SECONDS = 30.0
 """Within which a cluster must answer, and have a worker."""
+GROWTH = 2 * 1024**3
+"""Bytes by which a worker may grow before another takes its place: what draws grows by 300 MB at once, at which loky
+would end it, and the next had to load everything again."""
 ORPHAN_SECONDS = 0.5
 """How often a worker looks whether the process that started it is still there."""
 
@@ -181,6 +184,9 @@ def _start_trackers() -> None:
 
 
 def _in_worker(work: Callable[[Chunk], Result], chunk: Chunk, parent: int) -> Result:
+    from joblib.externals.loky import process_executor
+
+    process_executor._MAX_MEMORY_LEAK_SIZE = GROWTH
     _end_with(parent)
     return _single_threaded(work, chunk)
 

@@ -47,7 +47,7 @@ def loss_curves_figure(runs: RunTable) -> PaperFigure:
             y,
             detail="run:N",
             color=colors.encoding(legend=True),
-            tooltip=["shape:N", "tokens:Q", "loss:Q"],
+            tooltip=style.tooltips("shape:N", "tokens:Q", "loss:Q"),
         )
     )
     ends = alt.Chart(alt.NamedData(name="ends"))

@@ -103,7 +103,7 @@ def prior_suites_figure(runs: RunTable) -> PaperFigure:
         color=alt.Color("series:N", scale=alt.Scale(domain=names, range=colors), legend=key),
         fill=alt.Fill("series:N", scale=alt.Scale(domain=names, range=fills), legend=key),
         shape=alt.Shape("series:N", scale=alt.Scale(domain=names, range=marks), legend=key),
-        tooltip=["series:N", "model:N", "width:Q", "depth:Q", "aspect_ratio:Q"],
+        tooltip=style.tooltips("series:N", "model:N", "width:Q", "depth:Q", "aspect_ratio:Q"),
     )
     series = [
         points.transform_filter(f"datum.series == '{name}'").mark_point(

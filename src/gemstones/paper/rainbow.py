@@ -318,7 +318,7 @@ def _panel(
             strokeDash=by_kind(alt.StrokeDash, _DASHES),
             strokeWidth=by_kind(alt.StrokeWidth, _WIDTHS),
             detail="curve:N",
-            tooltip=["series:N", "convention:N", "budget:Q", "n_opt:Q"],
+            tooltip=style.tooltips("series:N", "convention:N", "budget:Q", "n_opt:Q"),
         )
     )
     labels = alt.Chart(alt.NamedData(name=f"labels-{name}"))

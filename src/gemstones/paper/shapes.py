@@ -56,7 +56,7 @@ def shapes_figure(runs: RunTable) -> PaperFigure:
     base = alt.Chart(alt.NamedData(name="shapes")).encode(
         style.log_x("width", "Width (channels)", style.padded(min(widths), max(widths)), "plain", 9),
         style.log_y("depth", "Depth (blocks)", style.padded(min(depths), max(depths)), "plain"),
-        tooltip=["shape:N", "params_total:Q", "size:Q", "feasible:N"],
+        tooltip=style.tooltips("shape:N", "params_total:Q", "size:Q", "feasible:N"),
     )
     counts = {size: frame.filter(pl.col("feasible") & (pl.col("size") == size)).height for size in SIZES}
     names = {size: f"{format_quantity(size)}: {counts[size]} feasible" for size in SIZES}

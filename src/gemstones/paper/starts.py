@@ -288,7 +288,9 @@ def _panel(delta: float, selection: str, starts: int, *, first: bool) -> alt.Lay
     line = base.mark_line(strokeWidth=style.LINE_WIDTH, interpolate="step-after").encode(
         y("exponent"),
         color=alt.Color("solver_text:N", scale=palette, legend=key),
-        tooltip=["solver_text:N", "delta:Q", "starts:Q", "exponent:Q", "low:Q", "high:Q", "excess:Q"],
+        tooltip=style.tooltips(
+            "solver_text:N", "delta:Q", "starts:Q", "exponent:Q", "low:Q", "high:Q", "excess:Q"
+        ),
     )
     heading = f"δ {style.label(delta, 'power')}"
     if first:

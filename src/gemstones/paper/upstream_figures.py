@@ -189,7 +189,11 @@ def _panel(
         chart.mark_line(strokeWidth=1.3, opacity=0.9) if line else chart.mark_circle(size=16, opacity=0.75)
     )
     encoded = marked.encode(
-        x=x, y=y, color=color, detail="run:N", tooltip=["run:N", "aspect_ratio:Q", "x:Q", "y:Q"]
+        x=x,
+        y=y,
+        color=color,
+        detail=alt.Detail("run:N"),
+        tooltip=style.tooltips("run:N", "aspect_ratio:Q", "x:Q", "y:Q"),
     )
     panel: alt.Chart = encoded.properties(**PANEL, title=title)
     return panel

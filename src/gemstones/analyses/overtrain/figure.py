@@ -203,13 +203,15 @@ def _panel(
     # Within the valley, where the curve is not.
     names = models.mark_text(
         align="center", baseline="bottom", dy=-2, fontSize=12, color=style.SOFT_INK
-    ).encode(y("loss"), x=alt.value(WIDTH / 2), text="name:N")
+    ).encode(y("loss"), x=alt.value(WIDTH / 2), text=alt.Text("name:N"))
     band = (
         curve.transform_filter("isValid(datum.low)")
         .mark_area(opacity=0.2, color=color, clip=True)
         .encode(x, y("low").stack(None), alt.Y2("high"))
     )
-    tooltip = ["factor:Q", "loss:Q", "increase:Q", "increase_low:Q", "increase_high:Q", "shape:N", "params:Q"]
+    tooltip = style.tooltips(
+        "factor:Q", "loss:Q", "increase:Q", "increase_low:Q", "increase_high:Q", "shape:N", "params:Q"
+    )
     line = curve.mark_line(color=color, strokeWidth=style.LINE_WIDTH, clip=True).encode(x, y("loss"))
     dots = curve.mark_circle(size=22, color=color, opacity=1, clip=True).encode(x, y("loss"), tooltip=tooltip)
     marked = curve.transform_filter("isValid(datum.text)")
@@ -222,7 +224,7 @@ def _panel(
         .mark_text(
             baseline="top", fontSize=12, lineBreak="\n", lineHeight=LINE_HEIGHT, color=style.INK, **place
         )
-        .encode(x, y("loss"), text="text:N")
+        .encode(x, y("loss"), text=alt.Text("text:N"))
         for where, place in (("==", {"dy": 9}), ("!=", {"dy": 5, "dx": 5, "align": "left"}))
     ]
     subtitle = [_within(found)]
