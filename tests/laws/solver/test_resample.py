@@ -33,6 +33,7 @@ def test_streams_differ_by_seed_and_chunk() -> None:
         draw_weights(CODES, "column", 0, 0)  # type: ignore[arg-type]
 
 
+@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 @pytest.mark.parametrize("law", ["N,T", "w,d,N,T"])
 def test_draws_depend_on_the_seed_alone(gemstones: RunTable, law: str) -> None:
@@ -46,6 +47,7 @@ def test_draws_depend_on_the_seed_alone(gemstones: RunTable, law: str) -> None:
     assert fit(table, "N,T", bootstrap=40, seed=6).drawn[0] != one.drawn[0]
 
 
+@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 def test_resamples_end_at_no_wild_exponent(pebbles: RunTable) -> None:
     """At 4, or twice the estimate, unless the bound is the caller's own."""
@@ -57,6 +59,7 @@ def test_resamples_end_at_no_wild_exponent(pebbles: RunTable) -> None:
     assert 4 < wide.theta_draws[:, 1].max() <= 6
 
 
+@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 @pytest.mark.parametrize("outer", [False, True])
 def test_refits_reach_what_many_starts_find(gemstones: RunTable, outer: bool) -> None:
