@@ -25,7 +25,7 @@ SUBTITLE = (
 )
 LEADING = 2
 """Claims of a headline whose numbers stand in the table of all headlines."""
-_TEXT = ("verdict", "claim", "paper", "ours", "interval", "where", "note")
+_TEXT = ("verdict", "claim", "ours", "interval", "paper", "where", "note")
 
 
 def paper_html(
