@@ -15,6 +15,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -26,7 +27,7 @@ from gemstones.accounting.flops import flops_per_token
 from gemstones.design.recipe import BETAS, WEIGHT_DECAY
 from gemstones.runs.ledger import Products
 from gemstones.shape import Shape
-from gemstones.train.compiled import compile_model
+from gemstones.train.compiled import compile_model, same_bits
 from gemstones.train.initialisation import initialise
 from gemstones.train.kernels import onednn_product, use_products
 from gemstones.train.model import NORM_EPS, Transformer
@@ -82,7 +83,8 @@ def ours(
     def step() -> object:
         if library:
             use_products(library)
-        return train_step(model, optimizer, batch, clip_norm=1.0, precision=precision)
+        with same_bits(batch.device) if compiled else nullcontext():
+            return train_step(model, optimizer, batch, clip_norm=1.0, precision=precision)
 
     return step, library or ""
 
