@@ -59,11 +59,11 @@ def delta_schedule(delta: float, first: float = 1e-2) -> tuple[float, ...]:
     """δ of each stage, from about `first` to `delta`: in wide steps down to ten times it, then in narrow ones.
 
     >>> delta_schedule(1e-4)[0], delta_schedule(1e-4)[-1], len(delta_schedule(1e-4))
-    (0.01, 0.0001, 6)
+    (0.01, 0.0001, 8)
     """
     if math.isinf(delta):
         return (delta,)
-    stages = [factor * delta for factor in (100.0, 30.0, 10.0, 5.0, 2.2, 1.0)]
+    stages = [factor * delta for factor in (100.0, 30.0, 10.0, 6.0, 4.0, 2.5, 1.6, 1.0)]
     while stages[0] < 0.9 * first:
         stages.insert(0, min(first, stages[0] * 10 / 3))
     return tuple(stage for stage in stages if stage <= 1.1 * first) or (delta,)
