@@ -15,7 +15,8 @@ from gemstones.planning.sight import sum_of_terms
 from gemstones.shape import FloatArray
 
 RATIO = 1.1
-"""Largest width over smallest in a block, and depth, about. Of 1.03 to 1.2 it hardly matters."""
+"""Largest width over smallest in a block, and depth, about. A search of two million shapes by laws of w, d, N and T
+took 1.1 to 1.3 ms with 1.03, 0.3 to 0.4 with 1.1, and 0.2 to 0.3 with 1.2."""
 
 
 @dataclass(frozen=True, eq=False)
