@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -20,6 +21,16 @@ from gemstones.errors import InvalidRequest, Unavailable
 from gemstones.laws import parallel
 from gemstones.laws.parallel import run_chunks
 from tests.cli.conftest import Cli
+
+
+def faults_of(chunk: int) -> int:
+    """Of memory asked for again and again, after the first time."""
+    counts = []
+    for _ in range(12):
+        arrays = [np.ones(2**17) for _ in range(20)]
+        del arrays
+        counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+    return counts[-1] - counts[1]
 
 
 def pid_of(chunk: int) -> int:
@@ -165,3 +176,9 @@ def alive(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
+def test_workers_keep_the_memory_that_they_use_again() -> None:
+    """20 MB ten times: 5,120 pages each time where they are given back."""
+    assert max(run_chunks(faults_of, range(2), workers=2)) < 2000

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from gemstones.figures.painter import painter
 from gemstones.figures.plain_svg import plain
 from gemstones.figures.style import need_altair
 from gemstones.figures.table import Table, title_of
@@ -43,7 +44,6 @@ def render(chart: alt.TopLevelMixin, formats: Sequence[Format]) -> dict[Format, 
     """The chart as files of these formats; raises `MissingExtra` without altair and vl-convert."""
     need_altair()
     import altair as alt
-    import vl_convert
 
     # Tests hold every figure against the schema; rows are plain values, which altair would look through one by one.
     specification: dict[str, Any] = chart.to_dict(validate=False, ignore=["datasets"])
@@ -58,11 +58,11 @@ def render(chart: alt.TopLevelMixin, formats: Sequence[Format]) -> dict[Format, 
     def picture(suffix: Format) -> bytes:
         match suffix:
             case "png":
-                made: bytes = vl_convert.svg_to_png(plain(svg), scale=PNG_SCALE)
+                made: bytes = painter().svg_to_png(plain(svg), scale=PNG_SCALE)
             case "svg":
                 made = _renumbered(svg).encode()
             case "pdf":
-                made = vl_convert.svg_to_pdf(svg)
+                made = painter().svg_to_pdf(svg)
         return made
 
     return {suffix: picture(suffix) for suffix in formats}
@@ -71,10 +71,8 @@ def render(chart: alt.TopLevelMixin, formats: Sequence[Format]) -> dict[Format, 
 @lru_cache(maxsize=32)
 def _svg(specification: str, version: str) -> str:
     """What Vega draws; kept, since a page shows again what its study has saved."""
-    import vl_convert
-
     # Read here: vl-convert reads some numbers of a text otherwise, in their last digit.
-    drawn: str = vl_convert.vegalite_to_svg(json.loads(specification), vl_version=version)
+    drawn: str = painter().vegalite_to_svg(json.loads(specification), vl_version=version)
     return drawn
 
 
