@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from gemstones.laws.solver.chart import LEAST_RATIO, Places
 from gemstones.laws.solver.derivatives import Evaluation, Workspace, derivatives, evaluate, huber_sum, metric
+from gemstones.laws.solver.model import Model, at_bounds, within
 from gemstones.laws.solver.system import System
 from gemstones.shape import BoolArray, FloatArray, IntArray
 
@@ -29,8 +29,6 @@ BLOCK_ROWS = 32_768
 """Rows of all problems that are evaluated together, about: their arrays should stay in the processor's cache. A batch
 goes through its rows block by block, and takes its steps as a whole: those cost the same for 3 problems as for 32,
 and hardly more for 64."""
-LIFTED = 1.5
-"""Damping where the scaled Hessian is not positive definite, in units of its smallest eigenvalue."""
 METRIC_LASTS = 5
 """Evaluations for which the damping's metric is kept: it costs as much as a Hessian and changes little."""
 NOUGHT = 1e-18
@@ -107,7 +105,7 @@ def polish(
     depend on how starts are grouped into calls, beyond rounding.
     """
     count = len(starts)
-    theta = np.clip(np.array(starts, np.float64), system.lower, system.upper)
+    theta = within(system, np.array(starts, np.float64))
     value, iterations = np.full(count, np.inf), np.zeros(count, np.int64)
     index = np.arange(count) if weight_index is None else np.asarray(weight_index)
     stages = delta_schedule(delta) if schedule is None else schedule
@@ -190,6 +188,12 @@ class _Batch:
     hessian: FloatArray
     metric: FloatArray
     """See `metric`; its diagonal scales the damping."""
+    slope: FloatArray
+    """(B, m): gradient of the model (`Model`)."""
+    curvature: FloatArray
+    """(B, m, m): its Hessian."""
+    scale: FloatArray
+    """(B, m): what its damping counts in."""
     renewed: IntArray
     """Evaluations when it was computed last."""
     damping: FloatArray
@@ -216,7 +220,8 @@ class _Batch:
         batch = cls(
             identity=identity, theta=theta, weights=weights, value=np.full(b, np.inf),
             gradient=np.zeros((b, m)), hessian=np.zeros((b, m, m)),
-            metric=np.zeros((b, m, m)), renewed=np.full(b, -METRIC_LASTS),
+            metric=np.zeros((b, m, m)), slope=np.zeros((b, m)), curvature=np.zeros((b, m, m)),
+            scale=np.zeros((b, m)), renewed=np.full(b, -METRIC_LASTS),
             damping=np.full(b, 1e-2), stage=count, small=count.copy(), accepted=count.copy(),
             rejected=count.copy(), evaluations=count.copy(), stale=np.zeros(b, bool),
         )  # fmt: skip
@@ -321,78 +326,36 @@ class _Batch:
                 weights = None if weights is None else weights[old]
             self.metric[where[old]] = metric(task.system, at, delta, weights, gradients, task.above)
             self.renewed[where[old]] = self.evaluations[where[old]]
+        model = self._laid(task.system, where, at_bounds(task.system, theta))
+        self.slope[where], self.curvature[where], self.scale[where] = (
+            model.gradient,
+            model.hessian,
+            model.scale,
+        )
+
+    def _laid(self, system: System, which: IntArray, pinned: BoolArray) -> Model:
+        """The model of the problems `which`."""
+        return Model.laid(
+            system, self.theta[which], pinned, self.gradient[which], self.hessian[which], self.metric[which]
+        )
 
     def _trial(self, task: _Task) -> tuple[FloatArray, FloatArray]:
         """Where a damped step leads, within the bounds, and the decrease that the quadratic model expects."""
-        system = task.system
-        pinned = (self.theta <= system.lower) | (self.theta >= system.upper)
-        trial, predicted = self._stepped(system, slice(None), pinned, np.zeros_like(self.theta), self.stale)
+        system, theta = task.system, self.theta
+        pinned = at_bounds(system, theta)
+        chart = None if system.chart is None else system.chart.at(theta, pinned)
+        model = Model(theta, pinned, chart, self.slope, self.curvature, self.scale)
+        trial, predicted, self.damping = model.stepped(system, None, self.damping, self.stale)
         outside = (trial < system.lower) | (trial > system.upper)
+        if not outside.any():
+            return trial, predicted
         # Where a step leaves the bounds, what leaves goes to its bound and the others' step is the best along with it.
         again = np.flatnonzero(outside.any(1) & ~self.stale)
         if again.size:
-            bound = np.clip(trial[again], system.lower, system.upper)
-            aside = np.where(outside[again], bound - self.theta[again], 0.0)
-            pinned = pinned[again] | outside[again]
-            trial[again], predicted[again] = self._stepped(system, again, pinned, aside, self.stale[again])
-        return np.clip(trial, system.lower, system.upper), predicted
-
-    def _stepped(
-        self, system: System, which: Places, pinned: BoolArray, aside: FloatArray, stale: BoolArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """`_trial` of the problems `which`, bounds aside; parameters with a displacement `aside` take it."""
-        theta, gradient, hessian = self.theta[which], self.gradient[which], self.hessian[which]
-        chart = None if system.chart is None else system.chart.at(theta, pinned)
-        weight = self.metric[which]
-        if chart is not None:
-            gradient, hessian, scale = chart.pulled(gradient, hessian, weight)
-        else:
-            scale = np.diagonal(weight, axis1=1, axis2=2)
-        scale = np.maximum(scale, 1e-10 * scale.max(1, keepdims=True)) + 1e-300
-        fixed = pinned & (
-            ((theta <= system.lower) & (gradient > 0))
-            | ((theta >= system.upper) & (gradient < 0))
-            | (aside != 0)
-        )
-        free_gradient, free_hessian = gradient, hessian
-        if fixed.any():
-            free_gradient = np.where(fixed, 0.0, gradient + np.matmul(hessian, aside[:, :, None])[:, :, 0])
-            free_hessian = np.where(fixed[:, :, None] | fixed[:, None, :], 0.0, hessian)
-        step, self.damping[which] = _damped_step(free_gradient, free_hessian, scale, self.damping[which])
-        step += aside
-        step[stale] = 0.0
-        step /= np.maximum((np.abs(step) / system.caps).max(1), 1.0)[:, None]
-        if chart is None:
-            trial = theta + step
-        else:
-            coordinates = chart.coordinates(theta) + step
-            e = chart.of.exponents
-            ratio = coordinates[:, e] / np.where(chart.bent, theta[:, e], 1.0)
-            too_far = chart.bent & (ratio < LEAST_RATIO)
-            coordinates[:, e] = np.where(too_far, LEAST_RATIO * theta[:, e], coordinates[:, e])
-            trial = chart.parameters(coordinates)
-        predicted = -np.vecdot(step, gradient + 0.5 * np.matmul(hessian, step[:, :, None])[:, :, 0])
-        return trial, predicted
-
-
-def _damped_step(
-    gradient: FloatArray, hessian: FloatArray, scale: FloatArray, damping: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """−(H + λ·diag(scale))⁻¹ g, and λ, raised where the matrix is not positive definite."""
-    root = np.sqrt(scale)
-    scaled = hessian / (root[:, :, None] * root[:, None, :])
-    right = gradient / root
-    damped = scaled.copy()
-    diagonal = np.einsum("bii->bi", damped)
-    diagonal += damping[:, None]
-    try:
-        np.linalg.cholesky(damped)  # refuses all if one of them is not positive definite
-        step = np.linalg.solve(damped, right[:, :, None])[:, :, 0]
-    except np.linalg.LinAlgError:
-        finite = np.isfinite(scaled).all((1, 2))
-        values, vectors = np.linalg.eigh(np.where(finite[:, None, None], scaled, 0.0))
-        damping = np.maximum(damping, -LIFTED * values[:, 0])
-        along = np.matmul(right[:, None], vectors)[:, 0] / np.maximum(values + damping[:, None], 1e-300)
-        step = np.matmul(vectors, along[:, :, None])[:, :, 0]
-        step[~finite] = 0.0
-    return -step / root, damping
+            leaving = outside[again]
+            aside = np.where(leaving, within(system, trial[again]) - theta[again], 0.0)
+            model = self._laid(system, again, pinned[again] | leaving)
+            trial[again], predicted[again], self.damping[again] = model.stepped(
+                system, aside, self.damping[again], self.stale[again]
+            )
+        return within(system, trial), predicted
