@@ -139,9 +139,15 @@ def huber_sum(
     residuals: FloatArray, delta: FloatArray, weights: FloatArray | None, above: float = 1.0
 ) -> FloatArray:
     """Σ w·Huber_δ(r), (B,), with a δ for each problem; positive residuals count `above` times."""
-    psi = np.clip(residuals, -delta[:, None], delta[:, None])
+    psi = _clipped(residuals, delta)
     inner = _weighted(psi, residuals, weights, above)
     return np.asarray(np.vecdot(inner, residuals) - 0.5 * np.vecdot(inner, psi))
+
+
+def _clipped(residuals: FloatArray, delta: FloatArray) -> FloatArray:
+    """ψ of unit weights, (B, n)."""
+    bound = delta[:, None]
+    return np.minimum(np.maximum(residuals, -bound), bound)
 
 
 def _weighted(
@@ -169,8 +175,8 @@ def derivatives(
     foreign, linear, m = system.foreign, system.linear, system.parameters
     if workspace is None:
         workspace = Workspace(system, b)
-    bound, residuals = delta[:, None], at.residuals
-    psi = np.clip(residuals, -bound, bound)
+    residuals = at.residuals
+    psi = _clipped(residuals, delta)
     curvature = _weighted(psi + (psi == residuals), residuals, weights, above)
     psi = _weighted(psi, residuals, weights, above)
 
@@ -217,8 +223,11 @@ def derivatives(
         gradient[:, -1] = -np.vecdot(slope, psi)
 
     pull = np.multiply(shares, psi[:, None], out=weighted[:, :k])
+    moments = [pull[:, i] @ term.products for i, term in enumerate(system.terms)]
+    hessian -= (np.concatenate(moments, axis=1) @ system.places_of_pairs).reshape(b, m, m)
     for i, term in enumerate(system.terms):
-        _subtract_curvature(term, theta, pull[:, i], slopes[i], hessian)
+        if (slope_of_inner := slopes[i]) is not None:
+            _subtract_curvature(term, theta, pull[:, i], slope_of_inner, hessian)
     return gradient, hessian
 
 
@@ -293,17 +302,10 @@ def _other_gradients(system: System, shared: FloatArray, slopes: list[FloatArray
 
 
 def _subtract_curvature(
-    term: CompiledTerm, theta: FloatArray, pull: FloatArray, slopes: FloatArray | None, hessian: FloatArray
+    term: CompiledTerm, theta: FloatArray, pull: FloatArray, slopes: FloatArray, hessian: FloatArray
 ) -> None:
-    """−Σ pull·(∇η∇ηᵀ + ∇²η) of one term, `pull` (B, n) being ψ·q·p·s, added to the Hessian."""
-    a, b = term.pairs
-    moments = pull @ term.products
-    for pair, (i, j) in enumerate(zip(a, b, strict=True)):
-        hessian[:, i, j] -= moments[:, pair]
-        if i != j:
-            hessian[:, j, i] -= moments[:, pair]
-    if term.inner is None or slopes is None:
-        return
+    """−Σ pull·(∇η∇ηᵀ + ∇²η) of one term's inner, `pull` (B, n) being ψ·q·p·s, added to the Hessian."""
+    assert term.inner is not None
     curved = np.einsum("bn,bijn->bij", pull, term.inner.derivatives(inner_theta(term, theta))[1])
     curved += np.einsum("bn,bin,bjn->bij", pull, slopes, slopes)
     crossed = {int(i): np.einsum("bn,n,bjn->bj", pull, z, slopes) for i, z in term.every_row()}

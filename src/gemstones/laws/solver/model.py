@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gemstones.laws.solver.chart import LEAST_RATIO, LocalChart
+from gemstones.laws.solver.chart import LEAST_RATIO, LocalChart, diagonal
 from gemstones.laws.solver.system import System
 from gemstones.shape import BoolArray, FloatArray
 
@@ -112,8 +112,7 @@ def _damped_step(
     scaled = hessian / (root[:, :, None] * root[:, None, :])
     right = gradient / root
     damped = scaled.copy()
-    diagonal = np.einsum("bii->bi", damped)
-    diagonal += damping[:, None]
+    diagonal(damped)[:] += damping[:, None]
     try:
         np.linalg.cholesky(damped)  # refuses all if one of them is not positive definite
         step = np.linalg.solve(damped, right[:, :, None])[:, :, 0]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -124,6 +125,15 @@ class System:
             fixed_constant=None if self.fixed_constant is None else self.fixed_constant[rows],
             weights=None if self.weights is None else self.weights[rows],
         )
+
+    @cached_property
+    def places_of_pairs(self) -> FloatArray:
+        """Where in a Hessian the second moments of all terms' `pairs` belong, (pairs, m·m): 1 at both places."""
+        m = self.parameters
+        a, b = (np.concatenate([term.pairs[side] for term in self.terms]) for side in (0, 1))
+        places, pair = np.zeros((len(a), m * m)), np.arange(len(a))
+        places[pair, a * m + b] = places[pair, b * m + a] = 1.0
+        return places
 
     @property
     def rows(self) -> int:
