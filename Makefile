@@ -14,7 +14,7 @@ WITHOUT_TORCH = $(shell $(VENV)/bin/python -c 'import importlib.util as i, sys; 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: study paper docs test test-long test-hidden test-all test-lowest data browser lint types layers check bench \
+.PHONY: study paper docs test test-long coverage test-hidden test-all test-lowest data browser lint types layers check bench \
   bench-compare dist clean help
 
 # Published data: from the environment, else from beside the checkout, else `gemstones` downloads it. The tests look
@@ -35,12 +35,15 @@ paper: $(STAMPS)/report ## Make every figure and claim of the paper again, in ou
 docs: $(STAMPS)/docs ## Build the documentation as a site, out/docs/index.html
 	$(VENV)/bin/python -m docs.site --output out/docs
 
-# Coverage is measured where a change is judged: it makes tests a third slower (those marked no_cover are left out).
-test: $(STAMPS)/dev browser ## Run the tests, the long ones and their coverage only where CI is set
-	$(PYTEST) $(if $(CI),--cov --cov-report= --durations=60 --durations-min=5)
+test: $(STAMPS)/dev browser ## Run the tests, the long ones only where CI is set
+	$(PYTEST) $(if $(CI),--durations=60 --durations-min=5)
 
 test-long: $(STAMPS)/dev browser ## Run all tests, the long ones too
 	$(PYTEST) --long
+
+# Not part of CI: it makes the tests a third slower.
+coverage: $(STAMPS)/dev browser ## Run all tests and fail where they cover less of the code than they did
+	$(PYTEST) --long --cov --cov-report=term
 
 data: $(STAMPS)/report ## Download the published files that some tests read, into the cache (1 MB)
 	$(VENV)/bin/python -m tests.published_data

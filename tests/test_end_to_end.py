@@ -93,7 +93,6 @@ def collected(runs: Path) -> pl.DataFrame:
     return pl.read_parquet(table)
 
 
-@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_from_text_to_a_plan(tmp_path: Path) -> None:

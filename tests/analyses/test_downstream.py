@@ -191,7 +191,6 @@ def test_both_steps_are_in_a_prediction() -> None:
     assert np.ptp(wider.interval_of_fit) > 2 * np.ptp(point.interval_of_fit)
 
 
-@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 def test_intervals_hold_planted_predictions() -> None:
     held = []

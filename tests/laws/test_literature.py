@@ -155,7 +155,6 @@ def test_a_form_by_name_may_be_fixed_and_bounded() -> None:
     assert fitted.law.form.startswith("E + A/repeated(N, 0.051*unique_tokens, R)^0.353")
 
 
-@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 def test_the_optimum_of_a_bowl_has_an_interval() -> None:
     table, _ = planted("step-law", 1e-3)

@@ -388,7 +388,6 @@ def test_only_what_is_known_differs_and_says_why(rows: Mapping[str, Row], text: 
         assert head.count(cause) == 1
 
 
-@pytest.mark.no_cover  # long, and of code that others cover
 def test_the_same_again_in_one_process(
     paper: Path, published_files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,7 +168,6 @@ def test_chinchilla_leaves_out_what_it_does_not_know(chinchilla_study: Study) ->
     assert hours.startswith("no frontier of epoch over device hours:")
 
 
-@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 def test_pebbles_are_studied_at_their_own_scale(pebbles: RunTable, tmp_path: Path) -> None:
     made = study(pebbles, tmp_path, bootstrap=0, quick=True)

@@ -160,7 +160,6 @@ def test_the_smallest_shapes_determine_the_exponent_of_n(pebbles: RunTable) -> N
     assert spans[0] < 2.2 < 2.5 < spans[1]
 
 
-@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 @pytest.mark.parametrize("law", ["N,T", "(N,T)^p"])
 def test_exponents_are_known_to_a_factor_of_2(pebbles: RunTable, law: str) -> None:

@@ -33,7 +33,6 @@ def test_streams_differ_by_seed_and_chunk() -> None:
         draw_weights(CODES, "column", 0, 0)  # type: ignore[arg-type]
 
 
-@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 @pytest.mark.parametrize("law", ["N,T", "w,d,N,T"])
 def test_draws_depend_on_the_seed_alone(gemstones: RunTable, law: str) -> None:
@@ -47,7 +46,6 @@ def test_draws_depend_on_the_seed_alone(gemstones: RunTable, law: str) -> None:
     assert fit(table, "N,T", bootstrap=40, seed=6).drawn[0] != one.drawn[0]
 
 
-@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 def test_resamples_end_at_no_wild_exponent(pebbles: RunTable) -> None:
     """At 4, or twice the estimate, unless the bound is the caller's own."""
@@ -59,7 +57,6 @@ def test_resamples_end_at_no_wild_exponent(pebbles: RunTable) -> None:
     assert 4 < wide.theta_draws[:, 1].max() <= 6
 
 
-@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 @pytest.mark.parametrize("outer", [False, True])
 def test_refits_reach_what_many_starts_find(gemstones: RunTable, outer: bool) -> None:
@@ -119,7 +116,6 @@ def planted_table(gemstones: RunTable, seed: int) -> RunTable:
     return dataclasses.replace(table, frame=table.frame.with_columns(pl.Series("loss", loss * np.exp(noise))))
 
 
-@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 def test_intervals_by_run_cover_a_planted_law(gemstones: RunTable) -> None:
     """100 tables of the 200 that benchmarks/interval_kinds.py takes, with fewer draws."""

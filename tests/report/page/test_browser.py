@@ -468,7 +468,6 @@ def test_light_and_dark(stones_page: Path, reader: Reader) -> None:
     assert brightness() < 40
 
 
-@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 def test_the_page_of_our_suite_is_short(tmp_path: Path, reader: Reader) -> None:
     """Of the study that `make study` makes: 8 screens with its tables folded, 10 printed pages, 1.5 MB."""

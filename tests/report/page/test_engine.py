@@ -267,7 +267,6 @@ def close(theirs: float | None, ours: float | None, where: str, absolute: float 
         assert theirs == pytest.approx(ours, rel=TOLERANCE, abs=absolute), where
 
 
-@pytest.mark.no_cover  # long, and of code that others cover
 @pytest.mark.long
 def test_hundreds_of_plans_agree(
     stones_page: Path, stones_study: Study, laws: dict[str, AnyLaw], reader: Reader

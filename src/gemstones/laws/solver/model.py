@@ -101,7 +101,7 @@ class Model:
 
 def _floored(scale: FloatArray) -> FloatArray:
     """No parameter is damped by nothing."""
-    return np.maximum(scale, 1e-10 * scale.max(1, keepdims=True)) + 1e-300
+    return np.asarray(np.maximum(scale, 1e-10 * scale.max(1, keepdims=True)) + 1e-300)
 
 
 def _damped_step(
