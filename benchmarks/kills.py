@@ -1,6 +1,6 @@
 """30 SIGKILLs at random moments over one run, and what is left: the same run, bit for bit.
 
-    python benchmarks/kills.py [--kills 30] [--seed 0] [--output benchmarks/kills.md]
+    python benchmarks/kills.py [--kills 30] [--seed 0] [--compile] [--output benchmarks/kills.md]
 
 Half of the kills wait for a save to be under way, beside the training. The steps, losses, gradient norms and rates of
 the stitched ledger, the evaluations and the final weights are compared with those of the same run left alone.
@@ -31,16 +31,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--compile", action="store_true", help="with torch.compile")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        report = measured(Path(scratch), arguments.kills, random.Random(arguments.seed))
+        report = measured(
+            Path(scratch), arguments.kills, random.Random(arguments.seed), compiled=arguments.compile
+        )
     print(report)
     if arguments.output:
         arguments.output.write_text(report)
 
 
-def measured(scratch: Path, kills: int, choice: random.Random) -> str:
+def measured(scratch: Path, kills: int, choice: random.Random, *, compiled: bool) -> str:
     corpus = scratch / "corpus"
     text = [Path(gemstones.__file__).parent / package for package in ("design", "laws", "planning")]
     fingerprint = build(text, corpus, Options(vocabulary=512, validation=0.1)).corpus.fingerprint
@@ -61,9 +64,11 @@ def measured(scratch: Path, kills: int, choice: random.Random) -> str:
     alone, killed = scratch / "alone" / spec.id, scratch / "killed" / spec.id
     for folder in (alone, killed):
         write_run(folder, run)
-    subprocess.run(_command(alone), check=True, stdout=subprocess.DEVNULL)
-    moments = [_killed(killed, choice, saving=bool(i % 2)) for i in range(kills)]
-    subprocess.run(_command(killed), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(_command(alone, compiled=compiled), check=True, stdout=subprocess.DEVNULL)
+    moments = [
+        _killed(_command(killed, compiled=compiled), killed, choice, saving=bool(i % 2)) for i in range(kills)
+    ]
+    subprocess.run(_command(killed, compiled=compiled), check=True, stdout=subprocess.DEVNULL)
     one, other = ledger_of(alone), ledger_of(killed)
     written = sum(isinstance(event, Step) for event in other.events)
     same = {
@@ -76,9 +81,10 @@ def measured(scratch: Path, kills: int, choice: random.Random) -> str:
     lines = [
         "# SIGKILL at random moments",
         "",
-        f"`python benchmarks/kills.py --kills {kills}`: a run of {spec.steps:,} steps of {spec.shape}, saved every 4 "
-        f"steps beside the training and evaluated every 10, killed {kills} times; {moments.count('save')} of the kills "
-        f"found a save under way, {moments.count('evaluation')} more an evaluation.",
+        f"`python benchmarks/kills.py --kills {kills}{' --compile' if compiled else ''}`: a run of {spec.steps:,} "
+        f"steps of {spec.shape}, saved every 4 steps beside the training and evaluated every 10, killed {kills} times; "
+        f"{moments.count('save')} of the kills found a save under way, {moments.count('evaluation')} more an "
+        "evaluation.",
         "",
         f"- sessions: {len(other.starts)}; steps written: {written:,}, {written - spec.steps:,} of them done again",
         *(f"- {what}: {'bit-identical' if equal else 'DIFFERENT'}" for what, equal in same.items()),
@@ -88,13 +94,14 @@ def measured(scratch: Path, kills: int, choice: random.Random) -> str:
     return "\n".join(lines)
 
 
-def _command(folder: Path) -> list[str]:
-    return [sys.executable, "-m", "gemstones", "train", str(folder), "--threads", "1"]
+def _command(folder: Path, *, compiled: bool) -> list[str]:
+    way = "--compile" if compiled else "--no-compile"
+    return [sys.executable, "-m", "gemstones", "train", str(folder), "--threads", "1", way]
 
 
-def _killed(folder: Path, choice: random.Random, *, saving: bool) -> str:
+def _killed(command: list[str], folder: Path, choice: random.Random, *, saving: bool) -> str:
     """Start a session and kill it; what was under way: a save, an evaluation, or nothing but steps."""
-    process = subprocess.Popen(_command(folder), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     before = ledger_of(folder).last_step
     while ledger_of(folder).last_step <= before and process.poll() is None:
         time.sleep(0.02)

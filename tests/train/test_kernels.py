@@ -122,6 +122,18 @@ def test_the_sum_of_losses_is_that_of_the_logits() -> None:
         torch.testing.assert_close(got, parameter.grad, rtol=1e-4, atol=1e-4)
 
 
+def test_a_compiled_gelu_is_by_an_exponential() -> None:
+    called: list[object] = []
+
+    def seen(graph: torch.fx.GraphModule, inputs: object) -> object:
+        called.extend(node.target for node in graph.graph.nodes if node.op == "call_function")
+        return graph.forward
+
+    torch.compile(kernels.gelu, backend=seen)(drawn(3, 16, seed=0))
+    torch.compiler.reset()
+    assert torch.sigmoid in called and not {torch.tanh, functional.gelu} & set(called)
+
+
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch, in its own modules

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 import torch._inductor.config
 
 from gemstones.runs.folders import ledger_of
+from gemstones.runs.ledger import LEDGER
 from gemstones.shape import Shape
 from gemstones.train import apart, kernels, pass_seconds, ways
 from gemstones.train.run import Options, Outcome, train
@@ -147,6 +149,32 @@ def test_a_run_is_not_compiled_where_it_gains_little_cannot_be_or_is_short(
     assert compiled(folder) == [False] and used(folder) == ["onednn"] and len(calls) == (long == 0)
 
 
+def test_compiled_too_what_is_asked_for_is_taken(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    compilation(monkeypatch, plain=1.0, compiled=0.8)
+    one, other = make_run("one", steps=5), make_run("other", steps=5)
+    train(one, Options(threads=1, compiled=True, products="mkl"))
+    train(other, Options(threads=1, compiled=True, products="onednn"))
+    assert (used(one), used(other)) == (["mkl"], ["onednn"])
+    assert trained(one)["steps"] != trained(other)["steps"]
+
+
+def test_a_compiled_run_of_a_release_without_a_choice_stays_with_mkl(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compilation(monkeypatch, plain=1.0, compiled=0.8)  # oneDNN, by a measurement
+    folder = make_run()
+    train(folder, Options(threads=1, compiled=True, products="mkl", sinks=(SignalAt(10),)))
+    ledger = folder / LEDGER
+    events = [msgspec.json.decode(line) for line in ledger.read_bytes().splitlines()]
+    for event in events:
+        event.pop("crc32", None)
+        if event["event"] == "start":
+            event["products"] = ""
+    ledger.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+    train(folder, Options(threads=1))
+    assert compiled(folder) == [True, True] and used(folder) == ["", "mkl"]
+
+
 def test_who_names_a_library_has_it_used(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     compilation(monkeypatch, plain=1.0, compiled=0.1)
     folder = make_run(steps=3)
@@ -157,14 +185,14 @@ def test_who_names_a_library_has_it_used(make_run: MakeRun, monkeypatch: pytest.
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch, in its own modules
-def test_compiling_is_really_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiling_is_really_measured() -> None:
     plain = pass_seconds.step_seconds(SMALL, 2)
     measured = apart.compiled_too(plain, SMALL, 2, "float32", Stopping())
     assert (measured.mkl, measured.onednn) == (plain.mkl, plain.onednn)
     assert measured.compiled and measured.compilation > 0
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("/nonexistent/c++",))
-    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
-    assert pass_seconds.compiled_too(plain, SMALL, 2, "float32").compiled == 0
+    # `monkeypatch` leaves the second one undone, and nothing could be compiled in this process any more.
+    with torch._inductor.config.patch({"cpp.cxx": ("/nonexistent/c++",), "force_disable_caches": True}):
+        assert pass_seconds.compiled_too(plain, SMALL, 2, "float32").compiled == 0
     assert not torch.are_deterministic_algorithms_enabled()
 
 

@@ -10,6 +10,7 @@ import torch
 from torch.distributed.fsdp import FSDPModule
 
 from gemstones.design.spec import RunSpec
+from gemstones.train.compiled import uncompiled
 from gemstones.train.corpus import Corpus, validation_windows
 from gemstones.train.corpus.read import sequences
 from gemstones.train.model import Transformer, token_losses
@@ -59,7 +60,7 @@ def evaluate(
             raise BrokenOffError
         rows = sequences(corpus, "validation", mine[start : start + at_once], spec.context)
         tokens = torch.from_numpy(rows).to(ranks.device)
-        with autocast(spec.precision, ranks.device):
+        with uncompiled(model), autocast(spec.precision, ranks.device):
             logits = model(tokens[:, :-1])
         losses = token_losses(logits, tokens[:, 1:]).double().sum(1)
         total += (losses * counted[start : start + at_once]).sum()

@@ -49,7 +49,7 @@ from gemstones.train.checkpoint import (
     restore,
     safe,
 )
-from gemstones.train.compiled import compile_model, same_bits
+from gemstones.train.compiled import compile_model, compile_steps, same_bits
 from gemstones.train.corpus import Corpus
 from gemstones.train.initialisation import initialise
 from gemstones.train.kernels import use_products
@@ -142,8 +142,11 @@ def train(folder: Path, options: Options) -> Outcome:
     ranks = Ranks(build_mesh(options.layout, device.type), device)
     stopping = Stopping(options.budget_seconds)
     with stopping.listening(), together(), _alone(folder, ranks):
-        texts = Texts(corpus, held_out, mixture)
-        return _session(folder, run.spec, texts, options, ranks, stopping)
+        try:
+            return _session(folder, run.spec, Texts(corpus, held_out, mixture), options, ranks, stopping)
+        except StoppedError as stopped:
+            done = max(ledger_of(folder).last_step, run.spec.fork_step)
+            return Outcome("stopped", done, run.spec.steps, REASONS[stopped.code])
 
 
 def _session(
@@ -159,26 +162,28 @@ def _session(
         ranks.by_first(lambda: _check_kept(folder, spec, ledger))
         return Outcome(ledger.state, ledger.last_step, spec.steps)
     ranks.by_first(lambda: clear_unfinished(folder))
-    try:
-        way = way_of(
-            spec,
-            ledger,
-            products=options.products,
-            compiled=options.compiled,
-            alone_on_cpu=ranks.device.type == "cpu" and ranks.mesh is None,
-            processor=device_name(ranks.device),
-            sequences=options.micro_sequences,
-            stopping=stopping,
-            say=options.say,
-        )
-    except StoppedError as stopped:
-        return Outcome("stopped", max(ledger.last_step, spec.fork_step), spec.steps, REASONS[stopped.code])
+    way = way_of(
+        spec,
+        ledger,
+        products=options.products,
+        compiled=options.compiled,
+        alone_on_cpu=ranks.device.type == "cpu" and ranks.mesh is None,
+        processor=device_name(ranks.device),
+        sequences=options.micro_sequences,
+        stopping=stopping,
+        say=options.say,
+    )
     setup = _setup(folder, spec, texts, options, ranks, way)
     checkpoint = ranks.by_first(lambda: _newest(folder, ledger, options.say))
     origin = _origin(folder, spec)
+    inherited = origin.complete.skipped_batches if origin else 0
+    position = _position(ledger, checkpoint, spec, inherited)
+    _load(setup, checkpoint or origin)
     with ExitStack() as stack:
         if way.compiled:
             stack.enter_context(same_bits(ranks.device))
+            if ranks.mesh is None:
+                compile_steps(setup.model, spec, options.micro_sequences, stopping, options.say)
         recorder = stack.enter_context(Recorder(folder / LEDGER)) if ranks.first else None
         sinks = options.sinks if ranks.first else ()
 
@@ -188,9 +193,6 @@ def _session(
             for sink in sinks:
                 sink.log(event)
 
-        inherited = origin.complete.skipped_batches if origin else 0
-        position = _position(ledger, checkpoint, spec, inherited)
-        _load(setup, checkpoint or origin)
         start = start_event(setup, options, position, checkpoint or origin, way)
         if recorder is not None:
             recorder.write(start)

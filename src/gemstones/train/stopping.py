@@ -33,8 +33,11 @@ def exit_status(reason: str) -> int:
     return BUDGET_STATUS if reason == REASONS[BUDGET] else 128 + signal.Signals[reason]
 
 
-class StoppedError(Exception):
-    """A session is to end before it has begun to train."""
+class StoppedError(BaseException):
+    """A session is to end before it has begun to train.
+
+    No `Exception`: it is raised inside PyTorch's compiler too (`Stopping.at_once`), which catches those.
+    """
 
     def __init__(self, code: int) -> None:
         super().__init__(REASONS[code])
@@ -46,6 +49,7 @@ class Stopping:
 
     def __init__(self, budget_seconds: float | None = None) -> None:
         self._code = 0
+        self._at_once = False
         self._deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
 
     @property
@@ -62,12 +66,26 @@ class Stopping:
         return 0
 
     @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is done within may be left at any point: a signal raises `StoppedError` there and then."""
+        self._at_once = True
+        try:
+            if self._code:
+                raise StoppedError(self._code)
+            yield
+        finally:
+            self._at_once = False
+
+    @contextmanager
     def listening(self) -> Iterator[None]:
         """Take note of signals; a second one of the same kind has its usual effect."""
 
         def note(number: int, frame: FrameType | None) -> None:
             self._code = SIGNALS[signal.Signals(number)]
             signal.signal(number, before[number])
+            if self._at_once:
+                self._at_once = False
+                raise StoppedError(self._code)
 
         before: dict[int, Any] = {int(number): signal.signal(number, note) for number in SIGNALS}
         try:
