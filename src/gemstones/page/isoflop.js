@@ -97,6 +97,7 @@
       if (!box.width) return;
       const curve = isoflopCurve(shown);
       const points = measuredNear(shown, measured);
+      const pointed = view?.shown.made === shown.made ? view.pointed : null;
       view = { shown, bands, curve, points };
       if (!curve.length) {
         drawn(plot, svg, box, [
@@ -120,6 +121,7 @@
       ];
       const frame = axes(x, y, ticks, [`N, parameters (${shown.paramsWords})`, `Loss, ${shown.law.lossUnit}`]);
       drawn(plot, svg, box, [...frame, ...marks()]);
+      point(pointed);
     }
 
     function marks() {
@@ -159,6 +161,7 @@
       const cursor = svg.querySelector(".cursor");
       if (!cursor || !view.x) return;
       cursor.setAttribute("hidden", "");
+      view.pointed = shape;
       if (!shape) return;
       const { law } = view.shown;
       const counted = shape.params ?? params(law.models, shape.width, shape.depth, law.convention);

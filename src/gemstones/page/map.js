@@ -62,11 +62,14 @@
         domain(depths.length ? depths : down, down[0] / 1.5, down[1] * 1.5),
         [box.height - MARGIN.bottom, MARGIN.top],
       );
+      const pointed = view?.cursor && view.made === made ? view.cursor : null;
       view = { ...shown, x, y, box, cursor: null };
-      tip.hidden = true;
       paint();
       const frame = axes(x, y, [ticks(x, 52), ticks(y, 26)], ["Width (channels)", "Depth (blocks)"]);
       drawn(plot, svg, box, [...frame, ...marks(law, made, found, x, y)]);
+      // What was pointed at stays so, of the same plan: its intervals come later, and windows change.
+      if (pointed) choose(...pointed);
+      else tip.hidden = true;
     }
 
     function paint() {

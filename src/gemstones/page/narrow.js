@@ -1,9 +1,10 @@
 // Figures on a phone: panels that stood in a row stand under each other, as wide as the screen, their type as large as it was.
-// gemstones.page.panels says where they are. What cannot be stacked, words with a strip of marks beside, scrolls.
+// gemstones.page.panels says where they are. What stood beside and leaves too little room stands above: titles of strips,
+// labels of rows.
 
 {
-  const LEAST = 0.4; // a panel is squeezed to no less than this share of its width
-  const MOST_WORDS = 0.45; // of the room, left of a panel
+  const LEAST = 0.2; // a panel is squeezed to no less than this share of its width
+  const MOST_WORDS = 0.5; // of the room, left of a panel
   const GAP = 14;
   const LINE = 17;
   const CHARACTER = 8; // gemstones.page.panels.CHARACTER, of type of 13
@@ -59,15 +60,7 @@
       if (text.children.length || text.textContent.length <= most) continue;
       const at = text.textContent.lastIndexOf(" ", most);
       if (at < 0) continue;
-      const [first, rest] = [text.textContent.slice(0, at), text.textContent.slice(at + 1)];
-      text.textContent = "";
-      for (const [i, line] of [first, rest].entries()) {
-        const part = document.createElementNS(text.namespaceURI, "tspan");
-        part.setAttribute("x", "0");
-        if (i) part.setAttribute("dy", String(LINE));
-        part.textContent = line;
-        text.append(part);
-      }
+      onLines(text, [text.textContent.slice(0, at), text.textContent.slice(at + 1)]);
       more += 1;
     }
     return more;
@@ -81,6 +74,52 @@
     return element;
   }
 
+  const placeOf = (element) =>
+    (element.getAttribute("transform") ?? "").match(/translate\((-?[\d.]+),(-?[\d.]+)\)/)?.slice(1).map(Number) ?? [0, 0];
+
+  /** Words of a panel that leave it too little room beside them, above: its title, or labels of rows above their marks. */
+  function lift(panel, room) {
+    const title = panel.element.querySelector("[data-beside]");
+    if (title) {
+      panel.left = Number(title.dataset.beside);
+      panel.top += LINE;
+      for (const text of title.matches("text") ? [title] : title.querySelectorAll("text")) {
+        text.setAttribute("transform", "translate(0,-5)");
+        text.setAttribute("text-anchor", "start");
+      }
+    }
+    if (panel.left <= MOST_WORDS * room) return;
+    for (const labels of panel.element.querySelectorAll("[data-rows]")) {
+      panel.left = panel.right = GAP;
+      panel.top += 4;
+      for (const label of labels.querySelectorAll("text")) {
+        label.setAttribute("transform", `translate(6,${placeOf(label)[1] - 11})`);
+        label.setAttribute("text-anchor", "start");
+      }
+    }
+    for (const words of panel.element.querySelectorAll("[data-said] text, text[data-said]")) fold(words);
+  }
+
+  /** What is said of a mark on two lines, about its place. */
+  function fold(text) {
+    const parts = text.textContent.split(/(?<=,) /);
+    if (parts.length < 2) return;
+    const [x, y] = placeOf(text);
+    text.setAttribute("transform", `translate(${x},${y - GAP / 2})`);
+    onLines(text, [parts[0], parts.slice(1).join(" ")], GAP);
+  }
+
+  function onLines(text, lines, step = LINE) {
+    text.textContent = "";
+    for (const [i, line] of lines.entries()) {
+      const part = document.createElementNS(text.namespaceURI, "tspan");
+      part.setAttribute("x", "0");
+      if (i) part.setAttribute("dy", String(step));
+      part.textContent = line;
+      text.append(part);
+    }
+  }
+
   /** A copy of a figure for `room` units of width; null where it cannot be narrower, or need not. */
   function narrowed(svg, room) {
     if (Number(svg.getAttribute("viewBox").split(" ")[2]) <= room) return null;
@@ -88,6 +127,11 @@
     const found = (name) =>
       [...copy.querySelectorAll(`[data-${name}]`)].map((element) => ({ element, ...boxOf(element.dataset[name]) }));
     const panels = found("panel");
+    for (const panel of panels) lift(panel, room);
+    // What is above each other stays so, and shares its horizontal axis.
+    for (const panel of panels)
+      for (const side of ["left", "right"])
+        panel[side] = Math.max(...panels.filter((p) => p.x === panel.x && p.width === panel.width).map((p) => p[side]));
     if (!panels.length || panels.some(({ left }) => left > MOST_WORDS * room)) return null;
     const headings = found("heading").filter(({ element }) => !element.closest("[data-panel]"));
     const legends = found("legend");

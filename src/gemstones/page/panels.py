@@ -9,13 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from xml.etree import ElementTree as ET
 
 PANEL, LEGEND, HEADING = "data-panel", "data-legend", "data-heading"
 """Attributes: x, y, width, height, and what stands left, above, right of and below them."""
 ENTRY, X_LABELS, BORROWED = "data-entry", "data-x", "data-borrowed"
 """Attributes: the width of an entry of a legend in a row; labels of a horizontal axis; what only a phone shows."""
+BESIDE, ROWS, SAID = "data-beside", "data-rows", "data-said"
+"""Attributes: a title that stands level beside its axis, and what room is left of the panel without it; labels of rows
+that have room above their marks; what is said of marks beside them."""
+ROOMY = 30.0
+"""Units between rows that hold a label above a mark."""
+WORDY = 100.0
+"""Units of labels that a phone has no room for, beside a panel, about."""
 CHARACTER = 0.56
 """Width of a character, about, over the size of its type."""
 SQUEEZED = 0.7
@@ -120,11 +127,29 @@ def _panel(group: ET.Element, x: float, y: float) -> _Panel | None:
         )
     ]
     width, height = float(frame[1]), float(frame[2])
+    _mark_beside(group, axes)
     left, top, right, bottom = _box(axes)
     of_title = _box(titles)
     right = max(right, width + max(_overhangs(group, width), default=0.0))
     words = (left, min(top, of_title[1]), right, bottom)
     return _Panel(group, x + dx, y + dy, width, height, words, upright)
+
+
+def _mark_beside(group: ET.Element, axes: Iterable[ET.Element]) -> None:
+    """What may stand above instead of beside: level titles of vertical axes, long labels of rows far apart."""
+    for axis in axes:
+        parts = [g for g in axis.iter(f"{_SVG}g") if g.get("class", "").endswith(("-axis-label", "-axis-title"))]
+        ends = [g for g in parts if (text := g.find(f"{_SVG}text")) is not None and text.get("text-anchor") == "end"]
+        for part in ends:
+            if "role-axis-title" in part.get("class", ""):
+                part.set(BESIDE, _numbers(max(0.0, -_box([other for other in parts if other is not part])[0])))
+                continue
+            at = sorted(_place(text)[1] for text in part)
+            if _box([part])[0] < -WORDY and min((b - a for a, b in pairwise(at)), default=ROOMY) >= ROOMY:
+                part.set(ROWS, "")
+                for marks in group.iter(f"{_SVG}g"):
+                    if "mark-text role-mark" in marks.get("class", ""):
+                        marks.set(SAID, "")
 
 
 def _overhangs(group: ET.Element, width: float) -> Iterator[float]:

@@ -427,13 +427,53 @@ def test_the_map_says_what_lies_under_the_pointer(stones_page: Path, reader: Rea
     expect(page.locator("#tip")).to_be_hidden()
 
 
+def test_a_tip_stays_where_it_was_when_the_intervals_come(stones_page: Path, reader: Reader) -> None:
+    page = reader.open(stones_page)
+    page.wait_for_selector(".answer[data-complete]", state="attached")
+    before, after = page.evaluate(
+        """async () => {
+          const answer = document.querySelector('.answer');
+          const marks = ['#tip', '#map .cursor', '#isoflop-curve .cursor'];
+          const read = () => marks.map((one) => {
+            const found = document.querySelector(one);
+            const { x, y } = found.getBoundingClientRect();
+            return [answer.dataset.ready ?? 'early', found.hasAttribute('hidden'), found.textContent, x, y];
+          });
+          const planned = new Promise((resolve) => {
+            const observer = new MutationObserver(() => !answer.dataset.ready && resolve(observer.disconnect()));
+            observer.observe(answer, { attributes: true });
+          });
+          const budget = document.getElementById('budget');
+          budget.value = '3e22';
+          budget.dispatchEvent(new Event('input', { bubbles: true }));
+          await planned;
+          const { x, y, width, height } = document.querySelector('#map .best').getBoundingClientRect();
+          const at = { clientX: x + width / 2, clientY: y + height / 2, bubbles: true };
+          document.querySelector('#map svg').dispatchEvent(new PointerEvent('pointermove', at));
+          const before = read();
+          while (!answer.dataset.complete) await new Promise((resolve) => setTimeout(resolve, 20));
+          return [before, read()];
+        }"""
+    )
+    assert [mark[:2] for mark in before] == [["early", False]] * 3
+    assert [mark[:2] for mark in after] == [["true", False]] * 3
+    tip, cursor, _ = after
+    assert tip[2] == before[0][2] and "+0.00%" in tip[2]
+    # The map may show other widths and depths by then: the tip is above what it names.
+    best = page.locator("#map .best").bounding_box()
+    assert best is not None
+    assert cursor[3] + 4 == pytest.approx(best["x"] + best["width"] / 2, abs=2)
+    # Of another plan nothing is pointed at.
+    fill(page, "budget", "1e21")
+    expect(page.locator("#tip")).to_be_hidden()
+
+
 @pytest.mark.long
 def test_a_phone_needs_no_sideways_scroll(stones_page: Path, phone: Reader) -> None:
     page = phone.open(stones_page)
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     fill(page, "budget", "1e23")
-    settled(page)  # intervals draw the map anew, without the tip
     page.locator("#map").tap()
     expect(page.locator("#tip")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -484,6 +524,10 @@ def test_the_page_of_our_suite_is_short(tmp_path: Path, reader: Reader) -> None:
         "[...document.querySelectorAll('.figures > figure .chart')].every((c) => c.scrollWidth <= c.clientWidth)"
     )
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) <= 10
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_selector(".f-compare [data-stacked]", state="attached")
+    assert page.evaluate(FIGURES_WIDER_THAN_THEIR_ROOM) == []
+    assert page.evaluate(WORDS_BEYOND_THEIR_FIGURE) == []
     assert (made.output / "report.html").stat().st_size < 1.5e6
 
 
@@ -630,6 +674,18 @@ def test_axe_finds_no_serious_fault(stones_page: Path, reader: Reader, theme: st
     assert found == []
 
 
+FIGURES_WIDER_THAN_THEIR_ROOM = """[...document.querySelectorAll('.chart')]
+  .filter((chart) => chart.scrollWidth > chart.clientWidth)
+  .map((chart) => chart.closest('figure').className)"""
+WORDS_BEYOND_THEIR_FIGURE = """[...document.querySelectorAll('.chart > svg')].flatMap((svg) => {
+  const room = svg.getBoundingClientRect();
+  const beyond = (box) => box.left < room.left - 2 || box.right > room.right + 2 || box.top < room.top - 2;
+  return [...svg.querySelectorAll('text')].filter((text) => text.textContent && text.getBBox().width)
+    .filter((text) => beyond(text.getBoundingClientRect()))
+    .map((text) => `${svg.closest('figure').className}: ${text.textContent}`);
+})"""
+
+
 def test_panels_stand_under_each_other_on_a_phone(stones_page: Path, reader: Reader) -> None:
     page = reader.open(stones_page)
     unfold(page)
@@ -664,6 +720,12 @@ def test_panels_stand_under_each_other_on_a_phone(stones_page: Path, reader: Rea
         for a, b in itertools.combinations(boxes, 2):
             assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], name
     assert len(stacked["approach1-1"]["panels"]) == 4
+    assert page.evaluate(FIGURES_WIDER_THAN_THEIR_ROOM) == []
+    assert page.evaluate(WORDS_BEYOND_THEIR_FIGURE) == []
+    # A strip of marks: its columns are below each other, the names of its rows' choices above these.
+    panels = stacked["studies"]["panels"]
+    assert len({(round(left), round(right)) for left, _, right, _ in panels}) == 1
+    assert panels[0][2] - panels[0][0] > 140
     # What is downloaded, and seen on a wider window, is as it was drawn.
     page.set_viewport_size({"width": 1280, "height": 900})
     page.wait_for_function("!document.querySelector('[data-stacked]')")
