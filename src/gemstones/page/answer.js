@@ -300,7 +300,8 @@
           ? "This law predicts no loss: only the shapes nearest to its N are shown."
           : `Every feasible shape at this budget of ${budgetText(wanted.budget, wanted.resource)} ` +
             `${UNITS[wanted.resource]}, coloured by how ` +
-            "little its predicted loss lies above the least. Hover, tap or use the arrow keys.";
+            "little its predicted loss lies above the least.";
+      byId("map-hint").textContent = of.kind === "frontier" ? "" : "Hover, tap or use the arrow keys.";
     }
 
     function keyItem([mark, words]) {

@@ -88,7 +88,7 @@
         text.setAttribute("text-anchor", "start");
       }
     }
-    if (panel.left <= MOST_WORDS * room) return;
+    if (panel.left + panel.right <= MOST_WORDS * room) return;
     for (const labels of panel.element.querySelectorAll("[data-rows]")) {
       panel.left = panel.right = GAP;
       panel.top += 4;

@@ -138,11 +138,19 @@ def _panel(group: ET.Element, x: float, y: float) -> _Panel | None:
 def _mark_beside(group: ET.Element, axes: Iterable[ET.Element]) -> None:
     """What may stand above instead of beside: level titles of vertical axes, long labels of rows far apart."""
     for axis in axes:
-        parts = [g for g in axis.iter(f"{_SVG}g") if g.get("class", "").endswith(("-axis-label", "-axis-title"))]
-        ends = [g for g in parts if (text := g.find(f"{_SVG}text")) is not None and text.get("text-anchor") == "end"]
+        parts = [
+            g for g in axis.iter(f"{_SVG}g") if g.get("class", "").endswith(("-axis-label", "-axis-title"))
+        ]
+        ends = [
+            g
+            for g in parts
+            if (text := g.find(f"{_SVG}text")) is not None and text.get("text-anchor") == "end"
+        ]
         for part in ends:
             if "role-axis-title" in part.get("class", ""):
-                part.set(BESIDE, _numbers(max(0.0, -_box([other for other in parts if other is not part])[0])))
+                part.set(
+                    BESIDE, _numbers(max(0.0, -_box([other for other in parts if other is not part])[0]))
+                )
                 continue
             at = sorted(_place(text)[1] for text in part)
             if _box([part])[0] < -WORDY and min((b - a for a, b in pairwise(at)), default=ROOMY) >= ROOMY:

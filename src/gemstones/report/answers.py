@@ -31,16 +31,16 @@ def same_budget(study: Study, plan: Plan) -> list[Plan]:
     return [plan, *(p for p in study.plans if p.budget_flops == plan.budget_flops and p is not plan)]
 
 
-def annealed_sentence(study: Study) -> str | None:
-    """That the runs have annealed losses which the study does not plan from, and how it would."""
+def annealed_sentence(study: Study, way: str = f"a study of the selection {ANNEALED}") -> str | None:
+    """That the runs have annealed losses which the study does not plan from, and the `way` in which it would."""
     other = study.provenance["annealed"]
     if other is None:
         return None
     of = selection_words(study.dataset, study.provenance["selections"][0]["selection"])
     of = of.removeprefix(f"{study.dataset}, ")
     return (
-        f"Planned from {of}. There are annealed losses too, {counted(other['rows'], 'end')} of cooldowns: --select "
-        f"{ANNEALED} plans from those, which is what a finished run reaches."
+        f"Planned from {of}. There are annealed losses too, {counted(other['rows'], 'end')} of cooldowns: {way} "
+        "plans from those, which is what a finished run reaches."
     )
 
 

@@ -20,6 +20,7 @@ from gemstones.report.analyses import analysis_sentences
 from gemstones.report.answers import annealed_sentence, law_not_tried
 from gemstones.report.result import Study
 from gemstones.runs.loss_units import PER
+from gemstones.runs.selections import ANNEALED
 from gemstones.units import Interval
 from gemstones.words import (
     PARAMS_WORDS,
@@ -61,6 +62,7 @@ def summary_text(study: Study) -> str:
     )
 
 
+WITH_ANNEALED = f"--select {ANNEALED}"
 MOST_BUDGETS, MOST_NOTES = 4, 4
 """Of the closing lines of a study."""
 
@@ -86,7 +88,7 @@ def closing_text(study: Study) -> str:
     elif plans[0].flags:
         first, *others = plans[0].flags
         lines.append(f"  caution: {caution(first)}" + (f"; and {len(others)} more" if others else ""))
-    if plans and (annealed := annealed_sentence(study)) is not None:
+    if plans and (annealed := annealed_sentence(study, WITH_ANNEALED)) is not None:
         lines.append(f"  {annealed}")
     if study.analyses.sensitivity is not None:
         beside = law_not_tried(study)
@@ -106,7 +108,7 @@ def _data(study: Study) -> Iterable[str]:
     yield f"{study.dataset}: {_rows(known['rows'], known['runs'])}{flops}"
     for one in known["selections"]:
         yield f"selection {one['selection']}: {_rows(one['rows'], one['runs'])}"
-    if (annealed := annealed_sentence(study)) is not None:
+    if (annealed := annealed_sentence(study, WITH_ANNEALED)) is not None:
         yield annealed
     for sentence in known["assumptions"]:
         yield f"assumed: {sentence}"

@@ -555,6 +555,32 @@ def test_prints_without_controls_and_whole(stones_page: Path, reader: Reader) ->
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
+def test_printed_pages_are_full_and_figures_say_their_section(stones_page: Path, reader: Reader) -> None:
+    """What is said flows before a figure that goes to the next page: of all but the last page, 6% are white at most."""
+    page = reader.open(stones_page)
+    settled(page)
+    margins = dict.fromkeys(("top", "bottom", "left", "right"), "1cm")
+    printed = page.pdf(format="A4", margin=margins)  # type: ignore[arg-type]
+    pages = len(re.findall(rb"/Type\s*/Page\b", printed))
+    page.emulate_media(media="print")
+    width, height = (round(cm / 2.54 * 96) for cm in (19.0, 27.7))
+    page.set_viewport_size({"width": width, "height": height})
+    said = page.evaluate("document.body.getBoundingClientRect().height")
+    assert pages > 4 and (pages - 1) * height * 0.94 <= said
+    # Type of figures has one size, but of those that are wider than a sheet; each names its section.
+    scales = page.evaluate(
+        """[...document.querySelectorAll('.finding .chart svg')].filter((svg) => svg.checkVisibility())
+          .map((svg) => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width)"""
+    )
+    assert len(scales) > 6 and max(scales) == pytest.approx(0.72 * 0.92, rel=0.01) and min(scales) > 0.55
+    named = page.evaluate("getComputedStyle(document.querySelector('#fits h3'), '::before').content")
+    assert "Fits" in named
+    # Conventions are on paper, whole.
+    expect(page.locator("#conventions dd").first).to_be_visible()
+    assert page.locator("#conventions .facts").bounding_box()["height"] > 60  # type: ignore[index]
+    expect(page.locator("#map-hint")).to_be_hidden()
+
+
 def test_tables_sort_and_download(stones_page: Path, stones_study: Study, reader: Reader) -> None:
     page = reader.open(stones_page)
     expect(page.locator("table[data-table=runs]")).to_be_hidden()
