@@ -15,8 +15,9 @@ from gemstones.figures.save import render
 from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit
 from gemstones.laws.published import published, refit
+from gemstones.paper import approach3_curves
 from gemstones.paper.alike import EXTENDED, own_words, what_differs
-from gemstones.paper.approach3_curves import BUDGETS, SHAPE, SIZE
+from gemstones.paper.approach3_curves import BUDGETS, SHAPE, SIZE, Curves
 from gemstones.paper.approach3_figures import (
     LABELLED,
     extended_figure,
@@ -186,7 +187,9 @@ def y_domains(figure: PaperFigure) -> list[list[tuple[float, float]]]:
 
 
 @pytest.mark.long
-def test_figures_of_two_deltas_share_their_axes(shapes: Fit, in_params: Fit) -> None:
+def test_figures_of_two_deltas_share_their_axes_and_curves(
+    shapes: Fit, in_params: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fits = {
         FitKey("all", form, delta): wider(fit, times)
         for form, fit in (("w,d,N,T", shapes), ("N,T", in_params))
@@ -197,6 +200,13 @@ def test_figures_of_two_deltas_share_their_axes(shapes: Fit, in_params: Fit) -> 
     assert y_domains(tight) != y_domains(
         extended_figure(16, shapes, in_params, [], DECADES)
     )  # there is something to share
+    made = Curves(DECADES)
+    assert paper_extended(16, fits, [], DECADES, made).data.equals(tight.data)
+    monkeypatch.setattr(
+        approach3_curves, "shapes_curve", None
+    )  # every curve of the other was made for the axes
+    monkeypatch.setattr(approach3_curves, "params_curve", None)
+    assert paper_extended(17, fits, [], DECADES, made).data.equals(loose.data)
 
 
 def wider(fit: Fit, times: float) -> Fit:

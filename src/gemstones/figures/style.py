@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import msgspec
@@ -359,9 +360,6 @@ def themed(chart: ChartT, data: Mapping[str, list[dict[str, Any]]] | None = None
 
 
 def need_altair() -> None:
-    """Raise `MissingExtra` unless figures can be drawn and saved."""
-    try:
-        import altair  # noqa: F401
-        import vl_convert  # noqa: F401
-    except ImportError:
-        raise MissingExtra("report", "drawing figures") from None
+    """Raise `MissingExtra` unless figures can be drawn and saved; loads nothing yet."""
+    if find_spec("altair") is None or find_spec("vl_convert") is None:
+        raise MissingExtra("report", "drawing figures")

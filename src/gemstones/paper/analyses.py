@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gemstones.accounting.parameters import ParamsConvention
 from gemstones.analyses.overspend.overspend import Overspend, OverspendMethod, overspend
@@ -16,7 +16,6 @@ from gemstones.laws.fit import Fit
 from gemstones.laws.fitting import fit
 from gemstones.laws.parallel import Workers, run_beside
 from gemstones.laws.solver.objective import Objective
-from gemstones.paper.figure import PaperFigure
 from gemstones.paper.fits import (
     EPOCH_DELTA,
     FITS,
@@ -30,11 +29,14 @@ from gemstones.paper.fits import (
 from gemstones.paper.forms import Forms, prescribed_by_form
 from gemstones.paper.price_claims import TOKENS
 from gemstones.paper.rainbow import rainbow_sensitivities
-from gemstones.paper.starts import DELTAS, SELECTIONS, exponents_by_starts, starts_figure
+from gemstones.paper.starts import DELTAS, SELECTIONS, exponents_by_starts
 from gemstones.paper.upstream import Upstream, upstream
 from gemstones.report.steps import RESOURCES
 from gemstones.runs import RunTable, load
 from gemstones.runs.industry import IndustryModel, load_industry
+
+if TYPE_CHECKING:
+    import polars as pl
 
 OVERTRAINED = (1e20, 1e21, 1e22, 1e23)
 """Budgets of Figure 8, in FLOPs."""
@@ -63,8 +65,8 @@ class Analyses:
     overtrained_predicts: tuple[Overtraining, ...]
     """By the form that predicts, for the same budgets."""
     forms: Forms
-    starts: PaperFigure
-    """Figure 20."""
+    starts: pl.DataFrame
+    """Of Figure 20 (`starts.exponents_by_starts`)."""
     upstream: Upstream
     """What the published repository shows since."""
 
@@ -118,6 +120,6 @@ def analyse(*, bootstrap: int, seed: int, workers: Workers, part: Part) -> Analy
         overtrained,
         predicts,
         forms,
-        starts_figure(pl.concat(exponents)),
+        pl.concat(exponents),
         since,
     )

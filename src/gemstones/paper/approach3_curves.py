@@ -6,8 +6,9 @@ edge.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,29 @@ class Curve:
     """What is to be said of it in the caption."""
     edges: tuple[str, ...] = ()
     """Where the edge of the search cuts its line or its band: to be said in the picture too."""
+
+
+class Curves:
+    """What fits prescribe over `budgets`: each made once, however many figures draw it."""
+
+    def __init__(self, budgets: Sequence[float] = BUDGETS) -> None:
+        self.budgets = budgets
+        self._made: dict[tuple[int, bool], tuple[Fit, Curve]] = {}
+
+    def shapes(self, fit: Fit, *, whole_heads: bool) -> Curve:
+        """As `shapes_curve`."""
+        return self._once(fit, whole_heads, partial(shapes_curve, whole_heads=whole_heads))
+
+    def params(self, fit: Fit) -> Curve:
+        """As `params_curve`."""
+        return self._once(fit, False, params_curve)
+
+    def _once(self, fit: Fit, whole_heads: bool, make: Callable[[Fit, Sequence[float]], Curve]) -> Curve:
+        # With the fit beside it, so that no other takes its identity.
+        key = id(fit), whole_heads
+        if key not in self._made:
+            self._made[key] = fit, make(fit, self.budgets)
+        return self._made[key][1]
 
 
 def shapes_curve(fit: Fit, budgets: Sequence[float], *, whole_heads: bool) -> Curve:

@@ -33,10 +33,9 @@ from gemstones.paper.approach3_curves import (
     SHAPE,
     SIZE,
     Curve,
-    params_curve,
+    Curves,
     reference_curves,
     searched_curve,
-    shapes_curve,
 )
 from gemstones.paper.drawn import drawn
 from gemstones.paper.figure import PaperFigure
@@ -68,11 +67,16 @@ def figure_5(
     models: Rows,
     budgets: Sequence[float] = BUDGETS,
     laws: Sequence[str] = (PAPER_FORM,),
+    made: Curves | None = None,
 ) -> PaperFigure:
-    """Width over depth and tokens per parameter by laws of shapes on `all`, with `models` (see `trained_models`)."""
+    """Width over depth and tokens per parameter by laws of shapes on `all`, with `models` (see `trained_models`).
+
+    Curves over `budgets` that other figures have `made` are not made again.
+    """
     style.need_altair()
     shown = [fits[FitKey("all", law)] for law in laws]
-    curves = [shapes_curve(fit, budgets, whole_heads=True) for fit in shown]
+    made = made or Curves(budgets)
+    curves = [made.shapes(fit, whole_heads=True) for fit in shown]
     fitted = shown[0].law.fitted.flops
     columns = [
         _Column("", fitted, curves, ("aspect_ratio",)),
@@ -82,14 +86,19 @@ def figure_5(
 
 
 def paper_extended(
-    number: int, fits: Mapping[FitKey, Fit], models: Rows, budgets: Sequence[float] = BUDGETS
+    number: int,
+    fits: Mapping[FitKey, Fit],
+    models: Rows,
+    budgets: Sequence[float] = BUDGETS,
+    made: Curves | None = None,
 ) -> PaperFigure:
-    """Figure 12 to 19 or 21, from the fits that `paper_fits` makes."""
+    """Figure 12 to 19 or 21, from the fits that `paper_fits` makes; `made` as for `figure_5`."""
+    made = made or Curves(budgets)
 
     def columns(n: int) -> list[_Column]:
         shown = EXTENDED[n]
         params = None if shown.params is None else fits[shown.params]
-        return _columns(fits[shown.shapes], params, budgets, whole_heads=shown.whole_heads)
+        return _columns(fits[shown.shapes], params, made, whole_heads=shown.whole_heads)
 
     shown = EXTENDED[number]
     other = (PAIRS | {b: a for a, b in PAIRS.items()}).get(number)
@@ -122,27 +131,25 @@ def extended_figure(
     fits = [fit for fit in (shapes, params) if fit is not None]
     if not fits:
         raise InvalidRequest("Approach 3 needs a fit to draw: none was given")
-    columns = _columns(shapes, params, budgets, whole_heads=whole_heads)
+    columns = _columns(shapes, params, Curves(budgets), whole_heads=whole_heads)
     return _figure(number, fits, columns, models, budgets, EXTENDED_SIZE)
 
 
-def _columns(
-    shapes: Fit | None, params: Fit | None, budgets: Sequence[float], *, whole_heads: bool
-) -> list[_Column]:
+def _columns(shapes: Fit | None, params: Fit | None, made: Curves, *, whole_heads: bool) -> list[_Column]:
     """What the laws that are there prescribe."""
     first = shapes or params
     assert first is not None
-    others = reference_curves(first.law.fitted.flops, budgets)
+    others = reference_curves(first.law.fitted.flops, made.budgets)
     columns = []
     if shapes is not None:
-        curve = shapes_curve(shapes, budgets, whole_heads=whole_heads)
+        curve = made.shapes(shapes, whole_heads=whole_heads)
         form, fitted = shapes.law.form, shapes.law.fitted.flops
         columns.append(_Column(f"Law {form}: shape", fitted, [curve], SHAPE))
         columns.append(_Column(f"Law {form}: size and tokens", fitted, [*others, curve], SIZE))
     if params is not None:
-        curves = [params_curve(params, budgets)]
+        curves = [made.params(params)]
         if whole_heads:
-            curves.append(searched_curve(params, budgets))
+            curves.append(searched_curve(params, made.budgets))
         heading = f"Law {params.law.form}: size and tokens"
         columns.append(_Column(heading, params.law.fitted.flops, [*others, *curves], SIZE))
     return columns

@@ -6,7 +6,7 @@ compared with. The same runs and seed give the same `paper.md` for any number of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,11 +23,12 @@ from gemstones.laws.parallel import Workers, run_beside
 from gemstones.laws.solver.resample import check_resampling
 from gemstones.output_folder import OutputFolder
 from gemstones.page.page import Figure
-from gemstones.paper.alike import EXTENDED
+from gemstones.paper.alike import EXTENDED, PAIRS
 from gemstones.paper.analyses import Analyses, analyse
 from gemstones.paper.approach1_claims import approach1_chapter
 from gemstones.paper.approach1_figures import SELECTIONS, paper_approach1
 from gemstones.paper.approach3_claims import approach3_chapter
+from gemstones.paper.approach3_curves import Curves
 from gemstones.paper.approach3_figures import figure_5, paper_extended
 from gemstones.paper.claim import Chapter, check_counts, counts
 from gemstones.paper.drawn import drawn
@@ -46,6 +47,7 @@ from gemstones.paper.price_claims import price_chapter
 from gemstones.paper.prior_suites import prior_suites_figure
 from gemstones.paper.rainbow import rainbow_figure
 from gemstones.paper.shapes import shapes_figure
+from gemstones.paper.starts import starts_figure
 from gemstones.paper.suite_claims import suite_chapter
 from gemstones.paper.text import paper_text
 from gemstones.paper.upstream_claims import upstream_chapter
@@ -139,18 +141,22 @@ def reproduce(
     folder.check()
     tell = _Progress(progress)
     made = analyse(bootstrap=bootstrap, seed=seed, workers=workers, part=tell.part)
-    numbers = sorted(_figures(made), key=lambda n: n[0] in EXTENDED, reverse=True)  # the longest first
     with folder.replacing() as filled:
         figures = make_folder(filled / "figures")
 
-        def draw(wanted: Wanted) -> tuple[Wanted, str, tuple[Path, ...], Figure]:
-            with unchecked():
-                figure = _figures(made)[wanted]()
-            figure = titled(figure, finding(figure, made))
-            return wanted, figure.caption, figure.save(figures), figure.on_page(figures)
+        def draw(together: tuple[Wanted, ...]) -> list[tuple[Wanted, str, tuple[Path, ...], Figure]]:
+            drawings, drawn_ones = _figures(made), []
+            for wanted in together:
+                with unchecked():
+                    figure = drawings[wanted]()
+                figure = titled(figure, finding(figure, made))
+                drawn_ones.append((wanted, figure.caption, figure.save(figures), figure.on_page(figures)))
+            return drawn_ones
 
-        told = tell.part("figures", len(numbers))
-        drawn_figures, chapters = run_beside(draw, numbers, lambda: claims(made), workers, told)
+        groups = _groups(_figures(made))
+        told = tell.part("figures", len(groups))
+        drawn_groups, chapters = run_beside(draw, groups, lambda: claims(made), workers, told)
+        drawn_figures = [one for group in drawn_groups for one in group]
         saved = sorted(drawn_figures)
         captions, of_forms = (
             {number: caption for (number, variant), caption, *_ in saved if variant == wanted}
@@ -184,7 +190,7 @@ def claims(made: Analyses) -> tuple[Chapter, ...]:
     return (
         suite_chapter(made.gemstones, made.chinchilla, learning_rate_optima()),
         approach1_chapter(made.frontier),
-        approach3_chapter(made.fit, made.epoch_by_row, made.starts.data),
+        approach3_chapter(made.fit, made.epoch_by_row, made.starts),
         plan_chapter(made.fits[FitKey("all", "w,d,N,T")], made.fits[FitKey("all", "N,T")], trained),
         price_chapter(made.overspends, made.overtrained),
         upstream_chapter(made.upstream, made.fits, made.envelopes),
@@ -195,8 +201,23 @@ Wanted = tuple[int, str]
 """A figure's number, and its variant."""
 
 
+_TOGETHER: tuple[tuple[Wanted, ...], ...] = (
+    ((5, ""), (5, VARIANT), (12, "")),
+    *(((one, ""), (other, "")) for one, other in PAIRS.items()),
+)
+"""Figures that draw the same curves: one process makes those once."""
+_LONG = (9, 10, 11, 15, 4)
+"""Figures, of those that are drawn each for itself, that take long."""
+
+
+def _groups(every: Iterable[Wanted]) -> list[tuple[Wanted, ...]]:
+    """What is drawn by one process each, the longest first."""
+    alone = [(wanted,) for wanted in every if not any(wanted in group for group in _TOGETHER)]
+    return [*_TOGETHER, *sorted(alone, key=lambda one: one[0][0] not in _LONG)]
+
+
 def _figures(made: Analyses) -> dict[Wanted, Callable[[], PaperFigure]]:
-    runs, models = made.gemstones, trained_models(made.industry)
+    runs, models, curves = made.gemstones, trained_models(made.industry), Curves()
     beside = [
         one
         for pair in zip(made.overtrained, made.overtrained_predicts, strict=True)
@@ -206,15 +227,15 @@ def _figures(made: Analyses) -> dict[Wanted, Callable[[], PaperFigure]]:
     of_paper: dict[int, Callable[[], PaperFigure]] = {
         2: lambda: prior_suites_figure(runs),
         3: lambda: learning_rates_figure(runs),
-        5: lambda: figure_5(made.fits, models),
+        5: lambda: figure_5(made.fits, models, made=curves),
         6: lambda: _of_chart(6, rainbow_figure(*made.rainbow), _RAINBOW),
         7: lambda: _of_chart(
             7, overspend_figure([made.overspends[r, "interpolate"] for r in RESOURCES]), _OVERSPEND
         ),
         8: lambda: _of_chart(8, overtrain_figure(made.overtrained, made.industry), _OVERTRAIN),
         **{n: partial(paper_approach1, n, runs, made.envelopes) for n in SELECTIONS},
-        **{n: partial(paper_extended, n, made.fits, models) for n in EXTENDED},
-        20: lambda: made.starts,
+        **{n: partial(paper_extended, n, made.fits, models, made=curves) for n in EXTENDED},
+        20: lambda: starts_figure(made.starts),
         22: lambda: shapes_figure(runs),
         23: lambda: loss_curves_figure(runs),
         24: lambda: flops_ratio_figure(runs),
@@ -222,7 +243,9 @@ def _figures(made: Analyses) -> dict[Wanted, Callable[[], PaperFigure]]:
     }
     # Made once more with the form that predicts, for its page.
     of_forms: dict[int, Callable[[], PaperFigure]] = {
-        5: lambda: replace(figure_5(made.fits, models, laws=(PAPER_FORM, PREDICTS)), variant=VARIANT),
+        5: lambda: replace(
+            figure_5(made.fits, models, laws=(PAPER_FORM, PREDICTS), made=curves), variant=VARIANT
+        ),
         6: lambda: forms_rainbow(made.forms),
         8: lambda: replace(
             _of_chart(8, overtrain_figure(beside, made.industry), _OVERTRAIN_FORMS), variant=VARIANT
