@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -202,10 +203,8 @@ def test_figures_of_two_deltas_share_their_axes_and_curves(
     )  # there is something to share
     made = Curves(DECADES)
     assert paper_extended(16, fits, [], DECADES, made).data.equals(tight.data)
-    monkeypatch.setattr(
-        approach3_curves, "shapes_curve", None
-    )  # every curve of the other was made for the axes
-    monkeypatch.setattr(approach3_curves, "params_curve", None)
+    for name in ("shapes_curve", "params_curve"):  # every curve of the other was made for the axes
+        monkeypatch.setattr(approach3_curves, name, partial(pytest.fail, "made twice"))
     assert paper_extended(17, fits, [], DECADES, made).data.equals(loose.data)
 
 
