@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ import pytest
 import torch
 import torch._inductor.config
 
+from gemstones.accounting.flops import flops_per_token
 from gemstones.runs.folders import ledger_of
 from gemstones.runs.ledger import LEDGER
 from gemstones.shape import Shape
@@ -103,6 +105,26 @@ def test_it_is_really_measured(make_run: MakeRun) -> None:
     folder = make_run(steps=3)
     train(folder, Options(threads=1))
     assert used(folder)[0] in {"mkl", "onednn"}
+
+
+@pytest.mark.parametrize(("pass_flops", "faster"), [(1e10, "mkl"), (0.0, "onednn")])
+def test_it_is_measured_with_all_layers_where_they_are_narrow(
+    monkeypatch: pytest.MonkeyPatch, pass_flops: float, faster: str
+) -> None:
+    """One layer alone has the whole head, where the other library may be ahead."""
+
+    def one_pass(like: Shape, sequences: int, precision: str, *, layers: int) -> Callable[[], float]:
+        return lambda: 0.1 + 1.2 * layers if kernels._by_onednn else 1.0 + layers
+
+    monkeypatch.setattr(pass_seconds, "_pass", one_pass)
+    monkeypatch.setattr(pass_seconds, "PATIENCE", 0.0)
+    monkeypatch.setattr(pass_seconds, "PASS_FLOPS", pass_flops)
+    deep = replace(SMALL, depth=16)
+    measured = pass_seconds.step_seconds(deep, 8)
+    assert measured.products == faster
+    whole = flops_per_token(deep, "matmul") / flops_per_token(replace(SMALL, depth=1), "matmul")
+    if pass_flops:
+        assert measured.mkl * whole == pytest.approx(17.0)
 
 
 def compilation(monkeypatch: pytest.MonkeyPatch, plain: float, compiled: float) -> list[int]:

@@ -121,7 +121,7 @@ Compiled = Annotated[
         negative="--no-compile",
         show_default=False,
         help="Compile the model with torch.compile, or do not (default: what the run's ledger says, else, on a CPU, "
-        "where a measurement says that it pays for a run of 20 minutes or more).",
+        "where a measurement says that it pays for a run of 10 minutes or more).",
     ),
 ]
 Recomputed = Annotated[

@@ -109,6 +109,10 @@ def train(
         from gemstones.train.ranks import leave_group
 
         leave_group(status)
+    if status and "torch._inductor.async_compile" in sys.modules:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)  # the interpreter's end waits for compilers that are still at work
     if status:
         sys.exit(status)
 

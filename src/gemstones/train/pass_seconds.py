@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import torch
 
+from gemstones.accounting.flops import flops_per_token
 from gemstones.runs.ledger import Products
 from gemstones.train.compiled import compile_model, same_bits
 from gemstones.train.initialisation import initialise
@@ -22,6 +23,8 @@ from gemstones.train.stopping import StoppedError
 if TYPE_CHECKING:
     from gemstones.shape import Shape
 
+PASS_FLOPS = 1e10
+"""Layers are measured together up to this, one at least: beside one alone the head weighs more than in a model."""
 PATIENCE = 1.0
 """Seconds of the measurement for each way, once all have been tried twice."""
 MARGIN = 0.03
@@ -29,7 +32,10 @@ MARGIN = 0.03
 
 
 class Seconds(msgspec.Struct, frozen=True):
-    """Wall-clock seconds of a forward and backward pass through one layer, each way; the least of a few."""
+    """Seconds of a forward and backward pass through one layer, each way; the least of a few.
+
+    CPU seconds with one thread, so that other work on the machine weighs nothing; else of the clock.
+    """
 
     mkl: float
     """Or of PyTorch's own choice, where there is no other."""
@@ -62,14 +68,19 @@ def step_seconds(
 
     `stop` is asked between passes for a place in `gemstones.train.stopping.REASONS`; raises `StoppedError` with it.
     """
-    step = _pass(like, sequences, precision)
+    per_pass = [
+        float(flops_per_token(replace(like, depth=layers), "matmul")) * sequences * like.context
+        for layers in range(1, like.depth + 1)
+    ]
+    layers = max(1, sum(flops <= PASS_FLOPS for flops in per_pass))
+    step, share = _pass(like, sequences, precision, layers=layers), per_pass[0] / per_pass[layers - 1]
     if precision != "float32" or not has_onednn():
-        return Seconds(*_least(step, stop=stop))
+        return Seconds(*(share * seconds for seconds in _least(step, stop=stop)))
 
     def by(products: Products) -> Callable[[], float]:
         def of_library() -> float:
             use_products(products)
-            return step()
+            return share * step()
 
         return of_library
 
@@ -82,8 +93,10 @@ def compiled_too(plain: Seconds, like: Shape, sequences: int, precision: Precisi
     step = _pass(like, sequences, precision)
     with same_bits(torch.device("cpu")):
         compiled = _pass(like, sequences, precision, compiled=True)
+        began = time.perf_counter()
         try:
-            first = compiled()
+            compiled()
+            first = time.perf_counter() - began  # compilers are other processes
             of_plain, least = _least(step, compiled)
         except RuntimeError:  # no compiler of C++, or one that cannot: all that PyTorch raises there is one
             return msgspec.structs.replace(plain, compiled=0.0)
@@ -95,11 +108,12 @@ def compiled_too(plain: Seconds, like: Shape, sequences: int, precision: Precisi
 
 
 def _pass(
-    like: Shape, sequences: int, precision: Precision, *, compiled: bool = False
+    like: Shape, sequences: int, precision: Precision, *, layers: int = 1, compiled: bool = False
 ) -> Callable[[], float]:
-    """A forward and backward pass through one layer of `like`, which returns its wall-clock seconds."""
+    """A forward and backward pass through `layers` of `like`, which returns its seconds."""
     keep_freed_memory()
-    shape = replace(like, depth=1)
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    shape = replace(like, depth=layers)
     model = Transformer(shape)
     initialise(model, shape, seed=0)
     if compiled:
@@ -108,11 +122,11 @@ def _pass(
     tokens = tokens.view(sequences, shape.context + 1)
 
     def step() -> float:
-        start = time.perf_counter()
+        start = clock()
         with autocast(precision, tokens.device):
             loss = model(tokens[:, :-1], tokens[:, 1:])
         torch.autograd.backward(loss)
-        return time.perf_counter() - start
+        return clock() - start
 
     return step
 

@@ -1,10 +1,10 @@
 """How a session computes on a CPU: products by MKL or by oneDNN, compiled or not. The fastest, by a measurement.
 
 oneDNN is 2.3 times as fast as MKL on a Zen 5 and up to 40% slower on an Intel Xeon, at the same shapes; torch.compile
-gains 5% to 35%, most where models are narrow, and costs a minute at the start of a session. So the first session of a
-run measures, and the ledger keeps what was chosen: each rounds differently, and a resumed run takes the recorded one.
-What was measured is remembered for the machine and this release, so that the same run trained again there is the same
-to the bit. Nothing is chosen by itself where training is sharded or on an accelerator; in bfloat16 products are
+gains 5% to 35%, most where models are narrow, and costs up to a minute at the start of a session. So the first session
+of a run measures, and the ledger keeps what was chosen: each rounds differently, and a resumed run takes the recorded
+one. What was measured is remembered for the machine and this release, so that the same run trained again there is the
+same to the bit. Nothing is chosen by itself where training is sharded or on an accelerator; in bfloat16 products are
 oneDNN's whatever is asked. Compiled steps take the library that is faster in steps that are not compiled.
 """
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 SEEN = "ways.json"
 """In the cache folder: what was measured on this machine."""
-LONG = 1200.0
+LONG = 600.0
 """Seconds of training below which a run is not compiled, nor is it measured what that would gain."""
-GRAPHS = 3
-"""That a session compiles: of a step, of an evaluation and of its last batch."""
+LAYER_SHARE = 0.1
+"""Of the time to compile a step of one layer, what each further one takes: 0.06 at width 32, 0.10 at 256 (LOG.md)."""
 COMPILED_MARGIN = 0.05
 """Of a run's time: what compiling must save, its own time counted."""
 
@@ -60,14 +60,14 @@ def is_long(seconds: Seconds, passes: float) -> bool:
 def saves(seconds: Seconds, passes: float, layers: int) -> bool:
     """Whether compiling pays for a run of `layers` and of `passes` through one layer, its own time counted.
 
-    >>> saves(Seconds(1.0, 1.0, compiled=0.8, compilation=10.0), passes=3600, layers=16)
+    >>> saves(Seconds(1.0, 1.0, compiled=0.8, compilation=10.0), passes=300, layers=16)
     True
-    >>> saves(Seconds(1.0, 1.0, compiled=0.8, compilation=10.0), passes=1800, layers=16)
+    >>> saves(Seconds(1.0, 1.0, compiled=0.8, compilation=10.0), passes=150, layers=16)
     False
     """
     if not seconds.compiled:
         return False
-    compiled = seconds.compiled * passes + GRAPHS * layers * seconds.compilation
+    compiled = seconds.compiled * passes + (1 + LAYER_SHARE * (layers - 1)) * seconds.compilation
     return compiled < (1 - COMPILED_MARGIN) * seconds.plain * passes
 
 
