@@ -8,6 +8,7 @@ value a decade, and writes 10B as 10G. Colours of series are Paul Tol's `vibrant
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -229,9 +230,13 @@ def _log_channel(
 
 
 def wrapped(text: str, longest: int = 30) -> list[str]:
-    """`text` in lines of at most `longest` characters, broken at spaces."""
+    """`text` in lines of at most `longest` characters, broken at spaces; an interval stays with its number.
+
+    >>> wrapped("N* grows as FLOPs to the power 0.5 [0.45, 0.6] here", 36)
+    ['N* grows as FLOPs to the power', '0.5 [0.45, 0.6] here']
+    """
     lines = [""]
-    for word in text.split(" "):
+    for word in re.split(r" (?!\[|[^\[\]]*\])", text):
         if lines[-1] and len(lines[-1]) + 1 + len(word) > longest:
             lines.append(word)
         else:

@@ -7,6 +7,7 @@
   const MOST_WORDS = 0.5; // of the room, left of a panel
   const GAP = 14;
   const LINE = 17;
+  const TITLE = 7; // a character's width, about, of a title of an axis
   const CHARACTER = 8; // gemstones.page.panels.CHARACTER, of type of 13
 
   const boxOf = (text) => {
@@ -36,6 +37,20 @@
         const half = (CHARACTER * label.textContent.length) / 2;
         if (x - half < end + 3) label.remove();
         else end = x + half;
+      }
+    }
+  }
+
+  /** Titles of a horizontal axis that are longer than their panel, within the room. */
+  function hold({ element, left }, room) {
+    for (const axis of element.querySelectorAll(":scope > g")) {
+      const labels = axis.querySelector("[data-x]");
+      for (const title of labels?.parentNode.querySelectorAll("text[text-anchor=middle]") ?? []) {
+        const [x, y] = placeOf(title);
+        const half = (TITLE * title.textContent.length) / 2;
+        const held = Math.max(half - left, Math.min(x, room - left - half));
+        if (!labels.contains(title) && !title.getAttribute("transform").includes("rotate"))
+          title.setAttribute("transform", `translate(${held},${y})`);
       }
     }
   }
@@ -138,8 +153,8 @@
     for (const borrowed of copy.querySelectorAll("[data-borrowed]")) borrowed.removeAttribute("display");
     for (const { element } of [...panels, ...headings, ...legends]) freed(element, copy);
     for (const one of headings) one.height += LINE * wrap(one.element, room);
-    // Down the columns, which have their heading at the top; where rows have headings, row by row.
-    const rows = headings.length > 0;
+    // Down the columns, which have their heading at the top; where rows have headings, or a panel spans columns, row by row.
+    const rows = headings.length > 0 || panels.some((a) => panels.some((b) => a.x === b.x && a.width !== b.width));
     const shown = [...panels, ...headings].sort((a, b) => (rows ? a.y - b.y || a.x - b.x : a.x - b.x || a.y - b.y));
     let [x, y, tall] = [0, 0, 0];
     const place = ({ element, left, top }, width, height) => {
@@ -156,6 +171,7 @@
       const free = room - one.left - Math.max(one.right, 14);
       const share = panels.includes(one) ? Math.max(LEAST, Math.min(1, free / one.width)) : 1;
       squeeze(one.element, share);
+      hold(one, room);
       const width = panels.includes(one) ? one.left + one.width * share + one.right : room;
       place(one, width, one.top + one.height + one.bottom);
     }

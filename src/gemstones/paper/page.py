@@ -82,13 +82,13 @@ def _name(headline: Headline) -> str:
 
 
 def _overview(found: Sequence[Headline]) -> Section | None:
-    """Every headline in a row: the claim, the paper's number, ours, the verdict."""
+    """Every headline in a row: the claim, the verdict, our numbers, the paper's."""
     rows = [
         {
             "claim": headline.said.says,
             "verdict": headline.outcome,
-            "paper": headline.said.paper,
             "ours": "; ".join(map(with_interval, headline.claims[:LEADING])),
+            "paper": headline.said.paper,
             "on": headline.tally,
             "where": f"{headline.said.where}, Figure {headline.said.figure}",
         }

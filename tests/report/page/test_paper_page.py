@@ -15,6 +15,7 @@ from gemstones.paper.claim import Chapter, Claim, exact, statement
 from gemstones.paper.figure import PaperFigure
 from gemstones.paper.headlines import SAID
 from gemstones.paper.page import paper_html
+from gemstones.paper.rainbow_intervals import INTERVALS, Prescription, interval_rows, intervals_panel
 from gemstones.runs import RunTable
 from tests.report.page.conftest import HOSTILE, Reader
 
@@ -28,6 +29,31 @@ def figure(number: int, folder: Path, finding: str, variant: str = "") -> PaperF
         .properties(width=500, height=200, title=alt.TitleParams(finding, subtitle="how it is drawn"))
     )
     made = PaperFigure(number, chart, frame, "A caption.", variant, finding)
+    made.save(folder)
+    return made
+
+
+def rainbow(folder: Path) -> PaperFigure:
+    """Figure 6 of a few made-up prescriptions, as wide and with words as long as that of the paper."""
+    title = "FLOPs budget (Appendix G, of Chinchilla data 6·N·T)"
+    base = alt.Chart(alt.NamedData(name="points"), width=370, height=300)
+    panels = []
+    for words in ("N*", None):
+        line = base.encode(alt.X("x:Q", title=title), alt.Y("y:Q", title=words))
+        name = alt.value("Chinchilla, Epoch AI's refit")
+        panels.append(alt.layer(line.mark_line(), line.mark_text(align="left", dx=8).encode(text=name)))
+    runs = ("all checkpoints", "Chinchilla, Epoch AI's refit")
+    found = [
+        Prescription(name, by, 1e10, (5e9, 2e10)) for name in runs for by in ("Approach 1", "Approach 3")
+    ]
+    below = intervals_panel(found, dict.fromkeys(runs, style.BLUE), 800, 1e22)
+    chart = style.themed(
+        alt.vconcat(alt.hconcat(*panels, spacing=229), below).properties(
+            title=alt.TitleParams("A finding: 2")
+        ),
+        {"points": [{"x": 1.0, "y": 3.0}, {"x": 4.0, "y": 2.0}], INTERVALS: interval_rows(found)},
+    )
+    made = PaperFigure(6, chart, pl.DataFrame({"x": [1.0]}), "A caption.", "", "Finding of selection: 2.5")
     made.save(folder)
     return made
 
@@ -49,7 +75,12 @@ def claims() -> tuple[Claim, ...]:
 @pytest.fixture(scope="session")
 def page(pebbles: RunTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("paper-page")
-    drawn = [figure(said.figure, folder, f"Finding of {said.topic}: 2.5") for said in SAID]
+    drawn = [
+        rainbow(folder)
+        if said.topic == "selection"
+        else figure(said.figure, folder, f"Finding of {said.topic}: 2.5")
+        for said in SAID
+    ]
     drawn += [figure(25, folder, HOSTILE[0]), figure(6, folder, "By both forms", "predicts")]
     chapters = [Chapter("A chapter", "Its <words>.", claims(), (6,))]
     figures = [one.on_page(folder) for one in drawn]
@@ -83,6 +114,47 @@ def test_it_is_read_without_a_complaint_on_a_desk_and_a_phone(
         assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
         ids = opened.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
         assert len(ids) == len(set(ids))
+
+
+def test_on_a_phone_tables_begin_with_what_matters(page: Path, phone: Reader) -> None:
+    """Verdict, claim and our number are in sight before anything is scrolled sideways."""
+    opened = phone.open(page)
+    opened.set_viewport_size({"width": 390, "height": 844})
+    opened.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    heads = opened.evaluate(
+        """Object.fromEntries([...document.querySelectorAll('table[data-table]')].map((table) => [
+          table.dataset.table,
+          [...table.querySelectorAll('thead th')].map((th) => [th.innerText.trim(), th.getBoundingClientRect().left]),
+        ]))"""
+    )
+    assert [name for name, _ in heads.pop("headlines")[:4]] == ["claim", "verdict", "ours", "paper"]
+    heads.pop("alike")
+    for columns in heads.values():
+        assert [name for name, _ in columns[:4]] == ["verdict", "claim", "ours", "interval"]
+        assert columns[2][1] < 390 - 100
+
+
+def test_the_rainbow_fits_a_phone(page: Path, phone: Reader) -> None:
+    """Panels under each other, that over both columns last, and no title of an axis is cut."""
+    opened = phone.open(page)
+    for width in (390, 360):
+        opened.set_viewport_size({"width": width, "height": 844})
+        opened.reload()
+        found = opened.evaluate(
+            """(() => {
+              const chart = document.querySelector('#selection .chart');
+              const at = (element) => element.getBoundingClientRect();
+              const panels = [...chart.querySelectorAll('[data-panel]')].sort((a, b) => at(a).top - at(b).top);
+              const cut = (text) => at(text).left < at(chart).left || at(text).right > at(chart).right;
+              return {
+                scrolls: chart.scrollWidth > chart.clientWidth,
+                stacked: 'stacked' in chart.querySelector('svg').dataset,
+                wide: panels.map((panel) => Number(panel.dataset.panel.split(' ')[2])),
+                cut: [...chart.querySelectorAll('text')].filter((t) => t.textContent.startsWith('FL') && cut(t)).length,
+              };
+            })()"""
+        )
+        assert found == {"scrolls": False, "stacked": True, "wide": [370, 370, 800], "cut": 0}
 
 
 @pytest.mark.long
