@@ -25,7 +25,7 @@ def test_the_version_is_one() -> None:
 def test_hooks_are_what_ci_checks() -> None:
     (checks,) = re.findall(r"^check: (.*?) ##", text("Makefile"), re.MULTILINE)
     assert re.findall(r"entry: make (\w+)", text(".pre-commit-config.yaml")) == checks.split()
-    assert "make check\n" in text(".ci/run")
+    assert re.search(r"^make (?:\S+ )*check\b", text(".ci/run"), re.MULTILINE)
     assert "rev:" not in text(".pre-commit-config.yaml"), "a hook that is downloaded"
 
 

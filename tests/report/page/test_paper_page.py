@@ -81,6 +81,7 @@ def page(pebbles: RunTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
         else figure(said.figure, folder, f"Finding of {said.topic}: 2.5")
         for said in SAID
     ]
+    drawn += [figure(number, folder, f"Finding {number}") for number in (26, 27, 28, 29)]
     drawn += [figure(25, folder, HOSTILE[0]), figure(6, folder, "By both forms", "predicts")]
     chapters = [Chapter("A chapter", "Its <words>.", claims(), (6,))]
     figures = [one.on_page(folder) for one in drawn]
@@ -114,6 +115,15 @@ def test_it_is_read_without_a_complaint_on_a_desk_and_a_phone(
         assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
         ids = opened.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
         assert len(ids) == len(set(ids))
+
+
+def test_on_paper_what_follows_many_figures_waits_for_them(page: Path, reader: Reader) -> None:
+    """Figures go to the next page where they have no room: text after them fills it, but not after five of them."""
+    opened = reader.open(page)
+    opened.emulate_media(media="print")
+    waits = "(name) => getComputedStyle(document.querySelector(name)).clear"
+    assert [opened.evaluate(waits, name) for name in ("#figures .table", "#forms")] == ["both", "both"]
+    assert [opened.evaluate(waits, name) for name in ("#selection .table", "#aspect")] == ["none", "none"]
 
 
 def test_on_a_phone_tables_begin_with_what_matters(page: Path, phone: Reader) -> None:
