@@ -132,6 +132,7 @@ def test_every_study_is_drawn_in_order(few: Sensitivity) -> None:
     text = json.dumps(figure)
     assert "Selection" in text and "Huber" in text
     assert "N counts" not in text  # there is one convention only
+    assert "coloured by which runs and checkpoints are kept" in " ".join(figure["title"]["subtitle"])
     assert render(studies_figure(few), ("png",))["png"].startswith(b"\x89PNG")
     with pytest.raises(InvalidRequest, match="none of 1e"):
         studies_figure(few, 1e21)

@@ -39,6 +39,11 @@ CAPTION = 390
 BESIDE_WORDS = 1060
 """Pixels that a figure may have to stand beside what is said of it, on a page of 1440."""
 
+ON_PAPER, LEAST_ON_PAPER = 0.72, 0.53
+"""Of a figure's size, on paper (`page.css` says the first too), and of one that is made to fit half a sheet."""
+HALF_SHEET = 392
+"""Pixels of half a sheet of A4 that are left to a figure by its finding and its caption."""
+
 
 @dataclass(frozen=True, eq=False)
 class Figure:
@@ -130,8 +135,10 @@ def page_html(page: Page) -> str:
     own = () if page.explorer is None else law_colors_of(page.explorer).values()
     colours = {hexadecimal(colour) or "" for colour in own if variable(colour) not in THEME.values()}
     style = _text("page.css") + _palette(colours.union(*(drawing.colours for drawing in charts.values())))
-    widths = {name: int(ET.fromstring(drawing.svg).get("width", "0")) for name, drawing in charts.items()}
+    roots = {name: ET.fromstring(drawing.svg) for name, drawing in charts.items()}
+    widths = {name: int(root.get("width", "0")) for name, root in roots.items()}
     style += "".join(f".f-{name}{{width:{width}px}}\n" for name, width in widths.items())
+    style += "".join(_on_paper(name, int(root.get("height", "0"))) for name, root in roots.items())
     scripts = [_text(name) for name in SCRIPTS]
     tables = [block for section in page.sections for block in section.tables]
     explorer = None if page.explorer is None else explorer_data(page.explorer)
@@ -150,6 +157,16 @@ def page_html(page: Page) -> str:
         version=__version__,
     )
     return rendered + "\n"
+
+
+def _on_paper(name: str, height: int) -> str:
+    """Style that makes a figure somewhat higher than half a sheet fit that, so that two stand on one."""
+    share = HALF_SHEET / max(height, 1)
+    return (
+        f"@media print{{.f-{name} .chart svg{{zoom:{share:.3f}}}}}\n"
+        if LEAST_ON_PAPER <= share < ON_PAPER
+        else ""
+    )
 
 
 def _caption(figure: Figure, drawing: Drawing) -> str:

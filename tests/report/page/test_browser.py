@@ -567,12 +567,15 @@ def test_printed_pages_are_full_and_figures_say_their_section(stones_page: Path,
     page.set_viewport_size({"width": width, "height": height})
     said = page.evaluate("document.body.getBoundingClientRect().height")
     assert pages > 4 and (pages - 1) * height * 0.94 <= said
-    # Type of figures has one size, but of those that are wider than a sheet; each names its section.
+    assert (
+        page.evaluate("document.documentElement.scrollWidth") <= width
+    )  # or a browser prints all of it smaller
+    # Type of figures has one size, but of those wider than a sheet or hardly higher than half of one.
     scales = page.evaluate(
         """[...document.querySelectorAll('.finding .chart svg')].filter((svg) => svg.checkVisibility())
           .map((svg) => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width)"""
     )
-    assert len(scales) > 6 and max(scales) == pytest.approx(0.72 * 0.92, rel=0.01) and min(scales) > 0.55
+    assert len(scales) > 6 and max(scales) == pytest.approx(0.72 * 0.92, rel=0.01) and min(scales) > 0.48
     named = page.evaluate("getComputedStyle(document.querySelector('#fits h3'), '::before').content")
     assert "Fits" in named
     # Conventions are on paper, whole.

@@ -167,6 +167,15 @@ def test_the_rainbow_fits_a_phone(page: Path, phone: Reader) -> None:
         assert found == {"scrolls": False, "stacked": True, "wide": [370, 370, 800], "cut": 0}
 
 
+def test_tables_fit_a_sheet(page: Path, reader: Reader) -> None:
+    """A browser prints the whole page smaller where one of them is wider."""
+    opened = reader.open(page)
+    opened.emulate_media(media="print")
+    opened.set_viewport_size({"width": 718, "height": 1047})  # of A4, without margins of 1 cm
+    assert opened.locator("td.long").count() > 0
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 718
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(page: Path, reader: Reader, theme: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gemstones.analyses.sensitivity.choices import CHOICES, NO_LAW
 from gemstones.analyses.sensitivity.decomposition import INTERACTIONS
 from gemstones.analyses.sensitivity.prescribe import Quantity
-from gemstones.analyses.sensitivity.sensitivity import Sensitivity, plain
+from gemstones.analyses.sensitivity.sensitivity import CHOICE_WORDS, Sensitivity, plain
 from gemstones.analyses.sensitivity.tables import CHOICE_TITLES, QUANTITY_WORDS, level_words
 from gemstones.arguments import checked
 from gemstones.errors import InvalidRequest
@@ -96,9 +96,7 @@ def studies_figure(
 
 
 def _studies_notes(made: Sensitivity, rows: Sequence[dict[str, Any]], main: str) -> list[str]:
-    notes = [
-        f"Each column is one study, coloured by its {CHOICE_TITLES[main].lower()}, the choice that matters most"
-    ]
+    notes = [f"Each column is one study, coloured by {CHOICE_WORDS[main]}, the choice that matters most"]
     if made.bootstrap:
         notes.append(f"bars: {level_text(made.level)} intervals from {made.bootstrap} resamples by run")
     if any(row["base"] for row in rows):
