@@ -20,7 +20,15 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show · or ± is no reason to fail
             stream.reconfigure(errors="replace")
 
-    sys.exit(run(sys.argv[1:]))
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except SystemExit as left:
+        if isinstance(left.code, int) and left.code and "torch._inductor.async_compile" in sys.modules:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(AttributeError, OSError, ValueError):
+                    stream.flush()
+            os._exit(left.code)  # the interpreter's end waits for compilers that are still at work
+        raise
 
 
 def _open_streams() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +51,14 @@ def test_a_budget_ends_with_75_and_a_finished_run_with_0(
     assert statuses == [75, 75, 0]
     assert ledger_of(folder).state == "finished"
     assert status_of("train", folder, "--threads", 1) == 0  # and stays done
+
+
+def test_a_stopped_run_ends_so_whether_or_not_anybody_reads_what_it_says(make_run: MakeRun) -> None:
+    command = [sys.executable, "-m", "gemstones", "train", str(make_run(steps=3)), "--threads", "1"]
+    with subprocess.Popen([*command, "--budget", "0.001"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+    assert process.returncode == 75
 
 
 def test_a_run_that_diverged_ends_with_1(

@@ -141,6 +141,7 @@ def _run(arguments: Sequence[str]) -> int:
     except SystemExit as error:
         # The same, of help: rich ends the process then.
         if not isinstance(error.__context__, BrokenPipeError):
+            _drop_output()
             raise
     except Exception as error:
         message, status = _ending(error)

@@ -92,27 +92,29 @@ def train(
     )
     outcome = train_run(run, options)
     status = outcome.exit_status
-    if alone and json:
-        print_json(
-            {
-                "run": str(run),
-                "state": outcome.state,
-                "step": outcome.step,
-                "steps": outcome.steps,
-                "reason": outcome.reason,
-            }
-        )
-    elif alone:
-        why = f": {outcome.reason}" if outcome.reason else ""
-        say(f"{run.name}: {outcome.state} at step {outcome.step:,} of {outcome.steps:,}{why}")
+    try:
+        if alone and json:
+            print_json(
+                {
+                    "run": str(run),
+                    "state": outcome.state,
+                    "step": outcome.step,
+                    "steps": outcome.steps,
+                    "reason": outcome.reason,
+                }
+            )
+        elif alone:
+            why = f": {outcome.reason}" if outcome.reason else ""
+            say(f"{run.name}: {outcome.state} at step {outcome.step:,} of {outcome.steps:,}{why}")
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader has gone, and the status says it all the same
+        if not status:
+            raise
     if shared.processes > 1:
         from gemstones.train.ranks import leave_group
 
         leave_group(status)
-    if status and "torch._inductor.async_compile" in sys.modules:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)  # the interpreter's end waits for compilers that are still at work
     if status:
         sys.exit(status)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
@@ -38,7 +39,10 @@ def compile_steps(
     say("compiling the model: up to a minute, some seconds where it was compiled before (--no-compile: not)")
     device = model.embedding.weight.device
     at_once = min(spec.batch_sequences, micro_sequences or spec.batch_sequences)
-    with stopping.at_once():
+    with stopping.at_once(), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "Error detected in"
+        )  # where a signal left a backward pass: no error
         for taken in (at_once, spec.batch_sequences % at_once):
             if taken:
                 tokens = torch.zeros(taken, spec.context + 1, dtype=torch.int64, device=device)
