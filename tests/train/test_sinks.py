@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from gemstones.train.sinks import open_sink
 from tests.train.compare import SignalAt, trained
 from tests.train.conftest import STEP
 from tests.train.test_divergence import Poison, poison
+
+PATIENCE = 30.0
+"""Seconds."""
 
 __all__ = ["poison"]  # the fixture
 
@@ -77,8 +81,21 @@ def tensorboard_shows(folder: Path, tag: str) -> dict[int, list[float]]:
     return shown
 
 
-def wandb_rows(folder: Path) -> dict[str, list[dict[str, float]]]:
-    """The rows of each W&B run that was written offline, by its id, sessions in order."""
+def wandb_rows(folder: Path, last: int) -> dict[str, list[dict[str, float]]]:
+    """The rows of each W&B run that was written offline, by its id, sessions in order.
+
+    W&B's own process writes them, at times only after its `finish` has returned: step `last` is waited for.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        rows = _wandb_rows(folder)
+        shown = [counts(of_run, "validation/loss") for of_run in rows.values()]  # the last row of a run
+        if time.monotonic() > deadline or (shown and last in shown[-1]):
+            return rows
+        time.sleep(0.2)
+
+
+def _wandb_rows(folder: Path) -> dict[str, list[dict[str, float]]]:
     from gemstones.runs.formats.wandb_offline import _run
 
     rows: dict[str, list[dict[str, float]]] = {}
@@ -126,7 +143,7 @@ def test_after_a_rollback_each_step_is_shown_once(
     assert tensorboard_shows(folder, "train/loss") == losses
     assert tensorboard_shows(folder, "validation/loss") == held_out
     assert tensorboard_shows(folder, "train/rolled_back_to_step") == {20: [20.0]}
-    rows = wandb_rows(folder)
+    rows = wandb_rows(folder, last=70)
     assert list(rows) == [folder.name, f"{folder.name}-rollback-1"]
     assert counts(rows[f"{folder.name}-rollback-1"], "train/loss") == losses
     assert counts(rows[f"{folder.name}-rollback-1"], "validation/loss") == held_out
