@@ -230,13 +230,21 @@ def endless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def are_gone(said: Path) -> bool:
-    """Zombies of another parent are gone too."""
-    return not [
-        number
-        for number in said.read_text().split()
-        if (stat := Path(f"/proc/{number}/stat")).exists()
-        and stat.read_text().rpartition(")")[2].split()[0] != "Z"
-    ]
+    """Within five seconds: who is killed is gone a little later."""
+    deadline = time.monotonic() + 5
+    while alive := [number for number in said.read_text().split() if is_alive(number)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return not alive
+
+
+def is_alive(number: str) -> bool:
+    """Zombies of another parent are not."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_signal_ends_the_measurement_and_the_session(make_run: MakeRun, endless: Path) -> None:
