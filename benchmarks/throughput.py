@@ -217,7 +217,7 @@ def main() -> None:
         "(`gemstones.train.kernels.attention`), since PyTorch's kernel for it on a CPU is no faster than in float32. "
         "At 256x4 products remain the largest part of a step in bfloat16; the rest, which they cannot speed up, is "
         "element-wise work (GELU, softmax, casts, masks, norms). The transformers loop runs in the same process and so "
-        "has the same setting of the allocator (`gemstones.train.memory`).",
+        "has the same setting of the allocator (`gemstones.memory`).",
         "",
         f"| shape | precision | {' | '.join([*PARTS, 'other'])} |",
         "|" + "---|" * (len(PARTS) + 3),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gemstones.cli.options import FLAG, OUTPUT, Device, Json, count_of
-from gemstones.cli.output import print_json, print_notes, print_table, say
+from gemstones.cli.output import print_json, print_notes, print_table, report, say
 from gemstones.errors import InvalidRequest
 from gemstones.printable import printable
 from gemstones.runs.families import RELEASED
@@ -159,14 +159,19 @@ def evaluate(
         force=force,
         say=_say,
     )
-    if json:
-        print_json(_summary(done, output))
-    else:
-        _print(done, output)
-    if done.failed:
+
+    def words() -> None:
+        if json:
+            print_json(_summary(done, output))
+        else:
+            _print(done, output)
         for one in done.failed:
             print(printable(f"gemstones: {one.name} failed: {one.error}"), file=sys.stderr, flush=True)
-        raise SystemExit(max(one.error.exit_status for one in done.failed))
+
+    status = max((one.error.exit_status for one in done.failed), default=0)
+    report(words, status)
+    if status:
+        sys.exit(status)
 
 
 def _name(models: Sequence[str], wanted: Wanted, output: Path | None, *, json: bool) -> None:

@@ -46,6 +46,17 @@ def say(text: object = "", colour: str = "") -> None:
         print(wrapped if plain else f"\033[{COLOURS[colour]}m{wrapped}\033[0m")
 
 
+def report(words: Callable[[], None], status: int) -> None:
+    """Print the `words` of a command that ends with `status`, which is its status where nobody reads them, too."""
+    try:
+        words()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not status:
+            raise
+
+
 def _in_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 

@@ -20,7 +20,7 @@ from gemstones.cli.options import (
     Sinks,
     at_least_one,
 )
-from gemstones.cli.output import print_json, say
+from gemstones.cli.output import print_json, report, say
 from gemstones.errors import InvalidRequest
 from gemstones.units import parse_quantity
 
@@ -92,7 +92,8 @@ def train(
     )
     outcome = train_run(run, options)
     status = outcome.exit_status
-    try:
+
+    def words() -> None:
         if alone and json:
             print_json(
                 {
@@ -106,11 +107,8 @@ def train(
         elif alone:
             why = f": {outcome.reason}" if outcome.reason else ""
             say(f"{run.name}: {outcome.state} at step {outcome.step:,} of {outcome.steps:,}{why}")
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:  # the reader has gone, and the status says it all the same
-        if not status:
-            raise
+
+    report(words, status)
     if shared.processes > 1:
         from gemstones.train.ranks import leave_group
 

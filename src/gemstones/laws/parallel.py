@@ -19,7 +19,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from gemstones.arguments import shown
 from gemstones.errors import InvalidRequest, Unavailable, extra
+from gemstones.memory import keep_freed_memory
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
@@ -40,9 +40,6 @@ CLUSTER_SECONDS = 30.0
 GROWTH = 2 * 1024**3
 """Bytes by which a worker may grow before another takes its place: what draws grows by 300 MB at once, at which loky
 would end it, and the next had to load everything again."""
-KEPT = {-1: 2**30, -3: 2**25}
-"""Bytes that are free at the end of a worker's memory before they are given back (glibc's M_TRIM_THRESHOLD), and those
-of a piece that is asked for apart and given back as soon as it is free (M_MMAP_THRESHOLD; this is the most)."""
 ORPHAN_SECONDS = 0.5
 """How often a worker looks whether the process that started it is still there."""
 
@@ -192,7 +189,7 @@ def _in_worker(work: Callable[[Chunk], Result], chunk: Chunk, parent: int) -> Re
 
     process_executor._MAX_MEMORY_LEAK_SIZE = GROWTH
     if os.getpid() != parent:
-        _keep_memory()
+        keep_freed_memory()
     _end_with(parent)
     return _single_threaded(work, chunk)
 
@@ -200,19 +197,6 @@ def _in_worker(work: Callable[[Chunk], Result], chunk: Chunk, parent: int) -> Re
 def _single_threaded(work: Callable[[Chunk], Result], chunk: Chunk) -> Result:
     with threadpool_limits(1):
         return work(chunk)
-
-
-@lru_cache(maxsize=1)
-def _keep_memory() -> None:
-    """Have this process keep the memory that it is done with, for what it does next, rather than give it back.
-
-    A fit's arrays come and go by the thousand; asking the system for them anew was a tenth of its time. Of glibc only.
-    """
-    import ctypes
-
-    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
-        for parameter, size in KEPT.items():
-            mallopt(parameter, size)
 
 
 _watching: list[Any] = []

@@ -40,9 +40,8 @@ def compile_steps(
     device = model.embedding.weight.device
     at_once = min(spec.batch_sequences, micro_sequences or spec.batch_sequences)
     with stopping.at_once(), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Error detected in"
-        )  # where a signal left a backward pass: no error
+        # What PyTorch says where a signal leaves a backward pass: that is no error.
+        warnings.filterwarnings("ignore", "Error detected in")
         for taken in (at_once, spec.batch_sequences % at_once):
             if taken:
                 tokens = torch.zeros(taken, spec.context + 1, dtype=torch.int64, device=device)

@@ -11,11 +11,11 @@ import msgspec
 import torch
 
 from gemstones.accounting.flops import flops_per_token
+from gemstones.memory import keep_freed_memory
 from gemstones.runs.ledger import Products
 from gemstones.train.compiled import compile_model, same_bits
 from gemstones.train.initialisation import initialise
 from gemstones.train.kernels import has_onednn, use_products
-from gemstones.train.memory import keep_freed_memory
 from gemstones.train.model import Transformer
 from gemstones.train.step import Precision, autocast
 from gemstones.train.stopping import StoppedError

@@ -13,7 +13,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
-from gemstones.train.memory import keep_freed_memory
+from gemstones.memory import keep_freed_memory
 from gemstones.train.model import Transformer
 
 Precision = Literal["float32", "bfloat16"]

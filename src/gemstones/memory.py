@@ -1,4 +1,5 @@
-"""Freed memory is kept for the next step: giving it back and faulting it in again costs up to a sixth of one."""
+"""Freed memory is kept for what comes next: giving it back and faulting it in again costs up to a sixth of a step of
+training, and was a tenth of the time of fits."""
 
 from __future__ import annotations
 
